@@ -15,7 +15,6 @@ _PUBLIC = {
     "Explanation": "saliency",
     "InputError": "errors",
     "SparseCoder": "sparse_coding",
-    "build": "build",
     "decompose": "decomposition",
     "duality_gap": "sparse_coding",
     "explain": "saliency",
