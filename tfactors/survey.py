@@ -1,0 +1,397 @@
+"""One pass over the corpus: what every factor does at every layer.
+
+In come the codes of one batch of windows after another, layer by layer, as sparse rows; out come,
+for each layer l and factor c, the importance (the mean of the K largest activations), the density
+(the share of tokens with α_c > 0), the maximum, a histogram, the examples (the largest activation
+of each of the windows where the factor is strongest) and a word index. The state has a fixed size,
+whatever the length of the corpus: a heap a factor, and a word table that forgets its rarest
+entries when it is full (lossy counting, Manku & Motwani 2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from scipy.sparse import csr_array
+
+# Four bins an octave from 0.05 to 51.2; the first bin also takes what is smaller, the last what is
+# larger. With hidden states of norm √d an activation above 50 does not occur for d ≤ 4,096.
+BIN_EDGES = 0.05 * 2.0 ** (np.arange(41) / 4)
+# Memory of the word table, all layers together, and how full it may be before it forgets.
+WORD_TABLE_BYTES = 256 * 2**20
+WORD_TABLE_LOAD = 0.6
+# The word index keeps this many words a factor and layer, and factors a frequent word and layer.
+WORDS_PER_FACTOR = 30
+FACTORS_PER_WORD = 10
+FREQUENT_WORD = 20
+
+_EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
+_FACTOR_BITS = 24
+
+
+@dataclass
+class LayerSurvey:
+    """The running state of one layer (m factors, K values, E examples, a word table of C slots)."""
+
+    top_values: np.ndarray  # (m, K) float32, a min-heap a factor: the K largest activations
+    example_values: np.ndarray  # (m, E) float32, a min-heap a factor, one entry a window
+    example_windows: np.ndarray  # (m, E) int32, -1 where there is none yet
+    example_positions: np.ndarray  # (m, E) int16
+    pending_values: np.ndarray  # (m,) float32: the best activation of the window being read
+    pending_windows: np.ndarray  # (m,) int32
+    pending_positions: np.ndarray  # (m,) int16
+    active: np.ndarray  # (m,) int64: tokens with α_c > 0
+    histogram: np.ndarray  # (m, bins) int32
+    word_keys: np.ndarray  # (C,) uint64: word << 24 | factor
+    word_counts: np.ndarray  # (C,) int32
+    word_sums: np.ndarray  # (C,) float32
+    word_state: np.ndarray  # (2,) int64: used slots, and the largest count forgotten so far
+
+    @classmethod
+    def empty(cls, factors: int, top: int, examples: int, slots: int) -> LayerSurvey:
+        """Return the state before the first token."""
+        return cls(
+            np.zeros((factors, top), np.float32),
+            np.zeros((factors, examples), np.float32),
+            np.full((factors, examples), -1, np.int32),
+            np.zeros((factors, examples), np.int16),
+            np.zeros(factors, np.float32),
+            np.full(factors, -1, np.int32),
+            np.zeros(factors, np.int16),
+            np.zeros(factors, np.int64),
+            np.zeros((factors, len(BIN_EDGES) - 1), np.int32),
+            np.full(slots, _EMPTY, np.uint64),
+            np.zeros(slots, np.int32),
+            np.zeros(slots, np.float32),
+            np.zeros(2, np.int64),
+        )
+
+    def add(
+        self, codes: csr_array, windows: np.ndarray, positions: np.ndarray, words: np.ndarray
+    ) -> None:
+        """Take in the codes of some tokens; the windows of the rows never decrease.
+
+        ``codes`` is (n, m); ``windows``, ``positions`` and ``words`` are (n,): where each token
+        stands and the number of its word.
+        """
+        args = (codes.indptr, codes.indices, codes.data)
+        _count(*args, self.active, self.histogram, self.top_values)
+        _collect_examples(*args, windows, positions, self._heaps(), self._pending())
+        _index_words(*args, words, self.word_keys, self.word_counts, self.word_sums,
+                     self.word_state)  # fmt: skip
+
+    def _heaps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.example_values, self.example_windows, self.example_positions
+
+    def _pending(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.pending_values, self.pending_windows, self.pending_positions
+
+    def importance(self) -> np.ndarray:
+        """Return the mean of each factor's K largest activations, (m,); see DESIGN §5."""
+        return self.top_values.astype(np.float64).mean(axis=1).astype(np.float32)
+
+    def maximum(self) -> np.ndarray:
+        """Return the largest activation of each factor, (m,)."""
+        return self.top_values.max(axis=1)
+
+    def examples(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield for each factor its examples as (window, position, activation), strongest first.
+
+        The state may be read in mid-course: the window that is still open counts as it stands.
+        """
+        values, windows, positions = (a.copy() for a in self._heaps())
+        _flush((values, windows, positions), self._pending())
+        for c in range(len(values)):
+            kept = windows[c] >= 0
+            order = np.lexsort((windows[c][kept], -values[c][kept]))
+            yield windows[c][kept][order], positions[c][kept][order], values[c][kept][order]
+
+    def words(self, word_totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
+        """Return the word index as (word, factor, count, mean activation), the strongest entries.
+
+        Kept are the ``WORDS_PER_FACTOR`` words with the largest summed activation of each factor,
+        and the ``FACTORS_PER_WORD`` factors with the largest summed activation of each word that
+        occurs at least ``FREQUENT_WORD`` times.
+        """
+        used = self.word_keys != _EMPTY
+        keys = self.word_keys[used]
+        word = (keys >> np.uint64(_FACTOR_BITS)).astype(np.int64)
+        factor = (keys & np.uint64((1 << _FACTOR_BITS) - 1)).astype(np.int64)
+        count, total = self.word_counts[used], self.word_sums[used]
+        keep = _best(factor, total, word, WORDS_PER_FACTOR)
+        keep |= _best(word, total, factor, FACTORS_PER_WORD) & (word_totals[word] >= FREQUENT_WORD)
+        return word[keep], factor[keep], count[keep], total[keep] / count[keep]
+
+
+def _best(group: np.ndarray, score: np.ndarray, tie: np.ndarray, n: int) -> np.ndarray:
+    """Mark the n largest scores of each group; ties go to the smaller ``tie``."""
+    order = np.lexsort((tie, -score, group))
+    sorted_group = group[order]
+    first = np.concatenate([[True], sorted_group[1:] != sorted_group[:-1]]) if len(group) else []
+    start = np.flatnonzero(first)
+    rank = np.arange(len(group)) - np.repeat(start, np.diff(np.append(start, len(group))))
+    mask = np.zeros(len(group), bool)
+    mask[order[rank < n]] = True
+    return mask
+
+
+@dataclass
+class Moments:
+    """Sums over the held-out tokens of one layer, from which its quality follows (float64)."""
+
+    tokens: int = 0
+    active: int = 0
+    squares: float = 0.0
+    errors: float = 0.0
+    gap: float = 0.0
+    total: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, x: np.ndarray, codes: csr_array, errors: np.ndarray, gap: np.ndarray) -> None:
+        """Take in states (n, d), their codes, squared errors (n,) and duality gaps (n,)."""
+        self.tokens += len(x)
+        self.active += int(codes.nnz)
+        self.squares += float(np.einsum("ij,ij->", x, x, dtype=np.float64))
+        self.errors += float(errors.sum(dtype=np.float64))
+        self.gap += float(gap.sum(dtype=np.float64))
+        self.total = (self.total if self.total.size else 0.0) + x.sum(axis=0, dtype=np.float64)
+
+    @property
+    def l0(self) -> float:
+        """Mean number of active factors a token."""
+        return self.active / self.tokens if self.tokens else float("nan")
+
+    @property
+    def mean_gap(self) -> float:
+        """Mean relative duality gap of the codes."""
+        return self.gap / self.tokens if self.tokens else float("nan")
+
+    @property
+    def variance(self) -> float:
+        """Σ‖x − x̄‖² with x̄ the mean of all tokens taken in, whatever the batches were."""
+        return self.squares - float(self.total @ self.total) / self.tokens if self.tokens else 0.0
+
+    @property
+    def explained_variance(self) -> float:
+        """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²: 0 for predicting the mean, 1 for a perfect copy."""
+        return 1.0 - self.errors / self.variance if self.variance > 0 else float("nan")
+
+
+class Survey:
+    """The pass over the corpus: one :class:`LayerSurvey` a layer and the words met so far."""
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        factors: int,
+        importance_k: int = 200,
+        examples: int = 200,
+        table_bytes: int = WORD_TABLE_BYTES,
+    ) -> None:
+        slots = 1 << int(np.log2(table_bytes / len(layers) / 16))
+        self.layers = list(layers)
+        self.tokens = 0
+        self.norms = np.zeros(len(layers))
+        self.states = [LayerSurvey.empty(factors, importance_k, examples, slots) for _ in layers]
+        self.held_out = [Moments() for _ in layers]
+        self._words: dict[str, int] = {}
+        self._word_totals: list[int] = []
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The words met so far, in the order of their numbers."""
+        return list(self._words)
+
+    @property
+    def word_totals(self) -> np.ndarray:
+        """How many tokens each word of the vocabulary has had, (words,) int64."""
+        return np.asarray(self._word_totals, np.int64)
+
+    def number_words(self, words: Sequence[str]) -> np.ndarray:
+        """Return the numbers of the words of a batch's tokens, new words numbered as they come."""
+        numbers = np.empty(len(words), np.int64)
+        for i, word in enumerate(words):
+            number = self._words.setdefault(word, len(self._words))
+            if number == len(self._word_totals):
+                self._word_totals.append(0)
+            self._word_totals[number] += 1
+            numbers[i] = number
+        return numbers
+
+    def add(
+        self,
+        codes: Sequence[csr_array],
+        windows: np.ndarray,
+        positions: np.ndarray,
+        words: Sequence[str],
+    ) -> None:
+        """Take in one batch: the codes of the same n tokens at every layer, in corpus order."""
+        numbers = self.number_words(words)
+        self.tokens += len(numbers)
+        with ThreadPoolExecutor(max_workers=numba.config.NUMBA_NUM_THREADS) as pool:
+            tasks = [
+                pool.submit(state.add, layer_codes, windows, positions, numbers)
+                for state, layer_codes in zip(self.states, codes, strict=True)
+            ]
+            for task in tasks:
+                task.result()
+
+    def save(self, path: Path) -> None:
+        """Write the whole state to an .npz file, from which :meth:`load` goes on exactly."""
+        arrays: dict[str, Any] = {
+            "layers": np.asarray(self.layers),
+            "tokens": np.asarray(self.tokens),
+            "norms": self.norms,
+            "words": np.frombuffer("\n".join(self._words).encode(), np.uint8),
+            "word_totals": self.word_totals,
+        }
+        for i, (state, moments) in enumerate(zip(self.states, self.held_out, strict=True)):
+            arrays |= {f"state{i}.{name}": value for name, value in vars(state).items()}
+            arrays |= {f"moments{i}.{name}": np.asarray(v) for name, v in vars(moments).items()}
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Survey:
+        """Read a state written by :meth:`save`."""
+        with np.load(path, allow_pickle=False) as arrays:
+            survey = cls.__new__(cls)
+            survey.layers = arrays["layers"].tolist()
+            survey.tokens = int(arrays["tokens"])
+            survey.norms = arrays["norms"]
+            words = arrays["words"].tobytes().decode()
+            survey._words = {w: i for i, w in enumerate(words.split("\n"))} if words else {}
+            survey._word_totals = arrays["word_totals"].tolist()
+            survey.states, survey.held_out = [], []
+            for i in range(len(survey.layers)):
+                names = LayerSurvey.__dataclass_fields__
+                survey.states.append(LayerSurvey(*(arrays[f"state{i}.{name}"] for name in names)))
+                values = {n: arrays[f"moments{i}.{n}"] for n in Moments.__dataclass_fields__}
+                survey.held_out.append(
+                    Moments(**{n: v if v.ndim else v.item() for n, v in values.items()})
+                )
+        return survey
+
+
+@numba.njit(cache=True, nogil=True)
+def _replace_root(heap: np.ndarray, value: float) -> int:  # type: ignore[no-any-unimported]
+    """Sift ``value`` down from the root of a min-heap and return where it belongs."""
+    i, n = 0, len(heap)
+    while True:
+        child = 2 * i + 1
+        if child >= n:
+            break
+        if child + 1 < n and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = value
+    return i
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(indptr, indices, data, active, histogram, top_values):  # type: ignore[no-untyped-def]
+    """Count every activation in its bin, and keep the K largest of each factor."""
+    last = histogram.shape[1] - 1
+    for i in range(indptr[0], indptr[-1]):
+        c, value = indices[i], data[i]
+        active[c] += 1
+        bin_ = int(np.floor(4.0 * np.log2(value / 0.05)))
+        histogram[c, min(max(bin_, 0), last)] += 1
+        if value > top_values[c, 0]:
+            _replace_root(top_values[c], value)
+
+
+@numba.njit(cache=True, nogil=True)
+def _push_example(heaps, c, value, window, position):  # type: ignore[no-untyped-def]
+    """Put one example into the heap of factor c, if it is strong enough."""
+    values, windows, positions = heaps
+    heap, n = values[c], values.shape[1]
+    if value <= heap[0]:
+        return
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= n:
+            break
+        if child + 1 < n and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[i], windows[c, i], positions[c, i] = heap[child], windows[c, child], positions[c, child]
+        i = child
+    heap[i], windows[c, i], positions[c, i] = value, window, position
+
+
+@numba.njit(cache=True, nogil=True)
+def _collect_examples(indptr, indices, data, windows, positions, heaps, pending):  # type: ignore[no-untyped-def]
+    """Keep the best token of the open window of each factor; a new window closes the old one."""
+    best, best_window, best_position = pending
+    for row in range(len(indptr) - 1):
+        window = windows[row]
+        for i in range(indptr[row], indptr[row + 1]):
+            c, value = indices[i], data[i]
+            if best_window[c] != window:
+                if best_window[c] >= 0:
+                    _push_example(heaps, c, best[c], best_window[c], best_position[c])
+                best[c], best_window[c], best_position[c] = value, window, positions[row]
+            elif value > best[c]:
+                best[c], best_position[c] = value, positions[row]
+
+
+@numba.njit(cache=True, nogil=True)
+def _flush(heaps, pending):  # type: ignore[no-untyped-def]
+    """Close the open window of every factor."""
+    best, best_window, best_position = pending
+    for c in range(len(best)):
+        if best_window[c] >= 0:
+            _push_example(heaps, c, best[c], best_window[c], best_position[c])
+
+
+@numba.njit(cache=True, nogil=True)
+def _slot(keys, key):  # type: ignore[no-untyped-def]
+    """Find the slot of a key, or the empty slot where it belongs (Fibonacci hashing)."""
+    mask = np.uint64(len(keys) - 1)
+    slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
+    while keys[slot] != key and keys[slot] != np.uint64(0xFFFFFFFFFFFFFFFF):
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@numba.njit(cache=True, nogil=True)
+def _index_words(indptr, indices, data, words, keys, counts, sums, state):  # type: ignore[no-untyped-def]
+    """Add the activations to the word table; a full table forgets its rarest entries."""
+    limit = int(len(keys) * 0.6)
+    for row in range(len(indptr) - 1):
+        word = np.uint64(words[row]) << np.uint64(24)
+        for i in range(indptr[row], indptr[row + 1]):
+            slot = _slot(keys, word | np.uint64(indices[i]))
+            if counts[slot] == 0:
+                keys[slot] = word | np.uint64(indices[i])
+                state[0] += 1
+            counts[slot] += 1
+            sums[slot] += data[i]
+        while state[0] > limit:
+            state[1] += 1
+            _forget(keys, counts, sums, state)
+
+
+@numba.njit(cache=True, nogil=True)
+def _forget(keys, counts, sums, state):  # type: ignore[no-untyped-def]
+    """Rebuild the word table without the entries whose count is at most ``state[1]``."""
+    kept = np.flatnonzero(counts > state[1])
+    old = keys[kept].copy(), counts[kept].copy(), sums[kept].copy()
+    keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+    counts[:] = 0
+    sums[:] = 0.0
+    for i in range(len(kept)):
+        slot = _slot(keys, old[0][i])
+        keys[slot], counts[slot], sums[slot] = old[0][i], old[1][i], old[2][i]
+    state[0] = len(kept)
