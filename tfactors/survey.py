@@ -43,9 +43,11 @@ class LayerSurvey:
     example_values: np.ndarray  # (m, E) float32, a min-heap a factor, one entry a window
     example_windows: np.ndarray  # (m, E) int32, -1 where there is none yet
     example_positions: np.ndarray  # (m, E) int16
+    example_words: np.ndarray  # (m, E) int32: the number of the word
     pending_values: np.ndarray  # (m,) float32: the best activation of the window being read
     pending_windows: np.ndarray  # (m,) int32
     pending_positions: np.ndarray  # (m,) int16
+    pending_words: np.ndarray  # (m,) int32
     active: np.ndarray  # (m,) int64: tokens with α_c > 0
     histogram: np.ndarray  # (m, bins) int32
     word_keys: np.ndarray  # (C,) uint64: word << 24 | factor
@@ -61,9 +63,11 @@ class LayerSurvey:
             np.zeros((factors, examples), np.float32),
             np.full((factors, examples), -1, np.int32),
             np.zeros((factors, examples), np.int16),
+            np.zeros((factors, examples), np.int32),
             np.zeros(factors, np.float32),
             np.full(factors, -1, np.int32),
             np.zeros(factors, np.int16),
+            np.zeros(factors, np.int32),
             np.zeros(factors, np.int64),
             np.zeros((factors, len(BIN_EDGES) - 1), np.int32),
             np.full(slots, _EMPTY, np.uint64),
@@ -82,15 +86,15 @@ class LayerSurvey:
         """
         args = (codes.indptr, codes.indices, codes.data)
         _count(*args, self.active, self.histogram, self.top_values)
-        _collect_examples(*args, windows, positions, self._heaps(), self._pending())
+        _collect_examples(*args, windows, positions, words, self._heaps(), self._pending())
         _index_words(*args, words, self.word_keys, self.word_counts, self.word_sums,
                      self.word_state)  # fmt: skip
 
-    def _heaps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.example_values, self.example_windows, self.example_positions
+    def _heaps(self) -> tuple[np.ndarray, ...]:
+        return self.example_values, self.example_windows, self.example_positions, self.example_words
 
-    def _pending(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.pending_values, self.pending_windows, self.pending_positions
+    def _pending(self) -> tuple[np.ndarray, ...]:
+        return self.pending_values, self.pending_windows, self.pending_positions, self.pending_words
 
     def importance(self) -> np.ndarray:
         """Return the mean of each factor's K largest activations, (m,); see DESIGN §5."""
@@ -100,33 +104,41 @@ class LayerSurvey:
         """Return the largest activation of each factor, (m,)."""
         return self.top_values.max(axis=1)
 
-    def examples(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield for each factor its examples as (window, position, activation), strongest first.
+    def examples(self) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield each factor's examples as (window, position, word, activation), strongest first.
 
         The state may be read in mid-course: the window that is still open counts as it stands.
         """
-        values, windows, positions = (a.copy() for a in self._heaps())
-        _flush((values, windows, positions), self._pending())
+        heaps = values, windows, positions, words = tuple(a.copy() for a in self._heaps())
+        _flush(heaps, self._pending())
         for c in range(len(values)):
-            kept = windows[c] >= 0
-            order = np.lexsort((windows[c][kept], -values[c][kept]))
-            yield windows[c][kept][order], positions[c][kept][order], values[c][kept][order]
+            kept = np.flatnonzero(windows[c] >= 0)
+            kept = kept[np.lexsort((windows[c][kept], -values[c][kept]))]
+            yield windows[c][kept], positions[c][kept], words[c][kept], values[c][kept]
 
-    def words(self, word_totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
-        """Return the word index as (word, factor, count, mean activation), the strongest entries.
+    def words(
+        self, names: np.ndarray, totals: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the word index as (name, factor, count, mean activation), the strongest entries.
 
-        Kept are the ``WORDS_PER_FACTOR`` words with the largest summed activation of each factor,
-        and the ``FACTORS_PER_WORD`` factors with the largest summed activation of each word that
+        ``names`` (words,) gives each numbered word the number of its name in the index, so that
+        "The" and "the" can share one; ``totals`` (names,) says how often each name occurs. Kept
+        are the ``WORDS_PER_FACTOR`` names with the largest summed activation of each factor, and
+        the ``FACTORS_PER_WORD`` factors with the largest summed activation of each name that
         occurs at least ``FREQUENT_WORD`` times.
         """
-        used = self.word_keys != _EMPTY
+        used = np.flatnonzero(self.word_keys != _EMPTY)
         keys = self.word_keys[used]
-        word = (keys >> np.uint64(_FACTOR_BITS)).astype(np.int64)
+        name = names[(keys >> np.uint64(_FACTOR_BITS)).astype(np.int64)]
         factor = (keys & np.uint64((1 << _FACTOR_BITS) - 1)).astype(np.int64)
-        count, total = self.word_counts[used], self.word_sums[used]
-        keep = _best(factor, total, word, WORDS_PER_FACTOR)
-        keep |= _best(word, total, factor, FACTORS_PER_WORD) & (word_totals[word] >= FREQUENT_WORD)
-        return word[keep], factor[keep], count[keep], total[keep] / count[keep]
+        pairs, place = np.unique(name << _FACTOR_BITS | factor, return_inverse=True)
+        name, factor = pairs >> _FACTOR_BITS, pairs & ((1 << _FACTOR_BITS) - 1)
+        count = np.bincount(place, self.word_counts[used], len(pairs)).astype(np.int32)
+        total = np.bincount(place, self.word_sums[used], len(pairs))
+        keep = _best(factor, total, name, WORDS_PER_FACTOR)
+        keep |= _best(name, total, factor, FACTORS_PER_WORD) & (totals[name] >= FREQUENT_WORD)
+        mean = (total[keep] / count[keep]).astype(np.float32)
+        return name[keep], factor[keep], count[keep], mean
 
 
 def _best(group: np.ndarray, score: np.ndarray, tie: np.ndarray, n: int) -> np.ndarray:
@@ -279,8 +291,8 @@ class Survey:
 
 
 @numba.njit(cache=True, nogil=True)
-def _replace_root(heap: np.ndarray, value: float) -> int:  # type: ignore[no-any-unimported]
-    """Sift ``value`` down from the root of a min-heap and return where it belongs."""
+def _replace_root(heap, value):  # type: ignore[no-untyped-def]
+    """Replace the smallest value of a min-heap."""
     i, n = 0, len(heap)
     while True:
         child = 2 * i + 1
@@ -293,7 +305,6 @@ def _replace_root(heap: np.ndarray, value: float) -> int:  # type: ignore[no-any
         heap[i] = heap[child]
         i = child
     heap[i] = value
-    return i
 
 
 @numba.njit(cache=True, nogil=True)
@@ -310,9 +321,9 @@ def _count(indptr, indices, data, active, histogram, top_values):  # type: ignor
 
 
 @numba.njit(cache=True, nogil=True)
-def _push_example(heaps, c, value, window, position):  # type: ignore[no-untyped-def]
+def _push_example(heaps, c, value, window, position, word):  # type: ignore[no-untyped-def]
     """Put one example into the heap of factor c, if it is strong enough."""
-    values, windows, positions = heaps
+    values, windows, positions, words = heaps
     heap, n = values[c], values.shape[1]
     if value <= heap[0]:
         return
@@ -325,34 +336,36 @@ def _push_example(heaps, c, value, window, position):  # type: ignore[no-untyped
             child += 1
         if heap[child] >= value:
             break
-        heap[i], windows[c, i], positions[c, i] = heap[child], windows[c, child], positions[c, child]
+        heap[i], windows[c, i] = heap[child], windows[c, child]
+        positions[c, i], words[c, i] = positions[c, child], words[c, child]
         i = child
-    heap[i], windows[c, i], positions[c, i] = value, window, position
+    heap[i], windows[c, i], positions[c, i], words[c, i] = value, window, position, word
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect_examples(indptr, indices, data, windows, positions, heaps, pending):  # type: ignore[no-untyped-def]
+def _collect_examples(indptr, indices, data, windows, positions, words, heaps, pending):  # type: ignore[no-untyped-def]
     """Keep the best token of the open window of each factor; a new window closes the old one."""
-    best, best_window, best_position = pending
+    best, best_window, best_position, best_word = pending
     for row in range(len(indptr) - 1):
         window = windows[row]
         for i in range(indptr[row], indptr[row + 1]):
             c, value = indices[i], data[i]
             if best_window[c] != window:
                 if best_window[c] >= 0:
-                    _push_example(heaps, c, best[c], best_window[c], best_position[c])
-                best[c], best_window[c], best_position[c] = value, window, positions[row]
+                    _push_example(heaps, c, best[c], best_window[c], best_position[c], best_word[c])
+                best[c], best_window[c] = value, window
+                best_position[c], best_word[c] = positions[row], words[row]
             elif value > best[c]:
-                best[c], best_position[c] = value, positions[row]
+                best[c], best_position[c], best_word[c] = value, positions[row], words[row]
 
 
 @numba.njit(cache=True, nogil=True)
 def _flush(heaps, pending):  # type: ignore[no-untyped-def]
     """Close the open window of every factor."""
-    best, best_window, best_position = pending
+    best, best_window, best_position, best_word = pending
     for c in range(len(best)):
         if best_window[c] >= 0:
-            _push_example(heaps, c, best[c], best_window[c], best_position[c])
+            _push_example(heaps, c, best[c], best_window[c], best_position[c], best_word[c])
 
 
 @numba.njit(cache=True, nogil=True)
