@@ -1,0 +1,558 @@
+"""A complete, valid bundle from made-up English, for tests and for benchmarks of the dashboard.
+
+    python tests/synthetic_bundle.py OUT [--factors 40] [--layers 4] [--examples 50] ...
+
+Nothing in it was learnt: each factor likes two words of a small vocabulary (one at the early
+layers, another at the late ones) and answers to them in random windows, with activations that fall
+off as real ones do. The numbers agree with one another as `tfactors verify` demands. Everything is
+streamed, so that the size of the paper's dictionaries, 16,384 factors over 13 layers with 200
+examples, takes minutes and little memory (`--large`).
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tfactors.bundle import (
+    example_file,
+    write_dictionary,
+    write_manifest,
+    write_table,
+    write_words,
+)
+
+DETERMINERS = "the a this that every another some each our".split()
+ADJECTIVES = (
+    "old quiet northern careful public bitter sudden ancient modest royal narrow bright "
+    "independent agricultural remarkable wooden heavy foreign gentle uncertain"
+).split()
+NOUNS = (
+    "river army treaty garden letter railway bank harbour senate winter village bridge scholar "
+    "language orchestra telescope apple mountain committee newspaper captain engine forest "
+    "museum government constitution settlement philosophy temperature laboratory"
+).split()
+VERBS = (
+    "crossed signed described followed left built refused carried remembered measured defended "
+    "painted governed recommended established abandoned"
+).split()
+PREPOSITIONS = "of in near under against beyond with from before after".split()
+LINKS = "and but while because although so".split()
+MARKS = [".", ".", ".", ".", "?", "!"]
+HOSTILE = [
+    "<img", "src=x", "onerror=alert(1)>", "$x$", ":red[danger]", "**bold**", "`code`", "&amp;",
+    "</div>", "\u202egnihtemos\u202c", "\u05e9\u05dc\u05d5\u05dd", "a" * 10_000, "[link](javascript:x)",
+    "\U0001f600", "e\u0301", "\u200b\u200b.",
+]  # fmt: skip
+VOCABULARY = [*NOUNS, *VERBS, *ADJECTIVES, *DETERMINERS, *PREPOSITIONS, *LINKS]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Windows as flat arrays: tokens of window w are [offsets[w], offsets[w + 1])."""
+
+    tokens: list[str]
+    word_starts: np.ndarray
+    token_ids: np.ndarray
+    words: np.ndarray  # (tokens,) index into vocabulary of the word a token belongs to, or -1
+    offsets: np.ndarray
+    documents: np.ndarray
+    starts: np.ndarray
+    vocabulary: list[str]
+
+    @property
+    def windows(self) -> int:
+        return len(self.documents)
+
+
+def write_synthetic_bundle(
+    folder: str | Path,
+    factors: int = 40,
+    layers: int = 4,
+    examples: int = 50,
+    windows: int = 200,
+    window_length: int = 64,
+    width: int = 16,
+    words_per_factor: int = 12,
+    bins: int = 20,
+    hostile: bool = True,
+    seed: int = 0,
+    title: str = "Made-up English",
+) -> Path:
+    """Write a valid bundle of made-up text into ``folder`` and return its path.
+
+    The last factor is dead (nothing activates it); with ``hostile`` one document holds markup,
+    right-to-left marks and a word of 10,000 letters, and factor 1 answers to them.
+    """
+    folder = Path(folder)
+    rng = np.random.default_rng(seed)
+    text = _text(rng, windows, window_length, hostile)
+    layer_ids = list(range(layers))
+    first_positions = _first_positions(text)
+    liked = _liked_words(rng, factors, layers, text, hostile)
+    peak = rng.integers(0, layers, size=factors)
+    strength = rng.uniform(4.0, 16.0, size=factors)
+    curve = np.exp(-0.5 * ((np.arange(layers)[None] - peak[:, None]) / (0.2 * layers + 0.5)) ** 2)
+    maximum = np.where(curve > 0.02, strength[:, None] * curve, 0.0).astype(np.float32)
+    maximum[-1] = 0.0
+    taken = np.zeros((factors, layers), np.int64)
+
+    for layer in layer_ids:
+        rows = _examples(rng, layer, text, liked, first_positions, maximum, examples, taken)
+        write_table(folder, example_file(layer), rows)
+
+    maximum[taken == 0] = 0.0
+    alive = maximum.max(1) > 0
+    peak = np.where(alive, maximum.argmax(1), -1)
+    edges = np.linspace(0.0, 16.0, bins + 1)
+    write_dictionary(folder, _atoms(rng, factors, width))
+    depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
+    sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
+    level = np.where(depth <= 1 / 3, "low", np.where(sentence < 0.5, "high", "mid"))
+    names = [[text.vocabulary[w] for w in dict.fromkeys(row)] for row in liked]
+    write_table(
+        folder,
+        "factors.parquet",
+        pa.table(
+            {
+                "factor": np.arange(factors),
+                "label": [" / ".join(n[:2]) if a else "" for n, a in zip(names, alive, strict=True)],
+                "level": np.where(alive, level, "").tolist(),
+                "peak_layer": peak,
+                "depth": depth,
+                "retained_word": sentence * 0.6,
+                "retained_sentence": sentence,
+                "reach": pa.array(rng.choice([0, 1, 2, 4, 8, 16], factors), mask=~alive),
+                "words": [n if a else [] for n, a in zip(names, alive, strict=True)],
+                "alive": alive,
+                "stability": np.where(alive, rng.uniform(0.3, 1.0, factors), np.nan),
+            }
+        ),
+    )
+    grid_factor = np.repeat(np.arange(factors), layers)
+    grid_layer = np.tile(layer_ids, factors)
+    active = np.minimum(taken * 3, len(text.tokens)).ravel()
+    write_table(
+        folder,
+        "importance.parquet",
+        pa.table(
+            {
+                "factor": grid_factor,
+                "layer": grid_layer,
+                "importance": maximum.ravel() * 0.7,
+                "density": active / len(text.tokens),
+                "maximum": maximum.ravel(),
+            }
+        ),
+    )
+    write_table(
+        folder,
+        "histograms.parquet",
+        (
+            _list_batch(grid_factor[rows], grid_layer[rows], _counts(rng, active[rows], bins))
+            for rows in _blocks(len(grid_factor), 64 * layers)
+        ),
+    )
+    _write_word_index(folder, rng, liked, maximum, text, words_per_factor)
+    _write_retention(folder, rng, factors, peak, alive, sentence)
+    _write_saliency(folder, rng, text, first_positions, liked, layer_ids, alive, peak, taken)
+    _write_text(folder, text)
+    write_manifest(
+        folder,
+        {
+            "title": title,
+            "tfactors": "0.1.0",
+            "created": "2026-01-01T00:00:00Z",
+            "model": {
+                "name": "synthetic",
+                "sha256": "0" * 64,
+                "blocks": layers - 1,
+                "layers": layer_ids,
+                "width": width,
+            },
+            "corpus": {
+                "sources": [
+                    {
+                        "name": "made-up",
+                        "title": "Made-up English",
+                        "licence": "CC0-1.0",
+                        "attribution": "written by tests/synthetic_bundle.py",
+                        "documents": int(text.documents[-1]) + 1,
+                        "tokens": len(text.tokens),
+                    }
+                ],
+                "documents": int(text.documents[-1]) + 1,
+                "windows": text.windows,
+                "tokens": len(text.tokens),
+                "window_length": window_length,
+            },
+            "coding": {
+                "penalty": 2.5,
+                "scale": {str(layer): 1.0 + layer / 10 for layer in layer_ids},
+                "tol": 1e-3,
+            },
+            "dictionary": {"factors": factors, "seed": seed, "samples": 100_000},
+            "importance": {
+                "k": 200,
+                "examples": examples,
+                "levels": {"low_depth": 1 / 3, "sentence_share": 0.5},
+            },
+            "histogram": {"edges": edges.tolist()},
+            "metrics": {
+                "alive": int(alive.sum()),
+                "l0": 10.5,
+                "l0_per_layer": {str(layer): 10.0 + layer for layer in layer_ids},
+                "explained_variance": {str(layer): 0.7 - layer / 50 for layer in layer_ids},
+            },
+            "settings": {"preset": "synthetic", "seed": seed},
+        },
+    )
+    return folder
+
+
+def _text(rng: np.random.Generator, windows: int, window_length: int, hostile: bool) -> Text:
+    """Made-up documents of a few windows each, cut into windows of at most window_length."""
+    vocabulary = VOCABULARY + HOSTILE
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    tokens: list[str] = []
+    starts: list[bool] = []
+    words: list[int] = []
+    offsets, documents, positions = [0], [], []
+    document = -1
+    while len(documents) < windows:
+        document += 1
+        length = min(int(rng.integers(2, 9)), windows - len(documents))
+        for part in range(length):
+            before = len(tokens)
+            _window(rng, ids, tokens, starts, words, window_length, part == 0, hostile and not document)
+            offsets.append(len(tokens))
+            documents.append(document)
+            positions.append(before - offsets[len(offsets) - 2 - part])
+    pieces = {piece: index for index, piece in enumerate(sorted(set(tokens)))}
+    return Text(
+        tokens,
+        np.array(starts),
+        np.array([pieces[token] for token in tokens], np.int32),
+        np.array(words),
+        np.array(offsets),
+        np.array(documents),
+        np.array(positions),
+        vocabulary,
+    )
+
+
+def _window(
+    rng: np.random.Generator,
+    ids: dict[str, int],
+    tokens: list[str],
+    starts: list[bool],
+    words: list[int],
+    window_length: int,
+    first: bool,
+    hostile: bool,
+) -> None:
+    """Append one window of whole sentences, cut at a whole word."""
+    room = window_length - int(rng.integers(0, 6))
+    space = "" if first else " "
+    while room > 0:
+        for word in _sentence(rng, hostile):
+            pieces = [word[:6], word[6:]] if 9 <= len(word) < 100 else [word]
+            if len(pieces) > room:
+                return
+            for number, piece in enumerate(pieces):
+                tokens.append(space + piece if number == 0 else piece)
+                starts.append(number == 0)
+                words.append(ids.get(word.lower(), ids.get(word, -1)))
+            room -= len(pieces)
+            space = "" if word[-1] == "\u201c" else " "
+        tokens[-1] = tokens[-1].lstrip()  # the mark that ends a sentence follows without a blank
+        space = "\n" if rng.random() < 0.15 else " "
+
+
+def _sentence(rng: np.random.Generator, hostile: bool) -> list[str]:
+    def pick(words: list[str]) -> str:
+        return words[int(rng.integers(len(words)))]
+
+    def phrase() -> list[str]:
+        return [pick(DETERMINERS), pick(ADJECTIVES), pick(NOUNS)][: 3 if rng.random() < 0.6 else 1] + (
+            [pick(NOUNS)] if rng.random() < 0.3 else []
+        )
+
+    words = [*phrase(), pick(VERBS), *phrase(), pick(PREPOSITIONS), *phrase()]
+    if rng.random() < 0.4:
+        words += [pick(LINKS), *phrase(), pick(VERBS), *phrase()]
+    if hostile:
+        words.insert(int(rng.integers(1, len(words))), pick(HOSTILE))
+    return [words[0].capitalize(), *words[1:], pick(MARKS)]
+
+
+def _first_positions(text: Text) -> np.ndarray:
+    """(vocabulary, windows) position of the first occurrence of a word in a window, or -1."""
+    found = np.full((len(text.vocabulary), text.windows), -1, np.int16)
+    window = np.repeat(np.arange(text.windows), np.diff(text.offsets))
+    position = np.arange(len(text.tokens)) - text.offsets[window]
+    known = (text.words >= 0) & text.word_starts
+    order = np.flatnonzero(known)[::-1]  # the first occurrence is written last
+    found[text.words[order], window[order]] = position[order]
+    return found
+
+
+def _liked_words(
+    rng: np.random.Generator, factors: int, layers: int, text: Text, hostile: bool
+) -> np.ndarray:
+    """(factors, layers) the vocabulary word that a factor answers to at a layer."""
+    early = rng.integers(0, len(VOCABULARY), factors)
+    late = rng.integers(0, len(VOCABULARY), factors)
+    turn = rng.integers(1, layers + 1, factors)
+    liked = np.where(np.arange(layers)[None] < turn[:, None], early[:, None], late[:, None])
+    if hostile and factors > 1:
+        liked[1] = len(VOCABULARY) + np.arange(layers) % len(HOSTILE)
+    return liked
+
+
+def _examples(
+    rng: np.random.Generator,
+    layer: int,
+    text: Text,
+    liked: np.ndarray,
+    first_positions: np.ndarray,
+    maximum: np.ndarray,
+    examples: int,
+    taken: np.ndarray,
+) -> Iterator[pa.RecordBatch]:
+    """Examples of one layer in blocks of factors; notes how many each factor got."""
+    pool = [np.flatnonzero(row >= 0) for row in first_positions]
+    shown = [_as_written(text, word, pool[word], first_positions) for word in range(len(pool))]
+    for block in _blocks(len(liked), 256):
+        columns: list[list[np.ndarray]] = [[], [], [], []]
+        written: list[np.ndarray] = []
+        for factor in block:
+            word = liked[factor, layer]
+            candidates = pool[word]
+            count = min(examples, len(candidates)) if maximum[factor, layer] > 0 else 0
+            taken[factor, layer] = count
+            if not count:
+                continue
+            chosen = (int(rng.integers(len(candidates))) + np.arange(count)) % len(candidates)
+            fall = np.sort(rng.beta(2, 4, count - 1))[::-1] if count > 1 else np.empty(0)
+            activation = maximum[factor, layer] * np.concatenate([[1.0], fall]).astype(np.float32)
+            columns[0].append(np.full(count, factor, np.int32))
+            columns[1].append(candidates[chosen].astype(np.int32))
+            columns[2].append(first_positions[word, candidates[chosen]])
+            columns[3].append(activation.astype(np.float32))
+            written.append(shown[word][chosen])
+        if not written:
+            continue
+        factor_column, window, position, activation = (np.concatenate(c) for c in columns)
+        rank = np.arange(len(factor_column)) - np.searchsorted(factor_column, factor_column)
+        yield pa.record_batch(
+            {
+                "factor": factor_column,
+                "rank": rank.astype(np.int16),
+                "window": window,
+                "position": position,
+                "word": pa.array(np.concatenate(written), pa.string()),
+                "activation": activation,
+            }
+        )
+
+
+def _as_written(
+    text: Text, word: int, windows: np.ndarray, first_positions: np.ndarray
+) -> np.ndarray:
+    """The word as it stands in the text (case kept) at its first occurrence in each window."""
+    result = np.empty(len(windows), object)
+    for row, window in enumerate(windows):
+        start = text.offsets[window] + first_positions[word, window]
+        stop = start + 1
+        while stop < text.offsets[window + 1] and not text.word_starts[stop]:
+            stop += 1
+        result[row] = "".join(text.tokens[start:stop]).strip()
+    return result
+
+
+def _atoms(rng: np.random.Generator, factors: int, width: int) -> np.ndarray:
+    atoms = rng.standard_normal((factors, width)).astype(np.float32)
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def _counts(rng: np.random.Generator, active: np.ndarray, bins: int) -> np.ndarray:
+    """(rows, bins) histogram counts that add up to the active tokens and fall off to the right."""
+    share = np.exp(-np.arange(bins) / 4)
+    share /= share.sum()
+    counts = np.floor(active[:, None] * share).astype(np.int32)
+    counts[:, 0] += active.astype(np.int32) - counts.sum(1, dtype=np.int32)
+    return counts
+
+
+def _list_batch(factor: np.ndarray, layer: np.ndarray, counts: np.ndarray) -> pa.RecordBatch:
+    offsets = np.arange(len(counts) + 1, dtype=np.int32) * counts.shape[1]
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(counts.ravel()))
+    return pa.record_batch({"factor": factor, "layer": layer, "counts": lists})
+
+
+def _blocks(count: int, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, count, size):
+        yield np.arange(start, min(start + size, count))
+
+
+def _write_word_index(
+    folder: Path,
+    rng: np.random.Generator,
+    liked: np.ndarray,
+    maximum: np.ndarray,
+    text: Text,
+    words_per_factor: int,
+) -> None:
+    factor, layer = (axis.astype(np.int32) for axis in np.nonzero(maximum))
+    names = sorted({word.casefold() for word in text.vocabulary})
+    number = np.array([names.index(word.casefold()) for word in text.vocabulary])
+    occurrences = np.bincount(number[text.words[text.words >= 0]], minlength=len(names))
+    count = min(words_per_factor, len(names))
+    offset = np.arange(count)
+    word = (number[liked[factor, layer]][:, None] + offset) % len(names)
+    times = rng.integers(1, np.maximum(occurrences[word] / (1 + offset), 1) + 1)
+    strength = maximum[factor, layer][:, None] * rng.uniform(0.1, 0.6, (len(factor), count))
+    written = pa.DictionaryArray.from_arrays(pa.array(word.ravel()), pa.array(names))
+    write_words(
+        folder,
+        pa.table(
+            {
+                "word": written.cast(pa.string()),
+                "factor": np.repeat(factor, count),
+                "layer": np.repeat(layer, count).astype(np.int16),
+                "count": times.ravel().astype(np.int32),
+                "mean_activation": strength.ravel().astype(np.float32),
+                "occurrences": np.maximum(occurrences[word], times).ravel().astype(np.int32),
+            }
+        ),
+    )
+
+
+def _write_retention(
+    folder: Path,
+    rng: np.random.Generator,
+    factors: int,
+    peak: np.ndarray,
+    alive: np.ndarray,
+    sentence: np.ndarray,
+) -> None:
+    radii = [0, 1, 2, 4, 8, 16, 32, 64, 128]
+    living = np.flatnonzero(alive)
+    kinds = ["radius"] * len(radii) + ["sentence", "word"]
+    grow = 1 - np.exp(-(np.array(radii) + 1) / rng.uniform(1, 20, (len(living), 1)))
+    retained = np.column_stack([grow, sentence[living], sentence[living] * 0.6])
+    write_table(
+        folder,
+        "retention.parquet",
+        pa.table(
+            {
+                "factor": np.repeat(living, len(kinds)),
+                "layer": np.repeat(peak[living], len(kinds)),
+                "kind": kinds * len(living),
+                "radius": np.tile([*radii, -1, -1], len(living)),
+                "retained": retained.ravel(),
+            }
+        ),
+    )
+
+
+def _write_saliency(
+    folder: Path,
+    rng: np.random.Generator,
+    text: Text,
+    first_positions: np.ndarray,
+    liked: np.ndarray,
+    layers: list[int],
+    alive: np.ndarray,
+    peak: np.ndarray,
+    taken: np.ndarray,
+) -> None:
+    """LIME weights for the three best examples of every tenth factor at its peak layer."""
+    from tfactors.bundle import TableFile
+
+    rows: dict[str, list] = {name: [] for name in ("factor", "layer", "rank", "weights")}
+    for factor in np.flatnonzero(alive)[::10][:200]:
+        layer = int(peak[factor])
+        found = TableFile(folder / example_file(layer), example_file(layer)).where(int(factor))
+        for example in found.slice(0, 3).to_pylist():
+            size = int(np.diff(text.offsets)[example["window"]])
+            weights = np.where(rng.random(size) < 0.3, rng.normal(0, 0.2, size), 0.0)
+            weights[example["position"]] = 1.0
+            rows["factor"].append(int(factor))
+            rows["layer"].append(layer)
+            rows["rank"].append(example["rank"])
+            rows["weights"].append(weights.astype(np.float32))
+    count = len(rows["factor"])
+    more = {
+        "method": ["lime"] * count,
+        "score": rng.uniform(0.3, 0.95, count),
+        "samples": [1000] * count,
+        "seed": [0] * count,
+    }
+    write_table(folder, "saliency.parquet", pa.table(rows | more))
+
+
+def _write_text(folder: Path, text: Text) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        tokens, ids = pa.array(text.tokens, pa.string()), pa.array(text.token_ids)
+        starts = pa.array(text.word_starts)
+        for block in _blocks(text.windows, 1024):
+            first, last = int(text.offsets[block[0]]), int(text.offsets[block[-1] + 1])
+            offsets = pa.array((text.offsets[block[0] : block[-1] + 2] - first).astype(np.int32))
+            lists = [
+                pa.ListArray.from_arrays(offsets, flat.slice(first, last - first))
+                for flat in (tokens, ids, starts)
+            ]
+            yield pa.record_batch(
+                {
+                    "window": block,
+                    "document": text.documents[block],
+                    "start": text.starts[block],
+                    "tokens": lists[0],
+                    "token_ids": lists[1],
+                    "word_starts": lists[2],
+                }
+            )
+
+    write_table(folder, "windows.parquet", batches())
+    count = int(text.documents[-1]) + 1
+    lengths = np.bincount(text.documents, weights=np.diff(text.offsets))
+    write_table(
+        folder,
+        "documents.parquet",
+        pa.table(
+            {
+                "document": np.arange(count),
+                "source": ["made-up"] * count,
+                "title": [f"Chapter {n + 1}" if n else "A hostile <b>title</b> $x$" for n in range(count)],
+                "year": pa.array([None if n % 3 == 0 else 1800 + n % 200 for n in range(count)]),
+                "held_out": np.arange(count) % 20 == 7,
+                "tokens": lengths.astype(np.int32),
+            }
+        ),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out", type=Path)
+    for name, default in {"factors": 40, "layers": 4, "examples": 50, "windows": 200}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--window-length", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", action="store_true", help="16,384 factors, 13 layers, 200 examples")
+    options = vars(parser.parse_args())
+    folder, large = options.pop("out"), options.pop("large")
+    if large:
+        options |= {"factors": 16_384, "layers": 13, "examples": 200, "windows": 25_000}
+        options |= {"width": 768, "window_length": 128}
+    write_synthetic_bundle(folder, **options)
+
+
+if __name__ == "__main__":
+    main()
