@@ -120,4 +120,7 @@ def with_changes(preset: str, **changes: Any) -> Settings:
         raise InputError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
     known = {f.name for f in fields(Settings)}
     assert changes.keys() <= known, changes.keys() - known
-    return replace(PRESETS[preset], **{k: v for k, v in changes.items() if v is not None})
+    given = {k: v for k, v in changes.items() if v is not None}
+    if given.keys() & {"corpora", "model"}:  # the preset's title names its own
+        given.setdefault("title", "")
+    return replace(PRESETS[preset], **given)

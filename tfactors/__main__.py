@@ -1,0 +1,7 @@
+"""``python -m tfactors`` is the ``tfactors`` command."""
+
+import sys
+
+from tfactors.cli import main
+
+sys.exit(main())

@@ -1,0 +1,138 @@
+"""The stages in order, from text to bundle, resumable at any moment.
+
+corpus → scale → dictionary → survey → levels → saliency → factors → manifest. A run that finds the
+markers of an earlier one goes on after the last of them, and ends with the bytes that an
+uninterrupted run would have written; the manifest, written last, makes the folder a bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tfactors
+from tfactors import stages
+from tfactors.bundle import Bundle, read_manifest, write_manifest
+from tfactors.errors import InputError
+from tfactors.run import WORK, Run, write_json
+from tfactors.settings import Settings
+from tfactors.survey import BIN_EDGES
+
+STAGES = {
+    "corpus": stages.read_corpus,
+    "scale": stages.estimate_scale,
+    "dictionary": stages.learn_dictionary,
+    "survey": stages.survey_corpus,
+    "levels": stages.measure_retention,
+    "saliency": stages.explain_examples,
+    "factors": stages.describe_factors,
+}
+
+
+def build(
+    folder: str | Path, settings: Settings, show_progress: bool = True, device: str = "cpu"
+) -> Bundle:
+    """Build a bundle, or go on with one that was interrupted.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else, or a build with other settings; a corpus, a model or a
+        setting cannot be used. Nothing that was there is lost.
+    """
+    run = Run(Path(folder), settings, show_progress, device)
+    if _is_built(run):
+        shutil.rmtree(run.work, ignore_errors=True)
+        return Bundle.open(folder)
+    _claim(run)
+    for name, stage in STAGES.items():
+        if run.is_done(name):
+            continue
+        start = time.monotonic()
+        notes = stage(run)
+        run.finish(name, {"notes": notes, "seconds": round(time.monotonic() - start, 1)})
+    write_manifest(run.folder, _manifest(run))
+    shutil.rmtree(run.work)
+    return Bundle.open(folder)
+
+
+def _is_built(run: Run) -> bool:
+    """Whether the folder holds this very build; another one in it is an error."""
+    if not (run.folder / "manifest.json").exists():
+        return False
+    _refuse_other(run, read_manifest(run.folder).get("settings", {}))
+    return True
+
+
+def _claim(run: Run) -> None:
+    """Make the folder ours: new, empty, or with the same build begun."""
+    record = run.work / "settings.json"
+    if record.exists():
+        _refuse_other(run, json.loads(record.read_text("utf-8")))
+        for leftover in run.folder.rglob("*.part"):
+            leftover.unlink()
+        return
+    if run.folder.exists() and not run.folder.is_dir():
+        raise InputError(f"{run.folder}: is a file; give a folder for --out")
+    if run.folder.exists() and any(p.name != WORK for p in run.folder.iterdir()):
+        raise InputError(f"{run.folder}: holds something else; give a new or empty folder")
+    run.model, run.layers  # noqa: B018 - an unknown model must not leave a folder behind
+    stages.check_corpora(run.settings)
+    run.work.mkdir(parents=True, exist_ok=True)
+    write_json(record, run.settings.to_json())
+
+
+def _refuse_other(run: Run, recorded: dict[str, Any]) -> None:
+    if differences := run.settings.differences(recorded):
+        raise InputError(
+            f"{run.folder}: holds a build with other settings ({'; '.join(differences)}); "
+            "give another folder for --out, or remove this one"
+        )
+
+
+def _manifest(run: Run) -> dict[str, Any]:
+    settings = run.settings
+    notes = {name: run.marker(name)["notes"] for name in STAGES}
+    seconds = {name: run.marker(name)["seconds"] for name in STAGES}
+    corpus, survey = notes["corpus"], notes["survey"]
+    sources = " and ".join(source["title"] for source in corpus["sources"])
+    return {
+        "title": settings.title or f"{settings.model} on {sources}",
+        "model": {
+            "name": settings.model,
+            "sha256": run.model.sha256,
+            "layers": run.layers,
+            "blocks": run.model.blocks,
+            "width": run.model.width,
+        },
+        "corpus": corpus,
+        "coding": {
+            "penalty": settings.penalty,
+            "scale": dict(zip(map(str, run.layers), run.scale.tolist(), strict=True)),
+            "scale_tokens": notes["scale"]["tokens"],
+            "tol": settings.tol,
+        },
+        "dictionary": {
+            "factors": settings.factors,
+            "seed": settings.seed,
+            "samples": notes["dictionary"]["samples"],
+        },
+        "importance": {
+            "k": settings.importance_k,
+            "examples": settings.examples,
+            "levels": {
+                "low_depth": settings.low_depth,
+                "sentence_share": settings.sentence_share,
+            },
+            "retention_examples": settings.retention_examples,
+        },
+        "histogram": {"edges": BIN_EDGES.tolist()},
+        "metrics": survey,
+        "settings": settings.to_json(),
+        "tfactors": tfactors.__version__,
+        "created": {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds},
+    }

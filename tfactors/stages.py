@@ -1,0 +1,345 @@
+"""The stages of a build: each streams what the one before it wrote, and writes its own tables.
+
+Every function takes the run, writes its files whole or not at all, and returns what the manifest
+will say of it. Random choices follow from the seed and the place in the stream alone, so that an
+interrupted stage goes on to the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tfactors import corpus, hidden_states, survey
+from tfactors.bundle import example_file, write_dictionary, write_table, write_words
+from tfactors.dictionary import DictionaryLearner
+from tfactors.run import Checkpoint, Run
+from tfactors.settings import Settings
+from tfactors.sparse_coding import duality_gap
+
+# Windows that go through the model together; 32 of 128 tokens are the fastest on a CPU.
+WINDOWS_A_BATCH = 32
+# The scale of a layer is estimated on this many windows: 30,000 norms that vary by some 10 % give
+# their mean to 0.1 %.
+SCALE_WINDOWS = 256
+# A corpus of fewer documents holds out windows instead, else nothing or everything is held out.
+DOCUMENTS_TO_HOLD_OUT = 20
+HELD_OUT_SHARE = 0.05
+# LIME explains an activation in this much context each side, where nearly all of it comes from.
+SALIENCY_RADIUS = 32
+WORDS_A_FACTOR = 10
+
+
+def check_corpora(settings: Settings) -> None:
+    """Raise for a corpus that cannot be read, before anything is written."""
+    if not settings.corpora:
+        raise corpus.CorpusError(
+            "no corpus given; name a text file, a folder or a packaged corpus "
+            f"({', '.join(corpus.PACKAGED)})"
+        )
+    for spec in settings.corpora:
+        corpus.corpus_source(spec)
+        next(iter(corpus.read_documents(spec, settings.column)))
+
+
+def read_corpus(run: Run) -> dict[str, Any]:
+    """Read the texts, cut them into windows, and choose what is held out."""
+    settings, documents, lengths = run.settings, [], []
+    counts = np.zeros(len(run.model.tokenizer), np.int64)
+    length = min(settings.window_length, run.model.max_length)
+    bar = run.progress(settings.max_tokens or None, "corpus", "token")  # type: ignore[arg-type]
+
+    def batches() -> Iterator[pa.Table]:
+        rows: list[corpus.Window] = []
+        total = 0
+        read = (corpus.read_documents(spec, settings.column) for spec in settings.corpora)
+        for document in chain.from_iterable(read):
+            windows, tokens = [], 0
+            for window in corpus.document_windows(
+                len(documents), document.text, run.model.tokenizer, length
+            ):
+                if settings.max_tokens and total + len(window.token_ids) > settings.max_tokens:
+                    break
+                windows.append(window)
+                tokens += len(window.token_ids)
+                total += len(window.token_ids)
+            if windows:
+                documents.append((document, tokens))
+                rows += windows
+                bar.update(tokens)
+            while len(rows) >= 1024:
+                yield _window_table(rows[:1024], lengths, counts)
+                del rows[:1024]
+            if settings.max_tokens and total + 1 > settings.max_tokens - length // 2:
+                break
+        if rows:
+            yield _window_table(rows, lengths, counts)
+
+    with bar:
+        write_table(run.folder, "windows.parquet", batches())
+    if not lengths:
+        raise corpus.CorpusError(
+            f"{', '.join(settings.corpora)}: no text of at least {corpus.MIN_WINDOW} tokens; "
+            "give more text"
+        )
+    held_out, rule = _hold_out(run, [d for d, _ in documents], np.asarray(lengths))
+    run.save_array("held_out", held_out)
+    run.save_array("token_counts", counts)
+    run.save_array("lengths", np.asarray(lengths, np.int32))
+    columns = {
+        "document": list(range(len(documents))),
+        "source": [d.source for d, _ in documents],
+        "title": [d.title for d, _ in documents],
+        "year": pa.array([d.year for d, _ in documents], pa.int16()),
+        "held_out": [rule == "documents" and d.held_out for d, _ in documents],
+        "tokens": [tokens for _, tokens in documents],
+    }
+    write_table(run.folder, "documents.parquet", pa.table(columns))
+    sources = []
+    for spec in settings.corpora:
+        source = corpus.corpus_source(spec)
+        mine = [tokens for d, tokens in documents if d.source == source.name]
+        sources.append({**vars(source), "documents": len(mine), "tokens": sum(mine)})
+    return {
+        "sources": sources,
+        "documents": len(documents),
+        "windows": len(lengths),
+        "tokens": int(sum(lengths)),
+        "window_length": length,
+        "held_out": rule,
+        "held_out_tokens": int(np.asarray(lengths)[held_out].sum()),
+    }
+
+
+def _window_table(rows: list[corpus.Window], lengths: list[int], counts: np.ndarray) -> pa.Table:
+    first = len(lengths)
+    lengths += [len(w.token_ids) for w in rows]
+    np.add.at(counts, np.concatenate([w.token_ids for w in rows]), 1)
+    columns = {
+        "window": pa.array(range(first, first + len(rows)), pa.int32()),
+        "document": pa.array([w.document for w in rows], pa.int32()),
+        "start": pa.array([w.start for w in rows], pa.int32()),
+        "tokens": pa.array([w.tokens for w in rows], pa.list_(pa.string())),
+        "token_ids": pa.array([w.token_ids for w in rows], pa.list_(pa.int32())),
+        "word_starts": pa.array([w.word_starts for w in rows], pa.list_(pa.bool_())),
+    }
+    return pa.table(columns)
+
+
+def _hold_out(
+    run: Run, documents: list[corpus.Document], lengths: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Choose the windows kept for evaluation: those of held-out documents, or some of all."""
+    if len(documents) >= DOCUMENTS_TO_HOLD_OUT:
+        chosen = np.array([d.held_out for d in documents])
+        of_window = np.concatenate([f["document"].to_numpy() for f in run.files.iter_windows()])
+        held_out = chosen[of_window]
+        if 0.01 < lengths[held_out].sum() / lengths.sum() < 0.2:
+            return held_out, "documents"
+    number = max(1, round(HELD_OUT_SHARE * len(lengths))) if len(lengths) > 1 else 0
+    held_out = np.zeros(len(lengths), bool)
+    held_out[np.random.default_rng([run.settings.seed, 0]).permutation(len(lengths))[:number]] = (
+        True
+    )
+    return held_out, "windows"
+
+
+def estimate_scale(run: Run) -> dict[str, Any]:
+    """Measure each layer's mean norm on some windows, and choose its scale."""
+    if run.settings.scale == "none":
+        return {"scale": [1.0] * len(run.layers), "tokens": 0}
+    windows = np.flatnonzero(~run.held_out)
+    windows = np.random.default_rng([run.settings.seed, 1]).permutation(windows)[:SCALE_WINDOWS]
+    norms, tokens = np.zeros(len(run.layers)), 0
+    for token_ids in _token_ids(run, windows):
+        states = run.model.hidden_states(token_ids, run.layers)
+        norms += np.linalg.norm(states, axis=2).sum(axis=1, dtype=np.float64)
+        tokens += states.shape[1]
+    scale = hidden_states.layer_scales(norms / tokens, run.model.width)
+    return {"scale": scale.astype(np.float32).tolist(), "tokens": tokens}
+
+
+def _token_ids(run: Run, windows: np.ndarray) -> Iterator[list[np.ndarray]]:
+    for start in range(0, len(windows), WINDOWS_A_BATCH):
+        yield list(run.files.windows(windows[start : start + WINDOWS_A_BATCH])["token_ids"])
+
+
+def learn_dictionary(run: Run) -> dict[str, Any]:
+    """Learn the dictionary on a shuffled stream of all layers' states."""
+    settings, checkpoint = run.settings, Checkpoint(run, "dictionary")
+    lengths = run.load_array("lengths")
+    rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
+    order = []
+    for epoch in range(settings.epochs):
+        windows = np.flatnonzero(~run.held_out)
+        windows = np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
+        if settings.training_tokens:
+            until = np.searchsorted(np.cumsum(lengths[windows]), settings.training_tokens)
+            windows = windows[: until + 1]
+        order.append(windows)
+    stream = np.concatenate(order)
+    learner = DictionaryLearner.load(checkpoint.path) if checkpoint.path else _new_learner(settings)
+    chunks = range(0, len(stream), WINDOWS_A_BATCH)
+    total = int(lengths[stream].sum()) * len(run.layers)
+    done = int(lengths[stream[: checkpoint.step * WINDOWS_A_BATCH]].sum()) * len(run.layers)
+    with run.progress(total, "dictionary", "state", done) as bar:
+        for step in range(checkpoint.step, len(chunks)):
+            chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_BATCH]
+            token_ids = next(_token_ids(run, chosen))
+            states = run.states(token_ids).reshape(-1, run.model.width)
+            shuffle = np.random.default_rng([settings.seed, 3, step]).permutation(len(states))
+            weights = np.tile(rare[np.concatenate(token_ids)], len(run.layers)).astype(np.float32)
+            parts = np.array_split(shuffle, max(1, round(len(states) / settings.batch)))
+            for part in parts:
+                weight = weights[part] if settings.damping else None
+                learner.partial_fit(states[part], sample_weight=weight)
+            bar.update(len(states))
+            checkpoint.save_if_due(step + 1, learner.save)
+    write_dictionary(run.folder, learner.components_)
+    checkpoint.clear()
+    return {"samples": total, "windows": len(stream)}
+
+
+def _new_learner(settings: Settings) -> DictionaryLearner:
+    return DictionaryLearner(
+        n_components=settings.factors,
+        penalty=settings.penalty,
+        update=settings.learner,
+        random_state=settings.seed,
+    )
+
+
+def survey_corpus(run: Run) -> dict[str, Any]:
+    """Solve every code of the corpus and keep what each factor does at each layer."""
+    settings, checkpoint = run.settings, Checkpoint(run, "survey")
+    tokens = run.marker("corpus")["notes"]["tokens"]
+    if checkpoint.path:
+        state = survey.Survey.load(checkpoint.path)
+    else:
+        state = survey.Survey(
+            run.layers, settings.factors, settings.importance_k, settings.examples
+        )
+    step = checkpoint.step
+    with run.progress(tokens, "survey", "token", state.tokens) as bar:
+        for frame in run.files.iter_windows(WINDOWS_A_BATCH, start=step * WINDOWS_A_BATCH):
+            before = state.tokens
+            _survey_batch(run, state, frame)
+            bar.update(state.tokens - before)
+            step += 1
+            checkpoint.save_if_due(step, state.save)
+    _write_survey(run, state)
+    checkpoint.clear()
+    active = np.array([s.active for s in state.states])
+    held_out = state.held_out
+    errors, variance = (sum(getattr(m, n) for m in held_out) for n in ("errors", "variance"))
+    by_layer = [
+        {
+            "layer": layer,
+            "l0": float(active[i].sum() / state.tokens),
+            "explained_variance": held_out[i].explained_variance,
+            "duality_gap": held_out[i].mean_gap,
+            "mean_norm": float(state.norms[i] / state.tokens),
+            "density_above_0.1": float((active[i] > 0.1 * state.tokens).mean()),
+        }
+        for i, layer in enumerate(run.layers)
+    ]
+    return {
+        "alive": float((active.sum(axis=0) > 0).mean()),
+        "l0": float(active.sum() / state.tokens / len(run.layers)),
+        "explained_variance": 1 - errors / variance if variance else None,
+        "held_out_tokens": held_out[0].tokens,
+        "layers": [{k: _finite(v) for k, v in row.items()} for row in by_layer],
+    }
+
+
+def _survey_batch(run: Run, state: survey.Survey, frame: Any) -> None:
+    ids = frame["window"].to_numpy()
+    sizes = np.array([len(t) for t in frame["token_ids"]])
+    states = run.states(list(frame["token_ids"]))
+    held_out = np.repeat(run.held_out[ids], sizes)
+    codes = []
+    for i, x in enumerate(states):
+        alpha = run.coder.encode(x, run.settings.penalty, run.settings.tol)
+        codes.append(alpha)
+        state.norms[i] += float(np.linalg.norm(x, axis=1).sum(dtype=np.float64))
+        if held_out.any():
+            x_held, alpha_held = x[held_out], alpha[np.flatnonzero(held_out)]
+            errors = run.coder.squared_error(x_held, alpha_held)
+            gap = duality_gap(x_held, run.coder.dictionary, alpha_held, run.settings.penalty)
+            state.held_out[i].add(x_held, alpha_held, errors, gap)
+    words = chain.from_iterable(
+        corpus.words(tokens, starts)
+        for tokens, starts in zip(frame["tokens"], frame["word_starts"], strict=True)
+    )
+    positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
+    state.add(codes, np.repeat(ids, sizes).astype(np.int32), positions, list(words))
+
+
+def _write_survey(run: Run, state: survey.Survey) -> None:
+    m, n_layers = run.settings.factors, len(run.layers)
+    factor = np.repeat(np.arange(m, dtype=np.int32), n_layers)
+    layer = np.tile(np.asarray(run.layers, np.int16), m)
+    importance = np.stack([s.importance() for s in state.states], axis=1)
+    density = np.stack([s.active / state.tokens for s in state.states], axis=1)
+    maximum = np.stack([s.maximum() for s in state.states], axis=1)
+    values = {"importance": importance, "density": density, "maximum": maximum}
+    write_table(run.folder, "importance.parquet", pa.table(
+        {"factor": factor, "layer": layer} | {k: v.ravel() for k, v in values.items()}
+    ))  # fmt: skip
+    counts = np.stack([s.histogram for s in state.states], axis=1).reshape(m * n_layers, -1)
+    bins = pa.array(list(counts), pa.list_(pa.int32()))
+    write_table(run.folder, "histograms.parquet", pa.table(
+        {"factor": factor, "layer": layer, "counts": bins}
+    ))  # fmt: skip
+    vocabulary = np.array(state.vocabulary, dtype=object)
+    for number, layer_state in zip(run.layers, state.states, strict=True):
+        write_table(run.folder, example_file(number), _example_tables(layer_state, vocabulary))
+    names, of_word = np.unique([w.casefold() for w in state.vocabulary], return_inverse=True)
+    totals = np.bincount(of_word, state.word_totals).astype(np.int64)
+    tables = []
+    for number, layer_state in zip(run.layers, state.states, strict=True):
+        name, factors, count, mean = layer_state.words(of_word, totals)
+        columns = {
+            "word": pa.array(names)[0:0] if not len(name) else pa.array(names).take(pa.array(name)),
+            "factor": factors, "layer": np.full(len(name), number), "count": count,
+            "mean_activation": mean, "occurrences": totals[name],
+        }  # fmt: skip
+        tables.append(pa.table(columns))
+    write_words(run.folder, pa.concat_tables(tables))
+
+
+def _example_tables(state: survey.LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.Table]:
+    for factor, (windows, positions, words, values) in enumerate(state.examples()):
+        columns = {
+            "factor": np.full(len(windows), factor, np.int32),
+            "rank": np.arange(len(windows), dtype=np.int16),
+            "window": windows,
+            "position": positions,
+            "word": pa.array(vocabulary[words], pa.string()),
+            "activation": values,
+        }
+        yield pa.table(columns)
+
+
+def measure_retention(run: Run) -> dict[str, Any]:
+    """Measure how much of a factor's activation is left when its context is cut away."""
+    return {}
+
+
+def explain_examples(run: Run) -> dict[str, Any]:
+    """Explain the strongest examples of the high-level factors with LIME."""
+    return {}
+
+
+def describe_factors(run: Run) -> dict[str, Any]:
+    """Bring together what is known of each factor: label, level, words."""
+    return {}
+
+
+def _finite(value: float | None) -> float | None:
+    """NaN, which JSON cannot hold, as None."""
+    return value if value is not None and np.isfinite(value) else None
