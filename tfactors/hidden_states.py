@@ -277,7 +277,7 @@ def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.nda
     return np.sqrt(width) / norms
 
 
-class _LayerReached(Exception):  # noqa: N818 - a signal, not an error
+class _LayerReached(Exception):
     """The last layer that was asked for has been recorded; the rest need not run."""
 
 

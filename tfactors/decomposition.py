@@ -1,0 +1,297 @@
+"""Token ids or a text go in, codes come out: x = αΦ + ε for every token at every layer.
+
+`FactorEncoder` joins a model and a dictionary: hidden states of a layer, times the layer's scale,
+coded as in `tfactors.sparse_coding`. `decompose` takes a reader's own text apart with it and says
+what each token is made of and what is left over:
+
+    share explained = 1 − ‖ε‖² / ‖x‖²        of one token at one layer; L0 = its active factors
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfactors.corpus import tokenize, word_at
+from tfactors.errors import InputError
+from tfactors.hidden_states import Model, ModelError, load_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
+
+    from tfactors.bundle import Bundle
+    from tfactors.sparse_coding import SparseCoder
+
+
+@dataclass(frozen=True)
+class FactorEncoder:
+    """A model with its dictionary: token ids to codes; safe to share between threads.
+
+    Attributes:
+        model: the frozen transformer.
+        coder: the dictionary Φ.
+        scale: for each layer that can be coded, the number its hidden states are multiplied by.
+        penalty: λ.
+        tol: largest relative duality gap of a code.
+    """
+
+    model: Model
+    coder: "SparseCoder"
+    scale: Mapping[int, float]
+    penalty: float
+    tol: float = 1e-3
+
+    @classmethod
+    def from_bundle(cls, bundle: "Bundle", device: str = "cpu") -> "FactorEncoder":
+        """Load the model and the dictionary that a bundle was made with.
+
+        Raises:
+            ModelError: the model is not here, or its weights are not the ones of the bundle.
+        """
+        from tfactors.sparse_coding import SparseCoder
+
+        name, expected = bundle.manifest["model"]["name"], bundle.manifest["model"]["sha256"]
+        model = load_model(name, device)
+        if model.sha256 != expected:
+            raise ModelError(
+                f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "
+                f"made with {expected[:12]}…; install the model of the bundle, or rebuild it"
+            )
+        coding = bundle.manifest["coding"]
+        return cls(
+            model, SparseCoder(bundle.dictionary), bundle.scale, coding["penalty"], coding["tol"]
+        )
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers that can be coded, ascending."""
+        return sorted(self.scale)
+
+    @property
+    def n_factors(self) -> int:
+        """Rows of the dictionary."""
+        return self.coder.dictionary.shape[0]
+
+    def check(self, layer: int, factor: int | None = None) -> None:
+        """Raise InputError for a layer or a factor that this encoder does not have."""
+        if layer not in self.scale:
+            known = ", ".join(map(str, self.layers))
+            raise InputError(f"layer {layer}: expected one of {known}")
+        if factor is not None and not 0 <= factor < self.n_factors:
+            raise InputError(f"factor {factor}: expected 0 to {self.n_factors - 1:,}")
+
+    def states(
+        self,
+        texts: Sequence[np.ndarray],
+        layers: Sequence[int],
+        positions: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Scaled hidden states; arguments and shape as `Model.hidden_states`."""
+        for layer in layers:
+            self.check(layer)
+        states = self.model.hidden_states(texts, layers, positions, starts)
+        states *= np.array([self.scale[layer] for layer in layers], np.float32)[:, None, None]
+        return states
+
+    def encode(
+        self,
+        texts: Sequence[np.ndarray],
+        layer: int,
+        penalty: float | None = None,
+        positions: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> "csr_array":
+        """Codes of all tokens at one layer, or of one position of each text.
+
+        Args:
+            texts: token ids of each text.
+            layer: which hidden state.
+            penalty: λ, by default the encoder's.
+            positions: code only this token of each text; far cheaper than all.
+            starts: position id of each text's first token (see `Model.hidden_states`).
+
+        Returns:
+            (tokens, m) float32, or (len(texts), m) with ``positions``.
+        """
+        states = self.states(texts, [layer], positions, starts)[0]
+        return self.coder.encode(states, self._penalty(penalty), self.tol)
+
+    def activation(
+        self,
+        texts: Sequence[np.ndarray],
+        positions: Sequence[int],
+        factor: int,
+        layer: int,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Activation of one factor at one position of each text, (len(texts),) float32."""
+        self.check(layer, factor)
+        codes = self.encode(texts, layer, positions=positions, starts=starts)
+        return activations_of(codes, np.arange(len(texts)), np.full(len(texts), factor))
+
+    def _penalty(self, penalty: float | None) -> float:
+        return self.penalty if penalty is None else penalty
+
+
+def activations_of(codes: "csr_array", rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Entries (rows[i], factors[i]) of codes, (len(rows),) float32; 0 where a factor is silent."""
+    found = np.zeros(len(rows), np.float32)
+    for i, (row, factor) in enumerate(zip(rows, factors, strict=True)):
+        start, stop = codes.indptr[row], codes.indptr[row + 1]
+        at = start + np.searchsorted(codes.indices[start:stop], factor)
+        if at < stop and codes.indices[at] == factor:
+            found[i] = codes.data[at]
+    return found
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """A text taken apart: what every token is made of at every layer.
+
+    Attributes:
+        tokens: one row a token: position, token (as written), word (the whole one it is part of),
+            token_id.
+        factors: one row an active factor: layer, position, factor, activation; strongest first
+            within a token.
+        residuals: one row a layer and token: layer, position, norm (of x), residual (norm of ε),
+            explained (1 − ‖ε‖²/‖x‖²), l0 (active factors).
+        penalty: the λ it was made with.
+    """
+
+    tokens: "pd.DataFrame"
+    factors: "pd.DataFrame"
+    residuals: "pd.DataFrame"
+    penalty: float
+
+    def to_json(self) -> str:
+        """Return everything as one JSON object of lists of rows."""
+        tables = {
+            name: json.loads(getattr(self, name).to_json(orient="records", double_precision=6))
+            for name in ("tokens", "factors", "residuals")
+        }
+        return json.dumps({"penalty": self.penalty} | tables, ensure_ascii=False)
+
+    def describe(
+        self, labels: Sequence[str] | None = None, layer: int | None = None, top: int = 5
+    ) -> str:
+        """Return a text to read: for each layer and token its ``top`` strongest factors.
+
+        Args:
+            labels: a label for each factor, where there are any.
+            layer: only this layer; all by default.
+            top: factors named a token.
+        """
+        known = sorted(self.residuals["layer"].unique())
+        if layer is not None and layer not in known:
+            raise InputError(f"layer {layer}: expected one of {', '.join(map(str, known))}")
+        active = dict(list(self.factors.groupby(["layer", "position"])))
+        width = max(len(token.strip()) for token in self.tokens["token"])
+        lines = []
+        for shown in known if layer is None else [layer]:
+            rows = self.residuals[self.residuals["layer"] == shown]
+            lines.append(
+                f"layer {shown}: {rows['explained'].mean():.0%} explained, "
+                f"{rows['l0'].mean():.1f} active factors a token"
+            )
+            for row, token in zip(rows.itertuples(), self.tokens["token"], strict=True):
+                strongest = active.get((shown, row.position))
+                named = [] if strongest is None else strongest.head(top).itertuples()
+                parts = (_named(labels, item.factor, item.activation) for item in named)
+                lines.append(
+                    f"  {token.strip():<{width}}  {row.explained:4.0%}  {', '.join(parts)}"
+                )
+        return "\n".join(lines)
+
+
+def _named(labels: Sequence[str] | None, factor: int, activation: float) -> str:
+    label = "" if labels is None else str(labels[factor]).strip()
+    return f"{factor} {label} {activation:.1f}" if label else f"{factor} {activation:.1f}"
+
+
+def decompose(
+    bundle: "Bundle",
+    text: str,
+    penalty: float | None = None,
+    encoder: FactorEncoder | None = None,
+) -> Decomposition:
+    """Take a text apart into the factors of a bundle, at each of its layers.
+
+    Args:
+        bundle: names the model, and holds the dictionary, the scales and λ.
+        text: at most as many tokens as the model reads at once.
+        penalty: λ, by default the bundle's.
+        encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
+            only once.
+
+    Raises:
+        InputError: an empty text, one that is too long, a penalty below 0.
+        ModelError: the bundle's model cannot be loaded.
+    """
+    import pandas as pd
+
+    encoder = encoder or encoder_of(bundle)
+    penalty = encoder.penalty if penalty is None else float(penalty)
+    if not 0 <= penalty < float("inf"):
+        raise InputError(f"penalty {penalty}: expected a number of 0 or more")
+    token_ids, tokens, word_starts = tokenize_checked(text, encoder.model)
+    position = np.arange(len(tokens), dtype=np.int32)
+    factor_tables, residual_tables = [], []
+    for layer, x in zip(encoder.layers, encoder.states([token_ids], encoder.layers), strict=True):
+        codes = encoder.coder.encode(x, penalty, encoder.tol)
+        l0 = np.diff(codes.indptr)
+        active = pd.DataFrame(
+            {
+                "layer": np.full(codes.nnz, layer, np.int16),
+                "position": np.repeat(position, l0),
+                "factor": codes.indices.astype(np.int32),
+                "activation": codes.data,
+            }
+        )
+        factor_tables.append(
+            active.sort_values(["position", "activation"], ascending=[True, False], kind="stable")
+        )
+        total = np.einsum("nd,nd->n", x, x, dtype=np.float64)
+        left = encoder.coder.squared_error(x, codes)
+        residual_tables.append(
+            pd.DataFrame(
+                {
+                    "layer": np.full(len(x), layer, np.int16),
+                    "position": position,
+                    "norm": np.sqrt(total),
+                    "residual": np.sqrt(left),
+                    "explained": 1 - left / np.maximum(total, np.finfo(np.float64).tiny),
+                    "l0": l0.astype(np.int32),
+                }
+            )
+        )
+    words = [word_at(tokens, word_starts.tolist(), at) for at in range(len(tokens))]
+    return Decomposition(
+        pd.DataFrame({"position": position, "token": tokens, "word": words, "token_id": token_ids}),
+        pd.concat(factor_tables, ignore_index=True),
+        pd.concat(residual_tables, ignore_index=True),
+        penalty,
+    )
+
+
+def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Tokenise a reader's text; raise InputError where it is empty or too long for the model."""
+    token_ids, tokens, word_starts = tokenize(text, model.tokenizer)
+    if not tokens:
+        raise InputError("the text holds no words; give at least one")
+    if len(tokens) > model.max_length:
+        raise InputError(
+            f"the text has {len(tokens):,} tokens and {model.name} reads at most "
+            f"{model.max_length:,} at once; give a shorter one"
+        )
+    return token_ids, tokens, word_starts
+
+
+@lru_cache(maxsize=1)
+def encoder_of(bundle: "Bundle") -> FactorEncoder:
+    """The encoder of the bundle used last, so that a notebook loads its model once."""
+    return FactorEncoder.from_bundle(bundle)
