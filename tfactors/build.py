@@ -131,7 +131,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "retention_examples": settings.retention_examples,
         },
         "histogram": {"edges": BIN_EDGES.tolist()},
-        "metrics": survey,
+        "metrics": survey | notes["factors"],
         "settings": settings.to_json(),
         "tfactors": tfactors.__version__,
         "created": {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds},

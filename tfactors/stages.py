@@ -7,6 +7,7 @@ interrupted stage goes on to the same bytes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -32,6 +33,7 @@ HELD_OUT_SHARE = 0.05
 # LIME explains an activation in this much context each side, where nearly all of it comes from.
 SALIENCY_RADIUS = 32
 WORDS_A_FACTOR = 10
+WORDS_A_LABEL = 3
 
 
 def check_corpora(settings: Settings) -> None:
@@ -337,7 +339,43 @@ def explain_examples(run: Run) -> dict[str, Any]:
 
 def describe_factors(run: Run) -> dict[str, Any]:
     """Bring together what is known of each factor: label, level, words."""
-    return {}
+    settings, m = run.settings, run.settings.factors
+    table = run.files.importance()
+    importance = table["importance"].to_numpy().reshape(m, -1)
+    alive = importance.max(axis=1) > 0
+    peak = levels.peak_layers(importance, run.layers)
+    depth = levels.depths(peak, run.model.blocks)
+    kept = _retained(run)
+    level = levels.classify(
+        depth, kept["sentence"], settings.low_depth, settings.sentence_share
+    )
+    words = _frequent_words(run, peak)
+    columns = {
+        "factor": np.arange(m, dtype=np.int32),
+        "label": [", ".join(w[:WORDS_A_LABEL]) for w in words],
+        "level": level.tolist(),
+        "peak_layer": peak.astype(np.int16),
+        "depth": depth.astype(np.float32),
+        "retained_word": kept["word"],
+        "retained_sentence": kept["sentence"],
+        "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
+        "words": pa.array(words, pa.list_(pa.string())),
+        "alive": alive,
+        "stability": pa.nulls(m, pa.float32()),
+    }
+    write_table(run.folder, "factors.parquet", pa.table(columns))
+    return {"levels": {name: int((level == name).sum()) for name in levels.LEVELS}}
+
+
+def _frequent_words(run: Run, peak: np.ndarray) -> list[list[str]]:
+    """Return the words that stand most often in each factor's examples at its peak layer."""
+    words: list[list[str]] = [[] for _ in peak]
+    for layer in run.layers:
+        for factor in np.flatnonzero(peak == layer).tolist():
+            examples = run.files.examples(factor, layer, run.settings.examples)
+            folded = Counter(word.casefold() for word in examples["word"])
+            words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
+    return words
 
 
 def _finite(value: float | None) -> float | None:
