@@ -10,6 +10,7 @@ examples, takes minutes and little memory (`--large`).
 """
 
 import argparse
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfactors.bundle import (
+    Bundle,
     example_file,
     write_dictionary,
     write_manifest,
@@ -25,28 +27,36 @@ from tfactors.bundle import (
     write_words,
 )
 
-DETERMINERS = "the a this that every another some each our".split()
-ADJECTIVES = (
-    "old quiet northern careful public bitter sudden ancient modest royal narrow bright "
-    "independent agricultural remarkable wooden heavy foreign gentle uncertain"
-).split()
-NOUNS = (
-    "river army treaty garden letter railway bank harbour senate winter village bridge scholar "
-    "language orchestra telescope apple mountain committee newspaper captain engine forest "
-    "museum government constitution settlement philosophy temperature laboratory"
-).split()
-VERBS = (
-    "crossed signed described followed left built refused carried remembered measured defended "
-    "painted governed recommended established abandoned"
-).split()
-PREPOSITIONS = "of in near under against beyond with from before after".split()
-LINKS = "and but while because although so".split()
+# fmt: off
+DETERMINERS = ["the", "a", "this", "that", "every", "another", "some", "each", "our"]
+ADJECTIVES = [
+    "old", "quiet", "northern", "careful", "public", "bitter", "sudden", "ancient", "modest",
+    "royal", "narrow", "bright", "independent", "agricultural", "remarkable", "wooden", "heavy",
+    "foreign", "gentle", "uncertain",
+]
+NOUNS = [
+    "river", "army", "treaty", "garden", "letter", "railway", "bank", "harbour", "senate",
+    "winter", "village", "bridge", "scholar", "language", "orchestra", "telescope", "apple",
+    "mountain", "committee", "newspaper", "captain", "engine", "forest", "museum", "government",
+    "constitution", "settlement", "philosophy", "temperature", "laboratory",
+]
+VERBS = [
+    "crossed", "signed", "described", "followed", "left", "built", "refused", "carried",
+    "remembered", "measured", "defended", "painted", "governed", "recommended", "established",
+    "abandoned",
+]
+PREPOSITIONS = [
+    "of", "in", "near", "under", "against", "beyond", "with", "from", "before", "after",
+]
+LINKS = ["and", "but", "while", "because", "although", "so"]
 MARKS = [".", ".", ".", ".", "?", "!"]
 HOSTILE = [
     "<img", "src=x", "onerror=alert(1)>", "$x$", ":red[danger]", "**bold**", "`code`", "&amp;",
-    "</div>", "\u202egnihtemos\u202c", "\u05e9\u05dc\u05d5\u05dd", "a" * 10_000, "[link](javascript:x)",
+    "</div>", "\u202egnihtemos\u202c", "\u05e9\u05dc\u05d5\u05dd", "a" * 10_000,
+    "[link](javascript:x)",
     "\U0001f600", "e\u0301", "\u200b\u200b.",
-]  # fmt: skip
+]
+# fmt: on
 VOCABULARY = [*NOUNS, *VERBS, *ADJECTIVES, *DETERMINERS, *PREPOSITIONS, *LINKS]
 
 
@@ -119,7 +129,7 @@ def write_synthetic_bundle(
         pa.table(
             {
                 "factor": np.arange(factors),
-                "label": [" / ".join(n[:2]) if a else "" for n, a in zip(names, alive, strict=True)],
+                "label": [" / ".join(n[: 2 * int(a)]) for n, a in zip(names, alive, strict=True)],
                 "level": np.where(alive, level, "").tolist(),
                 "peak_layer": peak,
                 "depth": depth,
@@ -224,10 +234,11 @@ def _text(rng: np.random.Generator, windows: int, window_length: int, hostile: b
     document = -1
     while len(documents) < windows:
         document += 1
+        strange = hostile and document == 0
         length = min(int(rng.integers(2, 9)), windows - len(documents))
         for part in range(length):
             before = len(tokens)
-            _window(rng, ids, tokens, starts, words, window_length, part == 0, hostile and not document)
+            _window(rng, ids, tokens, starts, words, window_length, part == 0, strange)
             offsets.append(len(tokens))
             documents.append(document)
             positions.append(before - offsets[len(offsets) - 2 - part])
@@ -277,9 +288,8 @@ def _sentence(rng: np.random.Generator, hostile: bool) -> list[str]:
         return words[int(rng.integers(len(words)))]
 
     def phrase() -> list[str]:
-        return [pick(DETERMINERS), pick(ADJECTIVES), pick(NOUNS)][: 3 if rng.random() < 0.6 else 1] + (
-            [pick(NOUNS)] if rng.random() < 0.3 else []
-        )
+        adjective = [pick(ADJECTIVES)] if rng.random() < 0.6 else []
+        return [pick(DETERMINERS), *adjective, pick(NOUNS)]
 
     words = [*phrase(), pick(VERBS), *phrase(), pick(PREPOSITIONS), *phrase()]
     if rng.random() < 0.4:
@@ -336,7 +346,10 @@ def _examples(
             taken[factor, layer] = count
             if not count:
                 continue
-            chosen = (int(rng.integers(len(candidates))) + np.arange(count)) % len(candidates)
+            stride = int(rng.integers(1, len(candidates) + 1))
+            while math.gcd(stride, len(candidates)) != 1:
+                stride += 1
+            chosen = stride * np.arange(7, 7 + count) % len(candidates)
             fall = np.sort(rng.beta(2, 4, count - 1))[::-1] if count > 1 else np.empty(0)
             activation = maximum[factor, layer] * np.concatenate([[1.0], fall]).astype(np.float32)
             columns[0].append(np.full(count, factor, np.int32))
@@ -472,13 +485,12 @@ def _write_saliency(
     taken: np.ndarray,
 ) -> None:
     """LIME weights for the three best examples of every tenth factor at its peak layer."""
-    from tfactors.bundle import TableFile
-
+    model = {"layers": layers, "width": 0}
+    bundle = Bundle(folder, {"model": model, "dictionary": {"factors": len(alive)}})
     rows: dict[str, list] = {name: [] for name in ("factor", "layer", "rank", "weights")}
     for factor in np.flatnonzero(alive)[::10][:200]:
         layer = int(peak[factor])
-        found = TableFile(folder / example_file(layer), example_file(layer)).where(int(factor))
-        for example in found.slice(0, 3).to_pylist():
+        for example in bundle.examples(int(factor), layer, top=3).to_dict("records"):
             size = int(np.diff(text.offsets)[example["window"]])
             weights = np.where(rng.random(size) < 0.3, rng.normal(0, 0.2, size), 0.0)
             weights[example["position"]] = 1.0
@@ -528,7 +540,9 @@ def _write_text(folder: Path, text: Text) -> None:
             {
                 "document": np.arange(count),
                 "source": ["made-up"] * count,
-                "title": [f"Chapter {n + 1}" if n else "A hostile <b>title</b> $x$" for n in range(count)],
+                "title": [
+                    f"Chapter {n}" if n else "A hostile <b>title</b> $x$" for n in range(count)
+                ],
                 "year": pa.array([None if n % 3 == 0 else 1800 + n % 200 for n in range(count)]),
                 "held_out": np.arange(count) % 20 == 7,
                 "tokens": lengths.astype(np.int32),
@@ -545,7 +559,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--window-length", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--large", action="store_true", help="16,384 factors, 13 layers, 200 examples")
+    parser.add_argument("--large", action="store_true", help="16,384 factors, 13 layers")
     options = vars(parser.parse_args())
     folder, large = options.pop("out"), options.pop("large")
     if large:

@@ -2,13 +2,13 @@
 
 In goes the path of a folder that `tfactors build` wrote; out come small DataFrames, each read from
 the row group or two that hold it, so that a page costs the same in a bundle of 500 factors and of
-16,384. :mod:`tfactors.bundle_format` says what the files hold and writes them;
-:mod:`tfactors.bundle_verification` checks them. Nothing here imports torch.
+16,384. :mod:`tfactors.bundle_format` says what the files hold, :mod:`tfactors.bundle_writing`
+writes them, :mod:`tfactors.bundle_verification` checks them. Nothing here imports torch.
 """
 
-import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,26 +22,23 @@ import pyarrow.parquet as pq
 from tfactors.bundle_format import (
     FORMAT_VERSION,
     LAYOUTS,
-    MANIFEST,
     SCHEMAS,
     BundleError,
-    canonical_json,
     example_file,
-    expected_schema,
-    manifest_checksum,
+    read_manifest,
     table_kind,
-    write_dictionary,
-    write_manifest,
-    write_table,
-    write_words,
+    table_schema,
 )
+from tfactors.bundle_writing import write_dictionary, write_manifest, write_table, write_words
 
 __all__ = [
     "FORMAT_VERSION",
     "SCHEMAS",
     "Bundle",
     "BundleError",
+    "TableFile",
     "example_file",
+    "read_manifest",
     "write_dictionary",
     "write_manifest",
     "write_table",
@@ -50,52 +47,52 @@ __all__ = [
 
 
 class TableFile:
-    """One Parquet file, opened once, read by row group; safe to share between threads."""
+    """One Parquet file of a bundle, opened once, read by row group, shared between threads.
 
-    def __init__(self, path: Path, name: str, width: int = 0):
+    Raises BundleError when the file is missing, damaged, or holds other columns than it should.
+    """
+
+    def __init__(self, folder: Path, name: str, width: int) -> None:
         self.name = name
-        self.path = path
         self.kind = table_kind(name)
-        self._lock = threading.Lock()
-        with _reading(name):
-            self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
-        schema = self._file.schema_arrow
-        expected = expected_schema(self.kind, width) if width else schema
-        if not schema.remove_metadata().equals(expected):
-            raise BundleError(f"{name}: holds {_columns(schema)}; expected {_columns(expected)}")
+        self._lock = threading.Lock()  # an open Parquet file serves one reader at a time
+        with _naming(name):
+            self._file = pq.ParquetFile(
+                folder / name, memory_map=True, page_checksum_verification=True
+            )
+            found = self._file.schema_arrow.remove_metadata()
+        expected = table_schema(self.kind, width)
+        if not found.equals(expected):
+            raise BundleError(f"{name}: {_difference(found, expected)}; rebuild the bundle")
         self.rows = self._file.metadata.num_rows
         self.groups = self._file.metadata.num_row_groups
 
     @cached_property
-    def _bounds(self) -> tuple[list[Any], list[Any]]:
-        """Smallest and largest value of the first sorting key in each row group."""
-        key = LAYOUTS[self.kind].keys[0]
-        column = self._file.schema_arrow.names.index(key)
-        lows, highs = [], []
-        for group in range(self.groups):
-            statistics = self._file.metadata.row_group(group).column(column).statistics
-            known = statistics is not None and statistics.has_min_max
-            lows.append(statistics.min if known else None)
-            highs.append(statistics.max if known else None)
-        return lows, highs
+    def bounds(self) -> list[tuple[Any, Any] | None]:
+        """Smallest and largest first key of each row group; None where a word is too long."""
+        column = self._file.schema_arrow.names.index(LAYOUTS[self.kind].keys[0])
+        with _naming(self.name):
+            found = [
+                self._file.metadata.row_group(group).column(column).statistics
+                for group in range(self.groups)
+            ]
+            return [(s.min, s.max) if s is not None and s.has_min_max else None for s in found]
 
-    def read(self, columns: list[str] | None = None) -> pa.Table:
-        """The whole file."""
-        return self.read_groups(list(range(self.groups)), columns)
+    def read(self) -> pa.Table:
+        """Return the whole file."""
+        return self.read_groups(range(self.groups))
 
-    def read_groups(self, groups: list[int], columns: list[str] | None = None) -> pa.Table:
-        """These row groups, in the order given."""
-        with self._lock, _reading(self.name):
-            return self._file.read_row_groups(groups, columns=columns, use_threads=False)
+    def read_groups(self, groups: Sequence[int]) -> pa.Table:
+        """Return these row groups in the order given."""
+        with self._lock, _naming(self.name):
+            return self._file.read_row_groups(list(groups), use_threads=False)
 
     def where(self, value: int | str) -> pa.Table:
-        """The rows whose first sorting key equals the value."""
-        with _reading(self.name):
-            lows, highs = self._bounds
+        """Return the rows whose first sorting key is this value."""
         groups = [
             group
-            for group, (low, high) in enumerate(zip(lows, highs, strict=True))
-            if low is None or low <= value <= high
+            for group, bounds in enumerate(self.bounds)
+            if bounds is None or bounds[0] <= value <= bounds[1]
         ]
         table = self.read_groups(groups)
         key = table.column(LAYOUTS[self.kind].keys[0])
@@ -103,14 +100,16 @@ class TableFile:
 
 
 class Bundle:
-    """A bundle of transformer factors on disk; see docs/BUNDLE.md for its files.
+    """A bundle of transformer factors on disk; docs/BUNDLE.md describes its files.
 
-    Open one with :meth:`open`. Reading methods are thread-safe, keep at most the factor and
-    document tables and the dictionary in memory, and raise BundleError, never an error of Arrow.
+    Open one with :meth:`open`. The constructor takes a folder and a manifest, for a build that
+    reads what it has written so far. Threads may share a bundle. It keeps in memory the tables of
+    factors and documents and the dictionary, once asked for; treat what it returns as read-only.
+    Every reading method raises BundleError, never an error of Arrow.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any]):
-        self.path = path
+    def __init__(self, path: str | Path, manifest: dict[str, Any]) -> None:
+        self.path = Path(path)
         self.manifest = manifest
         self._files: dict[str, TableFile] = {}
         self._lock = threading.Lock()
@@ -118,8 +117,7 @@ class Bundle:
     @classmethod
     def open(cls, path: str | Path) -> "Bundle":
         """Open the bundle in a folder; reads only its manifest."""
-        folder = Path(path)
-        return cls(folder, read_manifest(folder))
+        return cls(path, read_manifest(path))
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r}: {self.n_factors:,} factors, layers {self.layers})"
@@ -131,7 +129,7 @@ class Bundle:
 
     @property
     def fingerprint(self) -> str:
-        """Checksum of the manifest and so of every file: a key for caches."""
+        """Checksum of the manifest and, through it, of every file: a key for caches."""
         return self.manifest["manifest_sha256"]
 
     @property
@@ -145,19 +143,19 @@ class Bundle:
         return self.manifest["model"]["blocks"]
 
     @property
-    def n_factors(self) -> int:
-        """How many factors the dictionary holds (m)."""
-        return self.manifest["dictionary"]["factors"]
-
-    @property
     def width(self) -> int:
-        """Length of a hidden state (d)."""
+        """Length of a hidden state, d."""
         return self.manifest["model"]["width"]
 
     @property
+    def n_factors(self) -> int:
+        """How many factors the dictionary holds, m."""
+        return self.manifest["dictionary"]["factors"]
+
+    @property
     def scale(self) -> dict[int, float]:
-        """The number that each layer's hidden states are multiplied by before coding."""
-        return {int(layer): scale for layer, scale in self.manifest["coding"]["scale"].items()}
+        """The number by which each layer's hidden states are multiplied before coding."""
+        return {int(layer): float(s) for layer, s in self.manifest["coding"]["scale"].items()}
 
     @property
     def bin_edges(self) -> np.ndarray:
@@ -166,7 +164,11 @@ class Bundle:
 
     @cached_property
     def factors(self) -> pd.DataFrame:
-        """One row a factor: label, level, peak layer, retained activation, words."""
+        """One row a factor, the factor's number being its row.
+
+        Columns factor, label, level, peak_layer, depth, retained_word, retained_sentence, reach,
+        words (list of str), alive, stability.
+        """
         table = self._file("factors.parquet").read()
         frame = table.drop_columns(["words"]).to_pandas()
         frame["reach"] = frame["reach"].astype("Int16")
@@ -175,170 +177,164 @@ class Bundle:
 
     @cached_property
     def documents(self) -> pd.DataFrame:
-        """One row a document: source, title, year, held_out, tokens."""
+        """One row a document, its number being its row: source, title, year, held_out, tokens."""
         frame = self._file("documents.parquet").read().to_pandas()
         frame["year"] = frame["year"].astype("Int16")
         return frame
 
     @cached_property
     def dictionary(self) -> np.ndarray:
-        """The atoms, (m, d) float32, rows of unit norm."""
+        """The atoms Φ, (m, d) float32, rows of unit norm."""
         atoms = self._file("dictionary.parquet").read().column("atom").combine_chunks()
         return atoms.flatten().to_numpy().reshape(-1, self.width)
 
     def examples(self, factor: int, layer: int, top: int = 200) -> pd.DataFrame:
-        """The examples that activate a factor most at a layer, descending.
+        """Return the words in context that activate a factor most at a layer, strongest first.
 
         Columns factor, layer, rank, window, position, word, activation; at most one row a window.
         """
-        self._check_factor(factor)
-        self._check_layer(layer)
-        frame = self._file(example_file(layer)).where(factor).slice(0, top).to_pandas()
+        self._check(factor, layer)
+        frame = self._file(example_file(layer)).where(int(factor)).slice(0, top).to_pandas()
         frame.insert(1, "layer", np.int16(layer))
         return frame
 
     def importance(self, factor: int | None = None) -> pd.DataFrame:
-        """Importance, density and maximum at each layer, of one factor or of all."""
+        """Return layer, importance, density, maximum of a factor; of all, with column factor."""
         if factor is None:
             return self._file("importance.parquet").read().to_pandas()
-        return self._of_factor("importance.parquet", factor).drop(columns="factor")
+        return self._of_factor("importance.parquet", factor)
 
     def histogram(self, factor: int, layer: int) -> np.ndarray:
-        """How many tokens fall into each bin of :attr:`bin_edges`, (bins,) int32."""
-        self._check_layer(layer)
-        frame = self._of_factor("histograms.parquet", factor, layer)
-        if frame.empty:
-            return np.zeros(len(self.bin_edges) - 1, np.int32)
-        return frame["counts"].iloc[0]
+        """Return how many tokens fall into each bin of :attr:`bin_edges`, (bins,) int32."""
+        counts = self._of_factor("histograms.parquet", factor, layer)["counts"]
+        return counts.iloc[0] if len(counts) else np.zeros(len(self.bin_edges) - 1, np.int32)
 
     def words(self, factor: int, layer: int) -> pd.DataFrame:
-        """The words that a factor is active on at a layer: word, count, mean_activation, occurrences."""
-        self._check_layer(layer)
-        frame = self._of_factor("factor_words.parquet", factor, layer)
-        frame = frame.sort_values(["count", "word"], ascending=[False, True], ignore_index=True)
-        return frame[["word", "count", "mean_activation", "occurrences"]]
+        """Return the words that a factor is active on at a layer, most frequent first.
+
+        Columns word (casefolded), count, mean_activation, occurrences: ``count`` of the word's
+        ``occurrences`` tokens activate the factor.
+        """
+        frame = self._of_factor("factor_words.parquet", factor, layer).drop(columns="layer")
+        return frame.sort_values(["count", "word"], ascending=[False, True], ignore_index=True)
 
     def word_factors(self, word: str) -> pd.DataFrame:
-        """The factors that are active on a word: factor, layer, count, mean_activation, occurrences."""
-        return self._file("words.parquet").where(word).to_pandas().drop(columns="word")
+        """Return the factors that are active on a word, in upper or lower case, at each layer.
+
+        Columns factor, layer, count, mean_activation, occurrences as in :meth:`words`.
+        """
+        found = self._file("words.parquet").where(word.strip().casefold())
+        return found.drop_columns(["word"]).to_pandas()
 
     def saliency(self, factor: int, layer: int, rank: int | None = None) -> pd.DataFrame:
-        """Stored explanations of a factor's examples at a layer, of all ranks or of one."""
-        self._check_layer(layer)
-        frame = self._of_factor("saliency.parquet", factor, layer)
+        """Return the stored explanations of a factor's examples at a layer, or of one example.
+
+        Columns rank, method, weights (float32 array, one a token of the window), score, samples,
+        seed.
+        """
+        frame = self._of_factor("saliency.parquet", factor, layer).drop(columns="layer")
         return frame if rank is None else frame[frame["rank"] == rank].reset_index(drop=True)
 
     def retention(self, factor: int) -> pd.DataFrame:
-        """Share of activation left when the context is cut: layer, kind, radius, retained."""
-        return self._of_factor("retention.parquet", factor).drop(columns="factor")
+        """Return what is left of a factor's activation when the context is cut away.
 
-    def windows(self, ids: Sequence[int]) -> pd.DataFrame:
-        """Windows of text by number, a row each in the order given.
+        Columns layer, kind ("radius", "sentence" or "word"), radius (tokens on each side, -1 for
+        the other kinds), retained (a share of the activation in full context).
+        """
+        return self._of_factor("retention.parquet", factor)
+
+    def windows(self, ids: Sequence[int] | np.ndarray) -> pd.DataFrame:
+        """Return windows of text by number, a row each in the order given.
 
         Columns window, document, start, tokens (list of str), token_ids (int32 array),
         word_starts (bool array).
         """
         wanted = np.asarray(ids, dtype=np.int64)
         file = self._file("windows.parquet")
-        if wanted.size and not (0 <= wanted.min() and wanted.max() < file.rows):
-            raise BundleError(f"window {_outside(wanted, file.rows)}: windows are 0 to {file.rows - 1:,}")
+        outside = wanted[(wanted < 0) | (wanted >= file.rows)]
+        if len(outside):
+            raise BundleError(f"window {outside[0]}: this bundle has windows 0 to {file.rows - 1}")
         size = LAYOUTS["windows"].rows
-        groups = np.unique(wanted // size)
-        rows = np.searchsorted(groups, wanted // size) * size + wanted % size
-        return _window_frame(file.read_groups(groups.tolist()).take(pa.array(rows)))
+        groups, place = np.unique(wanted // size, return_inverse=True)
+        table = file.read_groups(groups.tolist()).take(pa.array(place * size + wanted % size))
+        frame = table.drop_columns(["tokens"]).to_pandas()
+        frame.insert(3, "tokens", table.column("tokens").to_pylist())
+        return frame
 
-    def iter_windows(self, batch: int = 1024) -> Iterator[pd.DataFrame]:
-        """All windows in order, about ``batch`` at a time, as :meth:`windows` gives them."""
-        file = self._file("windows.parquet")
-        step = max(1, batch // LAYOUTS["windows"].rows)
-        for start in range(0, file.groups, step):
-            groups = list(range(start, min(start + step, file.groups)))
-            yield _window_frame(file.read_groups(groups))
+    def iter_windows(self, batch: int = 1024, start: int = 0) -> Iterator[pd.DataFrame]:
+        """Yield the windows from ``start`` on, ``batch`` at a time, as :meth:`windows` does."""
+        count = self._file("windows.parquet").rows
+        for first in range(start, count, batch):
+            yield self.windows(np.arange(first, min(first + batch, count)))
 
-    def verify(self) -> None:
-        """Check every file against the manifest and every row against its meaning.
+    def verify(self, progress: Callable[[str, int, int], None] | None = None) -> None:
+        """Check every file against the manifest and every row against what it means.
 
-        Raises BundleError with the file, column and row of the first thing that is wrong.
+        ``progress(file, done, total)`` is called before each file and once at the end.
+
+        Raises
+        ------
+        BundleError
+            Names the file, column and row of the first thing that is wrong.
         """
         from tfactors.bundle_verification import verify
 
-        verify(self.path)
+        verify(self.path, progress)
 
     def _file(self, name: str) -> TableFile:
         with self._lock:
             if name not in self._files:
-                self._files[name] = TableFile(self.path / name, name, self.width)
+                sealed = self.manifest.get("files", {}).get(name)
+                if sealed is not None:
+                    self._check_size(name, sealed["bytes"])
+                self._files[name] = TableFile(self.path, name, self.width)
             return self._files[name]
 
+    def _check_size(self, name: str, expected: int) -> None:
+        """Raise when a file cannot be the one in the manifest, which a reader would not notice."""
+        with _naming(name):
+            size = (self.path / name).stat().st_size
+        if size != expected:
+            raise BundleError(
+                f"{name}: {size:,} bytes, and the manifest says {expected:,}; "
+                "restore or rebuild the bundle"
+            )
+
     def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
-        self._check_factor(factor)
-        table = self._file(name).where(factor)
+        self._check(factor, layer)
+        table = self._file(name).where(int(factor)).drop_columns(["factor"])
         if layer is not None:
-            table = table.filter(pc.equal(table.column("layer"), pa.scalar(layer, pa.int16())))
+            table = table.filter(pc.equal(table.column("layer"), pa.scalar(int(layer), pa.int16())))
         return table.to_pandas()
 
-    def _check_factor(self, factor: int) -> None:
+    def _check(self, factor: int, layer: int | None) -> None:
         if not 0 <= factor < self.n_factors:
-            raise BundleError(f"factor {factor}: this bundle has factors 0 to {self.n_factors - 1:,}")
-
-    def _check_layer(self, layer: int) -> None:
-        if layer not in self.layers:
+            last = self.n_factors - 1
+            raise BundleError(f"factor {factor}: this bundle has the factors 0 to {last}")
+        if layer is not None and layer not in self.layers:
             known = ", ".join(map(str, self.layers))
             raise BundleError(f"layer {layer}: this bundle has the layers {known}")
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle, checked against its own checksum and this format version."""
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say in one line of ours what Arrow or the system says about a file."""
     try:
-        raw = (folder / MANIFEST).read_bytes()
-    except OSError as error:
-        what = "has no manifest.json" if folder.is_dir() else "is not a folder"
+        yield
+    except FileNotFoundError as error:
+        raise BundleError(f"{name}: missing; restore or rebuild the bundle") from error
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[:1]
         raise BundleError(
-            f"{folder} {what}; expected a bundle, as 'tfactors build' writes it"
+            f"{name}: damaged or not readable ({''.join(reason)}); restore or rebuild the bundle"
         ) from error
-    try:
-        manifest = json.loads(raw)
-        version = manifest["format_version"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise BundleError(f"{MANIFEST}: not the manifest of a bundle; rebuild it") from error
-    if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{MANIFEST}: format version {version}, and this tfactors reads {FORMAT_VERSION}; "
-            f"{'upgrade tfactors' if str(version) > str(FORMAT_VERSION) else 'rebuild the bundle'}"
-        )
-    intact = raw == canonical_json(manifest)
-    if not intact or manifest.get("manifest_sha256") != manifest_checksum(manifest):
-        raise BundleError(f"{MANIFEST}: changed since it was written; rebuild or restore it")
-    return manifest
 
 
-class _reading:
-    """Turn what Arrow or the system says about a file into one line of ours."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, FileNotFoundError):
-            raise BundleError(f"{self.name}: missing; rebuild the bundle") from error
-        if isinstance(error, (OSError, pa.ArrowException, UnicodeDecodeError)):
-            raise BundleError(
-                f"{self.name}: damaged ({str(error).splitlines()[0]}); restore or rebuild the bundle"
-            ) from error
-
-
-def _window_frame(table: pa.Table) -> pd.DataFrame:
-    frame = table.drop_columns(["tokens"]).to_pandas()
-    frame.insert(3, "tokens", table.column("tokens").to_pylist())
-    return frame
-
-
-def _outside(wanted: np.ndarray, count: int) -> int:
-    return int(wanted[(wanted < 0) | (wanted >= count)][0])
-
-
-def _columns(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} {field.type}" for field in schema)
+def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+    """Say in which column a file differs from its schema."""
+    for field in expected:
+        if field.name not in found.names:
+            return f"column '{field.name}' is missing"
+        if not found.field(field.name).equals(field):
+            return f"column '{field.name}' is {found.field(field.name).type}, not {field.type}"
+    return f"columns {', '.join(found.names)}; expected {', '.join(expected.names)}"
