@@ -1,0 +1,448 @@
+"""Hidden states + dictionary -> codes, each with a certificate.
+
+For every row x of X (n, d) and a dictionary Φ (m, d) of unit atoms this stage solves
+
+    α = argmin_{α ≥ 0}  P(α),      P(α) = ½‖x − αΦ‖² + λ‖α‖₁
+
+and proves it. With the residual ε = x − αΦ and 0 ≤ s ≤ λ / max εΦᵀ, the point s·ε is feasible for
+the dual problem, so that D = ½‖x‖² − ½‖x − sε‖² is a lower bound of every P. The relative
+*duality gap* (P(α) − D) / P(α) bounds how far a code is from optimal, whatever produced it.
+
+The solver is in `sparse_coding_kernel`. This module feeds it: blocks of rows, one product XΦᵀ a
+block, every block on one thread, so that the codes are the same bit for bit with any number of
+threads. A row whose gap float32 cannot prove (a penalty or a norm far outside its range) is solved
+again in float64. Memory: the Gram matrix (4m² bytes; 8m² more once a row needed float64) and,
+for every thread, one block of correlations (ROWS·m floats); never an (n, m) array of codes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, cached_property
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from threadpoolctl import ThreadpoolController
+
+from tfactors.errors import InputError
+from tfactors.sparse_coding_kernel import LANES, RESOLUTION, solve_rows, squared_errors
+
+ROWS = 512
+"""Rows a block: large enough for BLAS to run at full speed, small enough to stay in the cache.
+The blocks do not depend on the number of threads, so neither do the codes."""
+
+UNIT = 1e-4
+"""How far the norm of an atom may be from 1."""
+
+
+def sparse_encode(
+    X: np.ndarray,
+    dictionary: np.ndarray,
+    penalty: float | np.ndarray,
+    tol: float = 1e-3,
+    start: csr_array | None = None,
+) -> csr_array:
+    """Codes of X over a dictionary: argmin over α ≥ 0 of ½‖x − αΦ‖² + λ‖α‖₁, row by row.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        One sample a row, finite; the arithmetic is float32.
+    dictionary : (m, d) array
+        One atom a row, unit norm.
+    penalty : float or (n,) array
+        λ ≥ 0, one for all rows or one a row, in the units of X.
+    tol : float
+        The largest relative duality gap of any row.
+    start : (n, m) csr_array, optional
+        Codes of similar rows; their atoms are tried first. Changes the time, not the answer.
+
+    Returns
+    -------
+    (n, m) csr_array, float32, indices sorted in each row
+
+    Raises
+    ------
+    InputError
+        (a ValueError) for wrong shapes, values that are not finite, atoms that are not unit norm or
+        a negative penalty; names the argument and the value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse_encode(np.array([[3.0, -1.0]]), np.eye(2), penalty=1.0).toarray()
+    array([[2., 0.]], dtype=float32)
+    """
+    return SparseCoder(dictionary).encode(X, penalty, tol, start)
+
+
+def penalty_path(
+    X: np.ndarray, dictionary: np.ndarray, penalties: Sequence[float], tol: float = 1e-3
+) -> list[csr_array]:
+    """Codes of X (n, d) for each of the penalties, in their order; every λ starts from the last.
+
+    Raises as `sparse_encode`.
+    """
+    return SparseCoder(dictionary).path(X, penalties, tol)
+
+
+def duality_gap(
+    X: np.ndarray,
+    dictionary: np.ndarray,
+    codes: csr_array | np.ndarray,
+    penalty: float | np.ndarray,
+) -> np.ndarray:
+    """Relative duality gap (P − D) / P of every code, in float64: (n,).
+
+    0 is optimal; a gap of g proves that no code has a value below (1 − g)·P. Two floors keep the
+    ratio meaningful where float32 codes end: a correlation up to 2⁻¹⁸‖x‖ is not held against a
+    smaller penalty, and P counts as at least 2⁻¹⁸·½‖x‖².
+
+    Parameters are those of `sparse_encode`; codes (n, m) may be dense. Raises as `sparse_encode`.
+    """
+    dictionary = _checked_dictionary(dictionary)
+    X = _checked_samples(X, dictionary.shape[1])
+    penalties = _checked_penalty(penalty, len(X))
+    codes = csr_array(codes)
+    if codes.shape != (len(X), len(dictionary)):
+        raise InputError(
+            f"codes has shape {codes.shape}; expected {(len(X), len(dictionary))}, "
+            "a row a sample and a column an atom"
+        )
+    if codes.nnz and not codes.data.min() >= 0:
+        raise InputError(f"codes holds {codes.data.min()}; a code is never negative")
+    gaps, atoms = np.empty(len(X)), dictionary.astype(np.float64)
+    for i in range(0, len(X), ROWS):
+        rows = slice(i, i + ROWS)
+        x, alpha = X[rows].astype(np.float64), codes[rows].astype(np.float64)
+        level = penalties[rows]
+        residual = x - alpha @ atoms
+        correlations = residual @ atoms.T
+        norm2 = np.einsum("ij,ij->i", x, x)
+        error2 = np.einsum("ij,ij->i", residual, residual)
+        total = np.asarray(alpha.sum(axis=1)).ravel()
+        product = np.einsum("ij,ij->i", x, residual) - error2
+        highest = correlations.max(axis=1, initial=0.0)
+        bound = np.maximum(level, RESOLUTION * np.sqrt(norm2))
+        s = 1 + np.divide(product, error2, out=np.zeros_like(product), where=error2 > 0)
+        s = s.clip(0, 1)
+        s = np.where(s * highest > bound, bound / np.where(highest > 0, highest, 1), s)
+        gap = 0.5 * (1 - s) ** 2 * error2 + level * total - s * product
+        primal = np.maximum(0.5 * error2 + level * total, 0.5 * RESOLUTION * norm2)
+        gaps[rows] = np.divide(np.abs(gap), primal, out=np.zeros_like(gap), where=primal > 0)
+    return gaps
+
+
+class SparseCoder:
+    """A checked dictionary and its Gram matrix, reused over many calls.
+
+    Parameters
+    ----------
+    dictionary : (m, d) array
+        One atom a row, unit norm.
+    threads : int, optional
+        All the processor's cores by default. The codes do not depend on it.
+
+    Attributes
+    ----------
+    dictionary : (m, d) float32
+    gram : (m, m) float32
+    """
+
+    def __init__(self, dictionary: np.ndarray, threads: int | None = None) -> None:
+        self._atoms = _padded(_checked_dictionary(dictionary))
+        self._gram = self._atoms @ self._atoms.T
+        self.threads = threads or _cores()
+        self.dictionary = self._atoms[: len(dictionary)]
+        self.gram = self._gram[: len(dictionary), : len(dictionary)]
+
+    def encode(
+        self,
+        X: np.ndarray,
+        penalty: float | np.ndarray,
+        tol: float = 1e-3,
+        start: csr_array | None = None,
+    ) -> csr_array:
+        """Codes (n, m) of X (n, d); the parameters and errors of `sparse_encode`."""
+        X = _checked_samples(X, self.dictionary.shape[1])
+        penalties = _checked_penalty(penalty, len(X))[:, None]
+        shape = (len(X), len(self.dictionary))
+        if start is not None and start.shape != shape:
+            raise InputError(f"start has shape {start.shape}; expected {shape}, the codes' own")
+        return self._solve(X, penalties, _checked_tol(tol), start)[0]
+
+    def path(self, X: np.ndarray, penalties: Sequence[float], tol: float = 1e-3) -> list[csr_array]:
+        """Codes of X for each of the penalties; the parameters and errors of `penalty_path`."""
+        X = _checked_samples(X, self.dictionary.shape[1])
+        levels = np.asarray(penalties, dtype=np.float64)
+        if levels.ndim != 1:
+            raise InputError(f"penalties has shape {levels.shape}; expected a list of numbers")
+        for level in levels:
+            _checked_penalty(level, len(X))
+        order = np.argsort(-levels)  # descending: supports grow
+        codes = self._solve(X, np.tile(levels[order], (len(X), 1)), _checked_tol(tol), None)
+        return [codes[place] for place in np.argsort(order)]
+
+    def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:
+        """‖x − αΦ‖² of every row, (n,) float32, without dense codes."""
+        X = _checked_samples(X, self.dictionary.shape[1])
+        if codes.shape != (len(X), len(self.dictionary)):
+            raise InputError(
+                f"codes has shape {codes.shape}; expected {(len(X), len(self.dictionary))}"
+            )
+        errors = np.empty(len(X), np.float32)
+
+        def work(blocks: Iterator[int]) -> None:
+            for first in blocks:
+                rows = slice(first, min(first + ROWS, len(X)))
+                entries = codes.indptr[first : rows.stop + 1], codes.indices, codes.data
+                squared_errors(X[rows], self.dictionary, *entries, errors[rows])
+
+        self._share(range(0, len(X), ROWS), work)
+        return errors
+
+    def _solve(
+        self, X: np.ndarray, penalties: np.ndarray, tol: float, start: csr_array | None
+    ) -> list[csr_array]:
+        """Codes for each column of penalties (n, p): in float32, what that leaves in float64."""
+        if start is None:
+            start = csr_array((len(X), len(self.dictionary)), dtype=np.float32)
+        codes = self._solve_blocks(X, penalties, tol, start, self._gram, FAST)
+        hard = np.flatnonzero(~(codes.gaps <= tol).all(axis=1))
+        if len(hard):
+            exact = self._solve_blocks(
+                X[hard], penalties[hard], tol, start[hard], self._exact_gram, EXACT
+            )
+            codes = codes.replaced(hard, exact)
+            if not (codes.gaps <= tol).all():
+                warnings.warn(
+                    f"{(~(codes.gaps <= tol)).sum()} codes stop at a relative duality gap of up to "
+                    f"{codes.gaps.max():.1e}, above tol={tol:g}; a larger penalty or tol is needed",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+        return [codes.column(p, len(self.dictionary)) for p in range(penalties.shape[1])]
+
+    def _solve_blocks(
+        self,
+        X: np.ndarray,
+        penalties: np.ndarray,
+        tol: float,
+        start: csr_array,
+        gram: np.ndarray,
+        effort: _Effort,
+    ) -> _Codes:
+        n, p = penalties.shape
+        levels = np.minimum(penalties, effort.largest_penalty).astype(gram.dtype)
+        atoms = self._atoms.astype(gram.dtype, copy=False)
+        limit = effort.working_set(len(atoms), X.shape[1])
+        codes = _Codes(np.zeros((n, p), np.int64), np.zeros((n, p)), [], [])
+        starts = range(0, n, ROWS)
+        codes.indices, codes.data = [None] * len(starts), [None] * len(starts)
+
+        def work(blocks: Iterator[int]) -> None:
+            correlations = np.empty((min(ROWS, n), len(atoms)), gram.dtype)
+            room = len(correlations) * p * limit  # pages that stay untouched cost nothing
+            indices, data = np.empty(room, np.int32), np.empty(room, np.float32)
+            for first in blocks:
+                rows = slice(first, min(first + ROWS, n))
+                x = X[rows].astype(gram.dtype, copy=False)
+                b = np.matmul(x, atoms.T, out=correlations[: len(x)])
+                used = solve_rows(
+                    x, b, gram, levels[rows], tol, effort.rounds, limit, effort.norms,
+                    (start.indptr[first : rows.stop + 1], start.indices),
+                    indices, data, codes.counts[rows], codes.gaps[rows],
+                )  # fmt: skip
+                codes.indices[first // ROWS] = indices[:used].copy()
+                codes.data[first // ROWS] = data[:used].copy()
+
+        with _one_blas_thread():
+            self._share(starts, work)
+        return codes
+
+    def _share(self, blocks: range, work: Callable[[Iterator[int]], None]) -> None:
+        """Let every thread take blocks until none is left."""
+        queue: SimpleQueue[int] = SimpleQueue()
+        for first in blocks:
+            queue.put(first)
+
+        def taken() -> Iterator[int]:
+            with suppress(Empty):
+                while True:
+                    yield queue.get_nowait()
+
+        threads = min(self.threads, len(blocks))
+        if threads <= 1:
+            work(taken())
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(work, taken()) for _ in range(threads)]:
+                done.result()
+
+    @cached_property
+    def _exact_gram(self) -> np.ndarray:
+        atoms = self._atoms.astype(np.float64)
+        return atoms @ atoms.T
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """How hard to try: FAST proves nearly every row, EXACT the rest."""
+
+    rounds: int
+    norms: tuple[float, float]  # of x; outside them ‖x‖² leaves the range of the arithmetic
+    largest_penalty: float  # the same answer as anything above it, without overflow
+
+    def working_set(self, m: int, d: int) -> int:
+        """Room for any support (d independent atoms) and those that join; all atoms where EXACT.
+
+        An odd number of cache lines, so that the rows of G_WW spread over the whole cache.
+        """
+        room = m if self is EXACT else min(m, d + 8 * LANES)
+        return room // (2 * LANES) * 2 * LANES + 3 * LANES
+
+
+FAST = _Effort(rounds=40, norms=(1e-12, 1e12), largest_penalty=1e30)
+EXACT = _Effort(rounds=2000, norms=(0.0, np.inf), largest_penalty=1e300)
+
+
+@dataclass
+class _Codes:
+    """Codes for n rows and p penalties, their entries ordered by row, penalty, atom."""
+
+    counts: np.ndarray  # (n, p) entries of each
+    gaps: np.ndarray  # (n, p) relative duality gaps
+    indices: list  # the entries' atoms, in pieces
+    data: list  # and their values
+
+    def replaced(self, rows: np.ndarray, other: _Codes) -> _Codes:
+        """These codes with those of some rows taken from another object."""
+        sizes, others = self.counts.sum(axis=1), other.counts.sum(axis=1)
+        first = np.cumsum(sizes) - sizes
+        first[rows] = sizes.sum() + np.cumsum(others) - others
+        sizes[rows] = others
+        entries = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+        counts, gaps = self.counts.copy(), self.gaps.copy()
+        counts[rows], gaps[rows] = other.counts, other.gaps
+        return _Codes(
+            counts,
+            gaps,
+            [np.concatenate([*self.indices, *other.indices])[entries]],
+            [np.concatenate([*self.data, *other.data])[entries]],
+        )
+
+    def column(self, p: int, m: int) -> csr_array:
+        """The codes for one of the penalties as an array (n, m)."""
+        n, penalties = self.counts.shape
+        indices = np.concatenate([np.empty(0, np.int32), *self.indices])
+        data = np.concatenate([np.empty(0, np.float32), *self.data])
+        if penalties > 1:
+            owner = np.repeat(np.tile(np.arange(penalties), n), self.counts.ravel())
+            indices, data = indices[owner == p], data[owner == p]
+        indptr = np.concatenate([[0], np.cumsum(self.counts[:, p])])
+        if indptr[-1] < 2**31:
+            indptr = indptr.astype(np.int32)
+        codes = csr_array((data, indices, indptr), shape=(n, m))
+        codes.has_canonical_format = True
+        return codes
+
+
+def _padded(dictionary: np.ndarray) -> np.ndarray:
+    """The dictionary with atoms of zeros up to a whole number of cache lines."""
+    m, d = dictionary.shape
+    atoms = np.zeros((-(-m // LANES) * LANES, d), np.float32)
+    atoms[:m] = dictionary
+    return atoms
+
+
+def _checked_dictionary(dictionary: np.ndarray) -> np.ndarray:
+    atoms = np.asarray(dictionary)
+    if atoms.ndim != 2 or 0 in atoms.shape:
+        raise InputError(
+            f"dictionary has shape {atoms.shape}; expected (m, d), one atom a row, at least one"
+        )
+    norms = np.sqrt(np.einsum("ij,ij->i", atoms, atoms, dtype=np.float64))
+    wrong = np.flatnonzero(~(np.abs(norms - 1) <= UNIT))
+    if len(wrong):
+        raise InputError(
+            f"dictionary: atom {wrong[0]} has norm {norms[wrong[0]]:.6g}; expected 1, "
+            "divide every row by its norm"
+        )
+    return atoms.astype(np.float32)
+
+
+def _checked_samples(X: np.ndarray, d: int) -> np.ndarray:
+    samples = np.asarray(X)
+    if samples.ndim != 2 or samples.shape[1] != d:
+        raise InputError(
+            f"X has shape {samples.shape}; expected (n, {d}), one sample a row, "
+            "as wide as the dictionary"
+        )
+    with np.errstate(over="ignore"):
+        samples = np.ascontiguousarray(samples, dtype=np.float32)
+    for i in range(0, len(samples), ROWS):  # block by block: no array of booleans as large as X
+        block = samples[i : i + ROWS]
+        if not np.isfinite(block).all():
+            row, column = np.argwhere(~np.isfinite(block))[0]
+            raise InputError(
+                f"X holds {np.asarray(X)[i + row, column]} at row {i + row}, column {column}; "
+                "expected finite float32 values"
+            )
+    return samples
+
+
+def _checked_penalty(penalty: float | np.ndarray, n: int) -> np.ndarray:
+    levels = np.asarray(penalty, dtype=np.float64)
+    if levels.ndim > 1 or (levels.ndim == 1 and len(levels) != n):
+        raise InputError(
+            f"penalty has shape {levels.shape}; expected one number or one a row, ({n},)"
+        )
+    wrong = levels[~(np.isfinite(levels) & (levels >= 0))]
+    if wrong.size:
+        raise InputError(f"penalty is {wrong.flat[0]:g}; expected a finite number of at least 0")
+    return np.broadcast_to(levels, (n,))
+
+
+def _checked_tol(tol: float) -> float:
+    if not 0 < tol < 1:
+        raise InputError(f"tol is {tol}; expected a relative duality gap between 0 and 1")
+    return float(tol)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_blas_lock = threading.Lock()
+_blas_users: list[Any] = []  # the limit in force, one entry a call that needs it
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """One thread a product while blocks run side by side, also when several callers overlap."""
+    with _blas_lock:
+        limit = _blas_users[0] if _blas_users else _blas().limit(limits=1)
+        _blas_users.append(limit)
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users.pop()
+            if not _blas_users:
+                limit.restore_original_limits()
