@@ -137,7 +137,7 @@ def duality_gap(
         s = np.where(s * highest > bound, bound / np.where(highest > 0, highest, 1), s)
         gap = 0.5 * (1 - s) ** 2 * error2 + level * total - s * product
         primal = np.maximum(0.5 * error2 + level * total, 0.5 * RESOLUTION * norm2)
-        gaps[rows] = np.divide(np.abs(gap), primal, out=np.zeros_like(gap), where=primal > 0)
+        gaps[rows] = np.divide(gap.clip(0), primal, out=np.zeros_like(gap), where=primal > 0)
     return gaps
 
 

@@ -312,7 +312,7 @@ def solve_rows(
                 if s * highest > max(penalty, noise):
                     s = max(penalty, noise) / highest
                 gap = half * (one - s) ** 2 * error2 + penalty * total - s * product
-                gaps[t, p] = abs(gap) / max(primal - doubt, least)
+                gaps[t, p] = max(zero, gap) / max(primal - doubt, least)
                 if gaps[t, p] <= tol:
                     break
             counts[t, p] = size
