@@ -13,6 +13,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def write_synthetic_bundle(
     """Write a valid bundle of made-up text into ``folder`` and return its path.
 
     The last factor is dead (nothing activates it); with ``hostile`` one document holds markup,
-    right-to-left marks and a word of 10,000 letters, and factor 1 answers to them.
+    right-to-left marks and a word of 10,000 letters, and factors 1 to 4 answer to them.
     """
     folder = Path(folder)
     rng = np.random.default_rng(seed)
@@ -234,7 +235,7 @@ def _text(rng: np.random.Generator, windows: int, window_length: int, hostile: b
     document = -1
     while len(documents) < windows:
         document += 1
-        strange = hostile and document == 0
+        strange = cycle(HOSTILE) if hostile and document == 0 else None
         length = min(int(rng.integers(2, 9)), windows - len(documents))
         for part in range(length):
             before = len(tokens)
@@ -263,13 +264,13 @@ def _window(
     words: list[int],
     window_length: int,
     first: bool,
-    hostile: bool,
+    strange: Iterator[str] | None,
 ) -> None:
     """Append one window of whole sentences, cut at a whole word."""
     room = window_length - int(rng.integers(0, 6))
     space = "" if first else " "
     while room > 0:
-        for word in _sentence(rng, hostile):
+        for word in _sentence(rng, strange):
             pieces = [word[:6], word[6:]] if 9 <= len(word) < 100 else [word]
             if len(pieces) > room:
                 return
@@ -283,7 +284,7 @@ def _window(
         space = "\n" if rng.random() < 0.15 else " "
 
 
-def _sentence(rng: np.random.Generator, hostile: bool) -> list[str]:
+def _sentence(rng: np.random.Generator, strange: Iterator[str] | None) -> list[str]:
     def pick(words: list[str]) -> str:
         return words[int(rng.integers(len(words)))]
 
@@ -294,8 +295,8 @@ def _sentence(rng: np.random.Generator, hostile: bool) -> list[str]:
     words = [*phrase(), pick(VERBS), *phrase(), pick(PREPOSITIONS), *phrase()]
     if rng.random() < 0.4:
         words += [pick(LINKS), *phrase(), pick(VERBS), *phrase()]
-    if hostile:
-        words.insert(int(rng.integers(1, len(words))), pick(HOSTILE))
+    if strange:
+        words.insert(int(rng.integers(1, len(words))), next(strange))
     return [words[0].capitalize(), *words[1:], pick(MARKS)]
 
 
@@ -318,8 +319,10 @@ def _liked_words(
     late = rng.integers(0, len(VOCABULARY), factors)
     turn = rng.integers(1, layers + 1, factors)
     liked = np.where(np.arange(layers)[None] < turn[:, None], early[:, None], late[:, None])
-    if hostile and factors > 1:
-        liked[1] = len(VOCABULARY) + np.arange(layers) % len(HOSTILE)
+    if hostile:
+        for factor in range(1, min(5, factors)):
+            number = (4 * (factor - 1) + np.arange(layers)) % len(HOSTILE)
+            liked[factor] = len(VOCABULARY) + number
     return liked
 
 
@@ -424,22 +427,23 @@ def _write_word_index(
     names = sorted({word.casefold() for word in text.vocabulary})
     number = np.array([names.index(word.casefold()) for word in text.vocabulary])
     occurrences = np.bincount(number[text.words[text.words >= 0]], minlength=len(names))
-    count = min(words_per_factor, len(names))
-    offset = np.arange(count)
-    word = (number[liked[factor, layer]][:, None] + offset) % len(names)
-    times = rng.integers(1, np.maximum(occurrences[word] / (1 + offset), 1) + 1)
-    strength = maximum[factor, layer][:, None] * rng.uniform(0.1, 0.6, (len(factor), count))
+    present = np.flatnonzero(occurrences)
+    offset = np.arange(min(words_per_factor, len(present)))
+    first = np.searchsorted(present, number[liked[factor, layer]])
+    word = present[(first[:, None] + offset) % len(present)]
+    times = rng.integers(1, np.maximum(occurrences[word] // (1 + offset), 1) + 1)
+    strength = maximum[factor, layer][:, None] * rng.uniform(0.1, 0.6, word.shape)
     written = pa.DictionaryArray.from_arrays(pa.array(word.ravel()), pa.array(names))
     write_words(
         folder,
         pa.table(
             {
                 "word": written.cast(pa.string()),
-                "factor": np.repeat(factor, count),
-                "layer": np.repeat(layer, count).astype(np.int16),
+                "factor": np.repeat(factor, len(offset)),
+                "layer": np.repeat(layer, len(offset)).astype(np.int16),
                 "count": times.ravel().astype(np.int32),
                 "mean_activation": strength.ravel().astype(np.float32),
-                "occurrences": np.maximum(occurrences[word], times).ravel().astype(np.int32),
+                "occurrences": occurrences[word].ravel().astype(np.int32),
             }
         ),
     )

@@ -68,6 +68,17 @@ class TableFile:
         self.groups = self._file.metadata.num_row_groups
 
     @cached_property
+    def group_rows(self) -> list[int]:
+        """Rows of each row group."""
+        return [self._file.metadata.row_group(group).num_rows for group in range(self.groups)]
+
+    @cached_property
+    def group_bytes(self) -> list[int]:
+        """Bytes of each row group before compression."""
+        metadata = self._file.metadata
+        return [metadata.row_group(group).total_byte_size for group in range(self.groups)]
+
+    @cached_property
     def bounds(self) -> list[tuple[Any, Any] | None]:
         """Smallest and largest first key of each row group; None where a word is too long."""
         column = self._file.schema_arrow.names.index(LAYOUTS[self.kind].keys[0])

@@ -1,0 +1,151 @@
+"""A table read part by part for checking, with the checks that all tables share.
+
+In goes an open file; out come its rows, some row groups at a time, after these have passed: rows
+ascend by the keys of the table, row groups are cut where the reader expects it, no number is NaN or
+infinite, no list holds a gap, factors and layers are ones the bundle has. :class:`Part` turns a row
+that is wrong into a BundleError that names it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfactors.bundle import TableFile
+from tfactors.bundle_format import LAYOUTS, BundleError
+from tfactors.bundle_writing import first_disorder, last_key
+
+# Uncompressed bytes held at once: a large bundle is checked in the memory of a small one.
+_PART_BYTES = 32 << 20
+
+
+class Part:
+    """Some consecutive rows of one table."""
+
+    def __init__(self, name: str, table: pa.Table, first_row: int) -> None:
+        self.name = name
+        self.table = table
+        self.first_row = first_row
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        """Return a column of numbers or truths; missing numbers are NaN."""
+        if column not in self._arrays:
+            self._arrays[column] = self.table.column(column).to_numpy()
+        return self._arrays[column]
+
+    def array(self, column: str) -> pa.Array:
+        """Return a column as one Arrow array."""
+        return self.table.column(column).combine_chunks()
+
+    def lengths(self, column: str) -> np.ndarray:
+        """Return the length of each list of a column."""
+        return pc.list_value_length(self.array(column)).to_numpy(zero_copy_only=False)
+
+    def require(self, ok: np.ndarray | pa.Array, column: str, problem: str) -> None:
+        """Raise unless ``ok`` holds for every row; ``{c}`` in the problem is the value in column c."""
+        if isinstance(ok, (pa.Array, pa.ChunkedArray)):
+            ok = ok.to_numpy(zero_copy_only=False)
+        if not ok.all():
+            self.fail(column, int(np.argmin(ok)), problem)
+
+    def fail(self, column: str, row: int, problem: str) -> NoReturn:
+        """Raise the error of one row of this part."""
+        values = {name: _shown(self.table.column(name)[row]) for name in self.table.column_names}
+        raise BundleError(
+            f"{self.name}: column '{column}' row {self.first_row + row:,}: "
+            f"{values[column]} {problem.format(**values)}; rebuild the bundle"
+        )
+
+
+def parts(file: TableFile, factors: int, layers: Sequence[int]) -> Iterator[Part]:
+    """Yield the rows of a file in order, checked as far as the format alone can tell."""
+    layout = LAYOUTS[file.kind]
+    last: tuple[Any, ...] | None = None
+    last_group, first_row = -1, 0
+    for groups in _batches(file):
+        part = Part(file.name, file.read_groups(groups), first_row)
+        row = first_disorder(part.table, layout.keys, last)
+        if row is not None:
+            part.fail(layout.keys[0], row, f"is out of order: rows ascend by {_all(layout.keys)}")
+        _check_numbers(part)
+        if "factor" in part.table.column_names:
+            inside = (part["factor"] >= 0) & (part["factor"] < factors)
+            part.require(inside, "factor", f"is none of the factors 0 to {factors - 1:,}")
+        if "layer" in part.table.column_names:
+            inside = np.isin(part["layer"], layers)
+            part.require(inside, "layer", f"is none of the layers {_all(layers)}")
+        if layout.factors:
+            last_group = _check_groups(part, file, groups, layout.factors, last_group)
+        last, first_row = last_key(part.table, layout.keys), first_row + len(part)
+        yield part
+
+
+def _batches(file: TableFile) -> Iterator[list[int]]:
+    """Yield runs of row groups of some 32 MB each."""
+    batch: list[int] = []
+    size = 0
+    for group in range(file.groups):
+        if batch and size + file.group_bytes[group] > _PART_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(group)
+        size += file.group_bytes[group]
+    if batch:
+        yield batch
+
+
+def _check_numbers(part: Part) -> None:
+    """Raise at a NaN, an infinity, or a gap in a list."""
+    for field in part.table.schema:
+        values = part.array(field.name)
+        row_of = None
+        if pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+            row_of = pc.list_parent_indices(values)
+            values = values.flatten()
+            _require_flat(part, field.name, values.is_valid(), row_of, "holds a missing value")
+        if pa.types.is_floating(values.type):
+            finite = pc.fill_null(pc.is_finite(values), True)
+            _require_flat(part, field.name, finite, row_of, "is not a finite number")
+
+
+def _require_flat(
+    part: Part, column: str, ok: pa.Array, row_of: pa.Array | None, problem: str
+) -> None:
+    first = pc.index(ok, False).as_py()
+    if first >= 0:
+        part.fail(column, first if row_of is None else row_of[first].as_py(), problem)
+
+
+def _check_groups(
+    part: Part, file: TableFile, groups: list[int], factors: int, last_group: int
+) -> int:
+    """Raise unless each row group holds whole factors; the last group of factors seen."""
+    stops = np.cumsum([file.group_rows[group] for group in groups])
+    firsts = part["factor"][stops - [file.group_rows[group] for group in groups]] // factors
+    lasts = part["factor"][stops - 1] // factors
+    previous = np.concatenate([[last_group], lasts[:-1]])
+    wrong = (firsts != lasts) | (firsts == previous)
+    if wrong.any():
+        number = groups[int(np.argmax(wrong))]
+        raise BundleError(
+            f"{part.name}: row group {number} does not hold {factors} whole factors; "
+            "rebuild the bundle"
+        )
+    return int(lasts[-1])
+
+
+def _shown(value: pa.Scalar) -> str:
+    """Return a value as it stands in a message: short, and on one line."""
+    shown = f"{value.as_py():g}" if pa.types.is_floating(value.type) and value.is_valid else ""
+    shown = shown or repr(value.as_py())
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _all(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names))
