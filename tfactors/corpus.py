@@ -222,3 +222,10 @@ def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -
     while last < len(tokens) and not word_starts[last]:
         last += 1
     return "".join(tokens[first:last]).strip()
+
+
+def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
+    """Return for every token the whole word it belongs to, as :func:`word_at` gives it."""
+    starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
+    spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
+    return [w for a, b in spans for w in ["".join(tokens[a:b]).strip()] * (b - a)]
