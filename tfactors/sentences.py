@@ -28,7 +28,7 @@ _NUMBERED = _set_of(
 )
 # ... and after these, after initials (J. R. R.) and after initialisms (U.S., a.m.) only before a
 # word that begins sentences more often than names.
-_SOMETIMES = _set_of("etc al inc ltd co corp bros jr sr esq")
+_SOMETIMES = _set_of("al inc ltd co corp bros jr sr esq")
 _SENTENCE_OPENERS = _set_of(
     "a after all also although an among and another as at because before both but by despite "
     "did do does during each even every few finally first for from furthermore had has have he "
@@ -38,6 +38,7 @@ _SENTENCE_OPENERS = _set_of(
     "this those though through thus to today two under unlike until upon we what when where "
     "whether which while who why with within without yet you your"
 )
+_INITIALISM = re.compile(r"(?:[^\W\d]\.)+[^\W\d]|Ph\.D")
 _LIST_NUMBER = re.compile(r"\(?(\d{1,2}|[IVX]+|[A-Za-z])")
 _STOP = re.compile(
     r"""(?P<stop>[.!?…]+)["'”’»)\]]*(?P<gap>\s)(?=(?P<opening>["'“‘«(\[—–-]*)(?P<next>\w+))"""
@@ -106,10 +107,13 @@ def _ends_sentence(match: re.Match[str], text: str, sentence_start: int) -> bool
     sentence = text[sentence_start : match.start()].strip()
     if abbreviation in _TITLES or _LIST_NUMBER.fullmatch(sentence):
         return False
-    if abbreviation in _NUMBERED:
+    initial = len(word) == 1 and word.isalpha()
+    if abbreviation in _NUMBERED and not (initial and word.isupper()):
         return not following[0].isdigit()
     if word == "I":  # a numeral or the pronoun, unless more initials follow
         return len(following) > 1
-    if abbreviation in _SOMETIMES or "." in word or (len(word) == 1 and word.isalpha()):
+    if initial and before.endswith("°" + word):
+        return True
+    if initial or abbreviation in _SOMETIMES or _INITIALISM.fullmatch(word):
         return following.lower() in _SENTENCE_OPENERS
     return True

@@ -148,7 +148,7 @@ def _template(node: Any) -> str:
     if name in _QUOTES:
         quoted = named.get("text") or named.get("quote") or "".join(values[:1])
         return f"\n\n{quoted}\n\n"
-    if name in _FORMULAS:
+    if name in _FORMULAS or (name == "coord" and named.get("display") != "title"):
         return _HOLE
     write = _WRITTEN.get("lang-" if re.fullmatch(r"lang-[a-z-]+", name) else name)
     if write is None or not values:
