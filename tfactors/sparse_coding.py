@@ -264,7 +264,7 @@ class SparseCoder:
                 codes.indices[first // ROWS] = indices[:used].copy()
                 codes.data[first // ROWS] = data[:used].copy()
 
-        with _one_blas_thread():
+        with one_blas_thread():
             self._share(starts, work)
         return codes
 
@@ -434,7 +434,7 @@ def _blas() -> ThreadpoolController:
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
     """One thread a product while blocks run side by side, also when several callers overlap."""
     with _blas_lock:
         limit = _blas_users[0] if _blas_users else _blas().limit(limits=1)

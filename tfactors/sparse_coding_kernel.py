@@ -306,7 +306,7 @@ def solve_rows(
                     total += values[i]
                     product += values[i] * r[used[i]]
                     explained += values[i] * b[used[i]]
-                error2 = max(zero, norm2 - explained - product)
+                error2 = max(zero, norm2 - explained - product) + doubt
                 primal = half * error2 + penalty * total
                 s = one if product >= zero else max(zero, one + product / max(error2, tiny))
                 if s * highest > max(penalty, noise):
