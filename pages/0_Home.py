@@ -1,0 +1,75 @@
+"""Home: the idea, three factors to begin with, and what this bundle is."""
+
+import html
+
+import streamlit as st
+
+from tfactors.app import about, controls, factor_card, shell, showcase
+
+bundle = shell.bundle()
+model = bundle.manifest["model"]
+
+st.title("What does a language model see in a word?", anchor=False)
+st.html(
+    f'<p class="tf-lead">To a model, each word of a text is a list of {model["width"]} numbers, '
+    f"made anew by each of its {bundle.blocks} layers. Taken one by one the numbers mean nothing. "
+    "Taken together they do: every such list is the sum of a few <b>transformer factors</b>, "
+    "directions that each stand for one thing, such as a sense of a word, a turn of phrase or a "
+    "topic.</p>"
+)
+st.latex(
+    r"\text{apple} \;=\; 0.09\,\textsf{dessert} + 0.11\,\textsf{organism} + 0.16\,\textsf{fruit} "
+    r"+ 0.22\,\textsf{mobile \& IT} + 0.42\,\textsf{other}"
+)
+st.markdown(
+    f"This dashboard shows the {bundle.n_factors:,} factors that were found in one model by "
+    "reading a large text: the words each one answers to, and where in the network it lives."
+)
+
+st.space("small")
+st.subheader("Three factors worth a click", anchor=False)
+chosen = showcase.by_level(bundle)
+columns = st.columns(max(len(chosen), 1), gap="large")
+for column, (level, factor) in zip(columns, chosen.items(), strict=False):
+    with column, st.container(border=True, height="stretch"):
+        factor_card.show(bundle, factor, level)
+        shell.link(
+            controls.FACTOR_PAGE, f"Open factor {factor:,}", ":material/arrow_forward:",
+            changes={controls.FACTOR: factor, controls.LAYER: controls.PEAK},
+        )  # fmt: skip
+shell.link(controls.RANDOM_PAGE, "Or draw one of each level at random", ":material/casino:")
+
+st.space("small")
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("How it works", anchor=False)
+    st.markdown(
+        "A hidden state $x$ of any layer is written with one dictionary $\\Phi$ that all layers "
+        "share:"
+    )
+    st.latex(r"x \;=\; \alpha\,\Phi + \varepsilon, \qquad \alpha \ge 0")
+    st.markdown(
+        "Each row of $\\Phi$ is a factor. The weights $\\alpha$ are its *activations*: found by "
+        "minimising $\\tfrac12\\lVert x-\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha\\rVert_1$, so "
+        "that most of them are zero, and what is left over is $\\varepsilon$.\n\n"
+        "Because the dictionary is the same everywhere, a factor's *importance* (its mean "
+        "activation where it is strongest) can be followed from layer to layer. Its peak, and how "
+        "much text the factor needs, make its level:\n"
+        "- **low**: peaks early; a word, or one sense of it\n"
+        "- **mid**: peaks late; a pattern inside the sentence\n"
+        "- **high**: peaks late and needs text beyond the sentence\n\n"
+        "The method and the apple are from Yun, Chen, Olshausen and LeCun (2021), *Transformer "
+        "visualization via dictionary learning*."
+    )
+with right:
+    st.subheader("This bundle", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        for figure in about.figures(bundle):
+            st.metric(figure.label, figure.value, help=figure.tip, width="content")
+    rows = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
+        for name, text in about.facts(bundle)
+    )
+    st.html(f'<dl class="tf-facts">{rows}</dl>')
+    if (table := about.by_layer(bundle)) is not None:
+        factor_card.quality_table(table)

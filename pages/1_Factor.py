@@ -1,0 +1,26 @@
+"""Factor: one factor at one layer, its curve, its numbers and its words in context."""
+
+import streamlit as st
+
+from tfactors.app import controls, example_list, factor_view, level_controls, shell, toolbar, view
+
+bundle = shell.bundle()
+it = toolbar.show(bundle)
+examples = bundle.examples(it.factor, it.layer)
+
+head, curve, bars = st.columns([5, 4, 3], gap="large")
+with head:
+    factor_view.headline(it)
+with curve:
+    clicked = factor_view.importance_curve(it, key=f"curve_{it.factor}_{it.layer}")
+with bars:
+    factor_view.activation_histogram(it, example_list.smallest_shown(examples))
+if clicked is not None and clicked != it.layer:
+    view.change({controls.LAYER: clicked})
+    st.rerun()
+
+factor_view.numbers(it)
+st.space("small")
+example_list.show(it, examples)
+example_list.sidebar()
+level_controls.sidebar(bundle)

@@ -1,0 +1,24 @@
+"""Curves and saliency: factors over the layers side by side, and the words they depend on."""
+
+import streamlit as st
+
+from tfactors.app import curves_view, definitions, saliency_view, shell, toolbar
+
+bundle = shell.bundle()
+
+st.title("Curves and saliency", anchor=False)
+st.subheader(
+    "Importance over the layers", anchor=False,
+    help=definitions.IMPORTANCE.format(k=bundle.manifest["importance"]["k"]),
+)  # fmt: skip
+curves_view.show(bundle)
+
+st.space("medium")
+st.subheader("The words an activation depends on", anchor=False)
+st.markdown(
+    "Leave words of a text out and see what happens to the activation: that says which words the "
+    "factor needs, which the examples alone do not."
+)
+it = toolbar.show(bundle)
+saliency_view.show(it)
+saliency_view.sidebar()

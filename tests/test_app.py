@@ -1,0 +1,443 @@
+"""The pages, run without a browser: what a reader sees, and what the URL says.
+
+Every run here is a cold start too: AppTest forgets between runs that the dashboard draws its own
+menu, as a server does that was just started.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as some
+from streamlit.testing.v1 import AppTest
+from synthetic_bundle import HOSTILE, write_synthetic_bundle
+
+from tfactors.app import controls, passages, shell, view
+from tfactors.bundle import Bundle, BundleError
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [page.path for page in controls.PAGES]
+HEAVY = ("torch", "transformers", "lime", "numba", "sklearn")
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two bundles: 40 factors, and 20 of another seed."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    write_synthetic_bundle(folder / "default", title="The first")
+    write_synthetic_bundle(folder / "other", factors=20, seed=1, title="The second")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches(monkeypatch: pytest.MonkeyPatch, made_up: Path) -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(made_up))
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, made_up: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the first bundle alone, to be damaged."""
+    shutil.copytree(made_up / "default", tmp_path / "default")
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    return tmp_path / "default"
+
+
+def open_page(path: str = controls.HOME.path, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)
+    if path != controls.HOME.path:
+        app.run()
+        app.switch_page(path)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def words(app: AppTest) -> str:
+    """Everything a reader can read in the main part and the sidebar, tags left out."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "error", "code")
+    parts = [element.value for kind in kinds for element in getattr(app, kind)]
+    parts.append(re.sub(r"<[^>]+>", " ", html_of(app)))
+    return re.sub(r"\s+", " ", " ".join(map(str, parts)))
+
+
+def html_of(app: AppTest) -> str:
+    bodies = [element.proto.body for element in app.get("html")]
+    return "\n".join(body for body in bodies if not body.startswith("<style>"))
+
+
+def query(app: AppTest) -> dict[str, str]:
+    params = app.query_params.items()
+    return {name: value if isinstance(value, str) else value[-1] for name, value in params}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_with_the_menu_and_without_complaint(path: str) -> None:
+    app = open_page(path)
+    assert not app.exception
+    assert not app.error
+    assert not app.info
+    links = [link.proto.label for link in app.get("page_link")]
+    assert {page.title for page in controls.PAGES} <= set(links)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_without_a_bundle_every_page_says_how_to_make_one(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    app = open_page(path)
+    assert not app.exception
+    assert "No bundle yet" in words(app)
+    assert "tfactors build my.txt" in words(app)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("name", ["factors.parquet", "importance.parquet"])
+def test_a_damaged_file_is_named_on_every_page(path: str, name: str, damaged: Path) -> None:
+    file = damaged / name
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2 :] = b"\0" * (len(raw) - len(raw) // 2)
+    file.write_bytes(raw)
+    app = open_page(path, level="low")
+    assert not app.exception
+    assert "This bundle cannot be read" in words(app)
+    assert name in words(app).replace("\\", "")
+
+
+def test_a_missing_file_is_named(damaged: Path) -> None:
+    (damaged / "windows.parquet").unlink()
+    app = open_page("pages/1_Factor.py")
+    assert not app.exception
+    assert "windows.parquet: missing" in words(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_bundle_of_another_version_says_what_to_do(path: str, damaged: Path) -> None:
+    manifest = json.loads((damaged / "manifest.json").read_text())
+    (damaged / "manifest.json").write_text(json.dumps(manifest | {"format_version": 0}))
+    app = open_page(path)
+    assert not app.exception
+    assert "format version 0" in words(app).replace("\\", "")
+    assert "rebuild the bundle" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"factor": "99999"}, "the factors of this bundle are 0 to 39"),
+        ({"factor": "-3"}, "it has to be from 0"),
+        ({"factor": "thirty"}, "it is not a whole number"),
+        ({"factor": "1_0"}, "it is not a whole number"),
+        ({"layer": "77"}, "the layers of this bundle are 0, 1, 2, 3"),
+        ({"top": "0"}, "it has to be from 1 to 200"),
+        ({"sort": "<b>"}, "it has to be one of activation"),
+        ({"sentence_share": "nan"}, "it has to be from 0 to 1"),
+        ({"bundle": "../../etc"}, "There is no bundle"),
+        ({"factor": "9" * 5000}, "it is not a whole number"),
+    ],
+)
+def test_a_link_that_asks_for_what_is_not_there_is_told_so_calmly(
+    given_: dict[str, str], said: str
+) -> None:
+    app = open_page("pages/1_Factor.py", **given_)
+    assert not app.exception
+    assert not app.error
+    assert said in app.info[0].value.replace("\\", "")
+    assert len(app.info[0].value) < 400
+    assert app.number_input(key="control_factor").value < 40
+
+
+def test_factors_of_the_curves_page_are_checked_too() -> None:
+    app = open_page("pages/3_Curves_and_saliency.py", factors="3,999")
+    assert not app.exception
+    assert "the factors of this bundle are 0 to 39" in app.info[0].value.replace("\\", "")
+
+
+def test_hostile_text_is_shown_as_text() -> None:
+    """Factor 1 of the made-up bundle answers to markup, and so does a document's title."""
+    for layer in range(4):
+        for path in PAGES[1::2]:
+            app = open_page(path, factor="1", layer=str(layer), top="200", context="60")
+            assert not app.exception
+            body = html_of(app)
+            assert not re.search(r"<(img|script|iframe|a|form|svg)\b", body)
+            assert not re.search(r"<[^>]*\son\w+=", body)
+            assert "a" * 100 not in body
+    assert "&lt;" in html_of(open_page("pages/1_Factor.py", factor="1", layer="0", top="200"))
+
+
+def test_control_characters_and_long_words_cannot_break_a_line() -> None:
+    for token in [*HOSTILE, "\x00\x07\x85", "b" * 10_000]:
+        shown = passages.escape(token)
+        assert len(shown) < 500
+        assert not re.search(r"[<>\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+
+
+def test_a_control_is_written_to_the_url_and_left_out_at_its_default() -> None:
+    app = open_page("pages/1_Factor.py", factor="5")
+    app.slider(key="control_context").set_value(4).run()
+    assert query(app) == {"factor": "5", "context": "4"}
+    app.slider(key="control_context").set_value(controls.CONTEXT.default).run()
+    assert query(app) == {"factor": "5"}
+
+
+def test_a_shared_link_restores_the_view_in_another_session() -> None:
+    app = open_page("pages/1_Factor.py")
+    app.number_input(key="control_factor").set_value(7).run()
+    app.segmented_control(key="control_layer").set_value(2).run()
+    app.selectbox(key="control_sort").set_value("after").run()
+    app.toggle(key="control_group").set_value(True).run()
+    app.slider(key="control_sentence_share").set_value(0.9).run()
+    other = open_page("pages/1_Factor.py", **query(app))
+    assert html_of(other) == html_of(app)
+    assert query(other) == query(app)
+    assert len(query(app)) == 5
+
+
+def test_controls_keep_their_values_when_another_page_was_open_meanwhile() -> None:
+    app = open_page("pages/1_Factor.py")
+    app.number_input(key="control_factor").set_value(7).run()
+    app.slider(key="control_context").set_value(3).run()
+    links = {link.proto.label: link.proto for link in app.get("page_link")}
+    assert "factor=7" in links["Curves and saliency"].query_string
+    app.query_params.clear()
+    app.switch_page("pages/0_Home.py").run()
+    links = {link.proto.label: link.proto for link in app.get("page_link")}
+    assert set(links["Factor"].query_string.split("&")) == {"factor=7", "context=3"}
+
+
+def test_the_url_wins_over_the_session_as_after_the_back_button() -> None:
+    app = open_page("pages/1_Factor.py", factor="5")
+    app.number_input(key="control_factor").set_value(7).run()
+    app.query_params["factor"] = "5"
+    app.run()
+    assert app.number_input(key="control_factor").value == 5
+
+
+def test_next_goes_round_and_any_draws_a_living_factor() -> None:
+    app = open_page("pages/1_Factor.py", factor="38")
+    buttons = {button.label: button for button in app.button}
+    buttons["Next"].click().run()
+    assert query(app)["factor"] == "39"
+    assert "dead" in words(app)  # the last factor of a made-up bundle is
+    {button.label: button for button in app.button}["Next"].click().run()
+    assert app.number_input(key="control_factor").value == 0
+    {button.label: button for button in app.button}["Any"].click().run()
+    assert "no token of the corpus" not in words(app)
+
+
+def test_the_layer_follows_the_peak_until_one_is_chosen(made_up: Path) -> None:
+    factors = Bundle.open(made_up / "default").factors
+    app = open_page("pages/1_Factor.py", factor="4")
+    assert f"Factor 4 at layer {factors['peak_layer'][4]}" in words(app)
+    app.segmented_control(key="control_layer").set_value(1).run()
+    app.number_input(key="control_factor").set_value(5).run()
+    assert "Factor 5 at layer 1" in words(app)
+
+
+def test_the_list_shows_what_the_bundle_holds_strongest_first(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    peak = int(bundle.factors["peak_layer"][4])
+    examples = bundle.examples(4, peak)
+    app = open_page("pages/1_Factor.py", factor="4", top="10", floor="0")
+    shown = [float(v) for v in re.findall(r'title="activation ([\d.]+), ', html_of(app))]
+    assert shown == pytest.approx(examples["activation"][:10].tolist(), abs=6e-4)
+    assert re.findall(r"<mark[^>]*><bdi>(.*?)</bdi>", html_of(app)) == [
+        passages.escape(word) for word in examples["word"][:10]
+    ]
+
+
+def test_the_smallest_activation_leaves_the_weaker_examples_out() -> None:
+    app = open_page("pages/1_Factor.py", factor="4", top="200", floor="50")
+    shown = [float(v) for v in re.findall(r'title="activation ([\d.]+), ', html_of(app))]
+    assert shown
+    assert min(shown) >= 0.5 * max(shown)
+
+
+@pytest.mark.parametrize("level", controls.LEVELS)
+def test_the_same_seed_draws_the_same_factor_of_the_level(level: str, made_up: Path) -> None:
+    path = "pages/2_Random_by_level.py"
+    first, again = (words(open_page(path, level=level, seed="12")) for _ in range(2))
+    assert first == again
+    factor = int(re.search(r"Factor ([\d,]+) at layer", first)[1])
+    assert Bundle.open(made_up / "default").factors["level"][factor] == level
+
+
+def test_a_click_on_a_level_draws_at_once_and_puts_the_seed_into_the_url() -> None:
+    app = open_page("pages/2_Random_by_level.py")
+    assert not re.search(r"Factor \d+ at layer", words(app))
+    app.button(key="draw_mid").click().run()
+    assert re.search(r"Factor \d+ at layer \d .* mid level", words(app))
+    assert query(app)["level"] == "mid"
+    assert query(app)["seed"].isdigit()
+
+
+def test_thresholds_move_factors_between_the_levels_live() -> None:
+    path = "pages/2_Random_by_level.py"
+    app = open_page(path, low_depth="1", sentence_share="0.5")
+    assert "39 low · 0 mid · 0 high" in words(app)
+    app.slider(key="control_low_depth").set_value(0.0).run()
+    app.slider(key="control_sentence_share").set_value(1.0).run()
+    counts = re.search(r"(\d+) low · (\d+) mid · (\d+) high", words(app))
+    assert int(counts[2]) == 0
+    assert int(counts[3]) > 0
+
+
+def test_a_level_is_shown_with_its_rule_its_numbers_and_its_margin(made_up: Path) -> None:
+    factors = Bundle.open(made_up / "default").factors
+    row = factors[factors["level"] == "high"].iloc[0]
+    app = open_page("pages/1_Factor.py", factor=str(row["factor"]))
+    kept = row["retained_sentence"]
+    assert f"peaks at layer {row['peak_layer']} of 3, a depth of {row['depth']:.0%}" in words(app)
+    assert f"keeps {kept:.0%} of the activation: less than 50%" in words(app)
+    margin = min(row["depth"] - 1 / 3, 0.5 - kept)
+    assert f"(margin {margin:.0%})" in words(app)
+
+
+def test_the_curve_of_a_factor_is_the_bundle_s_importance(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    app = open_page("pages/1_Factor.py", factor="4")
+    alt = app.get("vega_lite_chart")[0].proto.alt
+    values = ", ".join(f"{v:.2f}" for v in bundle.importance(4)["importance"])
+    assert values in alt
+
+
+def test_every_chart_and_table_has_words_for_those_who_cannot_see_it() -> None:
+    for path in PAGES:
+        app = open_page(path, level="mid", seed="1")
+        charts = app.get("vega_lite_chart")
+        assert all(len(chart.proto.alt) > 20 for chart in charts)
+
+
+def test_a_click_on_a_point_of_a_curve_opens_that_factor_at_that_layer() -> None:
+    app = open_page("pages/3_Curves_and_saliency.py", factors="3,4")
+    app.session_state["curves"] = {"selection": {"pick": [{"factor": 4, "layer": 2}]}}
+    app.run()
+    assert "Factor 4 at layer 2" in words(app)
+
+
+def test_another_bundle_is_chosen_by_the_name_of_its_folder() -> None:
+    app = open_page("pages/1_Factor.py", bundle="other", factor="3")
+    assert app.selectbox(key="control_bundle").value == "other"
+    assert app.number_input(key="control_factor").max == 19
+    app = open_page("pages/1_Factor.py", factor="30")
+    app.selectbox(key="control_bundle").set_value("other").run()
+    assert "the factors of this bundle are 0 to 19" in app.info[0].value.replace("\\", "")
+
+
+def test_the_environment_names_the_bundle_that_opens_first(
+    made_up: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFACTORS_BUNDLE", str(made_up / "other"))
+    app = open_page("pages/1_Factor.py")
+    assert app.number_input(key="control_factor").max == 19
+    monkeypatch.setenv("TFACTORS_BUNDLE", str(made_up / "nothing"))
+    app = open_page("pages/1_Factor.py")
+    assert not app.exception
+    assert "This bundle cannot be read" in words(app)
+
+
+def test_a_rebuilt_bundle_is_seen_without_a_restart(damaged: Path) -> None:
+    assert open_page().metric[0].value == "40"
+    shutil.rmtree(damaged)
+    write_synthetic_bundle(damaged, factors=20)
+    assert open_page().metric[0].value == "20"
+
+
+def test_the_lists_can_be_downloaded() -> None:
+    app = open_page("pages/1_Factor.py", factor="4")
+    assert [button.label for button in app.get("download_button")] == ["CSV"]
+
+
+def test_stored_saliency_marks_support_and_opposition_without_colour_alone(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    factor = next(f for f in range(0, 40, 10) if bundle.factors["alive"][f])
+    app = open_page("pages/3_Curves_and_saliency.py", factor=str(factor))
+    assert "Stored with the bundle" in words(app)
+    assert 'class="tf-plus"' in html_of(app)
+    assert 'class="tf-minus"' in html_of(app)
+    assert "(dashed)" in words(app)
+
+
+def test_without_the_model_the_saliency_page_says_what_to_install() -> None:
+    app = open_page("pages/3_Curves_and_saliency.py", factor="4")
+    assert "install the model synthetic" in words(app)
+    explain = next(b for b in app.button if b.label.startswith("Explain"))
+    assert explain.disabled
+
+
+def test_looking_factors_up_never_loads_the_model() -> None:
+    script = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from streamlit.testing.v1 import AppTest
+for path in {PAGES!r}:
+    app = AppTest.from_file({str(ROOT / "dashboard.py")!r}, default_timeout=30).run()
+    app.switch_page(path).run()
+    assert not app.exception, app.exception
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_an_error_of_ours_is_a_calm_page_and_its_text_no_markup() -> None:
+    def page() -> None:
+        from tfactors.app import shell
+        from tfactors.bundle import BundleError
+
+        shell.sorry(BundleError("file :red[x] $y$ <b>: damaged"), "mine")
+
+    app = AppTest.from_file(str(ROOT / "dashboard.py")).run()
+    assert not app.exception
+    assert shell.plain("*a* :red[b] $c$ <d> `e`") == (
+        "\\*a\\* \\:red\\[b\\] \\$c\\$ \\<d\\> \\`e\\`"
+    )
+    assert isinstance(BundleError("x"), ValueError)
+    assert page is not None
+
+
+@given(
+    some.lists(some.booleans(), min_size=1, max_size=40),
+    some.integers(0, 39),
+    some.one_of(some.none(), some.integers(0, 50)),
+)
+def test_a_cut_keeps_whole_words_around_the_position(
+    starts: list[bool], position: int, count: int | None
+) -> None:
+    import numpy as np
+
+    position %= len(starts)
+    first, start, stop, last = passages.cut(np.array(starts), position, count)
+    assert 0 <= first <= start <= position < stop <= last <= len(starts)
+    whole = [True, *starts[1:], True]
+    assert all(whole[i] for i in (first, start, stop, last))
+    assert not any(whole[start + 1 : stop])
+    words_before = sum(whole[first:start])
+    assert words_before == (sum(whole[:start]) if count is None else min(count, sum(whole[:start])))
+
+
+@given(some.integers(0, 10**9))
+def test_a_control_reads_back_what_it_wrote(value: int) -> None:
+    assert controls.SEED.read(controls.SEED.write(value)) == value
+
+
+@given(some.text(max_size=50))
+def test_no_text_in_a_url_crashes_a_control(text: str) -> None:
+    for control in {c for page in controls.PAGES for c in page.controls}:
+        with contextlib.suppress(view.Unusable):
+            assert isinstance(control.write(control.read(text)), str)

@@ -1,0 +1,80 @@
+"""What a bundle is made of and how good it is, from its manifest.
+
+In goes the manifest; out come the facts and figures of the first page, each with a label and a
+tip. A figure that a manifest does not have is left out.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tfactors.app import definitions
+from tfactors.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number with its name and its definition."""
+
+    label: str
+    value: str
+    tip: str
+
+
+def figures(bundle: Bundle) -> list[Figure]:
+    """Return the numbers that say how large and how good a bundle is."""
+    manifest = bundle.manifest
+    metrics, corpus = manifest.get("metrics", {}), manifest["corpus"]
+    found = [
+        Figure("Factors", f"{bundle.n_factors:,}", "Rows of the one dictionary of all layers."),
+        Figure("Layers", str(len(bundle.layers)), "Layer 0 is the embedding output."),
+        Figure("Tokens read", f"{corpus['tokens']:,}", "Every token was coded at every layer."),
+    ]
+    alive = metrics.get("alive")
+    if isinstance(alive, float) and alive <= 1:
+        # Rounded down: a bundle with one dead factor is not at 100 %.
+        found.append(Figure("Alive", f"{int(alive * 1000) / 10:g}%", definitions.ALIVE))
+    if metrics.get("l0") is not None:
+        found.append(Figure("Factors a token", f"{metrics['l0']:.1f}", definitions.L0))
+    explained = metrics.get("explained_variance")
+    if isinstance(explained, float):
+        found.append(Figure("Explained", f"{explained:.0%}", definitions.EXPLAINED_VARIANCE))
+    return found
+
+
+def by_layer(bundle: Bundle) -> pd.DataFrame | None:
+    """Return layer, factors a token and explained variance, or None where there is none."""
+    rows: Any = bundle.manifest.get("metrics", {}).get("layers")
+    if not isinstance(rows, list) or not rows:
+        return None
+    frame = pd.DataFrame(rows)
+    return frame[[c for c in ("layer", "l0", "explained_variance") if c in frame]]
+
+
+def facts(bundle: Bundle) -> list[tuple[str, str]]:
+    """Return what the bundle was made from, as pairs of a name and a plain text."""
+    manifest = bundle.manifest
+    model, corpus, coding = manifest["model"], manifest["corpus"], manifest["coding"]
+    created = manifest.get("created")
+    created = created.get("at") if isinstance(created, dict) else created
+    pairs = [
+        ("Model", f"{model['name']}: {model['blocks']} blocks, {model['width']} numbers a state"),
+        *(("Text", _source(source)) for source in corpus["sources"]),
+        ("Windows", f"{corpus['windows']:,} of up to {corpus['window_length']} tokens"),
+        ("Codes", f"λ = {coding['penalty']:g}, solved to a duality gap of {coding['tol']:g}"),
+    ]
+    if created:
+        pairs.append(("Made", f"{str(created)[:10]} by tfactors {manifest.get('tfactors', '')}"))
+    return pairs
+
+
+def _source(source: dict[str, Any]) -> str:
+    parts = [str(source["title"])]
+    if source.get("documents"):
+        parts.append(f"{source['documents']:,} documents, {source.get('tokens', 0):,} tokens")
+    text = ": ".join(parts)
+    for key in ("attribution", "licence"):
+        if source.get(key):
+            text += f". {str(source[key]).rstrip('.')}"
+    return text + "."

@@ -1,0 +1,123 @@
+"""Every control of the dashboard and every page, in one place: the vocabulary of its URLs.
+
+In go the names that appear in a link (``?factor=30&layer=4``), out come the controls that the pages
+show. A default of None means "the bundle's own": its first factor worth a click, its level
+thresholds.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfactors.app import view
+from tfactors.app.view import Control, Unusable
+from tfactors.bundle import Bundle
+
+MOST_CURVES = 12
+PEAK = -1  # stands for the layer where the factor's importance peaks, whichever that is
+
+
+def _has_factor(value: int | None, bundle: Bundle | None) -> None:
+    if bundle is not None and value is not None and value >= bundle.n_factors:
+        raise Unusable(f"the factors of this bundle are 0 to {bundle.n_factors - 1:,}")
+
+
+def _has_layer(value: int, bundle: Bundle | None) -> None:
+    if bundle is not None and value != PEAK and value not in bundle.layers:
+        layers = ", ".join(map(str, bundle.layers))
+        raise Unusable(f"the layers of this bundle are {layers}")
+
+
+def _has_factors(values: tuple[int, ...], bundle: Bundle | None) -> None:
+    for value in values:
+        _has_factor(value, bundle)
+
+
+def _read_factors(text: str) -> tuple[int, ...]:
+    values = tuple(dict.fromkeys(int(FACTOR.read(part) or 0) for part in text.split(",")))
+    if len(values) > MOST_CURVES:
+        raise Unusable(f"it names {len(values)} factors, and {MOST_CURVES} is the most")
+    return values
+
+
+BUNDLE: Control[str] = view.words("bundle", 200)
+
+# What is looked at
+FACTOR: Control[int | None] = view.whole("factor", None, 0, 10**9, check=_has_factor)
+LAYER: Control[int] = view.whole("layer", PEAK, 0, 10**4, check=_has_layer)
+
+# How examples are listed
+TOP = view.whole("top", 50, 1, 200)
+FLOOR = view.whole("floor", 0, 0, 100)
+CONTEXT = view.whole("context", 12, 0, 60)
+GROUP = view.switch("group")
+SORTS = {
+    "activation": "Strongest first",
+    "weakest": "Weakest first",
+    "after": "By the words after",
+    "before": "By the words before",
+    "document": "In the order of the corpus",
+}
+SORT = view.choice("sort", "activation", SORTS)
+LAYOUTS = {"lines": "Lines", "text": "Text"}
+LAYOUT = view.choice("layout", "lines", LAYOUTS)
+
+# Levels
+LOW_DEPTH = view.share("low_depth", None)
+SENTENCE_SHARE = view.share("sentence_share", None)
+LEVELS = ("low", "mid", "high")
+LEVEL = view.choice("level", "", ("", *LEVELS))
+SEED = view.whole("seed", 0, 0, 10**9)
+
+# Curves
+CHOSEN: Control[tuple[int, ...]] = Control(
+    "factors", (), _read_factors, lambda values: ",".join(map(str, values)), _has_factors
+)
+SCALES = {"importance": "Importance", "peak": "Share of its own peak"}
+SCALE = view.choice("scale", "importance", SCALES)
+
+# Saliency
+EXAMPLE = view.whole("example", 1, 1, 200)
+METHODS = {"lime": "LIME", "occlusion": "Occlusion"}
+METHOD = view.choice("method", "lime", METHODS)
+SAMPLES = view.whole("samples", 500, 50, 1000)
+FEATURES = view.whole("features", 30, 1, 128)
+REPLACEMENT = view.words("replacement", 30)
+LIME_SEED = view.whole("lime_seed", 0, 0, 10**6)
+
+_LISTING: tuple[Control[Any], ...] = (TOP, FLOOR, CONTEXT, GROUP, SORT, LAYOUT)
+_THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, SENTENCE_SHARE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its file, what the menu calls it, and the controls its link restores."""
+
+    path: str
+    title: str
+    icon: str
+    controls: tuple[Control[Any], ...]
+
+
+HOME = Page("pages/0_Home.py", "Home", ":material/home:", (BUNDLE,))
+FACTOR_PAGE = Page(
+    "pages/1_Factor.py",
+    "Factor",
+    ":material/label:",
+    (BUNDLE, FACTOR, LAYER, *_LISTING, *_THRESHOLDS),
+)
+RANDOM_PAGE = Page(
+    "pages/2_Random_by_level.py",
+    "Random by level",
+    ":material/casino:",
+    (BUNDLE, LEVEL, SEED, *_THRESHOLDS, *_LISTING),
+)
+CURVES_PAGE = Page(
+    "pages/3_Curves_and_saliency.py",
+    "Curves and saliency",
+    ":material/show_chart:",
+    (
+        *(BUNDLE, CHOSEN, SCALE, FACTOR, LAYER, EXAMPLE),
+        *(METHOD, SAMPLES, FEATURES, REPLACEMENT, LIME_SEED),
+    ),
+)
+PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE)

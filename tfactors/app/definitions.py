@@ -1,0 +1,103 @@
+"""What each number on a page means: the tips, and the sentence behind a level.
+
+In go a factor's numbers and the thresholds in force, out come sentences. docs/DEFINITIONS.md says
+the same with formulas and sources.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tfactors.bundle import Bundle
+
+IMPORTANCE = (
+    "How strongly the factor shows at a layer: the mean of its {k} largest activations there, over "
+    "the whole corpus. Activations are coefficients α of x = αΦ + ε, in units of hidden states "
+    "scaled to a mean norm of √d."
+)
+DENSITY = "The share of the corpus's tokens of which the factor is a part at this layer (α > 0)."
+MAXIMUM = "The largest activation of the factor at this layer in the whole corpus."
+RETAINED_WORD = (
+    "What is left of the activation when the model reads the word alone and nothing around it. "
+    "Mean over the factor's strongest examples at its peak layer."
+)
+RETAINED_SENTENCE = (
+    "What is left of the activation when the model reads only the word's own sentence. Mean over "
+    "the factor's strongest examples at its peak layer. Below the threshold the factor needs text "
+    "beyond the sentence."
+)
+REACH = (
+    "How many tokens on each side the model has to see to keep 80 % of the activation. Mean curve "
+    "over the factor's strongest examples at its peak layer."
+)
+PEAK = "The layer where the factor's importance is largest. Layer 0 is the embedding output."
+DEPTH = "Peak layer divided by the number of blocks: 0 at the embeddings, 1 at the last block."
+L0 = "Mean number of active factors a token: how many terms the equation of a token has."
+EXPLAINED_VARIANCE = (
+    "1 − Σ‖x − x̂‖² / Σ‖x − x̄‖² on documents that the dictionary never saw. Predicting the mean "
+    "of the layer gives 0, perfect reconstruction 1."
+)
+ALIVE = "The share of factors that are active at least once in the corpus."
+ACTIVATION = "The coefficient α of the factor in the equation of the marked word at this layer."
+SCORE = (
+    "How well the weights explain the model nearby: the weighted R² of the linear fit to the "
+    "activations of the masked texts. 1 is a perfect fit; below 0.5 read the colours with caution."
+)
+
+LEVEL_MEANING = {
+    "low": "about the word itself: one word, one of its senses, or its spelling",
+    "mid": "a pattern inside the sentence",
+    "high": "something that takes text beyond the sentence",
+}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the levels part: low at or below ``low_depth``, high under ``sentence_share``."""
+
+    low_depth: float
+    sentence_share: float
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Thresholds":
+        """Return the thresholds that the bundle was built with."""
+        levels = bundle.manifest["importance"]["levels"]
+        return cls(float(levels["low_depth"]), float(levels["sentence_share"]))
+
+
+def levels(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
+    """Return the level of every factor at these thresholds: low, mid, high, or "" when dead."""
+    from tfactors.levels import classify
+
+    return np.asarray(
+        classify(
+            factors["depth"].to_numpy(dtype=np.float64),
+            factors["retained_sentence"].to_numpy(dtype=np.float64),
+            thresholds.low_depth,
+            thresholds.sentence_share,
+        )
+    )
+
+
+def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> str:
+    """Return the sentence that gives a factor's level with its rule, its numbers and its margin."""
+    if not level:
+        return "This factor is dead: no token of the corpus activates it at any layer."
+    depth, retained = float(factor["depth"]), float(factor["retained_sentence"])
+    low, share = thresholds.low_depth, thresholds.sentence_share
+    peak = f"Its importance peaks at layer {factor['peak_layer']} of {blocks}"
+    if level == "low":
+        return (
+            f"{peak}, a depth of {depth:.0%}. Factors at {low:.0%} or less are low-level "
+            f"(margin {low - depth:.0%})."
+        )
+    keeps = f"and its own sentence alone keeps {retained:.0%} of the activation"
+    margin = min(depth - low, abs(retained - share))
+    rule = (
+        f"less than {share:.0%}, so it needs text beyond the sentence"
+        if level == "high"
+        else f"at least {share:.0%}, so the sentence is enough"
+    )
+    place = f"{peak}, a depth of {depth:.0%} (over {low:.0%})"
+    return f"{place}, {keeps}: {rule} (margin {margin:.0%})."

@@ -1,0 +1,134 @@
+"""The list of examples of a factor at a layer, with its sidebar, its order and its download.
+
+In go the stored examples (strongest first), out comes one list as the reader wants it: so many,
+from this activation on, in this order, as lines or as running text.
+"""
+
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app import controls, definitions, passages, view
+from tfactors.app.factor_view import Selected
+from tfactors.app.passages import Passage
+
+
+def sidebar(expanded: bool = True) -> None:
+    """Draw the controls of the list."""
+    with st.sidebar, st.expander("Examples", expanded=expanded, icon=":material/list:"):
+        st.slider("How many", 10, 200, step=10, **view.widget(controls.TOP))
+        st.slider(
+            "Smallest activation", 0, 100, step=5, format="%d%%",
+            help="As a share of the factor's largest activation at this layer.",
+            **view.widget(controls.FLOOR),
+        )  # fmt: skip
+        st.slider("Words of context on each side", 0, 60, **view.widget(controls.CONTEXT))
+        st.selectbox(
+            "Order", list(controls.SORTS), format_func=lambda sort: controls.SORTS[sort],
+            **view.widget(controls.SORT),
+        )  # fmt: skip
+        st.segmented_control(
+            "Shown as", list(controls.LAYOUTS), required=True,
+            format_func=lambda layout: controls.LAYOUTS[layout], **view.widget(controls.LAYOUT),
+        )  # fmt: skip
+        st.toggle("Group by word", **view.widget(controls.GROUP))
+
+
+def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.DataFrame:
+    """Return the examples to list: at least ``floor`` of the largest activation, ``top`` of them.
+
+    The weakest are taken from the stored ones when ``sort`` asks for them.
+    """
+    if examples.empty:
+        return examples
+    enough = examples["activation"] >= floor * examples["activation"].max()
+    kept = examples[enough]
+    kept = kept.iloc[::-1] if sort == "weakest" else kept
+    kept = kept.head(top)
+    return kept.sort_values(["window", "position"]) if sort == "document" else kept
+
+
+def show(it: Selected, examples: pd.DataFrame) -> None:
+    """Draw the list of a factor's examples, as the sidebar says."""
+    stored = len(examples)
+    sort = view.get(controls.SORT)
+    kept = choose(examples, view.get(controls.TOP), view.get(controls.FLOOR) / 100, sort)
+    found = _sorted(passages.passages(it.bundle, kept, view.get(controls.CONTEXT)), sort)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.subheader(
+            f"Where it is active at layer {it.layer}", anchor=False, help=definitions.ACTIVATION
+        )
+        if found:
+            _download(it, found)
+    if not stored:
+        peak = it.row["peak_layer"]
+        st.markdown(
+            "This factor is dead: no token of the corpus activates it at any layer. "
+            "Try the next one."
+            if not it.row["alive"]
+            else f"No token of the corpus activates this factor at layer {it.layer}. It is most "
+            f"important at layer {peak}."
+        )
+        return
+    st.caption(_summary(kept, stored))
+    strongest = float(examples["activation"].max())
+    layout = view.get(controls.LAYOUT)
+    if view.get(controls.GROUP):
+        st.html(passages.grouped(found, strongest, layout))
+    else:
+        render = passages.lines if layout == "lines" else passages.texts
+        st.html(render(found, strongest))
+
+
+def _summary(kept: pd.DataFrame, stored: int) -> str:
+    if kept.empty:
+        return "None of the stored examples is that strong: lower the smallest activation."
+    low, high = kept["activation"].min(), kept["activation"].max()
+    words = kept["word"].str.casefold().nunique()
+    return (
+        f"{len(kept)} of the {stored} strongest, one a window of text; "
+        f"activation {low:.2f} to {high:.2f}; {words} different word{'s' if words != 1 else ''}."
+    )
+
+
+def _sorted(found: list[Passage], sort: str) -> list[Passage]:
+    if sort == "after":
+        return sorted(found, key=lambda p: "".join(p.tokens[p.stop :]).strip().casefold())
+    if sort == "before":
+        return sorted(found, key=lambda p: "".join(p.tokens[: p.start]).casefold().split()[::-1])
+    return found
+
+
+def _download(it: Selected, found: list[Passage]) -> None:
+    def table() -> str:
+        sink = io.StringIO()
+        writer = csv.writer(sink)
+        writer.writerow(["rank", "activation", "before", "word", "after", "document"])
+        for p in found:
+            before, word, after = (
+                "".join(p.tokens[a:b])
+                for a, b in ((0, p.start), (p.start, p.stop), (p.stop, len(p.tokens)))
+            )
+            row = [p.rank + 1, f"{p.activation:.4f}", before, word.strip(), after, p.source]
+            writer.writerow([_cell(value) for value in row])
+        return sink.getvalue()
+
+    st.download_button(
+        "CSV", table, f"factor_{it.factor}_layer_{it.layer}.csv", "text/csv", on_click="ignore",
+        icon=":material/download:", type="tertiary", help="Download this list.",
+    )  # fmt: skip
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking text of the corpus for a formula."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@"):
+        return "'" + value
+    return value
+
+
+def smallest_shown(examples: pd.DataFrame) -> float | None:
+    """Return the smallest stored activation, where the histogram draws its line."""
+    return float(np.min(examples["activation"])) if len(examples) else None

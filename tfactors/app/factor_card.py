@@ -1,0 +1,53 @@
+"""A factor in a few lines, for pages that show several; and the table of quality by layer."""
+
+import html
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app import definitions, factor_view, passages, store
+from tfactors.bundle import Bundle
+
+_LINES = 4
+_WORDS = 5
+
+
+def show(bundle: Bundle, factor: int, level: str) -> None:
+    """Draw a factor's level, words, importance over the layers and strongest examples."""
+    row = bundle.factors.iloc[factor]
+    layer = factor_view.peak_layer(bundle, factor)
+    words = " · ".join(passages.escape(word) for word in factor_view.name_words(row)[:3])
+    shares = store.overview(bundle).share_of_peak[factor]
+    bars = "".join(
+        f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'
+        for at, share in zip(bundle.layers, shares, strict=True)
+    )
+    found = passages.passages(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
+    lines = passages.lines(found, 1.0)
+    st.html(
+        f'<div class="tf-cards"><div class="tf-card">{factor_view.badge(level)}'
+        f"<h3><bdi>{words}</bdi></h3>"
+        f'<p class="tf-sub">{html.escape(definitions.LEVEL_MEANING[level].capitalize())}</p>'
+        f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
+        f'layer {layer}">{bars}</div></div>'
+        f'<p class="tf-sub">peaks at layer {layer} of {bundle.blocks}</p>{lines}</div></div>'
+    )
+
+
+def quality_table(table: pd.DataFrame) -> None:
+    """Draw factors a token and explained variance of each layer."""
+    st.dataframe(
+        table,
+        hide_index=True,
+        alt="Factors a token and explained variance of each layer.",
+        column_config={
+            "layer": st.column_config.NumberColumn("Layer", width="small"),
+            "l0": st.column_config.NumberColumn(
+                "Factors a token", format="%.1f", help=definitions.L0
+            ),
+            "explained_variance": st.column_config.ProgressColumn(
+                "Explained variance", min_value=0, max_value=1, format="%.2f",
+                help=definitions.EXPLAINED_VARIANCE,
+            ),
+        },
+    )  # fmt: skip

@@ -1,0 +1,202 @@
+"""One factor as a reader meets it: headline, level with its reason, curve, numbers, examples.
+
+In goes a factor at a layer of the open bundle; the pages that show a factor all draw it with these
+functions, in this order.
+"""
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app import charts, controls, definitions, passages, store, view
+from tfactors.app.definitions import Thresholds
+from tfactors.bundle import Bundle
+
+_DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
+_TITLE_WORDS = 4
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A factor at a layer of a bundle, and what is known about it."""
+
+    bundle: Bundle
+    factor: int
+    layer: int
+    row: pd.Series  # its row of ``bundle.factors``
+    level: str  # at the thresholds in force
+    thresholds: Thresholds
+
+    @property
+    def overview(self) -> store.Overview:
+        """All factors of the bundle at a glance."""
+        return store.overview(self.bundle)
+
+    @property
+    def column(self) -> int:
+        """The column of the layer in the overview's arrays."""
+        return self.overview.layer_index(self.layer)
+
+
+def thresholds(bundle: Bundle) -> Thresholds:
+    """Return the level thresholds in force: the reader's, else the bundle's."""
+    own = Thresholds.of(bundle)
+    low, share = view.get(controls.LOW_DEPTH), view.get(controls.SENTENCE_SHARE)
+    return Thresholds(
+        own.low_depth if low is None else low, own.sentence_share if share is None else share
+    )
+
+
+def select(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Selected:
+    """Return a factor at a layer, by default its peak layer."""
+    row = bundle.factors.iloc[factor]
+    limits = thresholds(bundle)
+    level = str(definitions.levels(bundle.factors.iloc[[factor]], limits)[0])
+    if layer == controls.PEAK:
+        layer = peak_layer(bundle, factor)
+    return Selected(bundle, factor, layer, row, level, limits)
+
+
+def peak_layer(bundle: Bundle, factor: int) -> int:
+    """Return the layer where a factor is most important; the first one for a dead factor."""
+    peak = int(bundle.factors["peak_layer"].iloc[factor])
+    return peak if peak in bundle.layers else bundle.layers[0]
+
+
+def name_words(row: pd.Series) -> list[str]:
+    """Return the words that a factor is called by: its label, else its commonest words."""
+    if label := str(row["label"] or "").strip():
+        return [label]
+    return list(dict.fromkeys(word.casefold() for word in row["words"]))[:_TITLE_WORDS]
+
+
+def name(row: pd.Series) -> str:
+    """Return a factor's number and words in one short line of plain text.
+
+    >>> name(pd.Series({"factor": 30, "label": "", "words": ["left", "leave"]}))
+    '30 · left / leave'
+    """
+    words = " / ".join(passages.shorten(word, 24) for word in name_words(row)[:3])
+    return f"{row['factor']} · {words}" if words else str(row["factor"])
+
+
+def names(bundle: Bundle) -> pd.DataFrame:
+    """Return factor and name of every factor of a bundle."""
+    return _names(bundle.fingerprint, bundle)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
+    frame = _bundle.factors
+    return pd.DataFrame(
+        {"factor": frame["factor"], "name": [name(row) for _, row in frame.iterrows()]}
+    )
+
+
+def headline(it: Selected) -> None:
+    """Draw number, words, level and why it has this level."""
+    words = '<span class="tf-dot">·</span>'.join(
+        f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.row)
+    )
+    why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
+    st.html(
+        f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
+        f"<h1>{words or 'no words'}</h1>{badge(it.level)}"
+        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p></header>'
+    )
+
+
+def badge(level: str) -> str:
+    """Return the HTML of a level's badge."""
+    shown = f"{level} level" if level else "dead"
+    return (
+        f'<span class="tf-badge tf-{level or "dead"}"><i aria-hidden="true">{_DOTS[level]}</i>'
+        f"{shown}</span>"
+    )
+
+
+def _meaning(level: str) -> str:
+    if not level:
+        return ""
+    return f"<em>{definitions.LEVEL_MEANING[level].capitalize()}.</em> "
+
+
+def importance_curve(it: Selected, key: str) -> int | None:
+    """Draw the importance over the layers; return the layer of a point that was clicked."""
+    values = it.overview.importance[it.factor]
+    st.markdown("**Importance by layer**", help=definitions.IMPORTANCE.format(k=_k(it.bundle)))
+    peak = int(np.argmax(values))
+    event: Any = st.altair_chart(
+        charts.curve(it.overview.band, values, it.layer, it.level),
+        key=key,
+        on_select="rerun",
+        selection_mode="pick",
+        alt=(
+            f"Importance of factor {it.factor} at layers {it.bundle.layers[0]} to "
+            f"{it.bundle.layers[-1]}: {', '.join(f'{v:.2f}' for v in values)}. It peaks at layer "
+            f"{it.bundle.layers[peak]}. The grey band holds 90 % of all factors."
+        ),
+    )
+    picked = event["selection"].get("pick") or []
+    return int(picked[0]["layer"]) if picked and "layer" in picked[0] else None
+
+
+def activation_histogram(it: Selected, shown_from: float | None) -> None:
+    """Draw how many tokens activate the factor how strongly at this layer."""
+    counts = np.asarray(it.bundle.histogram(it.factor, it.layer))
+    st.markdown(
+        f"**Activations at layer {it.layer}**",
+        help=(
+            "How many tokens of the corpus activate the factor how strongly. Both axes are "
+            "logarithmic. The examples are taken from the right of the dashed line: they show the "
+            "factor at its strongest, which is not how it usually looks."
+        ),
+    )
+    if not counts.sum():
+        st.caption(f"No token activates this factor at layer {it.layer}.")
+        return
+    st.altair_chart(
+        charts.histogram(counts, it.bundle.bin_edges, shown_from, it.level),
+        alt=(
+            f"Histogram: {int(counts.sum()):,} tokens activate factor {it.factor} at layer "
+            f"{it.layer}, most of them weakly."
+        ),
+    )
+
+
+def numbers(it: Selected) -> None:
+    """Draw the factor's numbers, each with its definition."""
+    overview, row = it.overview, it.row
+    here = (it.factor, it.column)
+    cells = [
+        ("Importance", f"{overview.importance[here]:.2f}",
+         definitions.IMPORTANCE.format(k=_k(it.bundle))),
+        ("Density", _percent(overview.density[here]), definitions.DENSITY),
+        ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
+        ("Kept by the word", _percent(row["retained_word"]), definitions.RETAINED_WORD),
+        ("Kept by the sentence", _percent(row["retained_sentence"]), definitions.RETAINED_SENTENCE),
+        ("Reach", _reach(row["reach"]), definitions.REACH),
+    ]  # fmt: skip
+    with st.container(horizontal=True, gap="medium", key="numbers"):
+        for label, value, tip in cells:
+            st.metric(label, value, help=tip, width="content")
+
+
+def _k(bundle: Bundle) -> int:
+    return int(bundle.manifest["importance"]["k"])
+
+
+def _reach(value: Any) -> str:
+    if pd.isna(value):
+        return "–"
+    return "the word" if value == 0 else f"{value} token{'s' if value != 1 else ''}"
+
+
+def _percent(value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:.2%}" if 0 < abs(value) < 0.01 else f"{value:.0%}"

@@ -1,0 +1,39 @@
+"""The thresholds of the levels in the sidebar, with how many factors each level has."""
+
+import numpy as np
+import streamlit as st
+
+from tfactors.app import controls, definitions, factor_view, view
+from tfactors.bundle import Bundle
+
+
+def counts(bundle: Bundle) -> dict[str, int]:
+    """Return how many factors each level has at the thresholds in force."""
+    levels = definitions.levels(bundle.factors, factor_view.thresholds(bundle))
+    return {level: int(np.sum(levels == level)) for level in controls.LEVELS}
+
+
+def sidebar(bundle: Bundle, expanded: bool = False) -> None:
+    """Draw the two thresholds."""
+    limits = factor_view.thresholds(bundle)
+    with st.sidebar, st.expander("Levels", expanded=expanded, icon=":material/stairs:"):
+        st.slider(
+            "Low: peak at this depth or less", 0.0, 1.0, step=0.01,
+            help=definitions.DEPTH, **view.widget(controls.LOW_DEPTH, round(limits.low_depth, 2)),
+        )  # fmt: skip
+        st.slider(
+            "High: its sentence keeps less than", 0.0, 1.0, step=0.01,
+            help=definitions.RETAINED_SENTENCE,
+            **view.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
+        )  # fmt: skip
+        found = counts(bundle)
+        st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
+        changed = (
+            view.get(controls.LOW_DEPTH) is not None
+            or view.get(controls.SENTENCE_SHARE) is not None
+        )
+        st.button(
+            "As built", disabled=not changed, type="tertiary", icon=":material/undo:",
+            on_click=view.change,
+            args=({controls.LOW_DEPTH: None, controls.SENTENCE_SHARE: None},),
+        )  # fmt: skip

@@ -1,0 +1,200 @@
+"""Examples as words in context, and their HTML.
+
+In go rows of examples with their windows of text; out comes one block of HTML for a whole list:
+every token escaped, colours only from classes and from numbers that we format ourselves. Nothing
+of the corpus ever becomes an attribute name, a style or a link.
+"""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tfactors.bundle import Bundle
+
+# A token longer than this is cut: a reader cannot use it, and 200 rows of 10 kB slow the page.
+LONGEST_TOKEN = 60
+# Below this share of the strongest tint of a passage a token is left plain.
+FAINTEST = 0.04
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PARAGRAPH = '<span class="tf-par" aria-hidden="true"> ¶ </span>'
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One example: a stretch of its window around the word that activates the factor.
+
+    ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show: activations,
+    or positive and negative saliency.
+    """
+
+    tokens: Sequence[str]
+    start: int  # first and, behind it, end of the word that is marked
+    stop: int
+    activation: float
+    source: str
+    word: str
+    tints: np.ndarray | None = None
+    rank: int = 0
+
+
+def passages(
+    bundle: Bundle,
+    examples: pd.DataFrame,
+    words: int | None,
+    tints: dict[int, np.ndarray] | None = None,
+) -> list[Passage]:
+    """Return the examples with ``words`` words of context on each side (None: whole windows).
+
+    ``examples`` has window, position, word, activation and rank; ``tints`` gives the weights of
+    the tokens of a window by the rank of the example.
+    """
+    if examples.empty:
+        return []
+    windows = bundle.windows(examples["window"].to_list())
+    titles = bundle.documents["title"].to_numpy()
+    found = []
+    for example, window in zip(
+        examples.itertuples(index=False), windows.itertuples(index=False), strict=True
+    ):
+        first, start, stop, last = cut(window.word_starts, int(example.position), words)
+        tint = (tints or {}).get(int(example.rank))
+        found.append(
+            Passage(
+                tokens=window.tokens[first:last],
+                start=start - first,
+                stop=stop - first,
+                activation=float(example.activation),
+                source=str(titles[window.document]),
+                word=str(example.word),
+                tints=None if tint is None else tint[first:last],
+                rank=int(example.rank),
+            )
+        )
+    return found
+
+
+def cut(word_starts: np.ndarray, position: int, words: int | None) -> tuple[int, int, int, int]:
+    """Return where the context starts, the word starts and ends, and the context ends.
+
+    >>> cut(np.array([1, 1, 0, 1, 1], bool), 2, 1)
+    (0, 1, 3, 4)
+    """
+    starts = np.flatnonzero(word_starts)
+    bounds = np.concatenate([starts if len(starts) and starts[0] == 0 else [0, *starts],
+                             [len(word_starts)]])  # fmt: skip
+    here = int(np.searchsorted(bounds, position, side="right")) - 1
+    reach = len(bounds) if words is None else words
+    first, last = max(0, here - reach), min(len(bounds) - 1, here + 1 + reach)
+    return int(bounds[first]), int(bounds[here]), int(bounds[here + 1]), int(bounds[last])
+
+
+def escape(text: str) -> str:
+    """Return text that HTML shows as it is: escaped, long tokens cut, control characters boxed."""
+    return html.escape(_CONTROL.sub("\ufffd", shorten(text, LONGEST_TOKEN)), quote=True)
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return text of at most ``longest`` characters, an ellipsis for what is left out."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def lines(found: Iterable[Passage], strongest: float) -> str:
+    """Return passages as lines with the marked words below each other."""
+    rows = []
+    for p in found:
+        before = _tokens(p, 0, p.start).rstrip()
+        after = _tokens(p, p.stop, len(p.tokens)).rstrip()
+        space = " " if p.start and p.tokens[p.start][:1].isspace() else ""
+        rows.append(
+            f'<li class="tf-line">{_activation(p.activation, strongest)}'
+            f'<span class="tf-before"><bdi>{before}{space}</bdi></span>'
+            f"{_mark(p)}"
+            f'<span class="tf-after"><bdi>{after}</bdi></span>{_source(p)}</li>'
+        )
+    return f'<ol class="tf-list">{"".join(rows)}</ol>'
+
+
+def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> str:
+    """Return passages as running text, with where they come from below each."""
+    rows = []
+    for p in found:
+        body = _tokens(p, 0, p.start) + " " + _mark(p) + _tokens(p, p.stop, len(p.tokens))
+        number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
+        rows.append(
+            f'<li class="tf-text">{number}{_activation(p.activation, strongest)}'
+            f"<p><bdi>{body.strip()}</bdi></p>{_source(p)}</li>"
+        )
+    return f'<ol class="tf-list">{"".join(rows)}</ol>'
+
+
+def grouped(found: Sequence[Passage], strongest: float, layout: str) -> str:
+    """Return passages under a heading for each word, the commonest word first."""
+    groups: dict[str, list[Passage]] = {}
+    for p in found:
+        groups.setdefault(p.word.casefold(), []).append(p)
+    render = lines if layout == "lines" else texts
+    parts = []
+    for word, members in sorted(groups.items(), key=lambda item: -len(item[1])):
+        share = f"{len(members)} of {len(found)}"
+        parts.append(
+            f'<section class="tf-group"><h4><bdi>{escape(word)}</bdi> <small>{share}</small></h4>'
+            f"{render(members, strongest)}</section>"
+        )
+    return "".join(parts)
+
+
+def _tokens(p: Passage, first: int, last: int) -> str:
+    """The tokens of a stretch, those with a weight tinted."""
+    largest = _largest(p)
+    parts = []
+    for i in range(first, last):
+        token = p.tokens[i]
+        weight = 0.0 if p.tints is None or not largest else float(p.tints[i]) / largest
+        if abs(weight) < FAINTEST:
+            parts.append(_text(token))
+            continue
+        body = token.lstrip()
+        parts.append(_text(token[: len(token) - len(body)]))
+        kind = "tf-plus" if weight > 0 else "tf-minus"
+        parts.append(
+            f'<span class="{kind}" style="--a:{abs(weight):.2f}" title="{float(p.tints[i]):+.3g}">'  # type: ignore[index]
+            f"{_text(body)}</span>"
+        )
+    return "".join(parts)
+
+
+def _largest(p: Passage) -> float:
+    """The largest weight beside the marked word, whose own would make all others look faint."""
+    if p.tints is None:
+        return 0.0
+    others = np.abs(np.delete(p.tints, range(p.start, p.stop)))
+    return float(others.max(initial=0.0))
+
+
+def _text(token: str) -> str:
+    head, paragraph, rest = token.partition("\n")
+    return escape(head) + (_PARAGRAPH + escape(rest.replace("\n", " ")) if paragraph else "")
+
+
+def _mark(p: Passage) -> str:
+    word = "".join(p.tokens[p.start : p.stop]).strip()
+    own = "" if p.tints is None else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
+    return f'<mark title="activation {p.activation:.2f}{own}"><bdi>{escape(word)}</bdi></mark>'
+
+
+def _activation(value: float, strongest: float) -> str:
+    share = min(max(value / strongest, 0.0), 1.0) if strongest > 0 else 0.0
+    return (
+        f'<span class="tf-act" title="activation {value:.3f}, {share:.0%} of the largest">'
+        f'<span class="tf-bar" style="--w:{share:.3f}"></span>{value:.2f}</span>'
+    )
+
+
+def _source(p: Passage) -> str:
+    shown = html.escape(_CONTROL.sub("\ufffd", shorten(p.source, 120)), quote=True)
+    return f'<cite title="{shown}"><bdi>{shown}</bdi></cite>'

@@ -1,0 +1,158 @@
+"""The frame around every page: menu, open bundle, notices, and calm words when something is wrong.
+
+``dashboard.py`` calls :func:`run`. A server that was just started opens a link to a page without
+running ``dashboard.py`` (Streamlit still takes ``pages/`` for a menu of its own then), so every
+page begins with :func:`bundle`, which runs the frame when nobody has.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from tfactors.app import controls, store, style, view
+from tfactors.bundle import Bundle, BundleError
+from tfactors.errors import InputError
+
+TITLE = "Transformer factors"
+# Drawn here because Streamlit fetches named icons and emoji of a tab from the internet.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+    '<rect width="16" height="16" rx="3.5" fill="#1F5FA8"/>'
+    '<path d="M3 12V9h2.2v3zm3.9 0V4h2.2v8zm3.9 0V7H13v5z" fill="#FDE68A"/></svg>'
+)
+
+_OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
+
+
+def run() -> None:
+    """Draw the frame and, in it, the page that is open."""
+    pages = {
+        page.path: st.Page(page.path, title=page.title, default=page is controls.HOME)
+        for page in controls.PAGES
+    }
+    current = st.navigation(list(pages.values()), position="hidden")
+    here = next((p for p in controls.PAGES if pages[p.path].title == current.title), controls.HOME)
+    st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=ICON, layout="wide")
+    style.write()
+    view.sync(here.path, here.controls)
+    found = store.found_bundles()
+    with st.sidebar:
+        _menu()
+        path = _choose_bundle(found)
+    if path is None:
+        no_bundle()
+        return
+    try:
+        opened = store.open_bundle(path)
+        view.check(here.controls, opened)
+        for sentence in view.notices():
+            st.info(plain(sentence), icon=":material/info:")
+        token = _OPEN.set(opened)
+        try:
+            current.run()
+        finally:
+            _OPEN.reset(token)
+    except InputError as error:
+        sorry(error, path.name)
+
+
+def bundle() -> Bundle:
+    """Return the open bundle; when a page was started without the frame, run the frame instead."""
+    opened = _OPEN.get()
+    if opened is None:
+        run()
+        st.stop()
+    return opened
+
+
+Changes = Mapping[view.Control[Any], Any]
+
+
+def link(
+    page: controls.Page,
+    label: str,
+    icon: str | None = None,
+    changes: Changes | None = None,
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    """Draw a link to a page; ``changes`` says what its controls have other than now."""
+    query = view.query(page.controls, changes)
+    st.page_link(page.path, label=label, icon=icon, query_params=query, width=width)
+
+
+def go(page: controls.Page, changes: Changes | None = None) -> None:
+    """Open another page; ``changes`` says what its controls have other than now."""
+    st.switch_page(page.path, query_params=view.query(page.controls, changes))
+
+
+def no_bundle() -> None:
+    """Say that there is nothing to show yet, and how to make it."""
+    st.title("No bundle yet")
+    st.markdown(
+        "The dashboard shows *bundles*: what `tfactors build` finds out about a language model by "
+        "reading a text. There is none here. To make one from a text of yours:"
+    )
+    st.code(
+        "tfactors build my.txt --out artifacts/mine --preset quick\n"
+        "tfactors dashboard artifacts/mine",
+        language="bash",
+    )
+    st.caption(f"Looked in the folder “{plain(str(store.artifacts_folder()))}”.")
+
+
+def sorry(error: InputError, name: str) -> None:
+    """Say what is wrong with a bundle or a request, and what can be done."""
+    if isinstance(error, BundleError):
+        st.title("This bundle cannot be read")
+        st.error(plain(str(error)), icon=":material/error:")
+        st.markdown(
+            "Check it with the first command; the second makes it again from the same text."
+        )
+        st.code(f"tfactors verify artifacts/{name}\ntfactors build … --out artifacts/{name}",
+                language="bash")  # fmt: skip
+    else:
+        st.title("That did not work")
+        st.error(plain(str(error)), icon=":material/error:")
+    link(controls.HOME, "Back to the first page", icon=":material/home:")
+
+
+def _menu() -> None:
+    st.html('<p class="tf-brand">Transformer factors</p>')
+    with st.container(gap="xsmall"):
+        for page in controls.PAGES:
+            link(page, page.title, page.icon, width="stretch")
+
+
+def _choose_bundle(found: dict[str, Path]) -> Path | None:
+    """Return the bundle that the URL names, or the first; a control where there are several."""
+    if not found:
+        return None
+    first = next(iter(found))
+    chosen = view.get(controls.BUNDLE) or first
+    if chosen not in found:
+        view.notice(
+            f"There is no bundle “{chosen[:40]}” here; “{store.title(found[first])}” is shown."
+        )
+        view.forget(controls.BUNDLE)
+        chosen = first
+    if len(found) > 1:
+        titles = {name: store.title(path) for name, path in found.items()}
+        st.selectbox(
+            "Bundle",
+            list(found),
+            format_func=lambda name: titles[name],
+            **view.widget(controls.BUNDLE, chosen),
+        )
+    return found[chosen]
+
+
+def plain(text: str) -> str:
+    r"""Return text that Markdown shows as it is.
+
+    >>> plain("a *b* $x$ :red[c]")
+    'a \\*b\\* \\$x\\$ \\:red\\[c\\]'
+    """
+    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-!|~$:^" else c for c in text)

@@ -1,0 +1,60 @@
+"""The row of controls that chooses a factor and a layer, the same on every page that has one."""
+
+import secrets
+
+import numpy as np
+import streamlit as st
+
+from tfactors.app import controls, factor_view, showcase, view
+from tfactors.bundle import Bundle
+
+
+def show(bundle: Bundle) -> factor_view.Selected:
+    """Draw number, previous, next, any and layer; return what they select.
+
+    Keys: P and N step through the factors, A draws one, J and K go a layer down and up.
+    """
+    factor = view.get(controls.FACTOR)
+    factor = showcase.first(bundle) if factor is None else factor
+    it = factor_view.select(bundle, factor, view.get(controls.LAYER))
+    peak = factor_view.peak_layer(bundle, factor)
+    place = bundle.layers.index(it.layer)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="toolbar"):
+        st.number_input(
+            f"Factor, 0 to {bundle.n_factors - 1:,}", 0, bundle.n_factors - 1, width=150,
+            **view.widget(controls.FACTOR, factor),
+        )  # fmt: skip
+        st.button("Previous", shortcut="P", on_click=_step, args=(bundle, factor - 1))
+        st.button("Next", shortcut="N", on_click=_step, args=(bundle, factor + 1))
+        st.button(
+            "Any", shortcut="A", on_click=_draw, args=(bundle,),
+            help="A factor drawn at random among the living ones.",
+        )  # fmt: skip
+        st.segmented_control(
+            "Layer", [controls.PEAK, *bundle.layers], required=True,
+            format_func=lambda layer: f"Peak ({peak})" if layer == controls.PEAK else str(layer),
+            help="“Peak” follows the layer where the factor is most important. Layer 0 is the "
+            "embedding output.",
+            **view.widget(controls.LAYER),
+        )  # fmt: skip
+        with st.container(horizontal=True, gap="xsmall", width="content"):
+            st.button("Down", shortcut="J", on_click=_climb, args=(bundle, place - 1),
+                      disabled=place == 0, help="One layer down.")  # fmt: skip
+            st.button("Up", shortcut="K", on_click=_climb, args=(bundle, place + 1),
+                      disabled=place == len(bundle.layers) - 1, help="One layer up.")  # fmt: skip
+    return it
+
+
+def _step(bundle: Bundle, factor: int) -> None:
+    view.change({controls.FACTOR: factor % bundle.n_factors, controls.EXAMPLE: 1})
+
+
+def _draw(bundle: Bundle) -> None:
+    alive = np.flatnonzero(bundle.factors["alive"])
+    factor = int(secrets.choice(alive)) if len(alive) else 0
+    view.change({controls.FACTOR: factor, controls.EXAMPLE: 1})
+
+
+def _climb(bundle: Bundle, place: int) -> None:
+    place = min(max(place, 0), len(bundle.layers) - 1)
+    view.change({controls.LAYER: bundle.layers[place]})
