@@ -91,7 +91,7 @@ def sentence_starts(text: str) -> list[int]:
             starts.append(match.start())
         elif match["gap"] == "\n" or _ends_sentence(match, text, starts[-1]):
             starts.append(match.start("gap"))
-    return starts[1:]
+    return [start for start in starts[1:] if start < len(text)]
 
 
 def _ends_sentence(match: re.Match[str], text: str, sentence_start: int) -> bool:

@@ -154,7 +154,7 @@ def _template(node: Any) -> str:
     if write is None or not values:
         return ""
     if name == "as of" and "lc" in named:
-        return _as_of(values).lower()
+        return "a" + _as_of(values)[1:]
     return write(values)
 
 
