@@ -8,7 +8,6 @@ writes them, :mod:`tfactors.bundle_verification` checks them. Nothing here impor
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tfactors.bundle_format import (
     FORMAT_VERSION,
@@ -26,9 +24,8 @@ from tfactors.bundle_format import (
     BundleError,
     example_file,
     read_manifest,
-    table_kind,
-    table_schema,
 )
+from tfactors.bundle_table import TableFile, naming
 from tfactors.bundle_writing import write_dictionary, write_manifest, write_table, write_words
 
 __all__ = [
@@ -36,7 +33,6 @@ __all__ = [
     "SCHEMAS",
     "Bundle",
     "BundleError",
-    "TableFile",
     "example_file",
     "read_manifest",
     "write_dictionary",
@@ -44,70 +40,6 @@ __all__ = [
     "write_table",
     "write_words",
 ]
-
-
-class TableFile:
-    """One Parquet file of a bundle, opened once, read by row group, shared between threads.
-
-    Raises BundleError when the file is missing, damaged, or holds other columns than it should.
-    """
-
-    def __init__(self, folder: Path, name: str, width: int) -> None:
-        self.name = name
-        self.kind = table_kind(name)
-        self._lock = threading.Lock()  # an open Parquet file serves one reader at a time
-        with _naming(name):
-            self._file = pq.ParquetFile(
-                folder / name, memory_map=True, page_checksum_verification=True
-            )
-            found = self._file.schema_arrow.remove_metadata()
-        expected = table_schema(self.kind, width)
-        if not found.equals(expected):
-            raise BundleError(f"{name}: {_difference(found, expected)}; rebuild the bundle")
-        self.rows = self._file.metadata.num_rows
-        self.groups = self._file.metadata.num_row_groups
-
-    @cached_property
-    def group_rows(self) -> list[int]:
-        """Rows of each row group."""
-        return [self._file.metadata.row_group(group).num_rows for group in range(self.groups)]
-
-    @cached_property
-    def group_bytes(self) -> list[int]:
-        """Bytes of each row group before compression."""
-        metadata = self._file.metadata
-        return [metadata.row_group(group).total_byte_size for group in range(self.groups)]
-
-    @cached_property
-    def bounds(self) -> list[tuple[Any, Any] | None]:
-        """Smallest and largest first key of each row group; None where a word is too long."""
-        column = self._file.schema_arrow.names.index(LAYOUTS[self.kind].keys[0])
-        with _naming(self.name):
-            found = [
-                self._file.metadata.row_group(group).column(column).statistics
-                for group in range(self.groups)
-            ]
-            return [(s.min, s.max) if s is not None and s.has_min_max else None for s in found]
-
-    def read(self) -> pa.Table:
-        """Return the whole file."""
-        return self.read_groups(range(self.groups))
-
-    def read_groups(self, groups: Sequence[int]) -> pa.Table:
-        """Return these row groups in the order given."""
-        with self._lock, _naming(self.name):
-            return self._file.read_row_groups(list(groups), use_threads=False)
-
-    def where(self, value: int | str) -> pa.Table:
-        """Return the rows whose first sorting key is this value."""
-        groups = [
-            group
-            for group, bounds in enumerate(self.bounds)
-            if bounds is None or bounds[0] <= value <= bounds[1]
-        ]
-        table = self.read_groups(groups)
-        key = table.column(LAYOUTS[self.kind].keys[0])
-        return table.filter(pc.equal(key, pa.scalar(value, key.type)))
 
 
 class Bundle:
@@ -303,7 +235,7 @@ class Bundle:
 
     def _check_size(self, name: str, expected: int) -> None:
         """Raise when a file cannot be the one in the manifest, which a reader would not notice."""
-        with _naming(name):
+        with naming(name):
             size = (self.path / name).stat().st_size
         if size != expected:
             raise BundleError(
@@ -325,27 +257,3 @@ class Bundle:
         if layer is not None and layer not in self.layers:
             known = ", ".join(map(str, self.layers))
             raise BundleError(f"layer {layer}: this bundle has the layers {known}")
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Say in one line of ours what Arrow or the system says about a file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise BundleError(f"{name}: missing; restore or rebuild the bundle") from error
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[:1]
-        raise BundleError(
-            f"{name}: damaged or not readable ({''.join(reason)}); restore or rebuild the bundle"
-        ) from error
-
-
-def _difference(found: pa.Schema, expected: pa.Schema) -> str:
-    """Say in which column a file differs from its schema."""
-    for field in expected:
-        if field.name not in found.names:
-            return f"column '{field.name}' is missing"
-        if not found.field(field.name).equals(field):
-            return f"column '{field.name}' is {found.field(field.name).type}, not {field.type}"
-    return f"columns {', '.join(found.names)}; expected {', '.join(expected.names)}"

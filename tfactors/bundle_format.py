@@ -127,7 +127,8 @@ SCHEMAS: dict[str, pa.Schema] = {name: layout.schema for name, layout in LAYOUTS
 _MANIFEST_FIELDS: dict[str, type] = {
     "title": str,
     "tfactors": str,
-    "created": str,
+    "created.at": str,
+    "created.seconds": dict,
     "model.name": str,
     "model.sha256": str,
     "model.blocks": int,
@@ -212,6 +213,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raw = (folder / MANIFEST).read_bytes()
     except OSError as error:
         found = "holds no manifest.json" if folder.is_dir() else "is not a folder"
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            found = f"cannot be read ({error.strerror})"
         raise BundleError(
             f"{folder} {found}; give the folder of a bundle, as 'tfactors build' writes it"
         ) from error
@@ -234,6 +237,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             f"{MANIFEST}: changed since it was written; restore or rebuild the bundle"
         )
     check_manifest(manifest)
+    _check_seals(manifest.get("files"))
     return manifest
 
 
@@ -243,16 +247,34 @@ def check_manifest(manifest: dict[str, Any]) -> None:
         value: Any = manifest
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        wanted = (int, float) if kind is float else kind
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        fits = _is_number(value) if kind is float else isinstance(value, kind)
+        if not fits or isinstance(value, bool):
             raise BundleError(f"{MANIFEST}: '{path}' is {value!r}; expected {kind.__name__}")
-    model = manifest["model"]
-    layers = model["layers"]
-    whole = all(type(layer) is int for layer in layers)
-    if not layers or not whole or sorted(set(layers)) != layers or layers[0] < 0:
-        raise BundleError(f"{MANIFEST}: 'model.layers' is {layers!r}; expected ascending layers")
-    if layers[-1] > model["blocks"]:
-        raise BundleError(f"{MANIFEST}: layer {layers[-1]} of a model of {model['blocks']} blocks")
-    scale = manifest["coding"]["scale"]
-    if sorted(scale) != sorted(map(str, layers)):
+    model, scale = manifest["model"], manifest["coding"]["scale"]
+    layers, edges = model["layers"], manifest["histogram"]["edges"]
+    if not layers or any(type(n) is not int for n in layers) or sorted(set(layers)) != layers:
+        raise BundleError(f"{MANIFEST}: 'model.layers' is {layers!r}; expected ascending numbers")
+    if not 0 <= layers[0] <= layers[-1] <= model["blocks"]:
+        raise BundleError(f"{MANIFEST}: layers {layers!r} of a model of {model['blocks']} blocks")
+    if model["width"] < 1 or manifest["dictionary"]["factors"] < 1:
+        raise BundleError(f"{MANIFEST}: 'model.width' or 'dictionary.factors' is below 1")
+    if sorted(scale) != sorted(map(str, layers)) or not all(_is_number(s) for s in scale.values()):
         raise BundleError(f"{MANIFEST}: 'coding.scale' is {scale!r}; expected a number per layer")
+    if len(edges) < 2 or not all(map(_is_number, edges)) or sorted(set(edges)) != edges:
+        raise BundleError(f"{MANIFEST}: 'histogram.edges' is {edges!r}; expected rising numbers")
+    if not all(isinstance(source, dict) for source in manifest["corpus"]["sources"]):
+        raise BundleError(f"{MANIFEST}: 'corpus.sources' holds something other than sources")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_seals(files: object) -> None:
+    """Raise BundleError unless ``files`` gives rows, bytes and sha256 of each file."""
+    if not isinstance(files, dict):
+        raise BundleError(f"{MANIFEST}: 'files' is {files!r}; rebuild the bundle")
+    for name, seal in files.items():
+        numbers = isinstance(seal, dict) and [seal.get("rows"), seal.get("bytes")]
+        if not numbers or any(type(number) is not int for number in numbers):
+            raise BundleError(f"{MANIFEST}: '{name}' is {seal!r}; expected rows, bytes, sha256")

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfactors.bundle import TableFile
 from tfactors.bundle_format import LAYOUTS, BundleError
+from tfactors.bundle_table import TableFile
 from tfactors.bundle_writing import first_disorder, last_key
 
 # Uncompressed bytes held at once: a large bundle is checked in the memory of a small one.
@@ -48,7 +48,7 @@ class Part:
         return pc.list_value_length(self.array(column)).to_numpy(zero_copy_only=False)
 
     def require(self, ok: np.ndarray | pa.Array, column: str, problem: str) -> None:
-        """Raise unless ``ok`` holds for every row; ``{c}`` in the problem is the value in column c."""
+        """Raise unless every row is ``ok``; ``{c}`` in the problem is the value of column c."""
         if isinstance(ok, (pa.Array, pa.ChunkedArray)):
             ok = ok.to_numpy(zero_copy_only=False)
         if not ok.all():
@@ -81,7 +81,9 @@ def parts(file: TableFile, factors: int, layers: Sequence[int]) -> Iterator[Part
             inside = np.isin(part["layer"], layers)
             part.require(inside, "layer", f"is none of the layers {_all(layers)}")
         if layout.factors:
-            last_group = _check_groups(part, file, groups, layout.factors, last_group)
+            last_group = _check_factor_groups(part, file, groups, layout.factors, last_group)
+        else:
+            _check_group_sizes(file, groups, layout.rows)
         last, first_row = last_key(part.table, layout.keys), first_row + len(part)
         yield part
 
@@ -122,7 +124,7 @@ def _require_flat(
         part.fail(column, first if row_of is None else row_of[first].as_py(), problem)
 
 
-def _check_groups(
+def _check_factor_groups(
     part: Part, file: TableFile, groups: list[int], factors: int, last_group: int
 ) -> int:
     """Raise unless each row group holds whole factors; the last group of factors seen."""
@@ -138,6 +140,15 @@ def _check_groups(
             "rebuild the bundle"
         )
     return int(lasts[-1])
+
+
+def _check_group_sizes(file: TableFile, groups: list[int], rows: int) -> None:
+    """Raise unless each row group but the last holds so many rows, as window numbers rely on."""
+    for group in groups:
+        if file.group_rows[group] != rows and group < file.groups - 1:
+            raise BundleError(
+                f"{file.name}: row group {group} does not hold {rows} rows; rebuild the bundle"
+            )
 
 
 def _shown(value: pa.Scalar) -> str:

@@ -1,0 +1,334 @@
+"""`verify`: any changed byte is found and its file named; a row that cannot be true is named."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.synthetic_bundle import write_synthetic_bundle
+from tfactors.bundle import Bundle, BundleError, write_manifest
+from tfactors.bundle_format import (
+    LAYOUTS,
+    bundle_files,
+    canonical_json,
+    manifest_checksum,
+    table_kind,
+)
+
+LAYERS = 4
+FILES = [*bundle_files(range(LAYERS)), "manifest.json"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write_synthetic_bundle(tmp_path_factory.mktemp("bundle"), layers=LAYERS)
+
+
+@pytest.fixture
+def copy(folder, tmp_path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def rewrite(folder: Path, name: str, change, groups: list[int] | None = None) -> None:
+    """Change a table without our writer's checks, and seal the bundle again."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    table = change(pq.read_table(folder / name))
+    layout = LAYOUTS[table_kind(name)]
+    row = np.arange(len(table)) // layout.rows
+    group = table["factor"].to_numpy() // layout.factors if layout.factors else row
+    sizes = groups or np.unique(group, return_counts=True)[1].tolist()
+    with pq.ParquetWriter(folder / name, table.schema) as writer:
+        for size in [*sizes, len(table)]:
+            if len(table):
+                writer.write_table(table.slice(0, size), row_group_size=size)
+            table = table.slice(size)
+    write_manifest(folder, manifest)
+
+
+def put(column: str, row: int, value):
+    """A change of one value."""
+
+    def change(table: pa.Table) -> pa.Table:
+        at = table.schema.get_field_index(column)
+        field, values = table.schema.field(at), table[column].to_pylist()
+        values[row] = value(values[row]) if callable(value) else value
+        return table.set_column(at, field, pa.array(values, field.type))
+
+    return change
+
+
+def drop(row: int):
+    """A change that leaves one row out."""
+    return lambda table: pa.concat_tables([table.slice(0, row), table.slice(row + 1)])
+
+
+def test_a_whole_bundle_passes_and_tells_how_far_it_is(folder):
+    steps = []
+    Bundle.open(folder).verify(lambda name, done, total: steps.append((name, done, total)))
+    assert [done for _, done, _ in steps] == list(range(len(steps)))
+    assert steps[-1][1] == steps[-1][2]
+    assert {name for name, _, _ in steps} == {*FILES, ""} - {"manifest.json"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("shape", [(1, 1, 20, 3), (2, 1, 1, 1), (17, 2, 20, 40), (130, 13, 9, 64)])
+def test_bundles_of_any_shape_pass(tmp_path, shape, seed):
+    path = write_synthetic_bundle(tmp_path, *shape, seed=seed)
+    Bundle.open(path).verify()
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_byte_changed_anywhere_in_any_file_is_found_and_its_file_named(folder, name, data):
+    whole = (folder / name).read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = bytearray(whole)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    try:
+        (folder / name).write_bytes(changed)
+        with pytest.raises(BundleError, match=rf"^{name}: "):
+            Bundle.open(folder).verify()
+    finally:
+        (folder / name).write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_byte_more_or_less_is_found_and_its_file_named(copy, name):
+    whole = (copy / name).read_bytes()
+    for changed in (whole + b"\n", whole + b"\0", whole[:-1], b" " + whole):
+        (copy / name).write_bytes(changed)
+        with pytest.raises(BundleError, match=rf"^{name}: "):
+            Bundle.open(copy).verify()
+
+
+def test_the_same_manifest_written_in_another_way_is_refused(copy):
+    path = copy / "manifest.json"
+    content = json.loads(path.read_bytes())
+    ways = [
+        json.dumps(content),
+        json.dumps(content, indent=4),
+        json.dumps(dict(reversed(content.items())), indent=2) + "\n",
+        path.read_text().replace("0.7,", "0.70,"),
+        path.read_text().replace("\n", "\r\n"),
+        "\ufeff" + path.read_text(),
+    ]
+    for way in ways:
+        path.write_bytes(way.encode())
+        with pytest.raises(BundleError, match=r"^manifest\.json: "):
+            Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "examples/layer_99.parquet", ".build/state.npz"])
+def test_a_stray_file_is_named(copy, name):
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).write_text("left over")
+    with pytest.raises(BundleError, match=rf"^{name}: not part of the bundle"):
+        Bundle.open(copy).verify()
+
+
+def test_what_a_file_manager_leaves_does_no_harm(copy):
+    (copy / ".DS_Store").write_bytes(b"\0")
+    Bundle.open(copy).verify()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("../secret.parquet", "lies outside the bundle's folder"),
+        ("/etc/passwd", "lies outside the bundle's folder"),
+        ("examples/../../x", "lies outside the bundle's folder"),
+        ("extra.parquet", "is no file of a bundle"),
+    ],
+)
+def test_a_manifest_that_points_elsewhere_is_refused(copy, name, why):
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    manifest["files"][name] = manifest["files"]["words.parquet"]
+    manifest["manifest_sha256"] = manifest_checksum(manifest)
+    (copy / "manifest.json").write_bytes(canonical_json(manifest))
+    with pytest.raises(BundleError, match=rf"^manifest\.json: '{name}' {why}"):
+        Bundle.open(copy).verify()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("corpus.tokens", 3, r"'corpus\.tokens' is 3, and the table holds [\d,]+"),
+        ("corpus.windows", 3, r"'corpus\.windows' is 3, and"),
+        ("corpus.documents", 3, r"'corpus\.documents' is 3, and"),
+        ("model.layers", [2, 1, 0], r"'model\.layers' is \[2, 1, 0\]"),
+        ("model.layers", [0, 1, 2, 9], r"layers \[0, 1, 2, 9\] of a model of 3 blocks"),
+        ("histogram.edges", [0, 0], r"'histogram\.edges' is \[0, 0\]"),
+        ("corpus.sources", ["x"], r"'corpus\.sources' holds something other"),
+        ("importance.k", True, r"'importance\.k' is True; expected int"),
+    ],
+)
+def test_numbers_of_the_manifest_are_those_of_the_tables(copy, path, value, problem):
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    group, key = path.split(".")
+    manifest[group][key] = value
+    manifest["manifest_sha256"] = manifest_checksum(manifest)
+    (copy / "manifest.json").write_bytes(canonical_json(manifest))
+    with pytest.raises(BundleError, match=rf"^manifest\.json: {problem}"):
+        Bundle.open(copy).verify()
+
+
+NAN, INF = float("nan"), float("inf")
+EXAMPLES = "examples/layer_01"
+
+EVERY_TABLE = [
+    ("importance", "importance", 5, NAN, "nan is not a finite number"),
+    (EXAMPLES, "activation", 0, INF, "inf is not a finite number"),
+    (EXAMPLES, "factor", -1, 40, "40 is none of the factors 0 to 39"),
+    (EXAMPLES, "factor", 0, -1, "-1 is none of the factors 0 to 39"),
+    ("retention", "layer", 10, 7, "7 is none of the layers 0, 1, 2, 3"),
+    ("words", "layer", -1, 50, "50 is none of the layers 0, 1, 2, 3"),
+    ("documents", "document", 4, 3, "3 is out of order: rows ascend by document"),
+    ("words", "word", 1, "", "'' is out of order: rows ascend by word, factor, layer"),
+    ("factors", "words", 2, ["a", None], "holds a missing value"),
+    ("dictionary", "atom", 1, [NAN] * 16, "is not a finite number"),
+]
+TEXT = [
+    ("documents", "source", 2, "web", "'web' is none of the sources made-up"),
+    ("documents", "tokens", 2, 7, "7, and the document's windows hold "),
+    ("documents", "document", -1, 500, "500 is not the number of its row"),
+    ("windows", "window", 199, 500, "500 is not the number of its row"),
+    ("windows", "document", 3, 999, "999 is none of the documents 0 to "),
+    ("windows", "document", 60, 0, "0 is before the last one"),
+    ("windows", "start", 1, 3, "3 is inside the window before"),
+    ("windows", "token_ids", 5, [1], "[1] is not as long as tokens"),
+    ("windows", "word_starts", 5, [], "[] is not as long as tokens"),
+]
+FACTORS = [
+    ("dictionary", "atom", 7, [1.0] * 16, "has not norm 1"),
+    ("importance", "importance", 0, -1.0, "-1 is negative"),
+    ("importance", "importance", 0, 99.0, "99 exceeds maximum "),
+    ("importance", "density", 3, 1.5, "1.5 is more than 1"),
+    ("importance", "density", 3, 0.0, "0 does not go with maximum "),
+    ("histograms", "counts", 2, [1, 2], "[1, 2] has not 20 bins"),
+    ("histograms", "counts", 2, [-1] * 20, "holds a negative count"),
+    ("histograms", "counts", 2, [9**5] * 20, "does not add up to density · tokens"),
+    ("factors", "alive", 3, False, "False does not go with importance.parquet"),
+    ("factors", "peak_layer", 39, 0, "0 is not -1, and the factor is dead"),
+    ("factors", "peak_layer", 3, 9, "9 is not a layer"),
+    ("factors", "peak_layer", 3, lambda n: n ^ 1, "is not where importance is largest"),
+    ("factors", "depth", 3, 0.12, "0.12 is not peak_layer "),
+    ("factors", "level", 3, "huge", "'huge' is not the level that depth and retained_sentence"),
+    ("factors", "retained_word", 3, -0.5, "-0.5 is negative"),
+    ("factors", "reach", 3, -2, "-2 is negative"),
+    ("factors", "stability", 3, 1.5, "1.5 is outside -1 to 1"),
+    ("retention", "kind", 10, "worst", "'worst' is none of radius, sentence, word"),
+    ("retention", "radius", 10, 5, "5 does not go with kind 'word'"),
+    ("retention", "retained", 10, 0.99, "0.99 is not what factors.parquet says"),
+    ("retention", "retained", 0, -0.5, "-0.5 is negative"),
+]
+EVIDENCE = [
+    ("saliency", "weights", 1, [1.0], "1 weights for a window of "),
+    ("saliency", "rank", 2, 300, "300 is no example of factor 0 at layer "),
+    ("saliency", "samples", 0, -1, "-1 is not a count"),
+    (EXAMPLES, "rank", -1, 99, "99 is not one more than the rank before"),
+    (EXAMPLES, "window", 3, 200, "200 is none of the windows 0 to 199"),
+    (EXAMPLES, "window", 3, -1, "-1 is none of the windows 0 to 199"),
+    (EXAMPLES, "position", 3, 64, "64 is outside the window of "),
+    (EXAMPLES, "position", 3, -1, "-1 is outside the window of "),
+    (EXAMPLES, "activation", 3, 0.0, "0 is not above 0"),
+    (EXAMPLES, "activation", 3, -2.0, "-2 is not above 0"),
+    (EXAMPLES, "activation", 3, 99.0, "99 is larger than the one ranked before"),
+    (EXAMPLES, "activation", 0, 99.0, "99 is not the maximum in importance.parquet"),
+    (EXAMPLES, "word", 3, "zebra", "'zebra' is not the word at position "),
+    ("words", "count", 0, 0, "0 is not between 1 and occurrences"),
+    ("words", "count", 0, 10**6, "1000000 is not between 1 and occurrences"),
+    ("words", "occurrences", 0, 10**6, "1000000 is not the word's count"),
+    ("words", "mean_activation", 0, 99.0, "99 is not between 0 and the factor's maximum"),
+    ("words", "word", 0, "", "'' does not occur, casefolded, in the windows"),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "row", "value", "problem"), EVERY_TABLE + TEXT + FACTORS + EVIDENCE
+)
+def test_a_row_that_cannot_be_true_is_named_with_file_column_and_row(
+    copy, table, column, row, value, problem
+):
+    name = f"{table}.parquet"
+    rewrite(copy, name, put(column, row, value))
+    row = row if row >= 0 else Bundle.open(copy).manifest["files"][name]["rows"] + row
+    with pytest.raises(BundleError) as raised:
+        Bundle.open(copy).verify()
+    message = str(raised.value)
+    assert message.startswith(f"{name}: column '{column}' row {row:,}: ")
+    assert problem in message
+    assert "\n" not in message
+    assert len(message) < 250
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "problem"),
+    [
+        ("importance", 6, "column 'layer' row 6: 3 follows a gap: every factor has a row at every"),
+        ("importance", 159, "159 rows; expected 160, one a factor and layer"),
+        ("histograms", 0, "column 'layer' row 0: 1 follows a gap"),
+        ("factors", 39, "'dictionary.factors' is 40, and the table holds 39"),
+        (EXAMPLES, 1, "column 'rank' row 1: 2 is not one more than the rank before"),
+        ("factor_words", 3, "its rows are not those of words.parquet"),
+        ("words", 3, "its rows are not those of words.parquet"),
+    ],
+)
+def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
+    rewrite(copy, f"{table}.parquet", drop(row))
+    with pytest.raises(BundleError) as raised:
+        Bundle.open(copy).verify()
+    assert problem in str(raised.value)
+
+
+def test_an_active_factor_without_an_example_is_named(copy):
+    keep = pc.field("factor") != 7
+    rewrite(copy, "examples/layer_01.parquet", lambda table: table.filter(keep))
+    with pytest.raises(BundleError, match="factor 7 is active and has no example"):
+        Bundle.open(copy).verify()
+
+
+def test_an_example_listed_twice_for_one_window_is_named(copy):
+    def repeat(table: pa.Table) -> pa.Table:
+        for column in ("window", "position", "word"):
+            table = put(column, 1, table[column][0].as_py())(table)
+        return table
+
+    rewrite(copy, "examples/layer_01.parquet", repeat)
+    with pytest.raises(BundleError, match=r"'window' row 1: \d+ is in this factor's list already"):
+        Bundle.open(copy).verify()
+
+
+def test_a_row_group_cut_through_a_factor_is_refused(copy):
+    rewrite(copy, f"{EXAMPLES}.parquet", lambda table: table, groups=[100])
+    with pytest.raises(BundleError, match=r"row group \d does not hold 16 whole factors"):
+        Bundle.open(copy).verify()
+
+
+def test_windows_in_other_row_groups_than_the_reader_expects_are_refused(copy):
+    rewrite(copy, "windows.parquet", lambda table: table, groups=[64, 64])
+    with pytest.raises(BundleError, match=r"windows\.parquet: row group 0 does not hold 32 rows"):
+        Bundle.open(copy).verify()
+
+
+def test_the_word_of_every_token_is_the_one_that_the_corpus_module_finds(folder):
+    """verify finds words by slices of bytes; corpus.word_at joins tokens. They must agree."""
+    from tfactors.bundle_consistency import Tables
+    from tfactors.corpus import word_at
+
+    bundle = Bundle.open(folder)
+    tables = Tables(folder, bundle.manifest)
+    tables.check_documents()
+    tables.check_windows()
+    vocabulary = tables.vocabulary.to_pylist()
+    found = iter(vocabulary[code] for code in tables.word_of_token)
+    for row in bundle.windows(range(200)).itertuples():
+        for position in range(len(row.tokens)):
+            assert next(found) == word_at(row.tokens, row.word_starts, position)
