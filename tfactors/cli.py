@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
+from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
 
@@ -149,7 +150,7 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    bundle = tfactors.Bundle.open(options.bundle)
+    bundle = Bundle.open(options.bundle)
     bundle.verify()
     files = bundle.manifest["files"]
     if options.json:
@@ -160,7 +161,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    manifest = tfactors.Bundle.open(options.bundle).manifest
+    manifest = Bundle.open(options.bundle).manifest
     print(json.dumps(manifest, ensure_ascii=False) if options.json else describe(manifest))
 
 
@@ -175,8 +176,9 @@ def describe(manifest: dict[str, Any]) -> str:
         f"{corpus['documents']:,} documents; {corpus['held_out_tokens']:,} tokens held out",
     ]
     lines += [
-        f"         {s['title']}: {s['documents']:,} documents, {s['tokens']:,} tokens; {s['licence']}"
-        for s in corpus["sources"]
+        f"         {source['title']}: {source['documents']:,} documents, "
+        f"{source['tokens']:,} tokens; {source['licence']}"
+        for source in corpus["sources"]
     ]
     lines += [
         f"factors  {manifest['dictionary']['factors']:,}, {metrics['alive']:.2%} alive; "
@@ -204,8 +206,10 @@ def _number(value: float | None, form: str = ".3f") -> str:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    bundle = tfactors.Bundle.open(options.bundle)
-    explanation = tfactors.explain(
+    bundle = Bundle.open(options.bundle)
+    from tfactors.saliency import explain
+
+    explanation = explain(
         bundle, options.text, options.position, options.factor, options.layer,
         method=options.method, samples=options.samples, seed=options.seed,
     )  # fmt: skip
@@ -222,8 +226,10 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _decompose(options: argparse.Namespace) -> None:
-    bundle = tfactors.Bundle.open(options.bundle)
-    decomposition = tfactors.decompose(bundle, options.text, penalty=options.penalty)
+    bundle = Bundle.open(options.bundle)
+    from tfactors.decomposition import decompose
+
+    decomposition = decompose(bundle, options.text, penalty=options.penalty)
     print(decomposition.to_json() if options.json else decomposition.describe(
         bundle.factors["label"], layer=options.layer, top=options.top
     ))  # fmt: skip
@@ -234,7 +240,7 @@ def _dashboard(options: argparse.Namespace) -> None:
     root = packaged if packaged.is_dir() else Path(__file__).parent.parent
     environment = dict(os.environ)
     if options.bundle is not None:
-        tfactors.Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
+        Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
         environment["TFACTORS_BUNDLE"] = str(options.bundle.resolve())
     command = [
         sys.executable, "-m", "streamlit", "run", str(root / "dashboard.py"),

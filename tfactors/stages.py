@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from tfactors import corpus, hidden_states, survey
-from tfactors.bundle import example_file, write_dictionary, write_table, write_words
+from tfactors import corpus, hidden_states, levels, saliency, survey
+from tfactors.bundle import SCHEMAS, example_file, write_dictionary, write_table, write_words
 from tfactors.dictionary import DictionaryLearner
-from tfactors.run import Checkpoint, Run
+from tfactors.dictionary_2021 import GradientLearner
+from tfactors.run import Checkpoint, Run, replacing
 from tfactors.settings import Settings
 from tfactors.sparse_coding import duality_gap
 
@@ -30,6 +34,10 @@ SCALE_WINDOWS = 256
 # A corpus of fewer documents holds out windows instead, else nothing or everything is held out.
 DOCUMENTS_TO_HOLD_OUT = 20
 HELD_OUT_SHARE = 0.05
+# Windows whose states are shuffled together before the dictionary learns from them.
+WINDOWS_A_SHUFFLE = 64
+# Samples that the dictionary's running sums remember: long, so that the atoms settle.
+MEMORY = 300_000
 # LIME explains an activation in this much context each side, where nearly all of it comes from.
 SALIENCY_RADIUS = 32
 WORDS_A_FACTOR = 10
@@ -50,7 +58,9 @@ def check_corpora(settings: Settings) -> None:
 
 def read_corpus(run: Run) -> dict[str, Any]:
     """Read the texts, cut them into windows, and choose what is held out."""
-    settings, documents, lengths = run.settings, [], []
+    settings = run.settings
+    documents: list[tuple[corpus.Document, int]] = []
+    lengths: list[int] = []
     counts = np.zeros(len(run.model.tokenizer), np.int64)
     length = min(settings.window_length, run.model.max_length)
     bar = run.progress(settings.max_tokens or None, "corpus", "token")  # type: ignore[arg-type]
@@ -184,14 +194,14 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
             windows = windows[: until + 1]
         order.append(windows)
     stream = np.concatenate(order)
-    learner = DictionaryLearner.load(checkpoint.path) if checkpoint.path else _new_learner(settings)
-    chunks = range(0, len(stream), WINDOWS_A_BATCH)
+    learner = _learner(settings, checkpoint.path)
+    chunks = range(0, len(stream), WINDOWS_A_SHUFFLE)
     total = int(lengths[stream].sum()) * len(run.layers)
-    done = int(lengths[stream[: checkpoint.step * WINDOWS_A_BATCH]].sum()) * len(run.layers)
+    done = int(lengths[stream[: checkpoint.step * WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
     with run.progress(total, "dictionary", "state", done) as bar:
         for step in range(checkpoint.step, len(chunks)):
-            chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_BATCH]
-            token_ids = next(_token_ids(run, chosen))
+            chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_SHUFFLE]
+            token_ids = list(run.files.windows(chosen)["token_ids"])
             states = run.states(token_ids).reshape(-1, run.model.width)
             shuffle = np.random.default_rng([settings.seed, 3, step]).permutation(len(states))
             weights = np.tile(rare[np.concatenate(token_ids)], len(run.layers)).astype(np.float32)
@@ -206,12 +216,16 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
     return {"samples": total, "windows": len(stream)}
 
 
-def _new_learner(settings: Settings) -> DictionaryLearner:
+def _learner(settings: Settings, saved: Path | None) -> DictionaryLearner | GradientLearner:
+    """Return the learner that the settings name, new or as it was saved."""
+    if settings.learner == "2021":
+        if saved:
+            return GradientLearner.load(saved)
+        return GradientLearner(settings.factors, settings.penalty, random_state=settings.seed)
+    if saved:
+        return DictionaryLearner.load(saved)
     return DictionaryLearner(
-        n_components=settings.factors,
-        penalty=settings.penalty,
-        update=settings.learner,
-        random_state=settings.seed,
+        settings.factors, settings.penalty, memory=MEMORY, random_state=settings.seed
     )
 
 
@@ -328,43 +342,118 @@ def _example_tables(state: survey.LayerSurvey, vocabulary: np.ndarray) -> Iterat
 
 
 def measure_retention(run: Run) -> dict[str, Any]:
-    """Measure how much of a factor's activation is left when its context is cut away."""
-    return {}
+    """Measure how much of each factor's activation is left when its context is cut away."""
+    examples = _peak_examples(run, run.settings.retention_examples)
+    parts, log = list(levels.chunks_of_factors(examples)), run.work / "retention"
+    log.mkdir(exist_ok=True)
+    with run.progress(len(examples), "levels", "example") as bar:
+        for number, part in enumerate(parts):
+            done = log / f"{number}.parquet"
+            if not done.exists():
+                measured = levels.retention(run.encoder, part, run.files.windows)
+                with replacing(done) as temporary:
+                    measured.to_parquet(temporary)
+            bar.update(len(part))
+    tables = [pd.read_parquet(log / f"{number}.parquet") for number in range(len(parts))]
+    measured = pd.concat(tables).sort_values(["factor", "layer"], ignore_index=True)
+    write_table(run.folder, "retention.parquet", levels.curve_rows(measured))
+    with replacing(run.work / "retention.parquet") as temporary:
+        measured.drop(columns="curve").to_parquet(temporary)
+    return {"examples": len(examples)}
+
+
+def _importance(run: Run) -> np.ndarray:
+    """Return the importance of every factor at every layer, (m, layers)."""
+    return run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
+
+
+def _peak_examples(run: Run, number: int) -> pd.DataFrame:
+    """Return the strongest examples of every factor at its peak layer."""
+    importance = _importance(run)
+    peak = levels.peak_layers(importance, run.layers)
+    alive = importance.max(axis=1) > 0
+    frames = [run.files.examples(c, peak[c], number) for c in np.flatnonzero(alive).tolist()]
+    return pd.concat(frames, ignore_index=True)
 
 
 def explain_examples(run: Run) -> dict[str, Any]:
     """Explain the strongest examples of the high-level factors with LIME."""
-    return {}
+    settings = run.settings
+    high = np.flatnonzero(_levels(run)[0] == "high")
+    examples = _peak_examples(run, settings.saliency_examples)
+    examples = examples[examples["factor"].isin(high)]
+    parts = [part for _, part in examples.groupby("factor")] if settings.saliency_examples else []
+    log = run.work / "saliency"
+    log.mkdir(exist_ok=True)
+    tables = [SCHEMAS["saliency"].empty_table()]
+    with run.progress(sum(map(len, parts)), "saliency", "example") as bar:
+        for part in parts:
+            done = log / f"{part['factor'].iloc[0]}.parquet"
+            if not done.exists():
+                with replacing(done) as temporary:
+                    pq.write_table(_explain(run, part), temporary)
+            tables.append(pq.read_table(done))
+            bar.update(len(part))
+    write_table(run.folder, "saliency.parquet", pa.concat_tables(tables))
+    return {
+        "method": "lime",
+        "examples": sum(map(len, parts)),
+        "samples": settings.saliency_samples,
+        "features": settings.saliency_features,
+        "radius": SALIENCY_RADIUS,
+    }
+
+
+def _explain(run: Run, examples: pd.DataFrame) -> pa.Table:
+    rows = []
+    windows = run.files.windows(examples["window"].tolist())
+    for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
+        found = saliency.explain_window(
+            run.encoder, window.token_ids, example.position, example.factor, example.layer,
+            samples=run.settings.saliency_samples, features=run.settings.saliency_features,
+            seed=run.settings.seed, radius=SALIENCY_RADIUS,
+        )  # fmt: skip
+        rows.append({
+            "factor": example.factor, "layer": example.layer, "rank": example.rank,
+            "method": found.method, "weights": found.weights, "score": found.score,
+            "samples": found.samples, "seed": run.settings.seed,
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
+
+
+def _levels(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
+    """Return level, peak layer and depth of every factor (m,), and its retained activations."""
+    importance = _importance(run)
+    alive = importance.max(axis=1) > 0
+    peak = np.where(alive, levels.peak_layers(importance, run.layers), -1)
+    depth = np.where(alive, levels.depths(peak, run.model.blocks), np.nan)
+    kept = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
+    kept = kept.reindex(np.arange(len(importance)))
+    level = levels.classify(
+        depth, kept["sentence"], run.settings.low_depth, run.settings.sentence_share
+    )
+    return level, peak, depth, kept
 
 
 def describe_factors(run: Run) -> dict[str, Any]:
     """Bring together what is known of each factor: label, level, words."""
-    settings, m = run.settings, run.settings.factors
-    table = run.files.importance()
-    importance = table["importance"].to_numpy().reshape(m, -1)
-    alive = importance.max(axis=1) > 0
-    peak = levels.peak_layers(importance, run.layers)
-    depth = levels.depths(peak, run.model.blocks)
-    kept = _retained(run)
-    level = levels.classify(
-        depth, kept["sentence"], settings.low_depth, settings.sentence_share
-    )
+    level, peak, depth, kept = _levels(run)
     words = _frequent_words(run, peak)
     columns = {
-        "factor": np.arange(m, dtype=np.int32),
+        "factor": np.arange(len(peak), dtype=np.int32),
         "label": [", ".join(w[:WORDS_A_LABEL]) for w in words],
         "level": level.tolist(),
         "peak_layer": peak.astype(np.int16),
-        "depth": depth.astype(np.float32),
-        "retained_word": kept["word"],
-        "retained_sentence": kept["sentence"],
+        "depth": np.nan_to_num(depth).astype(np.float32),
+        "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
+        "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
         "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
         "words": pa.array(words, pa.list_(pa.string())),
-        "alive": alive,
-        "stability": pa.nulls(m, pa.float32()),
+        "alive": peak >= 0,
+        "stability": pa.nulls(len(peak), pa.float32()),
     }
     write_table(run.folder, "factors.parquet", pa.table(columns))
-    return {"levels": {name: int((level == name).sum()) for name in levels.LEVELS}}
+    return {"levels": {name: int((level == name).sum()) for name in ("low", "mid", "high")}}
 
 
 def _frequent_words(run: Run, peak: np.ndarray) -> list[list[str]]:

@@ -10,6 +10,7 @@ entries when it is full (lossy counting, Manku & Motwani 2002).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -145,8 +146,7 @@ def _best(group: np.ndarray, score: np.ndarray, tie: np.ndarray, n: int) -> np.n
     """Mark the n largest scores of each group; ties go to the smaller ``tie``."""
     order = np.lexsort((tie, -score, group))
     sorted_group = group[order]
-    first = np.concatenate([[True], sorted_group[1:] != sorted_group[:-1]]) if len(group) else []
-    start = np.flatnonzero(first)
+    start = np.flatnonzero(np.diff(sorted_group, prepend=-1))
     rank = np.arange(len(group)) - np.repeat(start, np.diff(np.append(start, len(group))))
     mask = np.zeros(len(group), bool)
     mask[order[rank < n]] = True
@@ -245,7 +245,7 @@ class Survey:
         """Take in one batch: the codes of the same n tokens at every layer, in corpus order."""
         numbers = self.number_words(words)
         self.tokens += len(numbers)
-        with ThreadPoolExecutor(max_workers=numba.config.NUMBA_NUM_THREADS) as pool:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             tasks = [
                 pool.submit(state.add, layer_codes, windows, positions, numbers)
                 for state, layer_codes in zip(self.states, codes, strict=True)

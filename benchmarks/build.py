@@ -1,0 +1,113 @@
+"""How much of the model's own speed is left when everything else is done as well.
+
+    python benchmarks/build.py --tokens 150000
+
+Both sides in one run, over the same tokens and layers of the packaged addresses, in turn:
+
+- the bare forward pass: transformers' own model, output_hidden_states=True, 32 windows a batch;
+- corpus to bundle: reading, tokenising, the same forward pass, every code solved, top 200, word
+  index, histograms, and the Parquet files of these stages written.
+
+The dictionary and the scale are those of the default bundle. Learning the dictionary, levels and
+saliency cost the same whatever the length of the corpus; `tfactors info` prints what they took.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tfactors import stages
+from tfactors.bundle import Bundle, write_dictionary
+from tfactors.run import Run
+from tfactors.settings import with_changes
+
+
+def bare_forward(run: Run, windows: list[np.ndarray]) -> float:
+    """Seconds of the model alone over the windows."""
+    module = run.model._module
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for i in range(0, len(windows), stages.WINDOWS_A_BATCH):
+            batch = windows[i : i + stages.WINDOWS_A_BATCH]
+            ids = torch.zeros(len(batch), max(map(len, batch)), dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for row, window in enumerate(batch):
+                ids[row, : len(window)] = torch.from_numpy(window.astype(np.int64))
+                mask[row, : len(window)] = 1
+            module(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    return time.perf_counter() - start
+
+
+def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, float, float]:
+    """The run, and seconds of the corpus and the survey stage."""
+    manifest = bundle.manifest
+    settings = with_changes(
+        "default", corpora=("sotu",), max_tokens=tokens,
+        factors=bundle.n_factors, penalty=manifest["coding"]["penalty"],
+    )  # fmt: skip
+    run = Run(folder, settings, show_progress=False)
+    run.work.mkdir(parents=True)
+    run.finish("scale", {"notes": {"scale": [bundle.scale[layer] for layer in bundle.layers]}})
+    run.model.hidden_states([np.array([101, 102])], run.layers)
+    start = time.perf_counter()
+    run.finish("corpus", {"notes": stages.read_corpus(run)})
+    middle = time.perf_counter()
+    write_dictionary(run.folder, bundle.dictionary)
+    stages.survey_corpus(run)
+    return run, middle - start, time.perf_counter() - middle
+
+
+def main() -> None:
+    """Measure both sides in turn and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--bundle", default="artifacts/default")
+    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    bundle = Bundle.open(options.bundle)
+    with tempfile.TemporaryDirectory() as folder:  # compile, read the disk, warm up
+        corpus_to_bundle(bundle, 10_000, Path(folder) / "warm")
+    bare, corpus, survey = [], [], []
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            run, corpus_seconds, survey_seconds = corpus_to_bundle(
+                bundle, options.tokens, Path(folder) / "bundle"
+            )
+            frames = run.files.iter_windows(1024)
+            windows = [ids for frame in frames for ids in frame["token_ids"]]
+            tokens = sum(map(len, windows))
+            corpus.append(corpus_seconds)
+            survey.append(survey_seconds)
+            bare.append(bare_forward(run, windows))
+    ratios = [b / (c + s) for b, c, s in zip(bare, corpus, survey, strict=True)]
+    states = tokens * len(bundle.layers)
+    l0 = bundle.manifest["metrics"]["l0"]
+    print(
+        f"{tokens:,} tokens × {len(bundle.layers)} layers, {bundle.n_factors:,} factors, "
+        f"L0 {l0:.1f}, {os.cpu_count()} cores, torch threads {torch.get_num_threads()}; "
+        f"median of {options.rounds}"
+    )
+    for name, values in (("bare forward pass", bare), ("corpus stage", corpus),
+                         ("survey stage", survey)):  # fmt: skip
+        seconds = statistics.median(values)
+        print(f"{name:<20} {seconds:8.1f} s  {states / seconds:10,.0f} states/s")
+    ratio = statistics.median(ratios)
+    print(f"corpus to bundle at {ratio:.0%} of the speed of the bare forward pass "
+          f"({', '.join(f'{r:.0%}' for r in ratios)})")  # fmt: skip
+    if options.json:
+        options.json.write_text(json.dumps({
+            "tokens": tokens, "layers": len(bundle.layers), "factors": bundle.n_factors,
+            "bare": bare, "corpus": corpus, "survey": survey, "ratio": ratio,
+        }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""From text to bundle through the command line, and through ten kills."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_model import address_texts, write_tiny_bert
+
+import tfactors as tf
+from tfactors.build import build
+from tfactors.errors import InputError
+from tfactors.settings import PRESETS, Settings, with_changes
+
+KILLS = 10
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("model") / "tiny-bert")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("texts")
+    for number, text in enumerate(address_texts(25)):
+        (folder / f"address {number:02d}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(model, texts) -> Settings:
+    return with_changes(
+        "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=1.0,
+        max_tokens=40_000, training_tokens=20_000, saliency_samples=30,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(settings, tmp_path_factory) -> tf.Bundle:
+    return build(tmp_path_factory.mktemp("out") / "bundle", settings, show_progress=False)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The checksum of every file, the manifest without what says when it was made."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        if path.name == "manifest.json":
+            manifest = json.loads(raw)
+            del manifest["created"], manifest["manifest_sha256"]
+            raw = json.dumps(manifest).encode()
+        found[str(path.relative_to(folder))] = hashlib.sha256(raw).hexdigest()
+    return found
+
+
+def test_a_build_ends_with_a_bundle_that_verifies_and_nothing_else(built):
+    built.verify()
+    assert not list(built.path.glob(".build"))
+    assert set(contents(built.path)) == {*built.manifest["files"], "manifest.json"}
+
+
+def test_the_codes_of_the_bundle_are_those_of_its_model_and_dictionary(built, settings):
+    from tfactors.decomposition import FactorEncoder
+
+    encoder = FactorEncoder.from_bundle(built)
+    alive = built.factors.loc[built.factors["alive"], "factor"].tolist()[:5]
+    for factor in alive:
+        layer = int(built.factors["peak_layer"][factor])
+        examples = built.examples(factor, layer, top=8)
+        windows = built.windows(examples["window"].tolist())
+        found = encoder.activation(
+            list(windows["token_ids"]), examples["position"].tolist(), factor, layer
+        )
+        np.testing.assert_allclose(found, examples["activation"], rtol=0.02, atol=0.02)
+        assert (np.diff(examples["activation"]) <= 0).all()
+        assert examples["window"].is_unique
+
+
+def test_scaled_states_have_mean_norm_root_d(built):
+    for row in built.manifest["metrics"]["layers"]:
+        assert row["mean_norm"] == pytest.approx(np.sqrt(built.width), rel=0.02)
+
+
+def test_documents_are_held_out_by_their_hash_alone(built):
+    assert built.manifest["corpus"]["held_out"] in ("documents", "windows")
+    assert 0 < built.manifest["corpus"]["held_out_tokens"] < built.manifest["corpus"]["tokens"] / 5
+
+
+def test_the_same_settings_build_the_same_bytes(built, settings, tmp_path):
+    again = build(tmp_path / "again", settings, show_progress=False)
+    assert contents(again.path) == contents(built.path)
+
+
+def test_a_finished_build_is_left_as_it_is(built, settings):
+    before = contents(built.path), (built.path / "manifest.json").stat().st_mtime_ns
+    build(built.path, settings, show_progress=False)
+    assert (contents(built.path), (built.path / "manifest.json").stat().st_mtime_ns) == before
+
+
+def test_a_build_killed_ten_times_ends_as_if_it_had_never_been(built, settings, tmp_path):
+    moments = random.Random(5)
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", RUN, str(folder), json.dumps(settings.to_json())]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    kills = 0
+    while kills < KILLS:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        # A line a step: killed in the midst of the work, not while Python starts.
+        for _ in range(moments.randrange(1, 12)):
+            if not process.stdout.readline():
+                break
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        process.stdout.close()
+        if (folder / "manifest.json").exists():  # it was faster: start over
+            assert contents(folder) == contents(built.path)
+            shutil.rmtree(folder)
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert contents(folder) == contents(built.path)
+
+
+# Saves a checkpoint at every step, and says so, so that kills fall everywhere.
+RUN = """
+import json, sys
+from tfactors import run
+from tfactors.build import build
+from tfactors.settings import Settings
+run.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+save = run.replacing
+def saying(path):
+    print(path, flush=True)
+    return save(path)
+run.replacing = saying
+import tfactors.stages
+tfactors.stages.replacing = saying
+values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[2]).items()}
+build(sys.argv[1], Settings(**values), show_progress=False)
+"""
+
+
+def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(built, settings):
+    before = contents(built.path)
+    other = with_changes(
+        "quick", **{**settings.to_json(), "penalty": 2.0, "corpora": settings.corpora, "layers": ()}
+    )
+    with pytest.raises(InputError, match=r"penalty 1\.0 there, 2\.0 here"):
+        build(built.path, other, show_progress=False)
+    assert contents(built.path) == before
+
+
+def test_a_folder_with_something_else_in_it_is_refused(settings, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="something else"):
+        build(tmp_path, settings, show_progress=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_2021_method_runs_from_text_to_bundle(model, texts, tmp_path):
+    settings = with_changes(
+        "paper", corpora=(str(texts),), model=str(model), layers=(0, 2), factors=48,
+        max_tokens=12_000, epochs=1, retention_examples=2, saliency_examples=0,
+    )  # fmt: skip
+    bundle = build(tmp_path / "paper", settings, show_progress=False)
+    bundle.verify()
+    assert bundle.layers == [0, 2]
+    assert set(bundle.scale.values()) == {1.0}
+    assert bundle.manifest["metrics"]["explained_variance"] > 0
+
+
+def test_the_paper_preset_has_the_constants_of_the_2021_code():
+    paper = PRESETS["paper"]
+    assert paper.model == "bert-base-uncased"
+    assert paper.layers == (0, 2, 4, 6, 8, 10)
+    assert (paper.window_length, paper.factors, paper.batch, paper.epochs) == (64, 2000, 100, 2)
+    assert (paper.penalty, paper.scale, paper.learner, paper.damping) == (0.3, "none", "2021", True)
+    from tfactors import dictionary_2021
+
+    assert (dictionary_2021.HISTORY, dictionary_2021.STEP) == (300, 0.005)
+    assert dictionary_2021.SMALLEST_ENERGY == 0.001

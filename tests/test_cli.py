@@ -1,0 +1,136 @@
+"""The command line as a user meets it: one clear line for a mistake, status 2, nothing lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from synthetic_bundle import write_synthetic_bundle
+from tiny_model import address_texts, write_tiny_bert
+
+from tfactors.cli import main
+
+COMMANDS = ["build", "verify", "info", "explain", "decompose", "dashboard"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("model") / "tiny-bert")
+
+
+@pytest.fixture(scope="module")
+def text_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "addresses.txt"
+    path.write_text("\n\n".join(address_texts(4)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def bundle(tmp_path) -> Path:
+    write_synthetic_bundle(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"example: tfactors {command}" in capsys.readouterr().out
+
+
+def bad_inputs(folder: Path, model: Path, text_file: Path) -> dict[str, tuple[list[str], str]]:
+    """For each mistake: the command line, and what its one line must say."""
+    (folder / "empty.txt").write_text("")
+    (folder / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
+    (folder / "table.csv").write_text("title,body\na,b\n")
+    (folder / "short.txt").write_text("Too short.")
+    unsafe = folder / "pickled-model"
+    unsafe.mkdir()
+    for path in model.iterdir():
+        (unsafe / path.name.replace("model.safetensors", "pytorch_model.bin")).write_bytes(
+            path.read_bytes()
+        )
+    out = ["--out", str(folder / "out"), "--quiet", "--preset", "quick"]
+    with_model = [*out, "--model", str(model)]
+    good = str(text_file)
+    return {
+        "no such file": (["build", str(folder / "nothing.txt"), *with_model], "nothing.txt"),
+        "empty file": (["build", str(folder / "empty.txt"), *with_model], "empty"),
+        "binary file": (["build", str(folder / "picture.txt"), *with_model], "picture.txt"),
+        "a column that is not there": (["build", str(folder / "table.csv"), *with_model], "body"),
+        "text too short": (["build", str(folder / "short.txt"), *with_model], "8 tokens"),
+        "no corpus": (["build", *with_model], "corpus"),
+        "unknown model": (["build", good, *out, "--model", "no/such-model"], "no/such-model"),
+        "no safetensors": (["build", good, *out, "--model", str(unsafe)], "safetensors"),
+        "layer": (["build", good, *with_model, "--layers", "0", "9"], "layer 9"),
+        "setting": (["build", good, *with_model, "--factors", "-3"], "factors -3"),
+        "negative penalty": (["build", good, *with_model, "--penalty", "-1"], "penalty -1"),
+        "not a bundle": (["verify", str(folder)], "manifest.json"),
+        "no folder": (["info", str(folder / "nowhere")], "nowhere"),
+        "dashboard": (["dashboard", str(folder)], "manifest.json"),
+    }
+
+
+MISTAKES = [
+    "no such file", "empty file", "binary file", "a column that is not there", "text too short",
+    "no corpus", "unknown model", "no safetensors", "layer", "setting", "negative penalty",
+    "not a bundle", "no folder", "dashboard",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gives_one_line_status_2_and_leaves_nothing(
+    mistake, tmp_path, model, text_file, capsys
+):
+    arguments, said = bad_inputs(tmp_path, model, text_file)[mistake]
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    lines = printed.err.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "Traceback" not in printed.err
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_info_says_what_the_bundle_holds(bundle, capsys):
+    assert main(["info", str(bundle)]) == 0
+    out = capsys.readouterr().out
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["title"] in out
+    assert f"{manifest['corpus']['tokens']:,}" in out
+    assert main(["info", str(bundle), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == manifest
+
+
+def test_verify_names_a_damaged_file(bundle, capsys):
+    assert main(["verify", str(bundle)]) == 0
+    path = bundle / "importance.parquet"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    assert main(["verify", str(bundle)]) == 2
+    assert "importance.parquet" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
+    arguments = [
+        "build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick",
+        "--model", str(model), "--factors", "32", "--saliency-examples", "0",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "tfactors", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    settings = tmp_path / "out" / ".build" / "settings.json"
+    while not settings.exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert main([*arguments, "--quiet"]) == 0
+    assert main(["verify", str(tmp_path / "out")]) == 0
