@@ -22,6 +22,7 @@ from tfactors.levels import classify
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
 _ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
+_SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in float32
 _RANKS = 1 << 15  # more than an int16 rank can be: puts factor and rank into one number
 
 
@@ -279,7 +280,7 @@ class Tables:
             part.require(counted, "count", "is not between 1 and occurrences")
             top = self.maximum[part["factor"], np.searchsorted(self.layers, part["layer"])]
             mean = part["mean_activation"]
-            inside = (mean > 0) & (mean <= top * (1 + _ROUNDING))
+            inside = (mean > 0) & (mean <= top * (1 + _SUMMED))
             part.require(inside, "mean_activation", "is not between 0 and the factor's maximum")
 
     def check_factor_words(self) -> None:
