@@ -193,6 +193,8 @@ def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
     ]
     if missing:
         raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # made up where the files are missing
+        raise ModelError(f"model {name!r}: it has no tokenizer; add its tokenizer.json")
     if not tokenizer.is_fast:
         raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True

