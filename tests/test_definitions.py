@@ -1,0 +1,77 @@
+"""docs/DEFINITIONS.md explains every number that a bundle holds and that is shown."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfactors.bundle_format import SCHEMAS
+from tfactors.levels import LOW_DEPTH, RADII, REACH_SHARE, SENTENCE_SHARE
+from tfactors.settings import PRESETS
+from tfactors.survey import (
+    BIN_EDGES,
+    FACTORS_PER_WORD,
+    FREQUENT_WORD,
+    WORDS_PER_FACTOR,
+    Moments,
+)
+
+TEXT = (Path(__file__).parents[1] / "docs/DEFINITIONS.md").read_text(encoding="utf-8")
+# What places or names a number, and is none itself.
+PLACES = {"factor", "layer", "window", "position", "word", "document", "start", "tokens", "method",
+          "token_ids", "word_starts", "source", "title", "year", "held_out", "kind", "radius",
+          "atom"}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", sorted({n for s in SCHEMAS.values() for n in s.names} - PLACES))
+def test_every_number_of_a_bundle_is_defined(column):
+    term = "Alive" if column == "alive" else f"`{column}`"
+    assert term in TEXT
+
+
+def test_the_metrics_of_a_build_are_defined():
+    for name in ("alive", "l0", "explained_variance", "duality_gap", "mean_norm",
+                 "density_above_0.1", "corpus.held_out_tokens", "coding.scale_tokens"):  # fmt: skip
+        assert f"`{name}`" in TEXT
+
+
+def test_the_constants_in_the_text_are_those_of_the_code():
+    default = PRESETS["default"]
+    assert f"the mean of its K = {default.importance_k} largest activations" in TEXT
+    assert f"at most {default.examples}" in TEXT
+    assert f"`importance.retention_examples`, {default.retention_examples} by default" in TEXT
+    assert f"windows* of at most {default.window_length} tokens" in TEXT
+    assert f"the {WORDS_PER_FACTOR} words with the largest summed activation" in TEXT
+    assert f"the {FACTORS_PER_WORD} factors with the\nlargest summed" in TEXT
+    assert f"at least {FREQUENT_WORD} occurrences" in TEXT
+    assert f"the mean curve retains {REACH_SHARE:.0%}".replace("%", " %") in TEXT
+    assert RADII[:4] == (0, 1, 2, 4)
+    assert RADII[-1] == 128
+    assert (default.low_depth, LOW_DEPTH) == (1 / 3, 1 / 3)
+    assert "depth ≤ 1/3" in TEXT
+    assert default.sentence_share == SENTENCE_SHARE == 0.5
+    assert "kept by the sentence < 0.5" in TEXT
+    assert np.allclose(BIN_EDGES[1:] / BIN_EDGES[:-1], 2**0.25)
+
+
+def test_explained_variance_is_what_the_text_says():
+    """0 for the mean, 1 for a perfect copy, whatever the batches: three claims of the text."""
+    from scipy.sparse import csr_array
+
+    x = np.random.default_rng(0).normal(3.0, 2.0, (90, 5)).astype(np.float32)
+    codes, gap = csr_array((90, 4), dtype=np.float32), np.zeros(90)
+    mean_error = ((x - x.mean(axis=0)) ** 2).sum(axis=1)
+    for pieces in (1, 7):
+        of_mean, perfect = Moments(), Moments()
+        for rows in np.array_split(np.arange(90), pieces):
+            of_mean.add(x[rows], codes[rows], mean_error[rows], gap[rows])
+            perfect.add(x[rows], codes[rows], np.zeros(len(rows)), gap[rows])
+        assert of_mean.explained_variance == pytest.approx(0.0, abs=1e-5)
+        assert perfect.explained_variance == 1.0
+
+
+def test_the_contents_lead_to_sections():
+    for anchor in re.findall(r"\]\(#([\w-]+)\)", TEXT):
+        headings = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
+        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
