@@ -21,7 +21,8 @@ from streamlit.testing.v1 import AppTest
 from synthetic_bundle import HOSTILE, write_synthetic_bundle
 
 from tfactors.app import controls, passages, shell, view
-from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle import Bundle, BundleError, write_manifest
+from tfactors.model_loading import KNOWN_SHA256, MINILM_PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [page.path for page in controls.PAGES]
@@ -35,6 +36,15 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_synthetic_bundle(folder / "default", title="The first")
     write_synthetic_bundle(folder / "other", factors=20, seed=1, title="The second")
     return folder
+
+
+def write_bundle_of_minilm(folder: Path) -> None:
+    """Made-up factors, examples and text, but of a real model, so that it can be run on them."""
+    write_synthetic_bundle(folder, layers=7, width=384, factors=20, hostile=False)
+    manifest = Bundle.open(folder).manifest
+    manifest["model"] |= {"name": MINILM_PACKAGE, "sha256": KNOWN_SHA256[MINILM_PACKAGE]}
+    manifest["coding"]["penalty"] = 1e-3  # small, so that even factors drawn at random are active
+    write_manifest(folder, manifest)
 
 
 @pytest.fixture(autouse=True)
@@ -375,6 +385,27 @@ def test_without_the_model_the_saliency_page_says_what_to_install() -> None:
     assert "install the model synthetic" in words(app)
     explain = next(b for b in app.button if b.label.startswith("Explain"))
     assert explain.disabled
+
+
+def test_an_example_is_explained_with_the_model_once_and_then_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bundle_of_minilm(tmp_path / "default")
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    app = open_page("pages/3_Curves_and_saliency.py", factor="2", layer="3", samples="50")
+    explain = next(b for b in app.button if b.label == "Explain with LIME")
+    explain.click().run(timeout=120)
+    assert not app.exception
+    assert "LIME: score" in words(app)
+    assert html_of(app).count('class="tf-plus"') > 1  # one stands in the legend
+    again = open_page("pages/3_Curves_and_saliency.py", factor="2", layer="3", samples="50")
+    assert html_of(again) == html_of(app)
+    wrong = open_page(
+        "pages/3_Curves_and_saliency.py", factor="2", layer="3", replacement="nosuchtoken!"
+    )
+    next(b for b in wrong.button if b.label == "Explain with LIME").click().run(timeout=120)
+    assert not wrong.exception
+    assert "is no token of the model" in words(wrong)
 
 
 def test_looking_factors_up_never_loads_the_model() -> None:

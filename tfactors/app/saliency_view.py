@@ -122,6 +122,8 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
             f"{answer.activation:.2f} now, {example['activation']:.2f} in the bundle.",
             help=definitions.SCORE,
         )
+        if answer.activation == 0:
+            st.caption("The factor is silent here when the model reads it now: nothing to explain.")
 
 
 def _text(

@@ -84,8 +84,13 @@ def link(
 
 
 def go(page: controls.Page, changes: Changes | None = None) -> None:
-    """Open another page; ``changes`` says what its controls have other than now."""
-    st.switch_page(page.path, query_params=view.query(page.controls, changes))
+    """Open another page; ``changes`` says what its controls have other than now.
+
+    Streamlit puts the new query into the history of the old page before it changes the page, so
+    the controls of the old page go along: one step back has to find it as it was.
+    """
+    both = dict.fromkeys((*page.controls, *view.page_controls()))
+    st.switch_page(page.path, query_params=view.query(both, changes))
 
 
 def no_bundle() -> None:

@@ -100,6 +100,11 @@ def check(controls: Iterable[Control[Any]], bundle: Any) -> None:
             _put(control, control.default)
 
 
+def page_controls() -> tuple[Control[Any], ...]:
+    """Return the controls of the page that is open."""
+    return st.session_state.get(_PAGE, ("", ()))[1]
+
+
 def forget(control: Control[Any]) -> None:
     """Set a control to its default without touching the URL."""
     _put(control, control.default)

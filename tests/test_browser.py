@@ -1,0 +1,434 @@
+"""The dashboard in a real Chromium: what only a browser can show.
+
+Run with ``pytest -m browser``. Needs Chromium or Chrome (CHROMIUM names another one than the first
+that is found on the PATH).
+"""
+
+import contextlib
+import csv
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from synthetic_bundle import write_synthetic_bundle
+from test_app import write_bundle_of_minilm
+
+from tfactors.bundle import Bundle
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT = 20_000  # milliseconds: generous, because nothing here waits a fixed time
+
+
+def executable() -> str:
+    """The browser's path, or an error that says how to get one."""
+    wanted = os.environ.get("CHROMIUM")
+    found = wanted or next(filter(None, map(shutil.which, NAMES)), None)
+    if not found:
+        pytest.fail(f"no browser: install chromium, or set CHROMIUM; looked for {NAMES}")
+    return found
+
+
+@dataclass
+class Server:
+    """A dashboard of its own, which no browser has spoken to yet."""
+
+    address: str
+    process: subprocess.Popen
+
+    def maps(self) -> str:
+        """The files that the server has in memory, as the kernel lists them."""
+        return Path(f"/proc/{self.process.pid}/maps").read_text()
+
+
+@dataclass
+class Visit:
+    """One reader: a page of the browser, and what left it."""
+
+    page: Page
+    address: str
+    requests: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.address + path)
+        self.idle()
+
+    def idle(self) -> None:
+        """Wait until the app has drawn everything."""
+        app = self.page.locator("[data-testid=stApp]")
+        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT)
+        expect(self.page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=WAIT)
+
+    def shows(self, text: str | re.Pattern[str]) -> None:
+        expect(self.page.locator("[data-testid=stMain]")).to_contain_text(text, timeout=WAIT)
+
+    def query(self, pattern: str) -> None:
+        expect(self.page).to_have_url(re.compile(pattern), timeout=WAIT)
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("artifacts")
+    write_synthetic_bundle(folder / "default", title="The first")
+    write_synthetic_bundle(folder / "other", factors=20, seed=1, title="The second")
+    return folder
+
+
+def until_healthy(process: subprocess.Popen, address: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+            return
+        time.sleep(0.02)  # between two questions; nothing waits longer than the server needs
+    pytest.fail("the server did not start within a minute")
+
+
+@contextlib.contextmanager
+def serve(bundles: Path) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
+    options = {
+        "server.headless": "true",
+        "server.port": str(port),
+        "server.address": "127.0.0.1",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    process = subprocess.Popen(
+        command + [f"--{name}={value}" for name, value in options.items()],
+        cwd=ROOT,
+        env=os.environ | {"TFACTORS_ARTIFACTS": str(bundles), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until_healthy(process, address)
+        yield Server(address, process)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up factors and text over a real model, so that explanations can be made."""
+    folder = tmp_path_factory.mktemp("real")
+    write_bundle_of_minilm(folder / "default")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(bundles: Path) -> Iterator[Server]:
+    with serve(bundles) as running:
+        yield running
+
+
+@pytest.fixture
+def cold_server(bundles: Path) -> Iterator[Server]:
+    with serve(bundles) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+        yield running
+        running.close()
+
+
+@contextlib.contextmanager
+def visiting(browser: Browser, server: Server, **options: object) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    visit = Visit(page, server.address)
+
+    def seen(request: Request) -> None:
+        if not request.url.startswith((server.address, "data:", "blob:")):
+            visit.requests.append(request.url)
+
+    page.on("request", seen)
+    page.on("dialog", lambda dialog: (visit.dialogs.append(dialog.message), dialog.dismiss()))
+    yield visit
+    context.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    with visiting(browser, server) as reader:
+        yield reader
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/Factor?factor=7&layer=2", "Factor 7 at layer 2"),
+        ("/Random_by_level?level=mid&seed=3", "mid level"),
+        ("/Curves_and_saliency?factors=3%2C4", "The words an activation depends on"),
+    ],
+)
+def test_a_link_opens_its_page_on_a_server_that_was_just_started(
+    path: str, text: str, browser: Browser, cold_server: Server
+) -> None:
+    with visiting(browser, cold_server) as reader:
+        reader.open(path)
+        reader.shows(text)
+        page = reader.page
+        expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Random by level")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.locator("[data-testid=stSidebarNav]")).to_have_count(0)
+        assert page.url.endswith(path)
+        assert reader.requests == []
+
+
+def test_back_and_forward_walk_through_what_was_looked_at(visit: Visit) -> None:
+    visit.open("/Factor?factor=7")
+    visit.page.get_by_role("button", name="Next").click()
+    visit.shows("Factor 8 at layer")
+    visit.query(r"factor=8$")
+    visit.page.get_by_role("radio", name="2", exact=True).click()
+    visit.shows("Factor 8 at layer 2")
+    visit.idle()
+    visit.page.get_by_role("link", name="Curves and saliency").click()
+    visit.shows("Importance over the layers")
+    visit.idle()
+    visit.page.go_back()
+    visit.shows("Factor 8 at layer 2")
+    visit.query(r"/Factor\?factor=8&layer=2$")
+    visit.idle()
+    visit.page.go_back()
+    visit.query(r"factor=8$")
+    visit.page.go_back()
+    visit.shows("Factor 7 at layer")
+    visit.page.go_forward()
+    visit.shows("Factor 8 at layer")
+
+
+def test_a_reload_restores_every_control(visit: Visit) -> None:
+    visit.open("/Factor?factor=7")
+    page = visit.page
+    page.get_by_text("Group by word").click()
+    visit.query(r"group=on")
+    page.get_by_text("Text", exact=True).click()
+    visit.query(r"layout=text")
+    slider = page.locator(".st-key-control_context input[type=range]")
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowRight")
+    visit.query(r"context=15")
+    visit.idle()
+    before = page.locator("[data-testid=stMain] .tf-group").all_inner_texts()
+    page.reload()
+    visit.idle()
+    visit.query(r"context=15")
+    assert page.locator("[data-testid=stMain] .tf-group").all_inner_texts() == before
+    expect(slider).to_have_value("15")
+    expect(page.locator(".tf-text").first).to_be_visible()
+
+
+def test_controls_go_along_to_other_pages_and_back(visit: Visit) -> None:
+    visit.open("/Factor?factor=7&sentence_share=0.9")
+    visit.page.get_by_role("link", name="Random by level").click()
+    visit.query(r"/Random_by_level\?sentence_share=0.9")
+    visit.shows("less than 90%")
+    visit.page.get_by_role("link", name="Home").click()
+    visit.shows("What does a language model see")
+    visit.page.get_by_role("link", name="Factor", exact=True).click()
+    visit.query(r"/Factor\?factor=7&sentence_share=0.9")
+    visit.shows("Factor 7 at layer")
+
+
+def test_two_readers_do_not_see_each_other(browser: Browser, server: Server) -> None:
+    with visiting(browser, server) as one, visiting(browser, server) as two:
+        one.open("/Factor?factor=7")
+        two.open("/Factor?factor=9")
+        one.page.get_by_role("button", name="Next").click()
+        one.shows("Factor 8 at layer")
+        two.page.get_by_role("button", name="Next").click()
+        two.shows("Factor 10 at layer")
+        one.shows("Factor 8 at layer")
+
+
+def test_keys_step_through_factors_and_layers(visit: Visit) -> None:
+    visit.open("/Factor?factor=7&layer=1")
+    for key, shown in (("n", "8 at layer 1"), ("p", "7 at layer 1"), ("k", "7 at layer 2")):
+        visit.page.keyboard.press(key)
+        visit.shows(f"Factor {shown}")
+        visit.idle()
+
+
+def test_a_level_is_drawn_with_one_click_and_the_link_repeats_the_draw(
+    browser: Browser, server: Server
+) -> None:
+    headline = "[data-testid=stMain] .tf-head"
+    with visiting(browser, server) as one:
+        one.open("/Random_by_level")
+        for level in ("low", "mid", "high"):
+            one.page.get_by_role("button", name=f"Draw a {level}-level factor").click()
+            one.query(rf"level={level}&seed=\d+")
+            expect(one.page.locator(headline)).to_contain_text(f"{level} level")
+        link, shown = one.page.url, one.page.locator(headline).inner_text()
+    with visiting(browser, server) as two:
+        two.open(link.removeprefix(server.address))
+        expect(two.page.locator(headline)).to_have_text(shown, use_inner_text=True)
+
+
+def test_a_click_on_a_point_of_a_curve_opens_that_factor_there(visit: Visit) -> None:
+    visit.open("/Curves_and_saliency?factors=3")
+    points = visit.page.locator("[data-testid=stVegaLiteChart] svg .mark-symbol.role-mark path")
+    points.nth(1).click()
+    visit.query(r"/Factor\?factor=3&layer=1")
+    visit.shows("Factor 3 at layer 1")
+    visit.page.go_back()
+    visit.shows("Importance over the layers")
+    visit.query(r"/Curves_and_saliency\?.*factors=3$")
+
+
+def test_hostile_text_loads_nothing_and_runs_nothing(visit: Visit) -> None:
+    """Factor 1 answers to markup, and the first document's title is some."""
+    attack = "%3Cimg%20src%3Dhttp%3A%2F%2Fevil.invalid%20onerror%3Dalert(1)%3E"
+    for layer in range(4):
+        visit.open(f"/Factor?factor=1&layer={layer}&top=200&context=60&sort={attack}")
+        visit.shows("it has to be one of")
+        expect(visit.page.locator(".tf-list li").first).to_be_visible()
+    visit.open(f"/Curves_and_saliency?factor=1&replacement={attack}&factors={attack}")
+    visit.open(f"/Factor?factor=1&layout=text&group=on&bundle={attack}")
+    visit.shows("There is no bundle")
+    assert (
+        visit.page.locator(".tf-list img, .tf-list script, .tf-list a, .tf-head img").count() == 0
+    )
+    assert visit.requests == []
+    assert visit.dialogs == []
+    body = visit.page.evaluate("getComputedStyle(document.body).display")
+    assert body == "block"
+
+
+def test_the_server_never_has_torch_in_memory(browser: Browser, cold_server: Server) -> None:
+    with visiting(browser, cold_server) as reader:
+        for path in ("/", "/Factor", "/Random_by_level?level=low&seed=1", "/Curves_and_saliency"):
+            reader.open(path)
+        reader.shows("The words an activation depends on")
+    loaded = cold_server.maps()
+    assert "libarrow" in loaded
+    for library in ("libtorch", "llvmlite", "sklearn"):
+        assert library not in loaded
+
+
+def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_free(
+    browser: Browser, real_model: Path
+) -> None:
+    link = "/Curves_and_saliency?factor=2&layer=3&samples=1000"
+    with serve(real_model) as server, visiting(browser, server) as reader:
+        reader.open(link)
+        page = reader.page
+        page.get_by_role("button", name="Explain with LIME").click()
+        reader.shows("Reading the text with words left out")
+        # Streamlit has a Stop of its own in the header; ours stands beside the question.
+        page.locator("[data-testid=stMain]").get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("progressbar")).to_have_count(0, timeout=WAIT)
+        expect(page.locator(".tf-text .tf-plus")).to_have_count(0)
+        with visiting(browser, server) as other:
+            other.open(link.replace("1000", "50"))
+            other.page.get_by_role("button", name="Explain with LIME").click()
+            other.shows("LIME: score")
+            expect(other.page.locator(".tf-text .tf-plus").first).to_be_visible()
+            assert other.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_keeps_its_contrast_in_light_and_dark(
+    scheme: str, browser: Browser, server: Server
+) -> None:
+    with visiting(browser, server, color_scheme=scheme) as reader:
+        reader.open("/Factor?factor=7")
+        page = reader.page
+        expect(page.locator("mark").first).to_be_visible()
+        measured = page.evaluate(CONTRASTS)
+        assert page.evaluate("getComputedStyle(document.querySelector('mark')).fontWeight") >= "600"
+    brightness = measured.pop("brightness")
+    assert brightness > 0.8 if scheme == "light" else brightness < 0.05
+    assert len(measured) == 5
+    assert {name: value for name, value in measured.items() if value < 4.5} == {}
+
+
+# Contrast of text on what is behind it (WCAG 2.2), painted on a canvas to resolve any colour space.
+CONTRASTS = """
+() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const paint = colours => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = rgb => rgb.map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const app = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor;
+  const found = {brightness: luminance(paint([app]))};
+  for (const name of ['mark', '.tf-why', '.tf-badge', 'cite', '.tf-act']) {
+    const element = document.querySelector('[data-testid=stMain] ' + name);
+    const behind = [];
+    for (let e = element; e; e = e.parentElement)
+      behind.unshift(getComputedStyle(e).backgroundColor);
+    const a = luminance(paint([...behind, getComputedStyle(element).color]));
+    const b = luminance(paint(behind));
+    found[name] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  }
+  return found;
+}
+"""
+
+
+def test_nothing_is_wider_than_a_telephone(browser: Browser, server: Server) -> None:
+    with visiting(browser, server) as reader:
+        reader.page.set_viewport_size({"width": 400, "height": 800})
+        for path in ("/", "/Factor?factor=7", "/Factor?factor=1&layer=1&top=50",
+                     "/Random_by_level?level=mid&seed=3", "/Curves_and_saliency"):  # fmt: skip
+            reader.open(path)
+            expect(reader.page.locator("[data-testid=stMain] h1").first).to_be_visible()
+            main = reader.page.locator("[data-testid=stMain]")
+            assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, path
+
+
+def test_the_list_is_downloaded_as_csv(visit: Visit, bundles: Path) -> None:
+    bundle = Bundle.open(bundles / "default")
+    visit.open("/Factor?factor=7&top=10")
+    with visit.page.expect_download() as waiting:
+        visit.page.get_by_role("button", name="CSV").click()
+    with open(waiting.value.path(), newline="") as file:
+        lines = list(csv.reader(file))
+    peak = int(bundle.factors["peak_layer"][7])
+    assert waiting.value.suggested_filename == f"factor_7_layer_{peak}.csv"
+    assert lines[0] == ["rank", "activation", "before", "word", "after", "document"]
+    assert len(lines) == 11
+    first = bundle.examples(7, peak).iloc[0]
+    assert lines[1][:2] == ["1", f"{first['activation']:.4f}"]
+    assert lines[1][3] == first["word"]
