@@ -1,0 +1,280 @@
+"""Saliency against closed forms, brute force, and lime's own text explainer."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from lime.lime_text import LimeTextExplainer
+from scipy.stats import chisquare
+from sklearn.metrics.pairwise import cosine_distances
+from tiny_encoder import tiny_encoder, tiny_windows, top_examples
+
+from tfactors.bundle import Bundle
+from tfactors.decomposition import FactorEncoder
+from tfactors.errors import InputError
+from tfactors.saliency import (
+    MOST_SAMPLES,
+    _distances,
+    draw_masks,
+    explain,
+    explain_window,
+    fit_lime,
+)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:
+    return tiny_encoder(tmp_path_factory.mktemp("models") / "bert")
+
+
+@pytest.fixture(scope="module")
+def target(encoder: FactorEncoder) -> dict:
+    """The strongest activation at layer 2 in some windows of real text."""
+    windows = tiny_windows(encoder, number=6, length=30)
+    examples = top_examples(encoder, windows, layer=2, top=1)
+    best = examples.loc[examples["activation"].idxmax()]
+    return {
+        "token_ids": windows["token_ids"].iloc[int(best["window"])],
+        "position": int(best["position"]),
+        "factor": int(best["factor"]),
+        "layer": 2,
+    }
+
+
+def test_the_first_mask_keeps_everything_and_the_others_mask_one_to_all_positions() -> None:
+    kept = draw_masks(length=12, samples=6001, seed=3)
+    assert kept[0].all()
+    masked = 12 - kept[1:].sum(axis=1)
+    assert chisquare(np.bincount(masked, minlength=13)[1:]).pvalue > 1e-3
+    assert chisquare((~kept).sum(axis=0)).pvalue > 1e-3
+
+
+def test_the_distance_is_a_hundred_times_the_cosine_distance_to_the_whole_window() -> None:
+    kept = draw_masks(length=9, samples=200, seed=0)
+    kept = kept[kept.any(axis=1)]
+    expected = 100 * cosine_distances(kept.astype(float), np.ones((1, 9))).ravel()
+    np.testing.assert_allclose(_distances(kept), expected, atol=1e-9)
+    assert _distances(np.zeros((1, 9), bool))[0] == 100
+
+
+def test_weights_and_fit_are_those_of_limes_own_text_explainer() -> None:
+    words = [f"word{i}" for i in range(15)]
+    random = np.random.default_rng(0)
+    linear, pair = random.normal(size=15), random.normal(size=15)
+    seen: list[np.ndarray] = []
+
+    def value(kept: np.ndarray) -> np.ndarray:
+        return kept @ linear + 3 * (kept @ pair > 0)
+
+    def classify(texts: list[str]) -> np.ndarray:
+        kept = np.array([[word in text.split() for word in words] for text in texts])
+        seen.append(kept)
+        return np.column_stack([value(kept), -value(kept)])
+
+    theirs = LimeTextExplainer(bow=False, mask_string="X", random_state=0).explain_instance(
+        " ".join(words), classify, labels=(0,), num_features=10, num_samples=300
+    )
+    weights, score = fit_lime(seen[0], value(seen[0]), features=10)
+    expected = np.zeros(15)
+    for position, weight in theirs.as_map()[0]:
+        expected[position] = weight
+    np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-7)
+    assert score == pytest.approx(theirs.score[0] if np.ndim(theirs.score) else theirs.score)
+
+
+def test_a_linear_function_gets_its_coefficients_back_in_their_order() -> None:
+    linear = np.random.default_rng(1).permutation(np.arange(-10, 10))
+    kept = draw_masks(length=20, samples=1000, seed=0)
+    weights, score = fit_lime(kept, kept @ linear, features=20)
+    np.testing.assert_allclose(weights, linear, atol=0.6)
+    np.testing.assert_array_equal(np.argsort(weights), np.argsort(linear))
+    assert score > 0.99
+    largest, _ = fit_lime(kept, kept @ linear, features=8)
+    assert np.count_nonzero(largest) == 8
+    assert set(np.flatnonzero(largest)) <= set(np.flatnonzero(np.abs(linear) >= 6))
+
+
+def test_six_features_or_fewer_are_selected_one_by_one() -> None:
+    kept = draw_masks(length=12, samples=400, seed=0)
+    linear = np.array([0, 9, 0, 0, 7, 0, 0, 0, 8, 0, 0, 0])
+    weights, _ = fit_lime(kept, kept @ linear, features=3)
+    assert np.flatnonzero(weights).tolist() == [1, 4, 8]
+
+
+def test_occlusion_is_the_loss_of_activation_without_each_token(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    found = explain_window(encoder, **target, method="occlusion")
+    ids, position = target["token_ids"], target["position"]
+    texts = [ids.copy() for _ in range(len(ids) + 1)]
+    for i, text in enumerate(texts[1:]):
+        text[i] = encoder.model.unknown_id
+    codes = [encoder.encode([text], 2).toarray()[position, target["factor"]] for text in texts]
+    np.testing.assert_allclose(found.weights, codes[0] - np.array(codes[1:]), atol=2e-3)
+    assert found.activation == pytest.approx(codes[0], abs=1e-3)
+    assert np.isnan(found.score)
+    assert found.samples == len(ids) + 1
+
+
+@pytest.mark.parametrize("method", ["lime", "occlusion"])
+def test_at_the_embeddings_only_the_token_itself_counts(
+    method: str, encoder: FactorEncoder, target: dict
+) -> None:
+    ids, position = target["token_ids"], target["position"]
+    factor = int(encoder.encode([ids], 0).toarray()[position].argmax())
+    found = explain_window(
+        encoder, ids, position, factor, 0, method, samples=300, features=len(ids)
+    )
+    unknown = np.full(len(ids), encoder.model.unknown_id)
+    lost = found.activation - float(encoder.activation([unknown], [position], factor, 0)[0])
+    others = np.delete(np.abs(found.weights), position)
+    assert found.weights[position] > 20 * others.max()
+    assert found.weights[position] == pytest.approx(lost, rel=0.1)
+
+
+def test_the_same_seed_gives_the_same_map_and_another_seed_another(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    one, same, other = (
+        explain_window(encoder, **target, samples=200, seed=seed) for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(one.weights, same.weights)
+    assert one.score == same.score
+    assert one.activation == pytest.approx(other.activation, abs=1e-4)
+    assert (one.weights != other.weights).any()
+
+
+def test_lime_agrees_with_occlusion_on_the_tokens_that_matter(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    lime = explain_window(encoder, **target, samples=2000, features=30)
+    occlusion = explain_window(encoder, **target, method="occlusion")
+    assert np.corrcoef(lime.weights, occlusion.weights)[0, 1] > 0.6
+    assert 0 < lime.score <= 1
+
+
+def test_as_many_positions_get_a_weight_as_were_asked_for(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    found = explain_window(encoder, **target, samples=200, features=7)
+    assert np.count_nonzero(found.weights) == 7
+    assert found.weights.shape == target["token_ids"].shape
+    assert len(found.tokens) == len(found.weights)
+
+
+def test_outside_the_radius_there_are_no_weights(encoder: FactorEncoder, target: dict) -> None:
+    ids, position = target["token_ids"], target["position"]
+    found = explain_window(encoder, **target, samples=200, radius=3)
+    start, stop = max(0, position - 3), min(len(ids), position + 4)
+    assert found.context == (start, stop)
+    assert not np.delete(found.weights, np.arange(start, stop)).any()
+    alone = encoder.activation(
+        [ids[start:stop]], [position - start], target["factor"], 2, starts=[start]
+    )
+    assert found.activation == pytest.approx(float(alone[0]), abs=1e-3)
+
+
+def test_progress_comes_in_chunks_and_can_stop_the_work(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    calls: list[tuple[int, int]] = []
+    explain_window(encoder, **target, samples=300, progress=lambda *at: calls.append(at))
+    done = [0, *(at for at, _ in calls)]
+    assert all(0 < after - before <= 64 for before, after in pairwise(done))
+    assert calls[-1][0] == calls[-1][1] <= 300
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        explain_window(encoder, **target, samples=300, progress=stop)
+
+
+def test_masks_that_give_the_same_text_are_run_once(encoder: FactorEncoder, target: dict) -> None:
+    calls: list[tuple[int, int]] = []
+    ids = target["token_ids"][:4]
+    explain_window(
+        encoder, ids, 1, target["factor"], 2, samples=1000, progress=lambda *at: calls.append(at)
+    )
+    assert calls[-1][1] <= 2**4
+
+
+def test_a_silent_factor_is_explained_as_zero(encoder: FactorEncoder, target: dict) -> None:
+    codes = encoder.encode([target["token_ids"]], 2).toarray()[target["position"]]
+    silent = target | {"factor": int(codes.argmin())}
+    found = explain_window(encoder, **silent, method="occlusion")
+    assert found.activation == 0
+    assert (found.weights <= 0).all()
+
+
+def test_a_factor_that_no_mask_awakes_has_no_weights(encoder: FactorEncoder, target: dict) -> None:
+    deaf = replace(encoder, penalty=1e6)
+    found = explain_window(deaf, **target, samples=100)
+    assert found.activation == 0
+    assert not found.weights.any()
+    assert np.isfinite(found.score)
+
+
+def test_samples_are_held_within_bounds(encoder: FactorEncoder, target: dict) -> None:
+    short = target | {"token_ids": target["token_ids"][:4], "position": 1}
+    assert explain_window(encoder, **short, samples=-5).samples == 10
+    assert explain_window(encoder, **short, samples=10**9).samples == MOST_SAMPLES
+
+
+def test_the_recipe_of_2021_takes_its_own_constants(encoder: FactorEncoder, target: dict) -> None:
+    found = explain_window(encoder, **target, samples=50, features=3, recipe="2021")
+    assert found.samples == 2001
+    assert np.count_nonzero(found.weights) == len(target["token_ids"])  # fewer than its 30 features
+
+
+def test_another_token_can_stand_for_a_masked_one(encoder: FactorEncoder, target: dict) -> None:
+    by_name = explain_window(encoder, **target, method="occlusion", replacement="[MASK]")
+    number = encoder.model.tokenizer.mask_token_id
+    by_id = explain_window(encoder, **target, method="occlusion", replacement=number)
+    unknown = explain_window(encoder, **target, method="occlusion")
+    assert by_name.replacement == by_id.replacement == number
+    np.testing.assert_array_equal(by_name.weights, by_id.weights)
+    assert (by_name.weights != unknown.weights).any()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"position": 30}, "position 30: the text has tokens 0 to"),
+        ({"position": -1}, "position -1"),
+        ({"factor": 60}, "factor 60: expected 0 to 59"),
+        ({"layer": 3}, "layer 3: expected one of 0, 1, 2"),
+        ({"method": "guess"}, "method 'guess': expected one of lime, occlusion"),
+        ({"recipe": "1999"}, "recipe '1999'"),
+        ({"features": 0}, "features 0"),
+        ({"radius": -1}, "radius -1"),
+        ({"replacement": "[NOPE]"}, "no token of the model"),
+        ({"replacement": 10**6}, "expected a token id below"),
+    ],
+)
+def test_what_cannot_be_explained_gets_one_line(
+    changed: dict, said: str, encoder: FactorEncoder, target: dict
+) -> None:
+    with pytest.raises(InputError) as caught:
+        explain_window(encoder, **(target | changed))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_text_is_explained_in_the_readers_own_spelling(encoder: FactorEncoder) -> None:
+    bundle = Bundle.__new__(Bundle)  # with an encoder at hand nothing is read from it
+    text = "The Constitution\nof the  United States"
+    found = explain(bundle, text, 1, 5, 2, samples=64, encoder=encoder)
+    assert "".join(found.tokens) == "The Constitution\nof the United States"
+    read = json.loads(found.to_json())
+    assert read["tokens"] == found.tokens
+    np.testing.assert_allclose(read["weights"], found.weights, atol=1e-6)
+    occluded = explain(bundle, text, 1, 5, 2, "occlusion", encoder=encoder)
+    assert json.loads(occluded.to_json())["score"] is None
+    with pytest.raises(InputError, match="at most 160"):
+        explain(bundle, "word " * 1000, 1, 5, 2, encoder=encoder)

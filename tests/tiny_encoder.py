@@ -1,0 +1,48 @@
+"""A tiny BERT with a random dictionary, and windows of real text: for tests of what uses them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tiny_model import address_texts, write_tiny_bert
+
+from tfactors.corpus import document_windows
+from tfactors.decomposition import FactorEncoder
+from tfactors.hidden_states import layer_scales, load_model
+from tfactors.sparse_coding import SparseCoder
+
+FACTORS = 60
+
+
+def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorEncoder:
+    """A model of ``blocks`` blocks with hidden states of 32 numbers, and 60 random atoms."""
+    model = load_model(str(write_tiny_bert(folder, blocks=blocks)))
+    atoms = np.random.default_rng(0).standard_normal((FACTORS, model.width)).astype(np.float32)
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    text = np.arange(5, 105)
+    norms = np.linalg.norm(model.hidden_states([text], model.layers), axis=2).mean(axis=1)
+    scale = dict(zip(model.layers, layer_scales(norms, model.width).tolist(), strict=True))
+    return FactorEncoder(model, SparseCoder(atoms), scale, penalty, tol=1e-6)
+
+
+def tiny_windows(encoder: FactorEncoder, number: int = 12, length: int = 40) -> pd.DataFrame:
+    """The first windows of an address, as `Bundle.windows` gives them."""
+    windows = document_windows(0, address_texts(1)[0], encoder.model.tokenizer, length)
+    rows = [vars(window) | {"window": i} for i, window in zip(range(number), windows, strict=False)]
+    return pd.DataFrame(rows)
+
+
+def top_examples(
+    encoder: FactorEncoder, windows: pd.DataFrame, layer: int, top: int = 3
+) -> pd.DataFrame:
+    """The largest activations of every factor at a layer: factor, layer, window, position, …"""
+    codes = encoder.encode(list(windows["token_ids"]), layer).toarray()
+    lengths = [len(ids) for ids in windows["token_ids"]]
+    window = np.repeat(windows["window"].to_numpy(), lengths)
+    position = np.concatenate([np.arange(length) for length in lengths])
+    rows = []
+    for factor in range(codes.shape[1]):
+        for row in np.argsort(-codes[:, factor], kind="stable")[:top]:
+            if codes[row, factor] > 0:
+                rows.append((factor, layer, window[row], position[row], codes[row, factor]))
+    return pd.DataFrame(rows, columns=["factor", "layer", "window", "position", "activation"])
