@@ -52,7 +52,13 @@ def test_codes_are_those_of_the_lasso_on_scaled_states(encoder: FactorEncoder) -
         output = module(torch.tensor(ids[None]), output_hidden_states=True)
     x = output.hidden_states[1][0].numpy().astype(np.float64) * encoder.scale[1]
     atoms = encoder.coder.dictionary.astype(np.float64)
-    lasso = Lasso(encoder.penalty / x.shape[1], fit_intercept=False, positive=True, tol=1e-12, max_iter=100_000)
+    lasso = Lasso(
+        encoder.penalty / x.shape[1],
+        fit_intercept=False,
+        positive=True,
+        tol=1e-12,
+        max_iter=100_000,
+    )
     expected = np.stack([lasso.fit(atoms.T, row).coef_ for row in x])
     np.testing.assert_allclose(encoder.encode([ids], 1).toarray(), expected, atol=2e-3)
 
@@ -61,7 +67,7 @@ def test_the_activation_of_one_factor_is_its_entry_of_the_codes(encoder: FactorE
     texts = [np.arange(20, 32), np.arange(50, 55)]
     codes = encoder.encode(texts, 2).toarray()
     rows = [3, 12 + 4]
-    for factor in range(FACTORS):
+    for factor in np.argsort(-codes[rows].sum(axis=0))[:8].tolist():
         found = encoder.activation(texts, [3, 4], factor, 2)
         np.testing.assert_allclose(found, codes[rows, factor], atol=1e-3)
     at = encoder.encode(texts, 2, positions=[3, 4]).toarray()
