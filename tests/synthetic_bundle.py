@@ -176,7 +176,7 @@ def write_synthetic_bundle(
         {
             "title": title,
             "tfactors": "0.1.0",
-            "created": "2026-01-01T00:00:00Z",
+            "created": {"at": "2026-01-01T00:00:00+00:00", "seconds": {"corpus": 1.0}},
             "model": {
                 "name": "synthetic",
                 "sha256": "0" * 64,
