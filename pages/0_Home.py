@@ -17,9 +17,11 @@ st.html(
     "directions that each stand for one thing, such as a sense of a word, a turn of phrase or a "
     "topic.</p>"
 )
-st.latex(
-    r"\text{apple} \;=\; 0.09\,\textsf{dessert} + 0.11\,\textsf{organism} + 0.16\,\textsf{fruit} "
-    r"+ 0.22\,\textsf{mobile \& IT} + 0.42\,\textsf{other}"
+# Inline, because a displayed formula does not wrap on a telephone.
+st.markdown(
+    r"$\text{apple} \;=\; 0.09\,\textsf{dessert} + 0.11\,\textsf{organism} + 0.16\,\textsf{fruit} "
+    r"+ 0.22\,\textsf{mobile \& IT} + 0.42\,\textsf{other}$",
+    text_alignment="center",
 )
 st.markdown(
     f"This dashboard shows the {bundle.n_factors:,} factors that were found in one model by "

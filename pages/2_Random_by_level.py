@@ -78,14 +78,15 @@ st.markdown(
 )
 shown = factors[factors["level"] != ""].merge(factor_view.names(bundle), on="factor")
 if len(shown):
-    event = st.altair_chart(
-        charts.level_map(
-            shown, limits.low_depth, limits.sentence_share, it.factor if it else None
-        ),
-        key="levels", on_select="rerun", selection_mode="pick",
+    event = charts.level_map(
+        shown,
+        limits.low_depth,
+        limits.sentence_share,
+        it.factor if it else None,
+        key="levels",
         alt="All factors by the depth of their peak layer and by what their own sentence keeps of "
         "the activation, with the two thresholds that part low, mid and high.",
-    )  # fmt: skip
+    )
     if picked := (event["selection"].get("pick") or []):
         shell.go(
             controls.FACTOR_PAGE,

@@ -3,8 +3,6 @@
 In go the chosen factors (up to twelve, in the link); out comes one chart and its numbers as CSV.
 """
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -30,14 +28,12 @@ def show(bundle: Bundle) -> None:
     overview, scale = store.overview(bundle), view.get(controls.SCALE)
     by_peak = scale == "peak"
     values = overview.share_of_peak if by_peak else overview.importance
-    event: Any = st.altair_chart(
-        charts.curves(
-            overview.band_of_peak if by_peak else overview.band,
-            {factor: values[factor] for factor in chosen},
-            names,
-            "share of its own peak" if by_peak else "importance",
-        ),
-        key="curves", on_select="rerun", selection_mode="pick",
+    event = charts.curves(
+        overview.band_of_peak if by_peak else overview.band,
+        {factor: values[factor] for factor in chosen},
+        names,
+        "share of its own peak" if by_peak else "importance",
+        key="curves",
         alt=f"{controls.SCALES[scale]} over the layers of the factors {', '.join(names.values())}, "
         "before a grey band that holds 90 % of all factors.",
     )  # fmt: skip

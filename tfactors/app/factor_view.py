@@ -130,11 +130,12 @@ def importance_curve(it: Selected, key: str) -> int | None:
     values = it.overview.importance[it.factor]
     st.markdown("**Importance by layer**", help=definitions.IMPORTANCE.format(k=_k(it.bundle)))
     peak = int(np.argmax(values))
-    event: Any = st.altair_chart(
-        charts.curve(it.overview.band, values, it.layer, it.level),
+    event = charts.curve(
+        it.overview.band,
+        values,
+        it.layer,
+        it.level,
         key=key,
-        on_select="rerun",
-        selection_mode="pick",
         alt=(
             f"Importance of factor {it.factor} at layers {it.bundle.layers[0]} to "
             f"{it.bundle.layers[-1]}: {', '.join(f'{v:.2f}' for v in values)}. It peaks at layer "
@@ -159,8 +160,11 @@ def activation_histogram(it: Selected, shown_from: float | None) -> None:
     if not counts.sum():
         st.caption(f"No token activates this factor at layer {it.layer}.")
         return
-    st.altair_chart(
-        charts.histogram(counts, it.bundle.bin_edges, shown_from, it.level),
+    charts.histogram(
+        counts,
+        it.bundle.bin_edges,
+        shown_from,
+        it.level,
         alt=(
             f"Histogram: {int(counts.sum()):,} tokens activate factor {it.factor} at layer "
             f"{it.layer}, most of them weakly."

@@ -37,7 +37,7 @@ def show(bundle: Bundle) -> factor_view.Selected:
             "embedding output.",
             **view.widget(controls.LAYER),
         )  # fmt: skip
-        with st.container(horizontal=True, gap="xsmall", width="content"):
+        with st.container(horizontal=True, gap="xsmall", width="content", key="climb"):
             st.button("Down", shortcut="J", on_click=_climb, args=(bundle, place - 1),
                       disabled=place == 0, help="One layer down.")  # fmt: skip
             st.button("Up", shortcut="K", on_click=_climb, args=(bundle, place + 1),

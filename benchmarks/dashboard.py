@@ -1,0 +1,152 @@
+"""How fast the dashboard is, and how much memory it takes, in a real browser.
+
+    python benchmarks/dashboard.py artifacts/default [--json FILE] [--steps 20]
+
+For a bundle it prints, each from a server of its own that was just started: the time from the first
+request to the first content of the Factor page (the headline, the curve and the list of examples),
+the median and the 95 % quantile of the time from a press of Next to the next factor drawn whole,
+and the memory of the server with its children after that.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# Drawn whole: the headline names the factor, the list and both charts stand, nothing runs.
+DRAWN = """
+factor => {
+  const head = document.querySelector('[data-testid=stMain] .tf-over');
+  return head && head.textContent.startsWith(`Factor ${factor} `)
+    && document.querySelector('[data-testid=stMain] .tf-list li')
+    && document.querySelectorAll('[data-testid=stVegaLiteChart] .marks').length >= 2
+    && !document.querySelector('[data-testid=stMain] [data-stale=true]')
+    && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning';
+}
+"""
+
+
+@dataclass
+class Result:
+    """What was measured on one bundle; seconds and MB (10⁶ bytes)."""
+
+    bundle: str
+    factors: int
+    server_start: float
+    first_content: float
+    next_median: float
+    next_95: float
+    memory_mb: float
+
+
+@contextlib.contextmanager
+def serving(bundle: Path) -> Iterator[tuple[str, subprocess.Popen, float]]:
+    """Start a server; yield its address, process and the seconds until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {
+        "server.headless": "true",
+        "server.port": str(port),
+        "server.address": "127.0.0.1",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
+        + [f"--{name}={value}" for name, value in options.items()],
+        cwd=ROOT,
+        env=os.environ | {"TFACTORS_BUNDLE": str(bundle.resolve()), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            if process.poll() is not None:
+                sys.exit("the server ended before it answered")
+            time.sleep(0.02)
+        yield address, process, time.perf_counter() - started
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def memory(process: int) -> float:
+    """Resident memory of a process and its children in MB (Linux)."""
+    folder = Path(f"/proc/{process}")
+    pages = int((folder / "statm").read_text().split()[1])
+    own = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    children = (folder / f"task/{process}/children").read_text().split()
+    return own + sum(memory(int(child)) for child in children)
+
+
+def measure(bundle: Path, page: Page, steps: int) -> Result:
+    """Measure one bundle."""
+    factors = json.loads((bundle / "manifest.json").read_text())["dictionary"]["factors"]
+    with serving(bundle) as (address, process, start):
+        began = time.perf_counter()
+        page.goto(f"{address}/Factor?factor=0")
+        page.wait_for_function(DRAWN, arg="0", timeout=60_000)
+        first = time.perf_counter() - began
+        times = []
+        for factor in range(1, min(steps, factors - 2) + 1):
+            began = time.perf_counter()
+            page.get_by_role("button", name="Next").click()
+            page.wait_for_function(DRAWN, arg=str(factor), timeout=60_000)
+            times.append(time.perf_counter() - began)
+        used = memory(process.pid)
+    tail = sorted(times)[min(len(times) - 1, int(0.95 * len(times)))]
+    return Result(str(bundle), factors, start, first, statistics.median(times), tail, used)
+
+
+def main() -> None:
+    """Measure the bundles that are named, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundles", nargs="+", type=Path)
+    parser.add_argument("--steps", type=int, default=20, help="factors to step through")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
+    options = parser.parse_args()
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if executable is None:
+        sys.exit(f"no browser: install chromium, or set CHROMIUM; looked for {', '.join(NAMES)}")
+    results = []
+    with sync_playwright() as playwright:
+        for bundle in options.bundles:
+            # A browser of its own, so that its cache is as cold as the server.
+            browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            results.append(measure(bundle, page, options.steps))
+            browser.close()
+    print(f"{'bundle':32} {'factors':>8} {'start':>7} {'first':>7} {'next':>7} {'95 %':>7} {'MB':>6}")
+    for r in results:
+        print(
+            f"{r.bundle[-32:]:32} {r.factors:8,} {r.server_start:6.2f}s {r.first_content:6.2f}s "
+            f"{r.next_median:6.2f}s {r.next_95:6.2f}s {r.memory_mb:6.0f}"
+        )
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps([asdict(r) for r in results], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
