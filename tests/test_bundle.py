@@ -51,7 +51,7 @@ def read_everything(bundle: Bundle) -> list:
     """One result of every reading method, for a few factors."""
     found = [bundle.factors, bundle.documents, bundle.dictionary, bundle.importance()]
     found += [bundle.windows([0, 77, 199]), bundle.word_factors("river")]
-    for factor in (0, 3, 20, FACTORS - 1):
+    for factor in (3, FACTORS - 1):
         found += [bundle.importance(factor), bundle.retention(factor)]
         for layer in bundle.layers:
             found += [bundle.examples(factor, layer), bundle.histogram(factor, layer)]
@@ -82,7 +82,7 @@ def test_every_table_read_by_factor_is_the_whole_table_filtered(folder, bundle):
     words = pd.read_parquet(folder / "words.parquet")
     retention = pd.read_parquet(folder / "retention.parquet")
     saliency = pd.read_parquet(folder / "saliency.parquet")
-    for factor in range(FACTORS):
+    for factor in range(0, FACTORS, 3):
         mine = importance[importance.factor == factor].drop(columns="factor")
         assert bundle.importance(factor).equals(mine.reset_index(drop=True))
         mine = retention[retention.factor == factor].drop(columns="factor")
@@ -290,23 +290,23 @@ def test_a_file_of_other_columns_is_named_with_the_column(copy):
         _ = Bundle.open(copy).documents
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_reading_a_damaged_file_gives_rows_or_one_clear_line(folder, tmp_path_factory, data):
+def test_reading_a_damaged_file_gives_rows_or_one_clear_line(folder, data):
     """Never an error of Arrow, wherever the byte that changed lies."""
     name = data.draw(st.sampled_from(bundle_files(range(LAYERS))))
-    content = bytearray((folder / name).read_bytes())
-    at = data.draw(st.integers(0, len(content) - 1))
-    content[at] ^= data.draw(st.integers(1, 255))
-    damaged = Path(shutil.copytree(folder, tmp_path_factory.mktemp("damaged") / "copy"))
-    (damaged / name).write_bytes(content)
+    whole = (folder / name).read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = bytearray(whole)
+    changed[at] ^= data.draw(st.integers(1, 255))
     message = ""
     try:
-        read_everything(Bundle.open(damaged))
+        (folder / name).write_bytes(changed)
+        read_everything(Bundle.open(folder))
     except BundleError as error:
         message = str(error)
     finally:
-        shutil.rmtree(damaged)
+        (folder / name).write_bytes(whole)
     assert not message or message.startswith(name)
     assert "\n" not in message
 
