@@ -444,7 +444,7 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "label": [", ".join(w[:WORDS_A_LABEL]) for w in words],
         "level": level.tolist(),
         "peak_layer": peak.astype(np.int16),
-        "depth": np.nan_to_num(depth).astype(np.float32),
+        "depth": depth,
         "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
         "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
         "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
