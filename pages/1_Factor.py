@@ -2,7 +2,16 @@
 
 import streamlit as st
 
-from tfactors.app import controls, example_list, factor_view, level_controls, shell, toolbar, view
+from tfactors.app import (
+    controls,
+    example_list,
+    factor_parts,
+    factor_view,
+    level_controls,
+    shell,
+    toolbar,
+    view,
+)
 
 bundle = shell.bundle()
 it = toolbar.show(bundle)
@@ -20,7 +29,21 @@ if clicked is not None and clicked != it.layer:
     st.rerun()
 
 factor_view.numbers(it)
-st.space("small")
-example_list.show(it, examples)
-example_list.sidebar()
+part = view.get(controls.PART)
+st.segmented_control(
+    "Show", list(controls.PARTS), required=True, format_func=controls.PARTS.__getitem__,
+    label_visibility="collapsed", **view.widget(controls.PART),
+)  # fmt: skip
+match part:
+    case "examples":
+        example_list.show(it, examples)
+        example_list.sidebar()
+    case "layers":
+        factor_parts.by_layer(it)
+    case "context":
+        factor_parts.context(it)
+    case "corpus":
+        factor_parts.corpus(it, examples)
+    case "similar":
+        factor_parts.similar(it)
 level_controls.sidebar(bundle)

@@ -82,9 +82,7 @@ def _curves(order: tuple[str, ...], title: str) -> str:
     legend = alt.Legend(orient="bottom", columns=2, labelLimit=160, symbolType="stroke")
     colour = alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)), legend=legend)
     dashes = [_DASHES[i // 4 % len(_DASHES)] for i in range(len(order))]
-    dash = alt.StrokeDash(
-        "name:N", scale=alt.Scale(domain=list(order), range=dashes), legend=None
-    )
+    dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=list(order), range=dashes), legend=None)
     base = alt.Chart(alt.NamedData("curves")).encode(
         x=x, y=alt.Y("value:Q", title=title), color=colour
     )
@@ -151,6 +149,58 @@ def _histogram() -> str:
     )
     line = alt.Chart(alt.NamedData("line")).encode(x=x)
     return _form(alt.layer(bars, line.mark_rule(strokeDash=[3, 3], color=_GREY)), 200)
+
+
+def retention(kept: pd.DataFrame, sentence: float, level: str, **shown: Any) -> Any:
+    """Draw the share of activation left by tokens of context; ``kept`` has radius, retained."""
+    frame = kept[["radius", "retained"]].copy()
+    frame["level"] = level or "low"
+    rules = pd.DataFrame({"retained": [sentence, 0.8], "what": ["its own sentence", "reach: 80 %"]})
+    return _draw(_retention(), {"kept": frame, "rules": rules}, **shown)
+
+
+@cache
+def _retention() -> str:
+    y = alt.Y("retained:Q", title="kept", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("radius:O", title="tokens of context on each side", axis=alt.Axis(labelAngle=0))
+    base = alt.Chart(alt.NamedData("kept")).encode(
+        x=x,
+        y=y,
+        color=alt.Color("level:N", scale=_LEVEL_SCALE, legend=None),
+        tooltip=[alt.Tooltip("radius:O"), alt.Tooltip("retained:Q", format=".0%")],
+    )
+    rules = alt.Chart(alt.NamedData("rules")).encode(y=y)
+    words = rules.mark_text(align="left", dx=4, dy=-6, color=_GREY, fontSize=12)
+    parts = [
+        rules.mark_rule(strokeDash=[4, 4], color=_GREY),
+        words.encode(text="what:N", x=alt.value(0)),
+        base.mark_line(strokeWidth=2.5),
+        base.mark_point(filled=True, size=70, opacity=1),
+    ]
+    return _form(alt.layer(*parts), 260)
+
+
+def decades(frame: pd.DataFrame, level: str, **shown: Any) -> Any:
+    """Draw shares by decade; ``frame`` has decade, observed, expected."""
+    return _draw(_decades(), {"decades": frame.assign(level=level or "low")}, **shown)
+
+
+@cache
+def _decades() -> str:
+    base = alt.Chart(alt.NamedData("decades")).encode(
+        x=alt.X("decade:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        tooltip=[
+            alt.Tooltip("decade:O"),
+            alt.Tooltip("observed:Q", format=".1%", title="of the examples"),
+            alt.Tooltip("expected:Q", format=".1%", title="of the corpus"),
+        ],
+    )
+    y = alt.Y("observed:Q", title="share", axis=alt.Axis(format="%"))
+    bars = base.mark_bar(opacity=0.8).encode(
+        y=y, color=alt.Color("level:N", scale=_LEVEL_SCALE, legend=None)
+    )
+    ticks = base.mark_tick(color=_GREY, thickness=3).encode(y="expected:Q")
+    return _form(alt.layer(bars, ticks), 220)
 
 
 def level_map(

@@ -45,6 +45,16 @@ BUNDLE: Control[str] = view.words("bundle", 200)
 FACTOR: Control[int | None] = view.whole("factor", None, 0, 10**9, check=_has_factor)
 LAYER: Control[int] = view.whole("layer", PEAK, 0, 10**4, check=_has_layer)
 
+# Which part of the Factor page is open
+PARTS = {
+    "examples": "Examples",
+    "layers": "Layer by layer",
+    "context": "Context",
+    "corpus": "Corpus",
+    "similar": "Similar",
+}
+PART = view.choice("part", "examples", PARTS)
+
 # How examples are listed
 TOP = view.whole("top", 50, 1, 200)
 FLOOR = view.whole("floor", 0, 0, 100)
@@ -58,7 +68,7 @@ SORTS = {
     "document": "In the order of the corpus",
 }
 SORT = view.choice("sort", "activation", SORTS)
-LAYOUTS = {"lines": "Lines", "text": "Text"}
+LAYOUTS = {"lines": "Lines", "text": "Text", "window": "Window"}
 LAYOUT = view.choice("layout", "lines", LAYOUTS)
 
 # Levels
@@ -84,6 +94,11 @@ FEATURES = view.whole("features", 30, 1, 128)
 REPLACEMENT = view.words("replacement", 30)
 LIME_SEED = view.whole("lime_seed", 0, 0, 10**6)
 
+# Search
+QUERY = view.words("q", 200)
+IN_LEVEL = view.choice("in", "", ("", *LEVELS))
+PEAKS: Control[int] = view.whole("peak", PEAK, 0, 10**4, check=_has_layer)
+
 _LISTING: tuple[Control[Any], ...] = (TOP, FLOOR, CONTEXT, GROUP, SORT, LAYOUT)
 _THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, SENTENCE_SHARE)
 
@@ -103,7 +118,7 @@ FACTOR_PAGE = Page(
     "pages/1_Factor.py",
     "Factor",
     ":material/label:",
-    (BUNDLE, FACTOR, LAYER, *_LISTING, *_THRESHOLDS),
+    (BUNDLE, FACTOR, LAYER, PART, *_LISTING, *_THRESHOLDS),
 )
 RANDOM_PAGE = Page(
     "pages/2_Random_by_level.py",
@@ -120,4 +135,10 @@ CURVES_PAGE = Page(
         *(METHOD, SAMPLES, FEATURES, REPLACEMENT, LIME_SEED),
     ),
 )
-PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE)
+SEARCH_PAGE = Page(
+    "pages/4_Search.py",
+    "Search",
+    ":material/search:",
+    (BUNDLE, QUERY, IN_LEVEL, PEAKS, *_THRESHOLDS),
+)
+PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE)

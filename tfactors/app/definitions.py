@@ -45,6 +45,10 @@ SCORE = (
     "activations of the masked texts. 1 is a perfect fit; below 0.5 read the colours with caution."
 )
 
+LEVEL_RULE = (
+    "Low: the importance peaks at or below the depth threshold. High: it peaks later, and the "
+    "word's own sentence keeps less than the second threshold. Mid: the rest."
+)
 LEVEL_MEANING = {
     "low": "about the word itself: one word, one of its senses, or its spelling",
     "mid": "a pattern inside the sentence",

@@ -15,6 +15,12 @@ from tfactors.app import controls, definitions, passages, view
 from tfactors.app.factor_view import Selected
 from tfactors.app.passages import Passage
 
+_TINTED = (
+    "The marked word is the one whose activation is shown. Words tinted and dotted around it are "
+    "ones that the factor answers to as a rule: the stronger, the larger its mean activation over "
+    "all their tokens."
+)
+
 
 def sidebar(expanded: bool = True) -> None:
     """Draw the controls of the list."""
@@ -25,14 +31,20 @@ def sidebar(expanded: bool = True) -> None:
             help="As a share of the factor's largest activation at this layer.",
             **view.widget(controls.FLOOR),
         )  # fmt: skip
-        st.slider("Words of context on each side", 0, 60, **view.widget(controls.CONTEXT))
+        st.slider(
+            "Words of context on each side", 0, 60,
+            disabled=view.get(controls.LAYOUT) == "window", **view.widget(controls.CONTEXT),
+        )  # fmt: skip
         st.selectbox(
             "Order", list(controls.SORTS), format_func=lambda sort: controls.SORTS[sort],
             **view.widget(controls.SORT),
         )  # fmt: skip
         st.segmented_control(
             "Shown as", list(controls.LAYOUTS), required=True,
-            format_func=lambda layout: controls.LAYOUTS[layout], **view.widget(controls.LAYOUT),
+            format_func=lambda layout: controls.LAYOUTS[layout],
+            help="Lines put the words below each other; text flows; window shows all that the "
+            "model read.",
+            **view.widget(controls.LAYOUT),
         )  # fmt: skip
         st.toggle("Group by word", **view.widget(controls.GROUP))
 
@@ -56,7 +68,10 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
     stored = len(examples)
     sort = view.get(controls.SORT)
     kept = choose(examples, view.get(controls.TOP), view.get(controls.FLOOR) / 100, sort)
-    found = _sorted(passages.passages(it.bundle, kept, view.get(controls.CONTEXT)), sort)
+    layout = view.get(controls.LAYOUT)
+    words = None if layout == "window" else view.get(controls.CONTEXT)
+    habits = _habits(it)
+    found = _sorted(passages.passages(it.bundle, kept, words, habits=habits), sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(
             f"Where it is active at layer {it.layer}", anchor=False, help=definitions.ACTIVATION
@@ -73,14 +88,22 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
             f"important at layer {peak}."
         )
         return
-    st.caption(_summary(kept, stored))
+    st.caption(_summary(kept, stored), help=_TINTED)
     strongest = float(examples["activation"].max())
-    layout = view.get(controls.LAYOUT)
     if view.get(controls.GROUP):
         st.html(passages.grouped(found, strongest, layout))
     else:
         render = passages.lines if layout == "lines" else passages.texts
         st.html(render(found, strongest))
+
+
+def _habits(it: Selected) -> dict[str, float]:
+    """Return what the factor answers to as a rule: mean activation over all tokens of a word,
+    those that leave it silent among them, as a share of the word with the largest.
+    """
+    words = it.bundle.words(it.factor, it.layer)
+    mean = words["mean_activation"] * words["count"] / words["occurrences"]
+    return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
 
 def _summary(kept: pd.DataFrame, stored: int) -> str:

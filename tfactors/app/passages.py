@@ -7,8 +7,9 @@ of the corpus ever becomes an attribute name, a style or a link.
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ _PARAGRAPH = '<span class="tf-par" aria-hidden="true"> ¶ </span>'
 class Passage:
     """One example: a stretch of its window around the word that activates the factor.
 
-    ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show: activations,
-    or positive and negative saliency.
+    ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show, and ``kind``
+    says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule.
     """
 
     tokens: Sequence[str]
@@ -39,6 +40,7 @@ class Passage:
     source: str
     word: str
     tints: np.ndarray | None = None
+    kind: str = "saliency"
     rank: int = 0
 
 
@@ -47,11 +49,12 @@ def passages(
     examples: pd.DataFrame,
     words: int | None,
     tints: dict[int, np.ndarray] | None = None,
+    habits: Mapping[str, float] | None = None,
 ) -> list[Passage]:
     """Return the examples with ``words`` words of context on each side (None: whole windows).
 
     ``examples`` has window, position, word, activation and rank; ``tints`` gives the weights of
-    the tokens of a window by the rank of the example.
+    the tokens of a window by the rank of the example, ``habits`` those of words in lower case.
     """
     if examples.empty:
         return []
@@ -63,6 +66,8 @@ def passages(
     ):
         first, start, stop, last = cut(window.word_starts, int(example.position), words)
         tint = (tints or {}).get(int(example.rank))
+        if habits:
+            tint = _habits(window.tokens, window.word_starts, habits)
         found.append(
             Passage(
                 tokens=window.tokens[first:last],
@@ -72,10 +77,22 @@ def passages(
                 source=str(titles[window.document]),
                 word=str(example.word),
                 tints=None if tint is None else tint[first:last],
+                kind="habit" if habits else "saliency",
                 rank=int(example.rank),
             )
         )
     return found
+
+
+def _habits(
+    tokens: Sequence[str], word_starts: np.ndarray, habits: Mapping[str, float]
+) -> np.ndarray:
+    """Return for each token the weight of the word that it belongs to, (tokens,)."""
+    bounds = [0, *(np.flatnonzero(word_starts[1:]) + 1).tolist(), len(tokens)]
+    weights = np.zeros(len(tokens))
+    for start, stop in pairwise(bounds):
+        weights[start:stop] = habits.get("".join(tokens[start:stop]).strip().casefold(), 0.0)
+    return weights
 
 
 def cut(word_starts: np.ndarray, position: int, words: int | None) -> tuple[int, int, int, int]:
@@ -151,7 +168,7 @@ def grouped(found: Sequence[Passage], strongest: float, layout: str) -> str:
 def _tokens(p: Passage, first: int, last: int) -> str:
     """The tokens of a stretch, those with a weight tinted."""
     largest = _largest(p)
-    parts = []
+    parts: list[str] = []
     for i in range(first, last):
         token = p.tokens[i]
         weight = 0.0 if p.tints is None or not largest else float(p.tints[i]) / largest
@@ -160,18 +177,24 @@ def _tokens(p: Passage, first: int, last: int) -> str:
             continue
         body = token.lstrip()
         parts.append(_text(token[: len(token) - len(body)]))
-        kind = "tf-plus" if weight > 0 else "tf-minus"
         parts.append(
-            f'<span class="{kind}" style="--a:{abs(weight):.2f}" title="{float(p.tints[i]):+.3g}">'  # type: ignore[index]
-            f"{_text(body)}</span>"
+            f'<span class="{_class(p, weight)}" style="--a:{abs(weight):.2f}">{_text(body)}</span>'
         )
     return "".join(parts)
 
 
+def _class(p: Passage, weight: float) -> str:
+    if p.kind == "habit":
+        return "tf-habit"
+    return "tf-plus" if weight > 0 else "tf-minus"
+
+
 def _largest(p: Passage) -> float:
-    """The largest weight beside the marked word, whose own would make all others look faint."""
-    if p.tints is None:
-        return 0.0
+    """What a full tint stands for: 1 for habits, else the largest weight beside the marked word,
+    whose own would make all others look faint.
+    """
+    if p.tints is None or p.kind == "habit":
+        return 1.0
     others = np.abs(np.delete(p.tints, range(p.start, p.stop)))
     return float(others.max(initial=0.0))
 
@@ -183,7 +206,11 @@ def _text(token: str) -> str:
 
 def _mark(p: Passage) -> str:
     word = "".join(p.tokens[p.start : p.stop]).strip()
-    own = "" if p.tints is None else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
+    own = (
+        ""
+        if p.tints is None or p.kind == "habit"
+        else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
+    )
     return f'<mark title="activation {p.activation:.2f}{own}"><bdi>{escape(word)}</bdi></mark>'
 
 
