@@ -213,10 +213,15 @@ def write_synthetic_bundle(
             },
             "histogram": {"edges": edges.tolist()},
             "metrics": {
-                "alive": int(alive.sum()),
+                "alive": float(alive.mean()),
                 "l0": 10.5,
-                "l0_per_layer": {str(layer): 10.0 + layer for layer in layer_ids},
-                "explained_variance": {str(layer): 0.7 - layer / 50 for layer in layer_ids},
+                "explained_variance": 0.65,
+                "held_out_tokens": 100,
+                "layers": [
+                    {"layer": layer, "l0": 10.0 + layer, "explained_variance": 0.7 - layer / 50,
+                     "duality_gap": 1e-5, "mean_norm": 4.0}
+                    for layer in layer_ids
+                ],
             },
             "settings": {"preset": "synthetic", "seed": seed},
         },

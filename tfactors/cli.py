@@ -168,36 +168,37 @@ def _info(options: argparse.Namespace) -> None:
 def describe(manifest: dict[str, Any]) -> str:
     """Return what a bundle holds and how good it is, as a text of some lines."""
     model, corpus, metrics = manifest["model"], manifest["corpus"], manifest["metrics"]
-    seconds = manifest["created"]["seconds"]
     lines = [
         manifest["title"],
         f"model    {model['name']}, {model['blocks']} blocks, width {model['width']}",
         f"corpus   {corpus['tokens']:,} tokens in {corpus['windows']:,} windows of "
-        f"{corpus['documents']:,} documents; {corpus['held_out_tokens']:,} tokens held out",
+        f"{corpus['documents']:,} documents",
     ]
     lines += [
-        f"         {source['title']}: {source['documents']:,} documents, "
-        f"{source['tokens']:,} tokens; {source['licence']}"
+        f"         {source.get('title', '')}: {source.get('documents', 0):,} documents, "
+        f"{source.get('tokens', 0):,} tokens; {source.get('licence', 'licence not stated')}"
         for source in corpus["sources"]
     ]
+    held_out = f"{corpus.get('held_out_tokens', 0):,} tokens of {corpus.get('held_out', 'text')}"
     lines += [
-        f"factors  {manifest['dictionary']['factors']:,}, {metrics['alive']:.2%} alive; "
-        f"λ = {manifest['coding']['penalty']:g}",
-        f"quality  L0 {metrics['l0']:.1f}, explained variance "
-        f"{_number(metrics['explained_variance'])} on held-out {corpus['held_out']}",
-        "layer    L0     explained variance   duality gap",
+        f"factors  {manifest['dictionary']['factors']:,}, "
+        f"{_number(metrics.get('alive'), '.2%')} alive; λ = {manifest['coding']['penalty']:g}",
+        f"quality  L0 {_number(metrics.get('l0'), '.1f')}, explained variance "
+        f"{_number(metrics.get('explained_variance'))} on {held_out} held out",
+        "layer       L0   explained variance   duality gap",
     ]
     lines += [
-        f"{row['layer']:>5}  {row['l0']:6.1f}  {_number(row['explained_variance']):>12}"
-        f"         {_number(row['duality_gap'], '.1e'):>10}"
-        for row in metrics["layers"]
+        f"{row['layer']:>5}  {_number(row.get('l0'), '6.1f')}  "
+        f"{_number(row.get('explained_variance')):>19}  "
+        f"{_number(row.get('duality_gap'), '.1e'):>12}"
+        for row in metrics.get("layers", [])
     ]
     if counts := metrics.get("levels"):
         lines.append("levels   " + ", ".join(f"{n:,} {level}" for level, n in counts.items()))
+    seconds = manifest["created"]["seconds"]
     stages = ", ".join(f"{name} {value:,.0f} s" for name, value in seconds.items() if value >= 1)
-    lines.append(
-        f"built    {manifest['created']['at']} in {sum(seconds.values()):,.0f} s ({stages})"
-    )
+    total = f"{sum(seconds.values()):,.0f} s"
+    lines.append(f"built    {manifest['created']['at']} in {total} ({stages})")
     return "\n".join(lines)
 
 
