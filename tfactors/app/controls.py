@@ -72,8 +72,8 @@ LAYOUTS = {"lines": "Lines", "text": "Text", "window": "Window"}
 LAYOUT = view.choice("layout", "lines", LAYOUTS)
 
 # Levels
-LOW_DEPTH = view.share("low_depth", None)
-SENTENCE_SHARE = view.share("sentence_share", None)
+LOW_DEPTH = view.number("low_depth", None, 0, 1)
+SENTENCE_SHARE = view.number("sentence_share", None, 0, 1)
 LEVELS = ("low", "mid", "high")
 LEVEL = view.choice("level", "", ("", *LEVELS))
 SEED = view.whole("seed", 0, 0, 10**9)
@@ -98,6 +98,13 @@ LIME_SEED = view.whole("lime_seed", 0, 0, 10**6)
 QUERY = view.words("q", 200)
 IN_LEVEL = view.choice("in", "", ("", *LEVELS))
 PEAKS: Control[int] = view.whole("peak", PEAK, 0, 10**4, check=_has_layer)
+
+# Your text
+TEXT = view.words("text", 4000)
+TOKEN = view.whole("token", 0, 0, 10**4)
+MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One factor"}
+MEASURE = view.choice("measure", "explained", MEASURES)
+PENALTY = view.number("penalty", None, 0.0, 1000.0)
 
 _LISTING: tuple[Control[Any], ...] = (TOP, FLOOR, CONTEXT, GROUP, SORT, LAYOUT)
 _THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, SENTENCE_SHARE)
@@ -141,4 +148,10 @@ SEARCH_PAGE = Page(
     ":material/search:",
     (BUNDLE, QUERY, IN_LEVEL, PEAKS, *_THRESHOLDS),
 )
-PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE)
+TEXT_PAGE = Page(
+    "pages/5_Your_text.py",
+    "Your text",
+    ":material/edit_note:",
+    (BUNDLE, TEXT, TOKEN, LAYER, MEASURE, FACTOR, PENALTY),
+)
+PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE)

@@ -167,16 +167,16 @@ def whole(name: str, default: int | None, low: int, high: int, **more: Any) -> C
     return Control(name, default, read, **more)
 
 
-def share(name: str, default: float | None) -> Control[Any]:
-    """Return a control of numbers from 0 to 1, kept to two decimals."""
+def number(name: str, default: float | None, low: float, high: float) -> Control[Any]:
+    """Return a control of numbers from ``low`` to ``high``, kept to two decimals."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             raise Unusable("it is not a number") from None
-        if not 0 <= value <= 1:
-            raise Unusable("it has to be from 0 to 1")
+        if not low <= value <= high:
+            raise Unusable(f"it has to be from {low:g} to {high:g}")
         return round(value, 2)
 
     return Control(name, default, read, lambda value: f"{value:g}")

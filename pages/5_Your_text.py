@@ -1,0 +1,46 @@
+"""Your text: paste one and see every word fall apart into factors, λ live."""
+
+import streamlit as st
+
+from tfactors.app import controls, live_model, shell, text_view, view
+from tfactors.errors import InputError
+
+EXAMPLES = (
+    "He left the house by the river, a letter in his left hand.",
+    "The bank raised its interest rates, and the river rose to the top of the bank.",
+    "The Treaty of Ghent (1814) ended the war between Great Britain and the United States.",
+)
+
+bundle = shell.bundle()
+st.title("Your text", anchor=False)
+st.text_area(
+    f"A text of up to {text_view.MOST_TOKENS} tokens", max_chars=4000, height=110,
+    placeholder=EXAMPLES[0], **view.widget(controls.TEXT),
+)  # fmt: skip
+text = view.get(controls.TEXT).strip()
+missing = live_model.missing(bundle)
+if missing:
+    st.info(
+        f"To take a text apart, install {missing} beside the dashboard. Everything else works "
+        "without it.",
+        icon=":material/info:",
+    )
+elif not text:
+    st.markdown("Write something above, or begin with one of these:")
+    for example in EXAMPLES:
+        st.button(
+            example, type="tertiary", icon=":material/arrow_forward:", on_click=view.change,
+            args=({controls.TEXT: example, controls.TOKEN: 1},),
+        )  # fmt: skip
+    st.caption(
+        "Your text is read by the model on this server and is kept in the link of this page, so "
+        "that you can share it."
+    )
+else:
+    try:
+        made = text_view.take_apart(bundle, text)
+    except InputError as error:
+        text_view.refused(error)
+    else:
+        text_view.show(bundle, text, made)
+text_view.sidebar(bundle)

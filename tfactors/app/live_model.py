@@ -1,0 +1,98 @@
+"""The model of the open bundle, for what has to be computed live.
+
+In goes a bundle, out comes its :class:`tfactors.decomposition.FactorEncoder`, loaded when it is
+first needed and then shared by all sessions. A lock lets one of them use it at a time; the others
+wait, and are told so. Whatever draws to the page meanwhile is where Streamlit can break off a run:
+when the reader presses Stop, changes a control or leaves, the lock is free again.
+"""
+
+import importlib.util
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from tfactors.bundle import Bundle
+from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from tfactors.decomposition import FactorEncoder
+
+_PATIENCE = 90  # seconds that a reader waits for another's question
+
+
+class BusyError(InputError):
+    """Somebody else's question took too long."""
+
+
+@dataclass
+class LiveModel:
+    """The model of one bundle, loaded when first needed, and the answers it gave."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    encoder: "FactorEncoder | None" = None
+    answers: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
+
+    def remember(self, question: Hashable, answer: Any, most: int) -> None:
+        """Keep an answer, and forget the oldest of its kind when there are more than ``most``."""
+        self.answers[question] = answer
+        same = [known for known in list(self.answers) if type(known) is type(question)]
+        for old in same[:-most]:
+            self.answers.pop(old, None)
+
+
+def of(bundle: Bundle) -> LiveModel:
+    """Return the model of a bundle, one for all sessions; nothing is loaded yet."""
+    return _of(bundle.fingerprint)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _of(fingerprint: str) -> LiveModel:
+    return LiveModel()
+
+
+def missing(bundle: Bundle, *packages: str) -> str | None:
+    """Return what has to be installed before the model can be used, or None; no torch here."""
+    from tfactors.hidden_states import model_available
+
+    for package in ("torch", "transformers", *packages):
+        if importlib.util.find_spec(package) is None:
+            return f"the Python package {package}"
+    name = bundle.manifest["model"]["name"]
+    return None if model_available(name) else f"the model {name}"
+
+
+@contextmanager
+def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncoder]":
+    """Hand out the encoder when nobody else has it; ``say`` tells the reader what takes time.
+
+    Raises
+    ------
+    BusyError
+        The model was in use for a minute and a half.
+    ModelError
+        The model cannot be loaded, or is not the one the bundle was made with.
+    """
+    own = of(bundle)
+    _wait(own.lock, say)
+    try:
+        if own.encoder is None:
+            say("Loading the model. This takes some seconds, the first time only.")
+            from tfactors.decomposition import FactorEncoder
+
+            own.encoder = FactorEncoder.from_bundle(bundle)
+        yield own.encoder
+    finally:
+        own.lock.release()
+
+
+def _wait(lock: threading.Lock, say: Callable[[str], object]) -> None:
+    for second in range(_PATIENCE):
+        if lock.acquire(timeout=0 if second == 0 else 1):
+            return
+        say("The model is busy with another reader's question; yours is next.")
+    raise BusyError("The model is busy with other readers' questions; try again in a minute.")

@@ -1,0 +1,281 @@
+"""A reader's own text, taken apart: which factors every token is made of, at every layer.
+
+In go a text and λ; out come a map of tokens and layers, the equation of the chosen token, the same
+token over all layers, and its factors' coefficients against λ.
+"""
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app import (
+    charts,
+    controls,
+    definitions,
+    factor_table,
+    factor_view,
+    live_model,
+    passages,
+    shell,
+    view,
+)
+from tfactors.bundle import Bundle
+
+if TYPE_CHECKING:
+    from tfactors.decomposition import Decomposition
+
+MOST_TOKENS = 512
+_REMEMBERED = 12  # texts of at most some 2 MB each
+_SHOWN = 48  # tokens in the map at a time
+_TERMS = 6
+_PATH_FACTORS = 8
+_PATH_STEPS = 24
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text and the λ to take it apart with; equal questions have equal answers."""
+
+    text: str
+    penalty: float
+
+
+@dataclass(frozen=True)
+class PathQuestion:
+    """One token of a text at a layer, over a range of λ."""
+
+    text: str
+    position: int
+    layer: int
+
+
+def penalty(bundle: Bundle) -> float:
+    """Return λ: the reader's, else the bundle's."""
+    own = view.get(controls.PENALTY)
+    return float(bundle.manifest["coding"]["penalty"]) if own is None else own
+
+
+def sidebar(bundle: Bundle) -> None:
+    """Draw λ and the layer's measure."""
+    built = float(bundle.manifest["coding"]["penalty"])
+    with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
+        st.slider(
+            "λ, the price of an active factor", round(built / 5, 2), round(built * 4, 2), step=0.05,
+            help="The codes are solved anew for every λ: a small one explains more with more "
+            f"factors, a large one keeps only the strongest. The bundle was made with {built:g}.",
+            **view.widget(controls.PENALTY, round(penalty(bundle), 2)),
+        )  # fmt: skip
+        st.button(
+            "As built", disabled=view.get(controls.PENALTY) is None, type="tertiary",
+            icon=":material/undo:", on_click=view.change, args=({controls.PENALTY: None},),
+        )  # fmt: skip
+
+
+def take_apart(bundle: Bundle, text: str) -> "Decomposition":
+    """Return the decomposition of a text at λ, from memory or from the model.
+
+    Raises
+    ------
+    InputError
+        The text is empty or too long, or the model is busy or cannot be loaded.
+    """
+    question = Question(text, penalty(bundle))
+    own = live_model.of(bundle)
+    if (known := own.answers.get(question)) is not None:
+        return known
+    from tfactors.decomposition import decompose
+
+    note = st.empty()
+    with live_model.using(bundle, note.caption) as encoder:
+        answer = decompose(bundle, text, question.penalty, encoder)
+    note.empty()
+    own.remember(question, answer, _REMEMBERED)
+    return answer
+
+
+def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
+    """Draw a text that was taken apart."""
+    tokens = made.tokens["token"].tolist()
+    position = min(view.get(controls.TOKEN), len(tokens) - 1)
+    layer = view.get(controls.LAYER)
+    layer = bundle.layers[-1] if layer == controls.PEAK else layer
+    _map(bundle, made, position, layer)
+    st.space("small")
+    _equation(bundle, made, position, layer)
+    st.space("small")
+    _over_layers(bundle, made, position)
+    st.space("small")
+    _path(bundle, text, position, layer)
+
+
+def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+    measure = view.get(controls.MEASURE)
+    cells = made.residuals[["layer", "position", "explained", "l0"]].copy()
+    if measure == "factor":
+        factor = view.get(controls.FACTOR) or 0
+        one = made.factors[made.factors["factor"] == factor][["layer", "position", "activation"]]
+        cells = cells.merge(one, on=["layer", "position"], how="left").fillna({"activation": 0.0})
+    column = {"explained": "explained", "l0": "l0", "factor": "activation"}[measure]
+    first = position // _SHOWN * _SHOWN
+    tokens = [passages.shorten(token.strip() or "␣", 14) for token in made.tokens["token"]]
+    cells = cells[(cells["position"] >= first) & (cells["position"] < first + _SHOWN)]
+    cells["token"] = [f"{at} {tokens[at]}" for at in cells["position"]]
+    cells["value"] = cells[column]
+    cells["chosen"] = (cells["position"] == position) & (cells["layer"] == layer)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Colour", list(controls.MEASURES), required=True,
+            format_func=controls.MEASURES.__getitem__, **view.widget(controls.MEASURE),
+        )  # fmt: skip
+        if measure == "factor":
+            st.number_input(
+                "Factor", 0, bundle.n_factors - 1, width=140,
+                **view.widget(controls.FACTOR, view.get(controls.FACTOR) or 0),
+            )  # fmt: skip
+        st.number_input(
+            f"Token, 1 to {len(tokens)}", 1, len(tokens), position + 1, width=140,
+            key=f"token_{position}_{len(tokens)}", on_change=_choose_token,
+            args=(f"token_{position}_{len(tokens)}",),
+        )  # fmt: skip
+        st.segmented_control(
+            "Layer", bundle.layers, required=True, **view.widget(controls.LAYER, layer)
+        )
+    event = charts.token_map(
+        cells, controls.MEASURES[measure], key=f"map_{first}_{measure}",
+        alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
+        f"{min(first + _SHOWN, len(tokens))} at every layer.",
+    )  # fmt: skip
+    st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
+    if picked := (event["selection"].get("pick") or []):
+        at, where = int(picked[0]["position"]), int(picked[0]["layer"])
+        if (at, where) != (position, layer):
+            view.change({controls.TOKEN: at, controls.LAYER: where})
+            st.rerun()
+
+
+def _choose_token(key: str) -> None:
+    view.change({controls.TOKEN: int(st.session_state[key]) - 1})
+
+
+def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+    word = str(made.tokens["token"].iloc[position]).strip()
+    here = made.residuals[
+        (made.residuals["position"] == position) & (made.residuals["layer"] == layer)
+    ].iloc[0]
+    active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+    terms = " + ".join(
+        f'<span class="tf-term"><b>{row.activation:.1f}</b> <bdi>{_name(bundle, row.factor)}</bdi>'
+        "</span>"
+        for row in active.head(_TERMS).itertuples()
+    )
+    more = f" + {len(active) - _TERMS} smaller" if len(active) > _TERMS else ""
+    st.html(
+        f'<p class="tf-equation"><mark><bdi>{passages.escape(word)}</bdi></mark> = '
+        f"{terms or '0'}{more} + ε</p>"
+    )
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Active factors", int(here["l0"]), help=definitions.L0, width="content")
+        st.metric(
+            "Explained", f"{here['explained']:.0%}", width="content",
+            help="1 − ‖ε‖² / ‖x‖² of this token at this layer.",
+        )  # fmt: skip
+    if active.empty:
+        return
+    rows = factor_table.frame(bundle, active["factor"].to_numpy())
+    rows["activation"] = active["activation"].to_numpy()
+    rows["at"] = layer
+    column = st.column_config.NumberColumn(
+        "Activation", format="%.2f", width="small", help=definitions.ACTIVATION
+    )
+    factor_table.show(
+        rows, f"terms_{position}_{layer}",
+        f"The {len(rows)} factors that make up “{word[:40]}” at layer {layer}.",
+        {"activation": column},
+    )  # fmt: skip
+
+
+def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
+    word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
+    st.subheader("The same token over the layers", anchor=False)
+    columns = []
+    of_token = made.factors[made.factors["position"] == position]
+    largest = float(of_token["activation"].max()) if len(of_token) else 1.0
+    for layer in bundle.layers:
+        active = of_token[of_token["layer"] == layer].head(_TERMS)
+        items = "".join(
+            f'<li style="--w:{row.activation / largest:.3f}"><bdi>{_name(bundle, row.factor)}</bdi>'
+            f"<span>{row.activation:.1f}</span></li>"
+            for row in active.itertuples()
+        )
+        columns.append(
+            f'<section class="tf-column"><h4>Layer {layer}</h4><ol>{items or "<li>–</li>"}</ol>'
+            "</section>"
+        )
+    st.caption("Its strongest factors at each layer: watch the meaning of the word settle.")
+    st.html(f'<div class="tf-layers" aria-label="{word}">{"".join(columns)}</div>')
+
+
+def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
+    st.subheader(
+        "Its factors against λ", anchor=False,
+        help="The codes of this token, solved for every λ. Where a line leaves zero, the factor "
+        "becomes worth its price.",
+    )  # fmt: skip
+    path = _solve_path(bundle, text, position, layer)
+    strongest = path.groupby("factor")["activation"].max().nlargest(_PATH_FACTORS).index
+    shown = path[path["factor"].isin(strongest)].copy()
+    names = factor_view.names(bundle)["name"]
+    shown["name"] = names.iloc[shown["factor"]].to_numpy()
+    if shown.empty:
+        st.caption("No factor is active at any λ of the range.")
+        return
+    charts.path(
+        shown, penalty(bundle),
+        alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
+    )  # fmt: skip
+
+
+def _solve_path(bundle: Bundle, text: str, position: int, layer: int) -> pd.DataFrame:
+    """Return penalty, factor, activation of one token at a layer over a range of λ."""
+    question = PathQuestion(text, position, layer)
+    own = live_model.of(bundle)
+    if (known := own.answers.get(question)) is not None:
+        return known
+    from tfactors.decomposition import tokenize_checked
+
+    built = float(bundle.manifest["coding"]["penalty"])
+    penalties = np.geomspace(built / 5, built * 4, _PATH_STEPS)
+    rows: list[dict[str, Any]] = []
+    with live_model.using(bundle, lambda words: None) as encoder:
+        token_ids, _, _ = tokenize_checked(text, encoder.model)
+        state = encoder.states([token_ids], [layer])[0][position : position + 1]
+        codes = None
+        for value in penalties[::-1]:
+            codes = encoder.coder.encode(state, float(value), encoder.tol, codes)
+            rows += (
+                {"penalty": float(value), "factor": int(factor), "activation": float(alpha)}
+                for factor, alpha in zip(codes.indices, codes.data, strict=True)
+            )
+    table = pd.DataFrame(rows, columns=["penalty", "factor", "activation"])
+    # A line needs its zeros as well, or it would end in the air.
+    grid = table.pivot_table(index="penalty", columns="factor", values="activation", fill_value=0.0)
+    grid = grid.reindex(penalties, fill_value=0.0).rename_axis("penalty")
+    answer = grid.reset_index().melt("penalty", var_name="factor", value_name="activation")
+    answer["factor"] = answer["factor"].astype(int)
+    own.remember(question, answer, _REMEMBERED)
+    return answer
+
+
+def _name(bundle: Bundle, factor: int) -> str:
+    words = factor_view.name_words(bundle.factors.iloc[factor])
+    shown = " / ".join(passages.shorten(word, 24) for word in words[:2])
+    return html.escape(shown or str(factor))
+
+
+def refused(error: Exception) -> None:
+    """Say why a text cannot be taken apart."""
+    st.info(shell.plain(str(error)), icon=":material/info:")
