@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +55,10 @@ def build(
             continue
         start = time.monotonic()
         notes = stage(run)
-        run.finish(name, {"notes": notes, "seconds": round(time.monotonic() - start, 1)})
+        seconds = round(time.monotonic() - start, 1)
+        run.finish(name, {"notes": notes, "seconds": seconds})
+        if show_progress and not sys.stderr.isatty():  # a log has no progress bars
+            print(f"{name:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
     write_manifest(run.folder, _manifest(run))
     shutil.rmtree(run.work)
     return Bundle.open(folder)
