@@ -166,7 +166,7 @@ def test_a_manifest_that_points_elsewhere_is_refused(copy, name, why):
         ("model.layers", [2, 1, 0], r"'model\.layers' is \[2, 1, 0\]"),
         ("model.layers", [0, 1, 2, 9], r"layers \[0, 1, 2, 9\] of a model of 3 blocks"),
         ("histogram.edges", [0, 0], r"'histogram\.edges' is \[0, 0\]"),
-        ("corpus.sources", ["x"], r"'corpus\.sources' holds something other"),
+        ("corpus.sources", ["x"], r"'corpus\.sources' holds 'x'; expected a source"),
         ("importance.k", True, r"'importance\.k' is True; expected int"),
     ],
 )
@@ -196,7 +196,7 @@ EVERY_TABLE = [
     ("dictionary", "atom", 1, [NAN] * 16, "is not a finite number"),
 ]
 TEXT = [
-    ("documents", "source", 2, "web", "'web' is none of the sources made-up"),
+    ("documents", "source", 2, "web", "'web' is none of the manifest's sources"),
     ("documents", "tokens", 2, 7, "7, and the document's windows hold "),
     ("documents", "document", -1, 500, "500 is not the number of its row"),
     ("windows", "window", 199, 500, "500 is not the number of its row"),

@@ -54,12 +54,12 @@ class Tables:
 
     def check_documents(self) -> None:
         """Documents are numbered, and come from the sources that the manifest names."""
-        sources = [source.get("name") for source in self.manifest["corpus"]["sources"]]
+        sources = [source["name"] for source in self.manifest["corpus"]["sources"]]
         tokens, origin = [], []
         for part in self._parts("documents.parquet"):
             _require_numbered(part, "document")
-            known = pc.is_in(part.array("source"), pa.array(sources))
-            part.require(known, "source", f"is none of the sources {', '.join(sources)}")
+            known = pc.is_in(part.array("source"), pa.array(sources, pa.string()))
+            part.require(known, "source", "is none of the manifest's sources")
             part.require(part["tokens"] >= 0, "tokens", "is not a count")
             tokens.append(part["tokens"])
             origin.append(part.array("source").to_numpy(zero_copy_only=False))

@@ -262,8 +262,9 @@ def check_manifest(manifest: dict[str, Any]) -> None:
         raise BundleError(f"{MANIFEST}: 'coding.scale' is {scale!r}; expected a number per layer")
     if len(edges) < 2 or not all(map(_is_number, edges)) or sorted(set(edges)) != edges:
         raise BundleError(f"{MANIFEST}: 'histogram.edges' is {edges!r}; expected rising numbers")
-    if not all(isinstance(source, dict) for source in manifest["corpus"]["sources"]):
-        raise BundleError(f"{MANIFEST}: 'corpus.sources' holds something other than sources")
+    for source in manifest["corpus"]["sources"]:
+        if not isinstance(source, dict) or not isinstance(source.get("name"), str):
+            raise BundleError(f"{MANIFEST}: 'corpus.sources' holds {source!r}; expected a source")
 
 
 def _is_number(value: object) -> bool:

@@ -56,10 +56,13 @@ class Part:
 
     def fail(self, column: str, row: int, problem: str) -> NoReturn:
         """Raise the error of one row of this part."""
-        values = {name: _shown(self.table.column(name)[row]) for name in self.table.column_names}
+        value = _shown(self.table.column(column)[row])
+        for name in self.table.column_names:
+            if f"{{{name}}}" in problem:
+                problem = problem.replace(f"{{{name}}}", _shown(self.table.column(name)[row]))
         raise BundleError(
-            f"{self.name}: column '{column}' row {self.first_row + row:,}: "
-            f"{values[column]} {problem.format(**values)}; rebuild the bundle"
+            f"{self.name}: column '{column}' row {self.first_row + row:,}: {value} {problem}; "
+            "rebuild the bundle"
         )
 
 
@@ -93,6 +96,8 @@ def _batches(file: TableFile) -> Iterator[list[int]]:
     batch: list[int] = []
     size = 0
     for group in range(file.groups):
+        if not file.group_rows[group]:  # other writers may leave empty ones; they do no harm
+            continue
         if batch and size + file.group_bytes[group] > _PART_BYTES:
             yield batch
             batch, size = [], 0
