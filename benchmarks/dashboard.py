@@ -2,10 +2,12 @@
 
     python benchmarks/dashboard.py artifacts/default [--json FILE] [--steps 20]
 
-For a bundle it prints, each from a server of its own that was just started: the time from the first
-request to the first content of the Factor page (the headline, the curve and the list of examples),
-the median and the 95 % quantile of the time from a press of Next to the next factor drawn whole,
-and the memory of the server with its children after that.
+For a bundle it prints, from a server of its own that was just started: the time from the first
+request to the first content (the headline of the Factor page) and to the page drawn whole (list of
+examples, curve and histogram), the median and the 95 % quantile of the time from a press of Next to
+the next factor drawn whole, the median time of a search for a word, and the memory of the server
+with its children after that. Where the bundle's model is installed, also the median time of a move
+of λ on a text of 60 tokens, and the memory with the model.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -41,6 +44,34 @@ factor => {
 """
 
 
+FIRST = "() => document.querySelector('[data-testid=stMain] .tf-over')"
+IDLE = """
+() => !document.querySelector('[data-testid=stMain] [data-stale=true]')
+  && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+"""
+SEARCHED = """
+word => location.search.includes(`q=${word}`)
+  && document.querySelector('[data-testid=stDataFrame] canvas')
+  && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+"""
+MOVED = """
+before => location.search !== before
+  && !document.querySelector('[data-testid=stMain] [data-stale=true]')
+  && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+"""
+WORDS = [
+    "river",
+    "left",
+    "war",
+    "money",
+    "king",
+    "ship",
+    "year",
+    "people",
+]  # any word of ordinary English
+TEXT = "The bank raised its rates, and the river rose to the top of the bank. " * 4  # 60 tokens
+
+
 @dataclass
 class Result:
     """What was measured on one bundle; seconds and MB (10⁶ bytes)."""
@@ -49,9 +80,13 @@ class Result:
     factors: int
     server_start: float
     first_content: float
+    first_whole: float
     next_median: float
     next_95: float
+    search: float
     memory_mb: float
+    penalty_move: float | None = None
+    memory_with_model_mb: float | None = None
 
 
 @contextlib.contextmanager
@@ -106,17 +141,59 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
     with serving(bundle) as (address, process, start):
         began = time.perf_counter()
         page.goto(f"{address}/Factor?factor=0")
-        page.wait_for_function(DRAWN, arg="0", timeout=60_000)
+        page.wait_for_function(FIRST, timeout=60_000)
         first = time.perf_counter() - began
+        page.wait_for_function(DRAWN, arg="0", timeout=60_000)
+        whole = time.perf_counter() - began
         times = []
         for factor in range(1, min(steps, factors - 2) + 1):
             began = time.perf_counter()
             page.get_by_role("button", name="Next").click()
             page.wait_for_function(DRAWN, arg=str(factor), timeout=60_000)
             times.append(time.perf_counter() - began)
+        search = search_time(address, page)
         used = memory(process.pid)
+        moved = penalty_time(address, page)
+        with_model = memory(process.pid) if moved is not None else None
     tail = sorted(times)[min(len(times) - 1, int(0.95 * len(times)))]
-    return Result(str(bundle), factors, start, first, statistics.median(times), tail, used)
+    return Result(
+        str(bundle), factors, start, first, whole, statistics.median(times), tail, search, used,
+        moved, with_model,
+    )  # fmt: skip
+
+
+def search_time(address: str, page: Page) -> float:
+    """Return the median seconds from Enter in the search box to the table."""
+    page.goto(f"{address}/Search")
+    page.wait_for_function(IDLE, timeout=60_000)
+    times = []
+    for word in WORDS:
+        page.get_by_role("textbox").fill(word)
+        began = time.perf_counter()
+        page.get_by_role("textbox").press("Enter")
+        page.wait_for_function(SEARCHED, arg=word, timeout=60_000)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def penalty_time(address: str, page: Page) -> float | None:
+    """Return the median seconds from a step of λ to the text taken apart, or None: no model."""
+    page.goto(f"{address}/Your_text?text={urllib.parse.quote(TEXT.strip())}")
+    page.wait_for_function(IDLE, timeout=120_000)
+    if page.get_by_text("To take a text apart, install").count():
+        return None
+    page.get_by_text("Its factors against λ").wait_for(timeout=120_000)
+    page.wait_for_function(IDLE, timeout=120_000)
+    slider = page.locator(".st-key-control_penalty input[type=range]")
+    slider.focus()
+    times = []
+    for _ in range(8):
+        before = page.evaluate("location.search")
+        began = time.perf_counter()
+        slider.press("ArrowRight")
+        page.wait_for_function(MOVED, arg=before, timeout=60_000)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
 
 
 def main() -> None:
@@ -137,11 +214,15 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             results.append(measure(bundle, page, options.steps))
             browser.close()
-    print(f"{'bundle':32} {'factors':>8} {'start':>7} {'first':>7} {'next':>7} {'95 %':>7} {'MB':>6}")
+    heads = ["start", "first", "whole", "next", "95%", "search", "λ"]
+    print(f"{'bundle':24} {'factors':>8}", *(f"{h:>7}" for h in heads), f"{'MB':>6} {'+model':>7}")
     for r in results:
+        seconds = (r.server_start, r.first_content, r.first_whole, r.next_median, r.next_95,
+                   r.search, r.penalty_move)  # fmt: skip
         print(
-            f"{r.bundle[-32:]:32} {r.factors:8,} {r.server_start:6.2f}s {r.first_content:6.2f}s "
-            f"{r.next_median:6.2f}s {r.next_95:6.2f}s {r.memory_mb:6.0f}"
+            f"{r.bundle[-24:]:24} {r.factors:8,}",
+            *(f"{'–' if s is None else f'{s:.2f}s':>7}" for s in seconds),
+            f"{r.memory_mb:6.0f} {r.memory_with_model_mb or 0:7.0f}",
         )
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

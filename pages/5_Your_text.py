@@ -20,10 +20,9 @@ st.text_area(
 text = view.get(controls.TEXT).strip()
 missing = live_model.missing(bundle)
 if missing:
-    st.info(
+    st.markdown(
         f"To take a text apart, install {missing} beside the dashboard. Everything else works "
-        "without it.",
-        icon=":material/info:",
+        "without it."
     )
 elif not text:
     st.markdown("Write something above, or begin with one of these:")

@@ -5,6 +5,7 @@ menu, as a server does that was just started.
 """
 
 import contextlib
+import html
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 from synthetic_bundle import HOSTILE, write_synthetic_bundle
 
+import tfactors
 from tfactors.app import controls, passages, shell, view
 from tfactors.bundle import Bundle, BundleError, write_manifest
 from tfactors.model_loading import KNOWN_SHA256, MINILM_PACKAGE
@@ -406,6 +408,112 @@ def test_an_example_is_explained_with_the_model_once_and_then_remembered(
     next(b for b in wrong.button if b.label == "Explain with LIME").click().run(timeout=120)
     assert not wrong.exception
     assert "is no token of the model" in words(wrong)
+
+
+@pytest.mark.parametrize("part", controls.PARTS)
+def test_every_part_of_a_factor_opens_for_a_living_and_a_dead_factor(part: str) -> None:
+    for factor in ("4", "39"):
+        app = open_page("pages/1_Factor.py", factor=factor, part=part)
+        assert not app.exception
+        assert not app.error
+
+
+def test_the_words_of_a_layer_are_those_of_the_bundle(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    body = html_of(open_page("pages/1_Factor.py", factor="4", part="layers"))
+    column = body[body.index("Layer 2</h4>") : body.index("Layer 3</h4>")]
+    shown = re.findall(r"<li style=[^>]*><bdi>(.*?)</bdi>", column)
+    assert shown == [passages.escape(word) for word in bundle.words(4, 2)["word"][: len(shown)]]
+    assert len(shown) > 3
+
+
+def test_the_context_part_says_what_is_left_of_the_activation(made_up: Path) -> None:
+    kept = Bundle.open(made_up / "default").retention(4)
+    word = float(kept.loc[kept["kind"] == "word", "retained"].iloc[0])
+    app = open_page("pages/1_Factor.py", factor="4", part="context")
+    assert f"the word alone keeps **{word:.0%}**" in words(app)
+
+
+def test_the_window_layout_shows_all_that_the_model_read(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    example = bundle.examples(4, 2).iloc[0]
+    tokens = bundle.windows([int(example["window"])])["tokens"].iloc[0]
+    app = open_page("pages/1_Factor.py", factor="4", layer="2", layout="window", top="1")
+    shown = re.sub(r"<[^>]+>|¶", "", html_of(app))
+    assert re.sub(r"\s", "", html.escape("".join(tokens))) in re.sub(r"\s", "", shown)
+
+
+def test_words_the_factor_answers_to_as_a_rule_are_tinted(made_up: Path) -> None:
+    app = open_page("pages/1_Factor.py", factor="4", top="50", context="30")
+    tinted = re.findall(r'class="tf-habit"[^>]*>(.*?)</span>', html_of(app))
+    bundle = Bundle.open(made_up / "default")
+    known = set(bundle.words(4, int(bundle.factors["peak_layer"][4]))["word"])
+    whole = {word.casefold() for word in tinted}
+    assert whole
+    assert all(any(word in other for other in known) for word in whole)
+
+
+def test_search_finds_the_factor_that_is_most_specific_to_a_word(made_up: Path) -> None:
+    from tfactors.app import searching
+
+    bundle = Bundle.open(made_up / "default")
+    scores, missing = searching.by_words(bundle, ["river", "nosuchword"])
+    assert missing == ["nosuchword"]
+    best = scores.iloc[0]
+    density = bundle.importance(int(best["factor"])).set_index("layer")["density"]
+    words_ = bundle.words(int(best["factor"]), int(best["at"])).set_index("word").loc["river"]
+    active = density[best["at"]] * bundle.manifest["corpus"]["tokens"]
+    assert best["recall"] == pytest.approx(words_["count"] / words_["occurrences"])
+    assert best["precision"] == pytest.approx(words_["count"] / active, rel=1e-4)
+    assert scores["f1"].is_monotonic_decreasing
+    assert scores["factor"].is_unique
+
+
+def test_search_goes_by_number_filters_by_level_and_opens_what_is_chosen() -> None:
+    app = open_page("pages/4_Search.py", q="7")
+    assert "**1** factor," in words(app)
+    app.session_state["found"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    assert "Factor 7 at layer" in words(app)
+    app = open_page("pages/4_Search.py", q="999999999999999")
+    assert "There is no factor" in words(app)
+    app = open_page("pages/4_Search.py", **{"in": "high"})
+    table = app.dataframe[0].value
+    assert set(table["level"]) == {"high"}
+    app = open_page("pages/4_Search.py", q="zzzz <img src=x>")
+    assert not app.exception
+    assert "Not in the index" in words(app)
+
+
+def test_a_text_of_the_readers_own_is_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bundle_of_minilm(tmp_path / "default")
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    path, text = "pages/5_Your_text.py", "He left the <b>house</b> $x$."
+    app = open_page(path)
+    next(b for b in app.button if b.label.startswith("He left")).click().run(timeout=120)
+    assert query(app)["text"].startswith("He left the house")
+    assert "Its factors against λ" in words(app)
+
+    app = open_page(path, text=text, token="1", layer="3")
+    bundle = Bundle.open(tmp_path / "default")
+    made = tfactors.decompose(bundle, text)
+    here = made.residuals.query("position == 1 and layer == 3").iloc[0]
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Active factors"] == str(int(here["l0"]))
+    assert values["Explained"] == f"{here['explained']:.0%}"
+    assert "left = " in words(app)
+    assert "<b>house" not in html_of(app)
+
+    slider = app.slider(key="control_penalty")
+    slider.set_value(slider.max).run()
+    assert not app.exception
+    fewer = {metric.label: metric.value for metric in app.metric}["Active factors"]
+    assert int(fewer) <= int(values["Active factors"])
+    assert float(query(app)["penalty"]) == pytest.approx(slider.max)
+    app = open_page(path, text="word " * 700)
+    assert "reads at most" in words(app)
 
 
 def test_looking_factors_up_never_loads_the_model() -> None:

@@ -64,10 +64,11 @@ def sidebar(bundle: Bundle) -> None:
     built = float(bundle.manifest["coding"]["penalty"])
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
         st.slider(
-            "λ, the price of an active factor", round(built / 5, 2), round(built * 4, 2), step=0.05,
+            "λ, the price of an active factor", built / 5, built * 4, step=built / 40,
+            format="%.3g",
             help="The codes are solved anew for every λ: a small one explains more with more "
             f"factors, a large one keeps only the strongest. The bundle was made with {built:g}.",
-            **view.widget(controls.PENALTY, round(penalty(bundle), 2)),
+            **view.widget(controls.PENALTY, min(max(penalty(bundle), built / 5), built * 4)),
         )  # fmt: skip
         st.button(
             "As built", disabled=view.get(controls.PENALTY) is None, type="tertiary",

@@ -168,7 +168,7 @@ def whole(name: str, default: int | None, low: int, high: int, **more: Any) -> C
 
 
 def number(name: str, default: float | None, low: float, high: float) -> Control[Any]:
-    """Return a control of numbers from ``low`` to ``high``, kept to two decimals."""
+    """Return a control of numbers from ``low`` to ``high``, kept to six digits."""
 
     def read(text: str) -> float:
         try:
@@ -177,7 +177,7 @@ def number(name: str, default: float | None, low: float, high: float) -> Control
             raise Unusable("it is not a number") from None
         if not low <= value <= high:
             raise Unusable(f"it has to be from {low:g} to {high:g}")
-        return round(value, 2)
+        return value
 
     return Control(name, default, read, lambda value: f"{value:g}")
 
