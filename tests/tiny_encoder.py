@@ -1,13 +1,10 @@
 """A tiny BERT with a random dictionary, and windows of real text: for tests of what uses them."""
 
-import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tiny_model import address_texts, write_tiny_bert
-from transformers import AutoTokenizer, BertTokenizerFast
 
 from tfactors.corpus import document_windows
 from tfactors.decomposition import FactorEncoder
@@ -20,7 +17,6 @@ FACTORS = 60
 def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorEncoder:
     """A model of ``blocks`` blocks with hidden states of 32 numbers, and 60 random atoms."""
     write_tiny_bert(folder, blocks=blocks)
-    fix_vocabulary(folder)
     model = load_model(str(folder))
     atoms = np.random.default_rng(0).standard_normal((FACTORS, model.width)).astype(np.float32)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
@@ -28,18 +24,6 @@ def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorE
     norms = np.linalg.norm(model.hidden_states([text], model.layers), axis=2).mean(axis=1)
     scale = dict(zip(model.layers, layer_scales(norms, model.width).tolist(), strict=True))
     return FactorEncoder(model, SparseCoder(atoms), scale, penalty, tol=1e-6)
-
-
-def fix_vocabulary(folder: Path) -> None:
-    """Put the commonest words in place of a trained vocabulary, which differs from run to run."""
-    size = len(AutoTokenizer.from_pretrained(folder))
-    counts = Counter(re.findall(r"\w+|[^\w\s]", " ".join(address_texts(5)).lower()))
-    letters = sorted({letter for word in counts for letter in word})
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
-    words = sorted(counts, key=lambda word: (-counts[word], word))
-    pieces += [word for word in words if word not in letters][: size - len(pieces)]
-    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), "utf-8")
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
 
 
 def tiny_windows(encoder: FactorEncoder, number: int = 12, length: int = 40) -> pd.DataFrame:

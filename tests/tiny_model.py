@@ -1,16 +1,19 @@
-"""A small, randomly initialised BERT on disk, with a tokenizer trained on real text.
+"""A small, randomly initialised BERT on disk, with the commonest words of real text.
 
 Its states mean nothing, but it is a real model of transformers with safetensors: for tests of the
 pipeline, where what the states mean does not matter and seconds do.
 """
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import torch
-from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from tfactors.corpus import read_documents
+
+VOCABULARY = 800
 
 
 def address_texts(number: int) -> list[str]:
@@ -22,14 +25,17 @@ def address_texts(number: int) -> list[str]:
 def write_tiny_bert(folder: Path, blocks: int = 2, width: int = 32, seed: int = 0) -> Path:
     """Write a BERT with ``blocks`` blocks and hidden states of ``width`` numbers."""
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = BertWordPieceTokenizer(lowercase=True)
-    pieces.train_from_iterator(address_texts(5), vocab_size=800, show_progress=False)
-    pieces.save_model(str(folder))
-    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"))
-    tokenizer.save_pretrained(folder)
+    # Not trained by tokenizers: that gives another order every time.
+    counts = Counter(re.findall(r"\w+|[^\w\s]", " ".join(address_texts(5)).lower()))
+    letters = sorted({letter for word in counts for letter in word})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    words = sorted(counts.keys() - set(letters), key=lambda word: (-counts[word], word))
+    pieces += words[: VOCABULARY - len(pieces)]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), "utf-8")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=width, num_hidden_layers=blocks,
+        vocab_size=len(pieces), hidden_size=width, num_hidden_layers=blocks,
         num_attention_heads=4, intermediate_size=2 * width, max_position_embeddings=160,
         initializer_range=0.2,
     )  # fmt: skip

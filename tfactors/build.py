@@ -134,6 +134,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             },
             "retention_examples": settings.retention_examples,
         },
+        "saliency": notes["saliency"],
         "histogram": {"edges": BIN_EDGES.tolist()},
         "metrics": survey | notes["factors"],
         "settings": settings.to_json(),
