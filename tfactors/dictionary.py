@@ -38,6 +38,10 @@ BLOCK = 64
 """Atoms whose correlations with everything else are computed by one product; inside a block each
 atom sees the atoms before it already moved."""
 
+RECENT = 0.3
+"""The share of all samples so far that the running sums remember at most: early codes belong to
+dictionaries long gone."""
+
 ALIKE = 0.9
 """Two samples with residuals this parallel do not both found an atom."""
 
@@ -96,6 +100,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Passes of `fit` over X.
     memory : float
         Samples that the running sums remember: a sample seen `memory` samples ago counts 1/e.
+        At first they remember less, a share RECENT of what they have seen.
     patience : int
         An atom that no sample has used for so many samples starts again.
     tol : float
@@ -131,7 +136,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         *,
         batch_size: int = 4096,
         epochs: int = 10,
-        memory: float = 60_000,
+        memory: float = 100_000,
         patience: int = 60_000,
         tol: float = 1e-3,
         random_state: int | np.random.RandomState | None = None,
@@ -146,7 +151,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: None = None) -> Self:
-        """Learn from X (n, d) in shuffled batches, starting afresh; for weights see `partial_fit`."""
+        """Learn from X (n, d) in shuffled batches, afresh; for weights see `partial_fit`."""
         X = validate_data(self, X, dtype=np.float32, order="C")
         weights = np.ones(len(X), np.float32)
         self._begin(X)
@@ -239,13 +244,17 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.objective_ = float("nan")
 
     def _update(self, X: np.ndarray, weights: np.ndarray) -> None:
+        X, weights = X[weights > 0], weights[weights > 0]
+        if not len(X):
+            return
         coder = SparseCoder(self.components_)
         codes = coder.encode(X, self.penalty, self.tol)
         errors = coder.squared_error(X, codes)
         totals = np.asarray(codes.sum(axis=1)).ravel()
         self.objective_ = float(np.mean(0.5 * errors + self.penalty * totals))
 
-        fade = np.float32(np.exp(-len(X) / self.memory))
+        memory = min(self.memory, max(len(X), RECENT * self.n_samples_seen_))
+        fade = np.float32(np.exp(-len(X) / memory))
         self.usage_ *= fade
         self.moments_ *= fade
         _accumulate(X, weights, codes.indptr, codes.indices, codes.data, self.usage_, self.moments_)

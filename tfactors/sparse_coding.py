@@ -54,8 +54,9 @@ def sparse_encode(
 
     Parameters
     ----------
-    X : (n, d) array
-        One sample a row, finite; the arithmetic is float32.
+    X : (n, d) array, or a torch tensor on any device
+        One sample a row, finite; the arithmetic is float32. A tensor is solved on its device, in
+        batches (`sparse_coding_torch`); the codes come back on the host all the same.
     dictionary : (m, d) array
         One atom a row, unit norm.
     penalty : float or (n,) array
@@ -81,6 +82,10 @@ def sparse_encode(
     >>> sparse_encode(np.array([[3.0, -1.0]]), np.eye(2), penalty=1.0).toarray()
     array([[2., 0.]], dtype=float32)
     """
+    if hasattr(X, "is_cuda"):  # a torch tensor: solved where it lies, torch is imported already
+        from tfactors.sparse_coding_torch import TorchSparseCoder
+
+        return TorchSparseCoder(dictionary, X.device).encode(X, penalty, tol)
     return SparseCoder(dictionary).encode(X, penalty, tol, start)
 
 
@@ -110,7 +115,7 @@ def duality_gap(
     """
     dictionary = _checked_dictionary(dictionary)
     X = _checked_samples(X, dictionary.shape[1])
-    penalties = _checked_penalty(penalty, len(X))
+    penalties = checked_penalty(penalty, len(X))
     codes = csr_array(codes)
     if codes.shape != (len(X), len(dictionary)):
         raise InputError(
@@ -173,11 +178,11 @@ class SparseCoder:
     ) -> csr_array:
         """Codes (n, m) of X (n, d); the parameters and errors of `sparse_encode`."""
         X = _checked_samples(X, self.dictionary.shape[1])
-        penalties = _checked_penalty(penalty, len(X))[:, None]
+        penalties = checked_penalty(penalty, len(X))[:, None]
         shape = (len(X), len(self.dictionary))
         if start is not None and start.shape != shape:
             raise InputError(f"start has shape {start.shape}; expected {shape}, the codes' own")
-        return self._solve(X, penalties, _checked_tol(tol), start)[0]
+        return self._solve(X, penalties, checked_tol(tol), start)[0]
 
     def path(self, X: np.ndarray, penalties: Sequence[float], tol: float = 1e-3) -> list[csr_array]:
         """Codes of X for each of the penalties; the parameters and errors of `penalty_path`."""
@@ -186,9 +191,9 @@ class SparseCoder:
         if levels.ndim != 1:
             raise InputError(f"penalties has shape {levels.shape}; expected a list of numbers")
         for level in levels:
-            _checked_penalty(level, len(X))
+            checked_penalty(level, len(X))
         order = np.argsort(-levels)  # descending: supports grow
-        codes = self._solve(X, np.tile(levels[order], (len(X), 1)), _checked_tol(tol), None)
+        codes = self._solve(X, np.tile(levels[order], (len(X), 1)), checked_tol(tol), None)
         return [codes[place] for place in np.argsort(order)]
 
     def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:
@@ -399,7 +404,8 @@ def _checked_samples(X: np.ndarray, d: int) -> np.ndarray:
     return samples
 
 
-def _checked_penalty(penalty: float | np.ndarray, n: int) -> np.ndarray:
+def checked_penalty(penalty: float | np.ndarray, n: int) -> np.ndarray:
+    """One λ a row, (n,) float64; raises InputError for another shape, NaN or a negative number."""
     levels = np.asarray(penalty, dtype=np.float64)
     if levels.ndim > 1 or (levels.ndim == 1 and len(levels) != n):
         raise InputError(
@@ -411,7 +417,8 @@ def _checked_penalty(penalty: float | np.ndarray, n: int) -> np.ndarray:
     return np.broadcast_to(levels, (n,))
 
 
-def _checked_tol(tol: float) -> float:
+def checked_tol(tol: float) -> float:
+    """The tolerance as a float; raises InputError where it is no relative gap."""
     if not 0 < tol < 1:
         raise InputError(f"tol is {tol}; expected a relative duality gap between 0 and 1")
     return float(tol)

@@ -32,7 +32,7 @@ from numba import njit
 LANES = 16
 """Floats in a cache line: the Gram matrix is padded to whole lines and searched line by line."""
 
-JOIN = 16
+JOIN = 32
 """Atoms that may join the working set in one round."""
 
 NEAR = 0.7
@@ -40,7 +40,7 @@ NEAR = 0.7
 the others mostly fall below the penalty once the best ones are in."""
 
 SWEEPS = 5
-"""Sweeps of coordinate descent before the exact solve."""
+"""Sweeps of coordinate descent before the exact solve, and one more for every four atoms in W."""
 
 RESOLUTION = 2.0**-18
 """Where float32 codes end, relative to ‖x‖: a dual point may exceed a smaller penalty by up to
@@ -52,9 +52,9 @@ DEPENDENT = 0.3
 
 def compiled(function: Callable) -> Callable:
     """Compile on the first call and cache it beside the module, or in the user's cache folder."""
-    # No infinities or NaN reach the kernel's arithmetic, so sums may be reordered into SIMD lanes.
+    # No NaN reaches the kernel, and sums may be reordered: both let LLVM use the SIMD lanes.
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    options["fastmath"] = {"reassoc", "contract", "nsz"}
+    options["fastmath"] = {"reassoc", "contract", "nsz", "nnan"}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder at all can be written: compile in every process
@@ -123,7 +123,7 @@ def _join(j, k, place, atoms, b, b_w, gram, gram_w):
 def _descend(gram_w, left, alpha, n, penalty):
     """Coordinate descent on the working set; left = b_W − α_W G_WW is kept up to date."""
     zero, width = penalty * 0, (n + LANES - 1) // LANES * LANES
-    for _ in range(SWEEPS):
+    for _ in range(SWEEPS + n // 4):
         largest = zero
         for k in range(n):
             step = max(zero, alpha[k] + left[k] - penalty) - alpha[k]
@@ -154,51 +154,65 @@ def _residual(gram_w, b_w, alpha, n, left):
 
 
 @compiled
-def _solve_support(gram_w, b_w, alpha, n, penalty, left, factor, step, support):
+def _solve_support(gram_w, b_w, alpha, n, penalty, left, lower, upper, step, support, factored):
     """Newton steps α_S += G_SS⁻¹ (left_S − λ) on the support S, kept within α ≥ 0.
 
     A step stops where the first atom reaches zero; that atom leaves and the rest solves again.
     Where atoms of S depend on each other, the step goes along the dependence instead: αΦ stays,
-    ‖α‖₁ falls, until one of them reaches zero.
+    ‖α‖₁ falls, until one of them reaches zero. G_SS = lower @ upper, upper = lower.T, is Cholesky's
+    with the diagonal inverted; rows of the atoms that S kept since the last call stay factored.
     """
     zero, one = penalty * 0, alpha.dtype.type(1)
     dependent = alpha.dtype.type(DEPENDENT) * np.sqrt(np.finfo(alpha.dtype).eps)
     while True:
-        size = 0
+        size, kept = 0, 0
         for k in range(n):
             if alpha[k] > zero:
+                if kept == size and size < factored and support[size] == k:
+                    kept += 1
                 support[size] = k
                 size += 1
         length = one
-        for i in range(size):  # factor @ factor.T = G_SS, its diagonal stored inverted
-            row, gram_row = factor[i], gram_w[support[i]]
-            for j in range(i):
-                dot, other = zero, factor[j]
-                for q in range(j):
-                    dot += row[q] * other[q]
-                row[j] = (gram_row[support[j]] - dot) * other[j]
-            square, dot = gram_row[support[i]], zero
+        for i in range(kept, size):
+            for j in range(i + 1):
+                lower[i, j] = gram_w[support[i], support[j]]
+        for j in range(size):
+            if j >= kept:
+                if lower[j, j] < dependent:
+                    length = alpha.dtype.type(1e30)
+                    break
+                lower[j, j] = one / np.sqrt(lower[j, j])
+                kept = j + 1
+            for i in range(kept, size):
+                lower[i, j] *= lower[j, j]
+                upper[j, i] = lower[i, j]
+            for i in range(kept, size):
+                value = lower[i, j]
+                for q in range(j + 1, i + 1):
+                    lower[i, q] -= value * upper[j, q]
+        factored = kept
+        last = factored
+        if length > one:  # atom `last` of S = Σ w_q atom q: find w
+            step[:last] = lower[last, :last]
+            size = last + 1
+        else:
+            for i in range(size):
+                step[i] = left[support[i]] - penalty
+            for i in range(size):
+                step[i] *= lower[i, i]
+                value, column = step[i], upper[i]
+                for q in range(i + 1, size):
+                    step[q] -= value * column[q]
+        for i in range(last - 1, -1, -1):
+            step[i] *= lower[i, i]
+            value, row = step[i], lower[i]
             for q in range(i):
-                square -= row[q] * row[q]
-                dot += row[q] * step[q]
-            if square < dependent:
-                size, length = i + 1, one / zero
-                break
-            row[i] = one / np.sqrt(square)
-            step[i] = (left[support[i]] - penalty - dot) * row[i]
-        last = size - 1
-        if length > one:  # atom `last` = Σ w_q atom q: solve for w in place of the step
-            step[:last] = factor[last, :last]
-            last -= 1
-        for i in range(last, -1, -1):
-            step[i] *= factor[i, i]
-            for q in range(i):
-                step[q] -= factor[i, q] * step[i]
+                step[q] -= value * row[q]
         if length > one:
             total = -one
-            for i in range(size - 1):
+            for i in range(last):
                 total += step[i]
-            step[size - 1] = -one
+            step[last] = -one
             if total > zero:
                 for i in range(size):
                     step[i] = -step[i]
@@ -212,7 +226,7 @@ def _solve_support(gram_w, b_w, alpha, n, penalty, left, factor, step, support):
             alpha[blocked] = zero
         highest = _residual(gram_w, b_w, alpha, n, left)
         if blocked < 0:
-            return highest
+            return highest, factored
 
 
 @compiled
@@ -228,7 +242,7 @@ def solve_rows(
     """
     real = B.dtype.type
     zero, one, half, tiny = real(0), real(1), real(0.5), np.finfo(B.dtype).tiny
-    r, maxima = np.empty(B.shape[1], B.dtype), np.empty(B.shape[1] // LANES, B.dtype)
+    rest, maxima = np.empty(B.shape[1], B.dtype), np.empty(B.shape[1] // LANES, B.dtype)
     place = np.full(B.shape[1], -1, np.int32)  # of an atom in the working set
     atoms, support = np.empty(limit, np.int32), np.empty(limit, np.int32)
     used, joining = np.empty(limit, np.int32), np.empty(limit, np.int32)
@@ -238,11 +252,13 @@ def solve_rows(
         np.zeros(limit, B.dtype),
     )
     left, z = np.zeros(limit, B.dtype), np.zeros(limit, B.dtype)
-    gram_w, factor = np.zeros((limit, limit), B.dtype), np.zeros((limit, limit), B.dtype)
+    gram_w, lower = np.zeros((limit, limit), B.dtype), np.zeros((limit, limit), B.dtype)
+    upper = np.zeros((limit, limit), B.dtype)
     started, start_atoms = start
+    margin = one + real(tol / 4)
     written = 0
     for t in range(B.shape[0]):
-        b, n, size = B[t], 0, 0
+        b, n, size, factored = B[t], 0, 0, 0
         norm2 = zero
         for i in range(X.shape[1]):
             norm2 += X[t, i] * X[t, i]
@@ -252,7 +268,7 @@ def solve_rows(
             continue
         noise, least = real(RESOLUTION) * norm, real(RESOLUTION) * half * norm2 + tiny
         doubt = real(8) * np.finfo(B.dtype).eps * norm2  # rounding in the primal value
-        r[:] = b
+        r = b
         highest = _line_maxima(r, maxima)
         for p in range(penalties.shape[1]):
             penalty = penalties[t, p]
@@ -265,13 +281,13 @@ def solve_rows(
                         joined += 1
                 if joined == 0:
                     joined = _most_correlated(
-                        r, maxima, place, max(penalty, real(NEAR) * highest), joining
+                        r, maxima, place, max(penalty * margin, real(NEAR) * highest), joining
                     )
                 if n + joined > limit:  # make room: only the support stays
                     for k in range(n):
                         place[atoms[k]] = -1
                         alpha[k] = zero
-                    n = 0
+                    n, factored = 0, 0
                     for i in range(size):
                         _join(used[i], n, place, atoms, b, b_w, gram, gram_w)
                         alpha[n] = values[i]
@@ -288,8 +304,8 @@ def solve_rows(
                     left[k] = r[atoms[k]]
                 for _ in range(10):
                     _descend(gram_w, left, alpha, n, penalty)
-                    highest = _solve_support(
-                        gram_w, b_w, alpha, n, penalty, left, factor, z, support
+                    highest, factored = _solve_support(
+                        gram_w, b_w, alpha, n, penalty, left, lower, upper, z, support, factored
                     )
                     if highest <= penalty * real(1.001):
                         break
@@ -300,6 +316,7 @@ def solve_rows(
                     if alpha[k] > zero:
                         used[size], values[size] = atoms[k], alpha[k]
                         size += 1
+                r = rest
                 _correlations(b, gram, used, values, size, r)
                 highest = _line_maxima(r, maxima)
                 for i in range(size):
