@@ -48,6 +48,7 @@ def test_every_atom_has_unit_length():
     assert learner.components_.dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_held_out_objective_is_below_that_of_scikit_learn():
     X, _ = planted(np.random.default_rng(2), 4000)
     train, held_out = X[:3000], X[3000:]

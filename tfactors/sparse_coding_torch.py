@@ -152,13 +152,14 @@ def _gap(
     penalty: torch.Tensor,
 ) -> torch.Tensor:
     """Relative duality gap of every row, as in the kernel of the CPU."""
-    doubt = 8 * torch.finfo(r.dtype).eps * norm2
+    eps = torch.finfo(r.dtype).eps
+    doubt = 8 * eps * norm2
     total, product = alpha.sum(dim=1), (alpha * r).sum(dim=1)
     error2 = (norm2 - (alpha * b).sum(dim=1) - product).clamp(min=0) + doubt
     bound = torch.maximum(penalty, RESOLUTION * norm2.sqrt())
     s = (1 + product / error2).clamp(0, 1)
     s = torch.minimum(s, bound / r.amax(dim=1).clamp(min=1e-30))
-    gap = 0.5 * (1 - s) ** 2 * error2 + penalty * total - s * product
+    gap = 0.5 * (1 - s) ** 2 * error2 + penalty * total - s * product + eps * norm2.sqrt() * total
     primal = 0.5 * error2 + penalty * total
     return gap.clamp(min=0) / torch.maximum(primal - doubt, RESOLUTION * 0.5 * norm2)
 
