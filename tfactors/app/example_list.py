@@ -18,7 +18,8 @@ from tfactors.app.passages import Passage
 _TINTED = (
     "The marked word is the one whose activation is shown. Words tinted and dotted around it are "
     "ones that the factor answers to as a rule: the stronger, the larger its mean activation over "
-    "all their tokens."
+    "all their tokens. Text in grey italics stands beside the window in the document; the model "
+    "did not read it here."
 )
 
 

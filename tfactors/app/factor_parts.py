@@ -23,8 +23,8 @@ def by_layer(it: Selected) -> None:
     """Draw the words that the factor answers to at each layer, side by side, and examples."""
     st.subheader("What it answers to, layer by layer", anchor=False)
     st.caption(
-        "The words that make up the largest share of the factor's active tokens at each layer. "
-        "Follow them to watch a meaning form: from a spelling to a sense, from a word to a topic."
+        "The words that carry most of the factor's activation at each layer (bar), and how many of "
+        "the word's tokens activate it (number). Follow them to watch a meaning form."
     )
     st.html(
         f'<div class="tf-layers">{"".join(_column(it, layer) for layer in it.bundle.layers)}</div>'
@@ -39,17 +39,17 @@ def by_layer(it: Selected) -> None:
 
 
 def _column(it: Selected, layer: int) -> str:
-    column = it.overview.layer_index(layer)
-    active = it.overview.density[it.factor, column] * it.bundle.manifest["corpus"]["tokens"]
-    words = it.bundle.words(it.factor, layer).head(_WORDS)
-    shares = (words["count"] / max(active, 1)).clip(upper=1)
+    words = it.bundle.words(it.factor, layer)
+    words["carried"] = words["count"] * words["mean_activation"]
+    words["answered"] = words["count"] / words["occurrences"]
+    words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
     rows = "".join(
-        f'<li style="--w:{share:.3f}"><bdi>{passages.escape(word)}</bdi>'
-        f"<span>{share:.0%}</span></li>"
-        for word, share in zip(words["word"], shares, strict=True)
+        f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
+        f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
+        for row in words.itertuples()
     )
     here = " tf-here" if layer == it.layer else ""
-    importance = it.overview.importance[it.factor, column]
+    importance = it.overview.importance[it.factor, it.overview.layer_index(layer)]
     return (
         f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
         f'<p class="tf-sub">importance {importance:.2f}</p><ol>{rows or "<li>silent</li>"}</ol>'

@@ -70,7 +70,7 @@ def peak_layer(bundle: Bundle, factor: int) -> int:
 def name_words(row: pd.Series) -> list[str]:
     """Return the words that a factor is called by: its label, else its commonest words."""
     if label := str(row["label"] or "").strip():
-        return [label]
+        return label.split(", ")
     return list(dict.fromkeys(word.casefold() for word in row["words"]))[:_TITLE_WORDS]
 
 
@@ -203,4 +203,5 @@ def _reach(value: Any) -> str:
 def _percent(value: float) -> str:
     if pd.isna(value):
         return "–"
-    return f"{value:.2%}" if 0 < abs(value) < 0.01 else f"{value:.0%}"
+    digits = 0 if value >= 0.1 or value == 0 else 1 if value >= 0.01 else 2
+    return f"{value:.{digits}%}"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,8 @@ class Passage:
 
     ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show, and ``kind``
     says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule.
+    ``earlier`` and ``later`` is text of the document beside the window, which the model did not
+    read together with it.
     """
 
     tokens: Sequence[str]
@@ -42,6 +45,8 @@ class Passage:
     tints: np.ndarray | None = None
     kind: str = "saliency"
     rank: int = 0
+    earlier: str = ""
+    later: str = ""
 
 
 def passages(
@@ -59,12 +64,14 @@ def passages(
     if examples.empty:
         return []
     windows = bundle.windows(examples["window"].to_list())
+    beside = _beside(bundle, examples, windows, words)
     titles = bundle.documents["title"].to_numpy()
     found = []
     for example, window in zip(
         examples.itertuples(index=False), windows.itertuples(index=False), strict=True
     ):
         first, start, stop, last = cut(window.word_starts, int(example.position), words)
+        before, after = _missing(window.word_starts, int(example.position), words)
         tint = (tints or {}).get(int(example.rank))
         if habits:
             tint = _habits(window.tokens, window.word_starts, habits)
@@ -79,9 +86,55 @@ def passages(
                 tints=None if tint is None else tint[first:last],
                 kind="habit" if habits else "saliency",
                 rank=int(example.rank),
+                earlier=_last_words(beside.get(int(example.window) - 1), before),
+                later=_first_words(beside.get(int(example.window) + 1), after),
             )
         )
     return found
+
+
+# Words of the neighbouring windows that are shown beside a whole window.
+_BESIDE_WINDOW = 30
+
+
+def _missing(word_starts: np.ndarray, position: int, words: int | None) -> tuple[int, int]:
+    """Return how many words the window lacks before and after, of those that are wanted."""
+    if words is None:
+        return _BESIDE_WINDOW, _BESIDE_WINDOW
+    starts = np.flatnonzero(word_starts[1:]) + 1
+    before = int(np.searchsorted(starts, position, side="right"))
+    return max(0, words - before), max(0, words - (len(starts) - before))
+
+
+def _beside(
+    bundle: Bundle, examples: pd.DataFrame, windows: pd.DataFrame, words: int | None
+) -> dict[int, Any]:
+    """Return the windows next to those that are too short for the context, by number."""
+    wanted: dict[int, int] = {}
+    for position, window in zip(examples["position"], windows.itertuples(index=False), strict=True):
+        before, after = _missing(window.word_starts, int(position), words)
+        if before and window.start > 0:
+            wanted[window.window - 1] = window.document
+        if after:
+            wanted[window.window + 1] = window.document
+    last = int(bundle.manifest["corpus"]["windows"])
+    known = sorted(number for number in wanted if 0 <= number < last)
+    rows = bundle.windows(known).itertuples(index=False) if known else ()
+    return {row.window: row for row in rows if row.document == wanted[row.window]}
+
+
+def _last_words(window: Any, count: int) -> str:
+    if window is None or not count:
+        return ""
+    starts = [0, *(np.flatnonzero(window.word_starts[1:]) + 1).tolist()]
+    return "".join(window.tokens[starts[-count] if count <= len(starts) else 0 :])
+
+
+def _first_words(window: Any, count: int) -> str:
+    if window is None or not count:
+        return ""
+    starts = [0, *(np.flatnonzero(window.word_starts[1:]) + 1).tolist()]
+    return "".join(window.tokens[: starts[count] if count < len(starts) else None])
 
 
 def _habits(
@@ -124,9 +177,9 @@ def lines(found: Iterable[Passage], strongest: float) -> str:
     """Return passages as lines with the marked words below each other."""
     rows = []
     for p in found:
-        before = _tokens(p, 0, p.start).rstrip()
-        after = _tokens(p, p.stop, len(p.tokens)).rstrip()
-        space = " " if p.start and p.tokens[p.start][:1].isspace() else ""
+        before = _outside(p.earlier) + _tokens(p, 0, p.start).rstrip()
+        after = _tokens(p, p.stop, len(p.tokens)).rstrip() + _outside(p.later)
+        space = " " if before and p.tokens[p.start][:1].isspace() else ""
         rows.append(
             f'<li class="tf-line">{_activation(p.activation, strongest)}'
             f'<span class="tf-before"><bdi>{before}{space}</bdi></span>'
@@ -140,7 +193,11 @@ def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> 
     """Return passages as running text, with where they come from below each."""
     rows = []
     for p in found:
-        body = _tokens(p, 0, p.start) + " " + _mark(p) + _tokens(p, p.stop, len(p.tokens))
+        space = " " if p.tokens[p.start][:1].isspace() else ""
+        body = (
+            f"{_outside(p.earlier)}{_tokens(p, 0, p.start)}{space}{_mark(p)}"
+            f"{_tokens(p, p.stop, len(p.tokens))}{_outside(p.later)}"
+        )
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
         rows.append(
             f'<li class="tf-text">{number}{_activation(p.activation, strongest)}'
@@ -181,6 +238,14 @@ def _tokens(p: Passage, first: int, last: int) -> str:
             f'<span class="{_class(p, weight)}" style="--a:{abs(weight):.2f}">{_text(body)}</span>'
         )
     return "".join(parts)
+
+
+def _outside(text: str) -> str:
+    """Text of the document that the model did not read with the window."""
+    if not text:
+        return ""
+    words = " ".join(_text(word) for word in text.split(" "))
+    return f'<span class="tf-outside">{words}</span>'
 
 
 def _class(p: Passage, weight: float) -> str:
