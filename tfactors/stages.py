@@ -28,6 +28,8 @@ from tfactors.sparse_coding import duality_gap
 
 # Windows that go through the model together; 32 of 128 tokens are the fastest on a CPU.
 WINDOWS_A_BATCH = 32
+# Windows that are written to disk together.
+WINDOWS_A_WRITE = 1024
 # The scale of a layer is estimated on this many windows: 30,000 norms that vary by some 10 % give
 # their mean to 0.1 %.
 SCALE_WINDOWS = 256
@@ -68,26 +70,26 @@ def read_corpus(run: Run) -> dict[str, Any]:
 
     def batches() -> Iterator[pa.Table]:
         rows: list[corpus.Window] = []
-        total = 0
+        total, full = 0, False
         read = (corpus.read_documents(spec, settings.column) for spec in settings.corpora)
         for document in chain.from_iterable(read):
-            windows, tokens = [], 0
+            tokens = 0
             for window in corpus.document_windows(
                 len(documents), document.text, run.model.tokenizer, length
             ):
-                if settings.max_tokens and total + len(window.token_ids) > settings.max_tokens:
+                full = 0 < settings.max_tokens < total + len(window.token_ids)
+                if full:
                     break
-                windows.append(window)
+                rows.append(window)
                 tokens += len(window.token_ids)
                 total += len(window.token_ids)
-            if windows:
+            if tokens:
                 documents.append((document, tokens))
-                rows += windows
                 bar.update(tokens)
-            while len(rows) >= 1024:
-                yield _window_table(rows[:1024], lengths, counts)
-                del rows[:1024]
-            if settings.max_tokens and total + 1 > settings.max_tokens - length // 2:
+            while len(rows) >= WINDOWS_A_WRITE:
+                yield _window_table(rows[:WINDOWS_A_WRITE], lengths, counts)
+                del rows[:WINDOWS_A_WRITE]
+            if full:
                 break
         if rows:
             yield _window_table(rows, lengths, counts)
