@@ -1,6 +1,6 @@
 """How much of the model's own speed is left when everything else is done as well.
 
-    python benchmarks/build.py --tokens 150000
+    python benchmarks/build.py --tokens 200000
 
 Both sides in one run, over the same tokens and layers of the packaged addresses, in turn:
 
@@ -68,7 +68,7 @@ def main() -> None:
     """Measure both sides in turn and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bundle", default="artifacts/default")
-    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--tokens", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -218,8 +218,13 @@ def write_synthetic_bundle(
                 "explained_variance": 0.65,
                 "held_out_tokens": 100,
                 "layers": [
-                    {"layer": layer, "l0": 10.0 + layer, "explained_variance": 0.7 - layer / 50,
-                     "duality_gap": 1e-5, "mean_norm": 4.0}
+                    {
+                        "layer": layer,
+                        "l0": 10.0 + layer,
+                        "explained_variance": 0.7 - layer / 50,
+                        "duality_gap": 1e-5,
+                        "mean_norm": 4.0,
+                    }
                     for layer in layer_ids
                 ],
             },
