@@ -20,8 +20,8 @@ st.title("Search", anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.text_input(
         "Words, or the number of a factor", max_chars=200, placeholder="river bank, or 30",
-        help="Factors are ranked by how specific they are to the words: active on all of their "
-        "tokens, and on nothing else.",
+        help="Factors come in the order of how much the words drive them, then those that have "
+        "one of the words in their name.",
         **view.widget(controls.QUERY),
     )  # fmt: skip
     st.segmented_control(
@@ -46,25 +46,27 @@ elif words:
     named = np.setdiff1d(searching.by_name(bundle, words), scores["factor"])
     rows = factor_table.frame(bundle, np.concatenate([scores["factor"], named]).astype(int))
     rows = rows.merge(scores, on="factor", how="left")
-    rows[["recall", "precision"]] = rows[["recall", "precision"]].round(2)
     rows["at"] = rows["at"].fillna(rows["peak"]).astype(int)
-    if len(missing):
+    rows["active"] = rows["active"].round(2)
+    if missing:
         absent = ", ".join(f"“{shell.plain(word[:40])}”" for word in missing)
         st.caption(f"Not in the index of this bundle: {absent}. Rare words are left out of it.")
-    percent = {"format": "percent", "width": "small"}
     columns = {
-        "f1": st.column_config.ProgressColumn(
-            "F1", min_value=0, max_value=1, format="%.2f", width="small",
-            help="How specific the factor is to the words: the harmonic mean of the two shares.",
+        "match": st.column_config.ProgressColumn(
+            "Match", min_value=0, max_value=1, format="%.2f", width="small",
+            help="The mean activation over all tokens of the words at this layer, as a share of "
+            "the factor's importance at its peak: 1 means that the factor is about these words.",
         ),
         "at": st.column_config.NumberColumn(
-            "Layer", width="small", help="The layer where it is most specific; opens there."
+            "Layer", width="small", help="The layer where it matches best; opens there."
         ),
-        "recall": st.column_config.NumberColumn(
-            "Recall", help="Share of the words' tokens on which it is active.", **percent
+        "active": st.column_config.NumberColumn(
+            "Active on", format="percent", width="small",
+            help="The share of the words' tokens that activate it at this layer.",
         ),
-        "precision": st.column_config.NumberColumn(
-            "Precision", help="Share of its active tokens that are these words.", **percent
+        "activation": st.column_config.NumberColumn(
+            "Activation", format="%.1f", width="small",
+            help="Its mean activation on the tokens that activate it.",
         ),
     }  # fmt: skip
 else:
@@ -79,7 +81,7 @@ if peak != controls.PEAK:
 rows = rows.reset_index(drop=True)
 
 found = f"**{len(rows):,}** factor{'s' if len(rows) != 1 else ''}"
-order = "the most specific first" if columns else "the most important first"
+order = "the best match first" if columns else "the most important first"
 more = f"; the first {MOST_ROWS} are listed" if len(rows) > MOST_ROWS else ""
 st.markdown(f"{found}, {order}{more}. Choose a row to open it.", help=definitions.LEVEL_RULE)
 if len(rows):

@@ -456,20 +456,23 @@ def test_words_the_factor_answers_to_as_a_rule_are_tinted(made_up: Path) -> None
     assert all(any(word in other for other in known) for word in whole)
 
 
-def test_search_finds_the_factor_that_is_most_specific_to_a_word(made_up: Path) -> None:
+def test_search_ranks_factors_by_what_a_word_gives_of_their_best(made_up: Path) -> None:
     from tfactors.app import searching
 
     bundle = Bundle.open(made_up / "default")
     scores, missing = searching.by_words(bundle, ["river", "nosuchword"])
     assert missing == ["nosuchword"]
-    best = scores.iloc[0]
-    density = bundle.importance(int(best["factor"])).set_index("layer")["density"]
-    words_ = bundle.words(int(best["factor"]), int(best["at"])).set_index("word").loc["river"]
-    active = density[best["at"]] * bundle.manifest["corpus"]["tokens"]
-    assert best["recall"] == pytest.approx(words_["count"] / words_["occurrences"])
-    assert best["precision"] == pytest.approx(words_["count"] / active, rel=1e-4)
-    assert scores["f1"].is_monotonic_decreasing
+    for row in scores.head(5).itertuples():
+        word = bundle.words(row.factor, row.at).set_index("word").loc["river"]
+        peak = bundle.importance(row.factor)["importance"].max()
+        mean = word["mean_activation"] * word["count"] / word["occurrences"]
+        assert row.match == pytest.approx(mean / peak, rel=1e-5)
+        assert row.active == pytest.approx(word["count"] / word["occurrences"])
+    assert scores["match"].is_monotonic_decreasing
     assert scores["factor"].is_unique
+    nothing, missing = searching.by_words(bundle, ["nosuchword"])
+    assert nothing.empty
+    assert missing == ["nosuchword"]
 
 
 def test_search_goes_by_number_filters_by_level_and_opens_what_is_chosen() -> None:

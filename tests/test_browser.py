@@ -361,6 +361,26 @@ def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_f
             other.shows("LIME: score")
             expect(other.page.locator(".tf-text .tf-plus").first).to_be_visible()
             assert other.requests == []
+            _read_a_cell_of_the_map(other)
+
+
+def _read_a_cell_of_the_map(reader: Visit) -> None:
+    """On the server that has the model in memory already."""
+    reader.open("/Your_text?text=He+left+the+house.&layer=2")
+    equation = reader.page.locator(".tf-equation mark")
+    expect(equation).to_have_text("He", timeout=WAIT)
+    cells = reader.page.locator("[data-testid=stVegaLiteChart]").first.locator(
+        ".mark-rect.role-mark path[aria-label*='1 left'][aria-label*='layer: 3']"
+    )
+    cells.first.click()
+    expect(equation).to_have_text("left", timeout=WAIT)
+    reader.query(r"layer=3")
+    reader.page.go_back()
+    expect(equation).to_have_text("He", timeout=WAIT)
+    reader.page.get_by_label("Another text").fill("His left hand.")
+    reader.page.keyboard.press("Enter")
+    reader.shows("Those that part them most come first")
+    assert reader.requests == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -281,7 +281,7 @@ def _token_map(title: str) -> str:
     frame = base.transform_filter("datum.chosen").mark_rect(
         filled=False, strokeWidth=3, stroke="#D9A400"
     )
-    return _form(alt.layer(cells.add_params(pick), frame), 300)
+    return _form(alt.layer(cells.add_params(pick), frame), 370)
 
 
 def path(rows: pd.DataFrame, penalty: float, **shown: Any) -> Any:
@@ -301,7 +301,7 @@ def _path(order: tuple[str, ...]) -> str:
         .mark_line(strokeWidth=2.2)
         .encode(
             x=x,
-            y=alt.Y("activation:Q", title="activation"),
+            y=alt.Y("activation:Q", title="activation", scale=alt.Scale(type="sqrt")),
             color=alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)),
                             legend=legend),
             tooltip=[alt.Tooltip("name:N", title="factor"), alt.Tooltip("penalty:Q", format=".3~g"),

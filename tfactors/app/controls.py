@@ -102,6 +102,8 @@ PEAKS: Control[int] = view.whole("peak", PEAK, 0, 10**4, check=_has_layer)
 # Your text
 TEXT = view.words("text", 4000)
 TOKEN = view.whole("token", 0, 0, 10**4)
+OTHER_TEXT = view.words("with", 1000)
+OTHER_TOKEN: Control[int | None] = view.whole("with_token", None, 0, 10**4)
 MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One factor"}
 MEASURE = view.choice("measure", "explained", MEASURES)
 PENALTY = view.number("penalty", None, 0.0, 1000.0)
@@ -152,6 +154,6 @@ TEXT_PAGE = Page(
     "pages/5_Your_text.py",
     "Your text",
     ":material/edit_note:",
-    (BUNDLE, TEXT, TOKEN, LAYER, MEASURE, FACTOR, PENALTY),
+    (BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, LAYER, MEASURE, FACTOR, PENALTY),
 )
 PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import charts, controls, definitions, factor_table, passages, shell
+from tfactors.app import controls, definitions, factor_table, passages, shell
 from tfactors.app.factor_view import Selected
 
 _WORDS = 7
@@ -72,6 +72,8 @@ def context(it: Selected) -> None:
         f"each side of the word. Of the activation, the word alone keeps **{alone['word']:.0%}** "
         f"and the word's own sentence **{alone['sentence']:.0%}**."
     )
+    from tfactors.app import charts
+
     radius = kept[kept["kind"] == "radius"].sort_values("radius")
     charts.retention(
         radius,
@@ -103,6 +105,8 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
     st.markdown(
         f"Of its {len(examples)} strongest examples at layer {it.layer}, {'; '.join(parts)}."
     )
+    from tfactors.app import charts
+
     dated, all_dated = found["year"].dropna(), documents.dropna(subset=["year"])
     if len(dated) >= 10 and all_dated["year"].nunique() > 1:
         st.markdown(

@@ -55,6 +55,7 @@ def show(
     alt: str,
     columns: Mapping[str, Any] | None = None,
     changes: shell.Changes | None = None,
+    tallest: int = _TALLEST,
 ) -> None:
     """Draw a table of factors; a chosen row opens its factor, with ``changes`` beside.
 
@@ -70,7 +71,7 @@ def show(
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        height=min(_ROW * (len(rows) + 1) + 3, _TALLEST),
+        height=min(_ROW * (len(rows) + 1) + 3, tallest),
         column_order=["factor", "words", *columns, *shared],
         column_config={**_COLUMNS, **columns},
         alt=alt,

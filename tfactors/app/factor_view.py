@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import charts, controls, definitions, passages, store, view
+from tfactors.app import controls, definitions, passages, store, view
 from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
 
@@ -127,6 +127,8 @@ def _meaning(level: str) -> str:
 
 def importance_curve(it: Selected, key: str) -> int | None:
     """Draw the importance over the layers; return the layer of a point that was clicked."""
+    from tfactors.app import charts  # Altair is slow to import, and the headline need not wait
+
     values = it.overview.importance[it.factor]
     st.markdown("**Importance by layer**", help=definitions.IMPORTANCE.format(k=_k(it.bundle)))
     peak = int(np.argmax(values))
@@ -148,6 +150,8 @@ def importance_curve(it: Selected, key: str) -> int | None:
 
 def activation_histogram(it: Selected, shown_from: float | None) -> None:
     """Draw how many tokens activate the factor how strongly at this layer."""
+    from tfactors.app import charts
+
     counts = np.asarray(it.bundle.histogram(it.factor, it.layer))
     st.markdown(
         f"**Activations at layer {it.layer}**",

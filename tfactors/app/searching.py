@@ -1,12 +1,15 @@
-"""Words in, factors out: which factors answer to these words, and how much to nothing else.
+"""Words in, factors out: which factors these words drive, and at which layer.
 
-For a word w, a factor c and a layer l the index of the bundle gives how many of the word's n(w)
-tokens activate the factor. With a(c, l) the factor's active tokens,
+For a word w, a factor c and a layer l the index of the bundle gives on how many of the word's n(w)
+tokens the factor is active, and its mean activation there. With IS_c the factor's importance at
+its peak layer,
 
-    recall = count / n(w)        precision = count / a(c, l)        F1 = harmonic mean
+    match = Σ of its activations on the word's tokens / n(w) / IS_c
 
-F1 is 1 for a factor that is active on this word always and on nothing else. For several words the
-counts and occurrences are added up, so that a factor of all of them comes before a factor of one.
+is what a token of the word gives, on average, of what the factor's strongest examples give: about 1
+for a factor that is about this word, and near 0 for one that is only faintly active on it, however
+often. For several words activations and occurrences are added up, so that a factor of all of them
+comes before a factor of one.
 """
 
 import re
@@ -31,35 +34,25 @@ def words_of(query: str) -> list[str]:
 
 
 def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Return factors by how specific they are to the words, and the words the index lacks.
+    """Return factors by how well they match the words, best first, and words the index lacks.
 
-    A row is a factor at the layer where its F1 is largest: factor, at (the layer), f1, precision,
-    recall, activation (mean over the tokens of the words that activate it).
+    A row is a factor at the layer where it matches best: factor, at (the layer), match, active (the
+    share of the words' tokens that activate it), activation (its mean there).
     """
-    found, missing = [], []
-    for word in words:
-        rows = bundle.word_factors(word)
-        found.append(rows)
-        if rows.empty:
-            missing.append(word)
+    found = [bundle.word_factors(word) for word in words]
+    missing = [word for word, rows in zip(words, found, strict=True) if rows.empty]
     together = pd.concat(found)
-    if together.empty:
-        empty = pd.DataFrame({name: [] for name in ("f1", "precision", "recall", "activation")})
-        return empty.assign(factor=np.array([], int), at=np.array([], int)), missing
     occurrences = sum(int(rows["occurrences"].iloc[0]) for rows in found if len(rows))
-    together["sum"] = together["count"] * together["mean_activation"]
+    together["sum"] = together["count"] * together["mean_activation"].astype(float)
     scores = together.groupby(["factor", "layer"], as_index=False)[["count", "sum"]].sum()
-    overview = store.overview(bundle)
-    columns = np.searchsorted(bundle.layers, scores["layer"])
-    active = overview.density[scores["factor"], columns] * bundle.manifest["corpus"]["tokens"]
-    # Density is stored as float32; the count of the word is never above the factor's own.
-    scores["precision"] = (scores["count"] / np.maximum(active, scores["count"])).astype(float)
-    scores["recall"] = (scores["count"] / occurrences).clip(upper=1.0)
-    scores["f1"] = 2 / (1 / scores["precision"] + 1 / scores["recall"])
+    peak = store.overview(bundle).importance.max(axis=1)[scores["factor"]]
+    scores["match"] = scores["sum"] / occurrences / peak if len(scores) else 0.0
+    scores["active"] = (scores["count"] / occurrences).clip(upper=1.0) if len(scores) else 0.0
     scores["activation"] = scores["sum"] / scores["count"]
-    best = scores.sort_values("f1", ascending=False).drop_duplicates("factor")
-    best = best.rename(columns={"layer": "at"})
-    return best[["factor", "at", "f1", "precision", "recall", "activation"]], missing
+    best = scores.sort_values(["match", "factor"], ascending=[False, True])
+    best = best.drop_duplicates("factor").rename(columns={"layer": "at"})
+    columns = ["factor", "at", "match", "active", "activation"]
+    return best[columns].reset_index(drop=True), missing
 
 
 def by_name(bundle: Bundle, words: list[str]) -> np.ndarray:

@@ -18,7 +18,7 @@ from tfactors.bundle import Bundle
 # answers to nearly everything.
 _DENSITIES = (1e-4, 0.015)
 _LONG = 6.0  # letters, on average over a factor's words: words of content are longer
-_SHORTLIST = 8
+_SHORTLIST = 12
 _EXAMPLES = 40
 
 

@@ -24,6 +24,7 @@ from tfactors.app import (
     view,
 )
 from tfactors.bundle import Bundle
+from tfactors.errors import InputError
 
 if TYPE_CHECKING:
     from tfactors.decomposition import Decomposition
@@ -32,6 +33,7 @@ MOST_TOKENS = 512
 _REMEMBERED = 12  # texts of at most some 2 MB each
 _SHOWN = 48  # tokens in the map at a time
 _TERMS = 6
+_TABLE = 390  # pixels: ten rows, the rest by scrolling
 _PATH_FACTORS = 8
 _PATH_STEPS = 24
 
@@ -110,6 +112,8 @@ def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
     st.space("small")
     _over_layers(bundle, made, position)
     st.space("small")
+    _beside(bundle, made, position, layer)
+    st.space("small")
     _path(bundle, text, position, layer)
 
 
@@ -145,8 +149,9 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         st.segmented_control(
             "Layer", bundle.layers, required=True, **view.widget(controls.LAYER, layer)
         )
+    # A new key for each choice: a selection that stays would win over the Back button.
     event = charts.token_map(
-        cells, controls.MEASURES[measure], key=f"map_{first}_{measure}",
+        cells, controls.MEASURES[measure], key=f"map_{measure}_{position}_{layer}",
         alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
         f"{min(first + _SHOWN, len(tokens))} at every layer.",
     )  # fmt: skip
@@ -195,7 +200,7 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
     factor_table.show(
         rows, f"terms_{position}_{layer}",
         f"The {len(rows)} factors that make up “{word[:40]}” at layer {layer}.",
-        {"activation": column},
+        {"activation": column}, tallest=_TABLE,
     )  # fmt: skip
 
 
@@ -208,7 +213,8 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     for layer in bundle.layers:
         active = of_token[of_token["layer"] == layer].head(_TERMS)
         items = "".join(
-            f'<li style="--w:{row.activation / largest:.3f}"><bdi>{_name(bundle, row.factor)}</bdi>'
+            f'<li style="--w:{row.activation / largest:.3f}">'
+            f"<bdi>{_name(bundle, row.factor, 1)}</bdi>"
             f"<span>{row.activation:.1f}</span></li>"
             for row in active.itertuples()
         )
@@ -218,6 +224,65 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
         )
     st.caption("Its strongest factors at each layer: watch the meaning of the word settle.")
     st.html(f'<div class="tf-layers" aria-label="{word}">{"".join(columns)}</div>')
+
+
+def _beside(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+    """Draw which factors the token shares with a token of another text, and which part them."""
+    word = str(made.tokens["token"].iloc[position]).strip()
+    st.subheader("Beside another text", anchor=False)
+    st.text_input(
+        f"Another text, with “{word[:30]}” in another sense or another word in its place",
+        max_chars=1000, placeholder="His left hand was in his pocket.",
+        **view.widget(controls.OTHER_TEXT),
+    )  # fmt: skip
+    text = view.get(controls.OTHER_TEXT).strip()
+    if not text:
+        return
+    try:
+        other = take_apart(bundle, text)
+    except InputError as error:
+        refused(error)
+        return
+    words = [str(token).strip() for token in other.tokens["token"]]
+    same = [at for at, token in enumerate(words) if token.casefold() == word.casefold()]
+    chosen = view.get(controls.OTHER_TOKEN)
+    at = (same or [0])[0] if chosen is None else min(chosen, len(words) - 1)
+    st.pills(
+        "Its token", list(range(len(words))), required=True,
+        format_func=lambda place: passages.shorten(words[place], 20) or "␣",
+        **view.widget(controls.OTHER_TOKEN, at),
+    )  # fmt: skip
+    here, there = (
+        part.factors[(part.factors["position"] == place) & (part.factors["layer"] == layer)]
+        .set_index("factor")["activation"].astype(float)
+        for part, place in ((made, position), (other, at))
+    )  # fmt: skip
+    both = pd.DataFrame({"here": here, "there": there}).fillna(0.0)
+    both["apart"] = both["here"] - both["there"]
+    shared = int(((both["here"] > 0) & (both["there"] > 0)).sum())
+    st.markdown(
+        f"At layer {layer} the two share **{shared}** factors; {len(here) - shared} are only in "
+        f"this text and {len(there) - shared} only in the other. Those that part them most come "
+        "first."
+    )
+    if both.empty:
+        return
+    both = both.loc[both["apart"].abs().sort_values(ascending=False).index]
+    rows = factor_table.frame(bundle, both.index.to_numpy())
+    rows[["here", "there"]] = both[["here", "there"]].to_numpy()
+    rows["at"] = layer
+    columns = {
+        name: st.column_config.NumberColumn(label, help=tip, format="%.2f", width="small")
+        for name, label, tip in (
+            ("here", "Here", "Activation in this text."),
+            ("there", "There", "Activation in the other text."),
+        )
+    }
+    factor_table.show(
+        rows, f"beside_{position}_{at}_{layer}",
+        f"The {len(rows)} factors of both tokens, those that part them most first.",
+        columns, tallest=_TABLE,
+    )  # fmt: skip
 
 
 def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
@@ -238,6 +303,13 @@ def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
         shown, penalty(bundle),
         alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
     )  # fmt: skip
+    active = path[path["activation"] > 0].groupby("penalty").size()
+    few, many = path["penalty"].max(), path["penalty"].min()
+    st.caption(
+        f"The {len(strongest)} strongest; the upright scale is a square root, so that small ones "
+        f"show. At λ = {many:.3g} the token has {active.get(many, 0)} active factors, at "
+        f"λ = {few:.3g} {active.get(few, 0)}."
+    )
 
 
 def _solve_path(bundle: Bundle, text: str, position: int, layer: int) -> pd.DataFrame:
@@ -271,9 +343,9 @@ def _solve_path(bundle: Bundle, text: str, position: int, layer: int) -> pd.Data
     return answer
 
 
-def _name(bundle: Bundle, factor: int) -> str:
+def _name(bundle: Bundle, factor: int, count: int = 2) -> str:
     words = factor_view.name_words(bundle.factors.iloc[factor])
-    shown = " / ".join(passages.shorten(word, 24) for word in words[:2])
+    shown = " / ".join(passages.shorten(word, 24) for word in words[:count])
     return html.escape(shown or str(factor))
 
 
