@@ -139,10 +139,10 @@ def test_a_sample_of_weight_zero_counts_for_nothing():
 
 def test_heavier_samples_pull_the_atoms_towards_them():
     X, _ = planted(np.random.default_rng(8), 2000)
-    near, far = X[:1000], X[1000:]
+    near, far = X[::2], X[1::2]
     learners = [
         tf.DictionaryLearner(10, 0.3, random_state=0).partial_fit(
-            X, sample_weight=np.repeat(weights, 1000)
+            X, sample_weight=np.tile(weights, 1000)
         )
         for weights in ([10.0, 0.1], [0.1, 10.0])
     ]

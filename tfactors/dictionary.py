@@ -21,6 +21,7 @@ time starts again from what the dictionary explains worst. The 2021 method weigh
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,16 +32,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tfactors.errors import InputError
-from tfactors.sparse_coding import SparseCoder, one_blas_thread
+from tfactors.sparse_coding import SparseCoder, cores, in_parallel, one_blas_thread
 from tfactors.sparse_coding_kernel import compiled
 
-BLOCK = 64
+BLOCK = 128
 """Atoms whose correlations with everything else are computed by one product; inside a block each
 atom sees the atoms before it already moved."""
 
 RECENT = 0.3
 """The share of all samples so far that the running sums remember at most: early codes belong to
 dictionaries long gone."""
+
+FIRST, GROWTH = 512, 0.02
+"""Samples of the first update, and of the following as a share of all samples so far."""
 
 ALIKE = 0.9
 """Two samples with residuals this parallel do not both found an atom."""
@@ -49,15 +53,22 @@ STATE = ("components_", "usage_", "moments_", "idle_")
 
 
 @compiled
-def _accumulate(X, weights, indptr, indices, data, usage, moments):  # type: ignore[no-untyped-def]
-    """usage += Σ w αᵀα and moments += Σ w αᵀx for codes in compressed rows."""
-    for t in range(X.shape[0]):
+def _add_usage(weights, indptr, indices, data, usage):  # type: ignore[no-untyped-def]
+    """usage += Σ w αᵀα for codes in compressed rows."""
+    for t in range(weights.size):
         for e in range(indptr[t], indptr[t + 1]):
-            value = weights[t] * data[e]
-            row, moment = usage[indices[e]], moments[indices[e]]
+            value, row = weights[t] * data[e], usage[indices[e]]
             for f in range(indptr[t], indptr[t + 1]):
                 row[indices[f]] += value * data[f]
-            for i in range(X.shape[1]):
+
+
+@compiled
+def _add_moments(weights, indptr, indices, data, X, moments):  # type: ignore[no-untyped-def]
+    """moments += Σ w αᵀx for codes in compressed rows."""
+    for t in range(weights.size):
+        for e in range(indptr[t], indptr[t + 1]):
+            value, moment = weights[t] * data[e], moments[indices[e]]
+            for i in range(moment.size):
                 moment[i] += value * X[t, i]
 
 
@@ -95,7 +106,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     penalty : float
         λ in ½‖x − αΦ‖² + λ‖α‖₁, in the units of X as given.
     batch_size : int
-        Samples an update in `fit`. `partial_fit` makes one update of what it is given.
+        Samples an update at most.
     epochs : int
         Passes of `fit` over X.
     memory : float
@@ -153,19 +164,16 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def fit(self, X: np.ndarray, y: None = None) -> Self:
         """Learn from X (n, d) in shuffled batches, afresh; for weights see `partial_fit`."""
         X = validate_data(self, X, dtype=np.float32, order="C")
-        weights = np.ones(len(X), np.float32)
         self._begin(X)
         for _ in range(self.epochs):
             order = self._random.permutation(len(X))
-            for i in range(0, len(X), self.batch_size):
-                batch = order[i : i + self.batch_size]
-                self._update(X[batch], weights[batch])
+            self._learn(X[order], np.ones(len(X), np.float32))
         return self
 
     def partial_fit(
         self, X: np.ndarray, y: None = None, sample_weight: np.ndarray | None = None
     ) -> Self:
-        """One update with the batch X (n, d) and weights (n,); the first one founds the atoms.
+        """Learn from the batch X (n, d) with weights (n,); the first one founds the atoms.
 
         Weights count in the update of the dictionary, not in the codes.
         """
@@ -174,7 +182,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         weights = _check_sample_weight(sample_weight, X, dtype=np.float32)
         if first:
             self._begin(X)
-        self._update(X, weights)
+        self._learn(X[weights > 0], weights[weights > 0])
         return self
 
     def transform(self, X: np.ndarray) -> csr_array:
@@ -243,10 +251,16 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.n_samples_seen_ = self.n_updates_ = self.n_revived_ = 0
         self.objective_ = float("nan")
 
+    def _learn(self, X: np.ndarray, weights: np.ndarray) -> None:
+        """One update after another; small ones at first, when each makes a large difference."""
+        done = 0
+        while done < len(X):
+            size = max(FIRST, int(GROWTH * self.n_samples_seen_))
+            piece = slice(done, done + min(size, self.batch_size))
+            self._update(X[piece], weights[piece])
+            done = piece.stop
+
     def _update(self, X: np.ndarray, weights: np.ndarray) -> None:
-        X, weights = X[weights > 0], weights[weights > 0]
-        if not len(X):
-            return
         coder = SparseCoder(self.components_)
         codes = coder.encode(X, self.penalty, self.tol)
         errors = coder.squared_error(X, codes)
@@ -255,14 +269,19 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         memory = min(self.memory, max(len(X), RECENT * self.n_samples_seen_))
         fade = np.float32(np.exp(-len(X) / memory))
-        self.usage_ *= fade
-        self.moments_ *= fade
-        _accumulate(X, weights, codes.indptr, codes.indices, codes.data, self.usage_, self.moments_)
-        with one_blas_thread():  # the order of a sum, and so its last bit, depends on the threads
-            for first in range(0, self.n_components, BLOCK):
-                rows = slice(first, first + BLOCK)
-                pull = self.moments_[rows] - self.usage_[rows] @ self.components_
-                _move(self.components_, first, pull, self.usage_[rows])
+        entries = weights, codes.indptr, codes.indices, codes.data
+
+        def add(parts: Iterator[int]) -> None:
+            for part in parts:
+                if part == 0:
+                    self.usage_ *= fade
+                    _add_usage(*entries, self.usage_)
+                else:
+                    self.moments_ *= fade
+                    _add_moments(*entries, X, self.moments_)
+
+        in_parallel(range(2), add, cores())
+        self._move_atoms()
 
         self.idle_ += len(X)
         self.idle_[np.unique(codes.indices)] = 0
@@ -271,6 +290,23 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         dead = np.flatnonzero(self.idle_ > self.patience)
         if len(dead):
             self._revive(dead, X, codes, errors)
+
+    def _move_atoms(self) -> None:
+        """One sweep over the atoms; sums in the same order with any number of threads."""
+        pull = np.empty((BLOCK, self.components_.shape[1]), np.float32)
+
+        def correlate(halves: Iterator[int]) -> None:
+            for half in halves:
+                rows = slice(first + half, min(first + half + BLOCK // 2, self.n_components))
+                part = pull[half : half + rows.stop - rows.start]
+                np.matmul(self.usage_[rows], self.components_, out=part)
+                np.subtract(self.moments_[rows], part, out=part)
+
+        with one_blas_thread():
+            for first in range(0, self.n_components, BLOCK):
+                size = min(BLOCK, self.n_components - first)
+                in_parallel(range(0, size, BLOCK // 2), correlate, cores())
+                _move(self.components_, first, pull[:size], self.usage_[first : first + size])
 
     def _revive(
         self, dead: np.ndarray, X: np.ndarray, codes: csr_array, errors: np.ndarray

@@ -85,7 +85,8 @@ def sparse_encode(
     if hasattr(X, "is_cuda"):  # a torch tensor: solved where it lies, torch is imported already
         from tfactors.sparse_coding_torch import TorchSparseCoder
 
-        return TorchSparseCoder(dictionary, X.device).encode(X, penalty, tol)
+        tensor: Any = X
+        return TorchSparseCoder(dictionary, tensor.device).encode(tensor, penalty, tol)
     return SparseCoder(dictionary).encode(X, penalty, tol, start)
 
 
@@ -165,7 +166,7 @@ class SparseCoder:
     def __init__(self, dictionary: np.ndarray, threads: int | None = None) -> None:
         self._atoms = _padded(_checked_dictionary(dictionary))
         self._gram = self._atoms @ self._atoms.T
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
         self.dictionary = self._atoms[: len(dictionary)]
         self.gram = self._gram[: len(dictionary), : len(dictionary)]
 
@@ -211,7 +212,7 @@ class SparseCoder:
                 entries = codes.indptr[first : rows.stop + 1], codes.indices, codes.data
                 squared_errors(X[rows], self.dictionary, *entries, errors[rows])
 
-        self._share(range(0, len(X), ROWS), work)
+        in_parallel(range(0, len(X), ROWS), work, self.threads)
         return errors
 
     def _solve(
@@ -270,27 +271,8 @@ class SparseCoder:
                 codes.data[first // ROWS] = data[:used].copy()
 
         with one_blas_thread():
-            self._share(starts, work)
+            in_parallel(starts, work, self.threads)
         return codes
-
-    def _share(self, blocks: range, work: Callable[[Iterator[int]], None]) -> None:
-        """Let every thread take blocks until none is left."""
-        queue: SimpleQueue[int] = SimpleQueue()
-        for first in blocks:
-            queue.put(first)
-
-        def taken() -> Iterator[int]:
-            with suppress(Empty):
-                while True:
-                    yield queue.get_nowait()
-
-        threads = min(self.threads, len(blocks))
-        if threads <= 1:
-            work(taken())
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(work, taken()) for _ in range(threads)]:
-                done.result()
 
     @cached_property
     def _exact_gram(self) -> np.ndarray:
@@ -424,11 +406,31 @@ def checked_tol(tol: float) -> float:
     return float(tol)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def in_parallel(parts: Sequence[int], work: Callable[[Iterator[int]], None], threads: int) -> None:
+    """Run `work` on so many threads; each takes part after part until none is left."""
+    queue: SimpleQueue[int] = SimpleQueue()
+    for part in parts:
+        queue.put(part)
+
+    def taken() -> Iterator[int]:
+        with suppress(Empty):
+            while True:
+                yield queue.get_nowait()
+
+    threads = min(threads, len(parts))
+    if threads <= 1:
+        work(taken())
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, taken()) for _ in range(threads)]:
+            done.result()
 
 
 _blas_lock = threading.Lock()

@@ -12,7 +12,7 @@ batch. Rows left after ROUNDS rounds move to a wider W, and from the widest to t
 certificate is the same.
 
 Codes come back as a scipy csr_array on the host, as from the CPU. Memory on the device: the Gram
-matrix (4m² bytes) and at most BATCH·(20m + 12·WIDTHS[0]²) bytes; nothing grows with X.
+matrix (4m² bytes) and at most about BATCH·(30m + 30·WIDTHS[0]²) bytes; nothing grows with X.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tfactors.sparse_coding import SparseCoder, checked_penalty, checked_tol
 from tfactors.sparse_coding_kernel import RESOLUTION
 
 BATCH = 16_384
-"""Rows solved together: enough to fill a GPU, 1.3 GB with 1,500 atoms."""
+"""Rows solved together: enough to keep a GPU busy, 2.6 GB at most with 1,500 atoms."""
 
 WIDTHS = (64, 256)
 """Atoms in a working set; a wider one holds proportionally fewer rows at once."""
 
-ROUNDS = 10
+ROUNDS = 4
 DESCENTS = 40
 STEPS = 4
 """Rounds, and in each: steps of proximal gradient, then Newton steps."""
