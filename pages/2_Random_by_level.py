@@ -65,7 +65,9 @@ if it is not None:
             changes={controls.FACTOR: it.factor, controls.LAYER: controls.PEAK},
         )  # fmt: skip
     with curve:
-        factor_view.importance_curve(it, key="drawn")
+        layer = factor_view.importance_curve(it, key="drawn")
+    if layer is not None:
+        shell.go(controls.FACTOR_PAGE, {controls.FACTOR: it.factor, controls.LAYER: layer})
     example_list.show(it, bundle.examples(it.factor, it.layer))
 
 st.space("small")
@@ -87,10 +89,10 @@ if len(shown):
         alt="All factors by the depth of their peak layer and by what their own sentence keeps of "
         "the activation, with the two thresholds that part low, mid and high.",
     )
-    if picked := (event["selection"].get("pick") or []):
+    if point := charts.clicked(event, "levels"):
         shell.go(
             controls.FACTOR_PAGE,
-            {controls.FACTOR: int(picked[0]["factor"]), controls.LAYER: controls.PEAK},
+            {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
         )
 level_controls.sidebar(bundle, expanded=True)
 example_list.sidebar(expanded=it is not None)

@@ -312,6 +312,20 @@ def _path(order: tuple[str, ...]) -> str:
     return _form(alt.layer(lines, here), 300 + 22 * ((len(order) + 1) // 2))
 
 
+def clicked(event: Any, key: str) -> dict[str, Any] | None:
+    """Return the point that was clicked since the chart with this key was drawn last, or None.
+
+    The browser keeps a selection and sends it along with the next step, be it the Back button;
+    a click counts once.
+    """
+    picked = event["selection"].get("pick") or [None]
+    seen = st.session_state.setdefault("charts.seen", {})
+    if picked[0] == seen.get(key):
+        return None
+    seen[key] = picked[0]
+    return picked[0]
+
+
 def _layer_axis() -> alt.X:
     return alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0, grid=False))
 

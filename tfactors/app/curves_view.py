@@ -47,8 +47,7 @@ def show(bundle: Bundle) -> None:
             "text/csv", on_click="ignore", type="tertiary", icon=":material/download:",
             help="Importance, density and maximum of these factors at every layer.",
         )  # fmt: skip
-    if picked := (event["selection"].get("pick") or []):
-        point = picked[0]
+    if point := charts.clicked(event, "curves"):
         shell.go(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: int(point["layer"])},

@@ -144,8 +144,8 @@ def importance_curve(it: Selected, key: str) -> int | None:
             f"{it.bundle.layers[peak]}. The grey band holds 90 % of all factors."
         ),
     )
-    picked = event["selection"].get("pick") or []
-    return int(picked[0]["layer"]) if picked and "layer" in picked[0] else None
+    point = charts.clicked(event, key)
+    return int(point["layer"]) if point else None
 
 
 def activation_histogram(it: Selected, shown_from: float | None) -> None:

@@ -149,18 +149,17 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         st.segmented_control(
             "Layer", bundle.layers, required=True, **view.widget(controls.LAYER, layer)
         )
-    # A new key for each choice: a selection that stays would win over the Back button.
+    # A new key with each choice, so that the same cell can be clicked again later.
+    key = f"map_{measure}_{position}_{layer}"
     event = charts.token_map(
-        cells, controls.MEASURES[measure], key=f"map_{measure}_{position}_{layer}",
+        cells, controls.MEASURES[measure], key=key,
         alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
         f"{min(first + _SHOWN, len(tokens))} at every layer.",
     )  # fmt: skip
     st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
-    if picked := (event["selection"].get("pick") or []):
-        at, where = int(picked[0]["position"]), int(picked[0]["layer"])
-        if (at, where) != (position, layer):
-            view.change({controls.TOKEN: at, controls.LAYER: where})
-            st.rerun()
+    if point := charts.clicked(event, key):
+        view.change({controls.TOKEN: int(point["position"]), controls.LAYER: int(point["layer"])})
+        st.rerun()
 
 
 def _choose_token(key: str) -> None:
