@@ -16,7 +16,8 @@ import pandas as pd
 import streamlit as st
 
 LEVELS = ["low", "mid", "high"]
-_GREY = "#8A9099"  # readable on both backgrounds
+_DOTS = 5000  # of the level map; more make a browser slow and a picture no clearer
+GREY = "#8A9099"  # readable on both backgrounds
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 _LEVEL_SCALE = alt.Scale(domain=LEVELS)
 
@@ -30,7 +31,7 @@ def curve(band: pd.DataFrame, values: np.ndarray, layer: int, level: str, **show
     frame = pd.DataFrame({"layer": band["layer"], "importance": values})
     frame["here"] = frame["layer"] == layer
     frame["level"] = level or "low"
-    return _draw(_curve(), {"curve": frame, "band": band}, selection_mode="pick", **shown)
+    return draw(_curve(), {"curve": frame, "band": band}, selection_mode="pick", **shown)
 
 
 @cache
@@ -48,9 +49,9 @@ def _curve() -> str:
     )
     # A larger, invisible point on top of each, so that a finger can hit it.
     target = base.mark_point(size=700, opacity=0.001, filled=True, cursor="pointer")
-    here = base.transform_filter("datum.here").mark_rule(strokeDash=[3, 3], color=_GREY)
+    here = base.transform_filter("datum.here").mark_rule(strokeDash=[3, 3], color=GREY)
     parts = [*_band(x), here.encode(y=alt.Y()), line, points]
-    return _form(alt.layer(*parts, target.encode(tooltip=tip).add_params(pick)), 200)
+    return form(alt.layer(*parts, target.encode(tooltip=tip).add_params(pick)), 200)
 
 
 def curves(
@@ -70,8 +71,8 @@ def curves(
         }
     )
     frame["name"] = frame["factor"].map(names)
-    form = _curves(tuple(names[factor] for factor in values), title)
-    return _draw(form, {"curves": frame, "band": band}, selection_mode="pick", **shown)
+    kept = _curves(tuple(names[factor] for factor in values), title)
+    return draw(kept, {"curves": frame, "band": band}, selection_mode="pick", **shown)
 
 
 @lru_cache(64)
@@ -99,7 +100,7 @@ def _curves(order: tuple[str, ...], title: str) -> str:
         ],
     )
     rows = (len(order) + 1) // 2  # of the legend
-    return _form(alt.layer(*_band(x), line, points.add_params(hover, pick)), 320 + 22 * rows)
+    return form(alt.layer(*_band(x), line, points.add_params(hover, pick)), 320 + 22 * rows)
 
 
 def histogram(
@@ -118,7 +119,7 @@ def histogram(
     frame["level"] = level or "low"
     line = [shown_from] if shown_from is not None and shown_from > smallest else []
     tables = {"bins": frame, "line": pd.DataFrame({"from": np.array(line, float)})}
-    return _draw(_histogram(), tables, **shown)
+    return draw(_histogram(), tables, **shown)
 
 
 @cache
@@ -148,15 +149,15 @@ def _histogram() -> str:
         )
     )
     line = alt.Chart(alt.NamedData("line")).encode(x=x)
-    return _form(alt.layer(bars, line.mark_rule(strokeDash=[3, 3], color=_GREY)), 200)
+    return form(alt.layer(bars, line.mark_rule(strokeDash=[3, 3], color=GREY)), 200)
 
 
-def retention(kept: pd.DataFrame, sentence: float, level: str, **shown: Any) -> Any:
-    """Draw the share of activation left by tokens of context; ``kept`` has radius, retained."""
-    frame = kept[["radius", "retained"]].copy()
+def retention(radii: pd.DataFrame, sentence: float, level: str, **shown: Any) -> Any:
+    """Draw the share of activation left by tokens of context; ``radii`` has radius, retained."""
+    frame = radii[["radius", "retained"]].copy()
     frame["level"] = level or "low"
     rules = pd.DataFrame({"retained": [sentence, 0.8], "what": ["its own sentence", "reach: 80 %"]})
-    return _draw(_retention(), {"kept": frame, "rules": rules}, **shown)
+    return draw(_retention(), {"kept": frame, "rules": rules}, **shown)
 
 
 @cache
@@ -170,19 +171,19 @@ def _retention() -> str:
         tooltip=[alt.Tooltip("radius:O"), alt.Tooltip("retained:Q", format=".0%")],
     )
     rules = alt.Chart(alt.NamedData("rules")).encode(y=y)
-    words = rules.mark_text(align="left", dx=4, dy=-6, color=_GREY, fontSize=12)
+    words = rules.mark_text(align="left", dx=4, dy=-6, color=GREY, fontSize=12)
     parts = [
-        rules.mark_rule(strokeDash=[4, 4], color=_GREY),
+        rules.mark_rule(strokeDash=[4, 4], color=GREY),
         words.encode(text="what:N", x=alt.value(0)),
         base.mark_line(strokeWidth=2.5),
         base.mark_point(filled=True, size=70, opacity=1),
     ]
-    return _form(alt.layer(*parts), 260)
+    return form(alt.layer(*parts), 260)
 
 
 def decades(frame: pd.DataFrame, level: str, **shown: Any) -> Any:
     """Draw shares by decade; ``frame`` has decade, observed, expected."""
-    return _draw(_decades(), {"decades": frame.assign(level=level or "low")}, **shown)
+    return draw(_decades(), {"decades": frame.assign(level=level or "low")}, **shown)
 
 
 @cache
@@ -199,8 +200,8 @@ def _decades() -> str:
     bars = base.mark_bar(opacity=0.8).encode(
         y=y, color=alt.Color("level:N", scale=_LEVEL_SCALE, legend=None)
     )
-    ticks = base.mark_tick(color=_GREY, thickness=3).encode(y="expected:Q")
-    return _form(alt.layer(bars, ticks), 220)
+    ticks = base.mark_tick(color=GREY, thickness=3).encode(y="expected:Q")
+    return form(alt.layer(bars, ticks), 220)
 
 
 def level_map(
@@ -212,7 +213,12 @@ def level_map(
     ``factors`` has factor, depth, retained_sentence, level and name. Points are spread a little
     along the depth (there are only as many depths as layers); a click selects under ``pick``.
     """
-    frame = factors.copy()
+    frame = factors
+    if len(frame) > _DOTS:
+        # Spread evenly over the factors; the one that was drawn is among them.
+        keep = frame["factor"] % -(-len(frame) // _DOTS) == 0
+        frame = frame[keep | (frame["factor"] == drawn)]
+    frame = frame.copy()
     steps = np.unique(frame["depth"])
     width = float(np.diff(steps).min()) if len(steps) > 1 else 0.2
     spread = (frame["factor"].to_numpy() * 0.618034) % 1 - 0.5
@@ -222,8 +228,8 @@ def level_map(
     edges = np.concatenate([steps - width / 2, [steps[-1] + width / 2]])
     edge = float(edges[np.searchsorted(steps, low_depth + 1e-9, side="right")])
     rules = pd.DataFrame({"x": [edge], "end": [edges[-1]], "retained_sentence": [sentence_share]})
-    form = _level_map(tuple(steps.tolist()), float(edges[0]), float(edges[-1]))
-    return _draw(form, {"factors": frame, "rules": rules}, selection_mode="pick", **shown)
+    kept = _level_map(tuple(steps.tolist()), float(edges[0]), float(edges[-1]))
+    return draw(kept, {"factors": frame, "rules": rules}, selection_mode="pick", **shown)
 
 
 @lru_cache(16)
@@ -250,66 +256,10 @@ def _level_map(steps: tuple[float, ...], left: float, right: float) -> str:
             alt.Tooltip("retained_sentence:Q", format=".0%", title="kept by sentence"),
         ],
     )
-    ring = base.transform_filter("datum.drawn").mark_point(size=330, strokeWidth=3, color=_GREY)
-    rules = alt.Chart(alt.NamedData("rules")).mark_rule(strokeDash=[5, 4], color=_GREY)
+    ring = base.transform_filter("datum.drawn").mark_point(size=330, strokeWidth=3, color=GREY)
+    rules = alt.Chart(alt.NamedData("rules")).mark_rule(strokeDash=[5, 4], color=GREY)
     parts = [rules.encode(x=x), rules.encode(x=x, x2="end:Q", y=y), points.add_params(pick), ring]
-    return _form(alt.layer(*parts), 320)
-
-
-def token_map(cells: pd.DataFrame, title: str, **shown: Any) -> Any:
-    """Draw tokens by layers; ``cells`` has layer, position, token ("17 left"), value, chosen.
-
-    A click selects position and layer under ``pick``.
-    """
-    return _draw(_token_map(title), {"cells": cells}, selection_mode="pick", **shown)
-
-
-@lru_cache(8)
-def _token_map(title: str) -> str:
-    pick = alt.selection_point(name="pick", fields=["position", "layer"], on="click", empty=False)
-    # The number before the token keeps equal tokens apart; readers need not see it.
-    label = "substring(datum.label, indexof(datum.label, ' ') + 1)"
-    base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("token:N", sort=None, title=None,
-                axis=alt.Axis(labelExpr=label, labelAngle=-50, labelOverlap=False)),
-        y=alt.Y("layer:O", sort="descending", title="layer", axis=alt.Axis(grid=False)),
-        tooltip=[alt.Tooltip("token:N"), alt.Tooltip("layer:O"),
-                 alt.Tooltip("value:Q", format=".3~g", title=title)],
-    )  # fmt: skip
-    legend = alt.Legend(orient="top", title=title, gradientLength=160)
-    cells = base.mark_rect(cursor="pointer").encode(color=alt.Color("value:Q", legend=legend))
-    frame = base.transform_filter("datum.chosen").mark_rect(
-        filled=False, strokeWidth=3, stroke="#D9A400"
-    )
-    return _form(alt.layer(cells.add_params(pick), frame), 370)
-
-
-def path(rows: pd.DataFrame, penalty: float, **shown: Any) -> Any:
-    """Draw coefficients against λ; ``rows`` has penalty, activation and name."""
-    order = rows.groupby("name")["activation"].max().sort_values(ascending=False).index
-    tables = {"path": rows, "here": pd.DataFrame({"penalty": [penalty]})}
-    return _draw(_path(tuple(order)), tables, **shown)
-
-
-@lru_cache(64)
-def _path(order: tuple[str, ...]) -> str:
-    x = alt.X("penalty:Q", title="λ", scale=alt.Scale(type="log", nice=False),
-              axis=alt.Axis(grid=False, format="~g"))  # fmt: skip
-    legend = alt.Legend(orient="bottom", columns=2, labelLimit=160, symbolType="stroke")
-    lines = (
-        alt.Chart(alt.NamedData("path"))
-        .mark_line(strokeWidth=2.2)
-        .encode(
-            x=x,
-            y=alt.Y("activation:Q", title="activation", scale=alt.Scale(type="sqrt")),
-            color=alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)),
-                            legend=legend),
-            tooltip=[alt.Tooltip("name:N", title="factor"), alt.Tooltip("penalty:Q", format=".3~g"),
-                     alt.Tooltip("activation:Q", format=".2f")],
-        )
-    )  # fmt: skip
-    here = alt.Chart(alt.NamedData("here")).mark_rule(strokeDash=[3, 3], color=_GREY).encode(x=x)
-    return _form(alt.layer(lines, here), 300 + 22 * ((len(order) + 1) // 2))
+    return form(alt.layer(*parts), 320)
 
 
 def clicked(event: Any, key: str) -> dict[str, Any] | None:
@@ -339,18 +289,19 @@ def _band(x: alt.X) -> list[alt.Chart]:
         alt.Tooltip("low:Q", format=".3f", title="5 % of factors are below"),
     ]
     return [
-        chart.mark_area(color=_GREY, opacity=0.18).encode(y="low:Q", y2="high:Q", tooltip=tip),
-        chart.mark_line(color=_GREY, strokeWidth=1, strokeDash=[4, 3]).encode(y="middle:Q"),
+        chart.mark_area(color=GREY, opacity=0.18).encode(y="low:Q", y2="high:Q", tooltip=tip),
+        chart.mark_line(color=GREY, strokeWidth=1, strokeDash=[4, 3]).encode(y="middle:Q"),
     ]
 
 
-def _form(chart: Any, height: int) -> str:
+def form(chart: Any, height: int) -> str:
+    """Return a chart on named data as JSON, to be kept."""
     return json.dumps(chart.properties(height=height).to_dict())
 
 
-def _draw(form: str, tables: dict[str, pd.DataFrame], **shown: Any) -> Any:
+def draw(kept: str, tables: dict[str, pd.DataFrame], **shown: Any) -> Any:
     """Draw a form with its tables; ``shown`` has ``alt`` and, for a selection, ``key``."""
-    spec = json.loads(form) | {"datasets": tables}
+    spec = json.loads(kept) | {"datasets": tables}
     if "key" in shown:
         shown["on_select"] = shown.get("on_select", "rerun")
     else:

@@ -17,7 +17,7 @@ _KEY = "control_factors"
 def show(bundle: Bundle) -> None:
     """Draw the choice of factors, their curves and the download."""
     chosen = view.get(controls.CHOSEN) or tuple(sorted(showcase.by_level(bundle).values()))
-    names = {factor: factor_view.name(bundle.factors.iloc[factor]) for factor in chosen}
+    names = {factor: factor_view.name(bundle, factor) for factor in chosen}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choose(bundle, chosen)
         st.segmented_control(

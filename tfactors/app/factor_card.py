@@ -14,9 +14,8 @@ _WORDS = 5
 
 def show(bundle: Bundle, factor: int, level: str) -> None:
     """Draw a factor's level, words, importance over the layers and strongest examples."""
-    row = bundle.factors.iloc[factor]
     layer = factor_view.peak_layer(bundle, factor)
-    words = " · ".join(passages.escape(word) for word in factor_view.name_words(row)[:3])
+    words = " · ".join(passages.escape(word) for word in factor_view.name_words(bundle, factor)[:3])
     shares = store.overview(bundle).share_of_peak[factor]
     bars = "".join(
         f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'

@@ -30,6 +30,26 @@ _COLUMNS: dict[str, Any] = {
                                               help=definitions.RETAINED_SENTENCE),
 }  # fmt: skip
 
+# The columns of a search, see :mod:`tfactors.app.searching`.
+MATCH: dict[str, Any] = {
+    "match": st.column_config.ProgressColumn(
+        "Match", min_value=0, max_value=1, format="%.2f", width="small",
+        help="The mean activation over all tokens of the words at this layer, as a share of the "
+        "factor's importance at its peak: 1 means that the factor is about these words.",
+    ),
+    "at": st.column_config.NumberColumn(
+        "Layer", width="small", help="The layer where it matches best; opens there."
+    ),
+    "active": st.column_config.NumberColumn(
+        "Active on", format="percent", width="small",
+        help="The share of the words' tokens that activate it at this layer.",
+    ),
+    "activation": st.column_config.NumberColumn(
+        "Activation", format="%.1f", width="small",
+        help="Its mean activation on the tokens that activate it.",
+    ),
+}  # fmt: skip
+
 
 def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
@@ -38,7 +58,7 @@ def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "factor": factors,
-            "words": [" / ".join(factor_view.name_words(row)) for _, row in rows.iterrows()],
+            "words": [" / ".join(factor_view.name_words(bundle, at)) for at in factors.tolist()],
             "level": definitions.levels(rows, factor_view.thresholds(bundle)),
             "peak": rows["peak_layer"].to_numpy(),
             "curve": list(overview.importance[factors].astype(float).round(4)),

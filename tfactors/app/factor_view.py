@@ -67,21 +67,18 @@ def peak_layer(bundle: Bundle, factor: int) -> int:
     return peak if peak in bundle.layers else bundle.layers[0]
 
 
-def name_words(row: pd.Series) -> list[str]:
+def name_words(bundle: Bundle, factor: int) -> list[str]:
     """Return the words that a factor is called by: its label, else its commonest words."""
-    if label := str(row["label"] or "").strip():
+    labels, words = bundle.factors["label"].array, bundle.factors["words"].array
+    if label := str(labels[factor] or "").strip():
         return label.split(", ")
-    return list(dict.fromkeys(word.casefold() for word in row["words"]))[:_TITLE_WORDS]
+    return list(dict.fromkeys(word.casefold() for word in words[factor]))[:_TITLE_WORDS]
 
 
-def name(row: pd.Series) -> str:
-    """Return a factor's number and words in one short line of plain text.
-
-    >>> name(pd.Series({"factor": 30, "label": "", "words": ["left", "leave"]}))
-    '30 · left / leave'
-    """
-    words = " / ".join(passages.shorten(word, 24) for word in name_words(row)[:3])
-    return f"{row['factor']} · {words}" if words else str(row["factor"])
+def name(bundle: Bundle, factor: int) -> str:
+    """Return a factor's number and words in one short line of plain text: 30 · left / leave."""
+    words = " / ".join(passages.shorten(word, 24) for word in name_words(bundle, factor)[:3])
+    return f"{factor} · {words}" if words else str(factor)
 
 
 def names(bundle: Bundle) -> pd.DataFrame:
@@ -91,16 +88,14 @@ def names(bundle: Bundle) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
-    frame = _bundle.factors
-    return pd.DataFrame(
-        {"factor": frame["factor"], "name": [name(row) for _, row in frame.iterrows()]}
-    )
+    factors = range(_bundle.n_factors)
+    return pd.DataFrame({"factor": factors, "name": [name(_bundle, at) for at in factors]})
 
 
 def headline(it: Selected) -> None:
     """Draw number, words, level and why it has this level."""
-    words = '<span class="tf-dot">·</span>'.join(
-        f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.row)
+    words = '<span class="tf-dot">·</span><wbr>'.join(
+        f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.bundle, it.factor)
     )
     why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
     st.html(

@@ -33,6 +33,30 @@ def words_of(query: str) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))[:MOST_WORDS]
 
 
+def find(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return what a query finds, in the order to show it, and the words the index lacks.
+
+    First the factor whose number was asked for, then those that match the words (as
+    :func:`by_words`), then those that only have one of them in their name (no match, the peak as
+    layer). Nothing asked for finds all, the most important first.
+    """
+    words = words_of(query)
+    if not words:
+        order = np.argsort(-store.overview(bundle).importance.max(axis=1), kind="stable")
+        return pd.DataFrame({"factor": order}), []
+    scores, missing = by_words(bundle, words)
+    numbers = [int(w) for w in words if w.isascii() and w.isdigit() and len(w) < 9]
+    asked = [number for number in numbers if number < bundle.n_factors]
+    others = np.setdiff1d(by_name(bundle, words), [*scores["factor"], *asked])
+    first = pd.DataFrame({"factor": asked}).merge(scores, on="factor", how="left")
+    rest = scores[~scores["factor"].isin(asked)]
+    found = pd.concat([first, rest, pd.DataFrame({"factor": others})], ignore_index=True)
+    found["factor"] = found["factor"].astype(int)
+    peaks = bundle.factors["peak_layer"].to_numpy()[found["factor"]]
+    found["at"] = found["at"].fillna(pd.Series(peaks, found.index)).astype(int)
+    return found, [word for word in missing if word not in map(str, asked)]
+
+
 def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]:
     """Return factors by how well they match the words, best first, and words the index lacks.
 

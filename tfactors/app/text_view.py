@@ -21,6 +21,7 @@ from tfactors.app import (
     live_model,
     passages,
     shell,
+    text_charts,
     view,
 )
 from tfactors.bundle import Bundle
@@ -151,7 +152,7 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         )
     # A new key with each choice, so that the same cell can be clicked again later.
     key = f"map_{measure}_{position}_{layer}"
-    event = charts.token_map(
+    event = text_charts.token_map(
         cells, controls.MEASURES[measure], key=key,
         alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
         f"{min(first + _SHOWN, len(tokens))} at every layer.",
@@ -298,7 +299,7 @@ def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
     if shown.empty:
         st.caption("No factor is active at any λ of the range.")
         return
-    charts.path(
+    text_charts.path(
         shown, penalty(bundle),
         alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
     )  # fmt: skip
@@ -343,7 +344,7 @@ def _solve_path(bundle: Bundle, text: str, position: int, layer: int) -> pd.Data
 
 
 def _name(bundle: Bundle, factor: int, count: int = 2) -> str:
-    words = factor_view.name_words(bundle.factors.iloc[factor])
+    words = factor_view.name_words(bundle, factor)
     shown = " / ".join(passages.shorten(word, 24) for word in words[:count])
     return html.escape(shown or str(factor))
 

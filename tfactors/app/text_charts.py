@@ -1,0 +1,68 @@
+"""The charts of a reader's own text: tokens by layers, and factors against λ.
+
+In go small tables, out come charts, made as :mod:`tfactors.app.charts` makes them.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from tfactors.app.charts import GREY, draw, form
+
+
+def token_map(cells: pd.DataFrame, title: str, **shown: Any) -> Any:
+    """Draw tokens by layers; ``cells`` has layer, position, token ("17 left"), value, chosen.
+
+    A click selects position and layer under ``pick``.
+    """
+    return draw(_token_map(title), {"cells": cells}, selection_mode="pick", **shown)
+
+
+@lru_cache(8)
+def _token_map(title: str) -> str:
+    pick = alt.selection_point(name="pick", fields=["position", "layer"], on="click", empty=False)
+    # The number before the token keeps equal tokens apart; readers need not see it.
+    label = "substring(datum.label, indexof(datum.label, ' ') + 1)"
+    base = alt.Chart(alt.NamedData("cells")).encode(
+        x=alt.X("token:N", sort=None, title=None,
+                axis=alt.Axis(labelExpr=label, labelAngle=-50, labelOverlap=False)),
+        y=alt.Y("layer:O", sort="descending", title="layer", axis=alt.Axis(grid=False)),
+        tooltip=[alt.Tooltip("token:N"), alt.Tooltip("layer:O"),
+                 alt.Tooltip("value:Q", format=".3~g", title=title)],
+    )  # fmt: skip
+    legend = alt.Legend(orient="top", title=title, gradientLength=160)
+    cells = base.mark_rect(cursor="pointer").encode(color=alt.Color("value:Q", legend=legend))
+    frame = base.transform_filter("datum.chosen").mark_rect(
+        filled=False, strokeWidth=3, stroke="#D9A400"
+    )
+    return form(alt.layer(cells.add_params(pick), frame), 370)
+
+
+def path(rows: pd.DataFrame, penalty: float, **shown: Any) -> Any:
+    """Draw coefficients against λ; ``rows`` has penalty, activation and name."""
+    order = rows.groupby("name")["activation"].max().sort_values(ascending=False).index
+    tables = {"path": rows, "here": pd.DataFrame({"penalty": [penalty]})}
+    return draw(_path(tuple(order)), tables, **shown)
+
+
+@lru_cache(64)
+def _path(order: tuple[str, ...]) -> str:
+    x = alt.X("penalty:Q", title="λ", scale=alt.Scale(type="log", nice=False),
+              axis=alt.Axis(grid=False, format="~g"))  # fmt: skip
+    legend = alt.Legend(orient="bottom", columns=2, labelLimit=160, symbolType="stroke")
+    lines = (
+        alt.Chart(alt.NamedData("path"))
+        .mark_line(strokeWidth=2.2)
+        .encode(
+            x=x,
+            y=alt.Y("activation:Q", title="activation", scale=alt.Scale(type="sqrt")),
+            color=alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)),
+                            legend=legend),
+            tooltip=[alt.Tooltip("name:N", title="factor"), alt.Tooltip("penalty:Q", format=".3~g"),
+                     alt.Tooltip("activation:Q", format=".2f")],
+        )
+    )  # fmt: skip
+    here = alt.Chart(alt.NamedData("here")).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
+    return form(alt.layer(lines, here), 300 + 22 * ((len(order) + 1) // 2))
