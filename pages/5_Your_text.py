@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from tfactors.app import controls, live_model, shell, text_view, view
+from tfactors.app import controls, decomposing, live_model, shell, text_view, view
 from tfactors.errors import InputError
 
 EXAMPLES = (
@@ -37,7 +37,7 @@ elif not text:
     )
 else:
     try:
-        made = text_view.take_apart(bundle, text)
+        made = decomposing.take_apart(bundle, text)
     except InputError as error:
         text_view.refused(error)
     else:

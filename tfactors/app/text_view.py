@@ -5,20 +5,18 @@ token over all layers, and its factors' coefficients against λ.
 """
 
 import html
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from tfactors.app import (
     charts,
     controls,
+    decomposing,
     definitions,
     factor_table,
     factor_view,
-    live_model,
     passages,
     shell,
     text_charts,
@@ -31,74 +29,28 @@ if TYPE_CHECKING:
     from tfactors.decomposition import Decomposition
 
 MOST_TOKENS = 512
-_REMEMBERED = 12  # texts of at most some 2 MB each
 _SHOWN = 48  # tokens in the map at a time
 _TERMS = 6
 _TABLE = 390  # pixels: ten rows, the rest by scrolling
 _PATH_FACTORS = 8
-_PATH_STEPS = 24
-
-
-@dataclass(frozen=True)
-class Question:
-    """A text and the λ to take it apart with; equal questions have equal answers."""
-
-    text: str
-    penalty: float
-
-
-@dataclass(frozen=True)
-class PathQuestion:
-    """One token of a text at a layer, over a range of λ."""
-
-    text: str
-    position: int
-    layer: int
-
-
-def penalty(bundle: Bundle) -> float:
-    """Return λ: the reader's, else the bundle's."""
-    own = view.get(controls.PENALTY)
-    return float(bundle.manifest["coding"]["penalty"]) if own is None else own
 
 
 def sidebar(bundle: Bundle) -> None:
     """Draw λ and the layer's measure."""
     built = float(bundle.manifest["coding"]["penalty"])
+    shown = min(max(decomposing.penalty(bundle), built / 5), built * 4)
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
         st.slider(
             "λ, the price of an active factor", built / 5, built * 4, step=built / 40,
             format="%.3g",
             help="The codes are solved anew for every λ: a small one explains more with more "
             f"factors, a large one keeps only the strongest. The bundle was made with {built:g}.",
-            **view.widget(controls.PENALTY, min(max(penalty(bundle), built / 5), built * 4)),
+            **view.widget(controls.PENALTY, shown),
         )  # fmt: skip
         st.button(
             "As built", disabled=view.get(controls.PENALTY) is None, type="tertiary",
             icon=":material/undo:", on_click=view.change, args=({controls.PENALTY: None},),
         )  # fmt: skip
-
-
-def take_apart(bundle: Bundle, text: str) -> "Decomposition":
-    """Return the decomposition of a text at λ, from memory or from the model.
-
-    Raises
-    ------
-    InputError
-        The text is empty or too long, or the model is busy or cannot be loaded.
-    """
-    question = Question(text, penalty(bundle))
-    own = live_model.of(bundle)
-    if (known := own.answers.get(question)) is not None:
-        return known
-    from tfactors.decomposition import decompose
-
-    note = st.empty()
-    with live_model.using(bundle, note.caption) as encoder:
-        answer = decompose(bundle, text, question.penalty, encoder)
-    note.empty()
-    own.remember(question, answer, _REMEMBERED)
-    return answer
 
 
 def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
@@ -239,7 +191,7 @@ def _beside(bundle: Bundle, made: "Decomposition", position: int, layer: int) ->
     if not text:
         return
     try:
-        other = take_apart(bundle, text)
+        other = decomposing.take_apart(bundle, text)
     except InputError as error:
         refused(error)
         return
@@ -291,7 +243,7 @@ def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
         help="The codes of this token, solved for every λ. Where a line leaves zero, the factor "
         "becomes worth its price.",
     )  # fmt: skip
-    path = _solve_path(bundle, text, position, layer)
+    path = decomposing.path(bundle, text, position, layer)
     strongest = path.groupby("factor")["activation"].max().nlargest(_PATH_FACTORS).index
     shown = path[path["factor"].isin(strongest)].copy()
     names = factor_view.names(bundle)["name"]
@@ -300,7 +252,7 @@ def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
         st.caption("No factor is active at any λ of the range.")
         return
     text_charts.path(
-        shown, penalty(bundle),
+        shown, decomposing.penalty(bundle),
         alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
     )  # fmt: skip
     active = path[path["activation"] > 0].groupby("penalty").size()
@@ -310,37 +262,6 @@ def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
         f"show. At λ = {many:.3g} the token has {active.get(many, 0)} active factors, at "
         f"λ = {few:.3g} {active.get(few, 0)}."
     )
-
-
-def _solve_path(bundle: Bundle, text: str, position: int, layer: int) -> pd.DataFrame:
-    """Return penalty, factor, activation of one token at a layer over a range of λ."""
-    question = PathQuestion(text, position, layer)
-    own = live_model.of(bundle)
-    if (known := own.answers.get(question)) is not None:
-        return known
-    from tfactors.decomposition import tokenize_checked
-
-    built = float(bundle.manifest["coding"]["penalty"])
-    penalties = np.geomspace(built / 5, built * 4, _PATH_STEPS)
-    rows: list[dict[str, Any]] = []
-    with live_model.using(bundle, lambda words: None) as encoder:
-        token_ids, _, _ = tokenize_checked(text, encoder.model)
-        state = encoder.states([token_ids], [layer])[0][position : position + 1]
-        codes = None
-        for value in penalties[::-1]:
-            codes = encoder.coder.encode(state, float(value), encoder.tol, codes)
-            rows += (
-                {"penalty": float(value), "factor": int(factor), "activation": float(alpha)}
-                for factor, alpha in zip(codes.indices, codes.data, strict=True)
-            )
-    table = pd.DataFrame(rows, columns=["penalty", "factor", "activation"])
-    # A line needs its zeros as well, or it would end in the air.
-    grid = table.pivot_table(index="penalty", columns="factor", values="activation", fill_value=0.0)
-    grid = grid.reindex(penalties, fill_value=0.0).rename_axis("penalty")
-    answer = grid.reset_index().melt("penalty", var_name="factor", value_name="activation")
-    answer["factor"] = answer["factor"].astype(int)
-    own.remember(question, answer, _REMEMBERED)
-    return answer
 
 
 def _name(bundle: Bundle, factor: int, count: int = 2) -> str:
