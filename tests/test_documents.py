@@ -162,13 +162,13 @@ def test_an_empty_file(tmp_path, name, content):
 
 def test_a_folder_without_text_names_the_suffixes_it_looked_for(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
-    assert ".txt, .md, .jsonl, .csv or .parquet" in error(tmp_path)
+    assert ".txt, .md, .jsonl, .csv, .parquet or .tokens" in error(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["paper.pdf", "README", "a.parquet.gz"])
 def test_an_unknown_suffix_names_those_that_are_known(tmp_path, name):
     (tmp_path / name).write_text("text")
-    assert ".txt, .md, .jsonl, .csv or .parquet" in error(tmp_path / name)
+    assert ".txt, .md, .jsonl, .csv, .parquet or .tokens" in error(tmp_path / name)
 
 
 def test_a_binary_file_is_refused_with_the_offset_of_its_first_nul_byte(tmp_path):
@@ -254,3 +254,15 @@ def test_a_copy_of_a_document_is_on_the_same_side():
     for n in range(100):
         text = f"text number {n}"
         assert Document("a", "b", text).held_out == Document("c", "d", text, 1900).held_out
+
+
+def test_a_wikitext_file_is_parted_at_its_article_headings_and_short_articles_are_left_out(
+    tmp_path,
+):
+    body = "The band played its first song in the old town hall . \n" * 50
+    text = f" \n = First Article = \n \n {body} = = A section = = \n {body} = Stub = \n \n short \n"
+    (tmp_path / "wiki.train.tokens").write_text(text + f" = Second = \n {body}", encoding="utf-8")
+    documents = list(read_files(tmp_path / "wiki.train.tokens"))
+    assert [d.title for d in documents] == ["First Article", "Second"]
+    assert "A section" in documents[0].text
+    assert "short" not in documents[0].text

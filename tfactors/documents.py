@@ -23,9 +23,11 @@ from typing import Any
 
 from tfactors.errors import InputError
 
-SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet")
+SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet", ".tokens")
 DEFAULT_COLUMN = "text"
 HELD_OUT_SHARE = 0.05
+# Characters of an article of WikiText, as in 2021.
+SHORTEST_ARTICLE = 2000
 # Hard-wrapped text is about this wide; wider lines are one paragraph each, narrower ones a list.
 WRAP_WIDTHS = range(40, 101)
 # csv refuses fields above 128 KiB unless told otherwise, and a field here is a whole document.
@@ -127,6 +129,7 @@ def join_wrapped_lines(text: str) -> str:
     return "".join(pieces)
 
 
+_ARTICLE = re.compile(r" = ([^=]+) = *$")
 _LIST_ITEM = re.compile(r"[-*+#>|•]|\d+[.)] ")
 
 
@@ -155,6 +158,8 @@ def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]
         return _read_csv(path, title, column)
     if suffix == ".jsonl":
         return _read_jsonl(path, title, column)
+    if suffix == ".tokens":
+        return _read_wikitext(path, title)
     if suffix in (".txt", ".md"):
         return iter([(title, "".join(_lines(path)))])
     kind = f"suffix {path.suffix!r}" if path.suffix else "a file name without a suffix"
@@ -182,6 +187,22 @@ def _lines(path: Path) -> Iterator[str]:
                     "save it as UTF-8"
                 ) from error
             offset += len(line)
+
+
+def _read_wikitext(path: Path, title: str) -> Iterator[tuple[str, str]]:
+    """Yield the articles of a WikiText file (``wiki.train.tokens``), as the 2021 code parts them.
+
+    A line `` = Title = `` begins an article; short ones are left out.
+    """
+    article: list[str] = []
+    for line in _lines(path):
+        if heading := _ARTICLE.match(line):
+            if sum(map(len, article)) > SHORTEST_ARTICLE:
+                yield title, "".join(article)
+            title, article = heading[1], []
+        article.append(line)
+    if sum(map(len, article)) > SHORTEST_ARTICLE:
+        yield title, "".join(article)
 
 
 def _read_jsonl(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
