@@ -54,6 +54,8 @@ if len(found):
     found = found.head(MOST_ROWS).reset_index(drop=True)
     rows = factor_table.frame(bundle, found["factor"].to_numpy())
     rows = rows.join(found.drop(columns="factor"))
+    if "active" in rows:
+        rows["active"] = rows["active"].round(2)
     columns = factor_table.MATCH if "match" in found else None
     factor_table.show(rows, "found", f"Factors found for “{query}”.", columns)
 level_controls.sidebar(bundle)

@@ -38,7 +38,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT = 20_000  # milliseconds: generous, because nothing here waits a fixed time
+WAIT = 60_000  # milliseconds: generous, because nothing here waits a fixed time
 
 
 def executable() -> str:
@@ -320,6 +320,8 @@ def test_hostile_text_loads_nothing_and_runs_nothing(visit: Visit) -> None:
         visit.shows("it has to be one of")
         expect(visit.page.locator(".tf-list li").first).to_be_visible()
     visit.open(f"/Curves_and_saliency?factor=1&replacement={attack}&factors={attack}")
+    visit.open(f"/Search?q={attack}")
+    visit.open(f"/Your_text?text={attack}&with={attack}")
     visit.open(f"/Factor?factor=1&layout=text&group=on&bundle={attack}")
     visit.shows("There is no bundle")
     assert (
@@ -380,7 +382,11 @@ def _read_a_cell_of_the_map(reader: Visit) -> None:
     reader.page.get_by_label("Another text").fill("His left hand.")
     reader.page.keyboard.press("Enter")
     reader.shows("Those that part them most come first")
+    attack = "%3Cimg%20src%3Dhttp%3A%2F%2Fevil.invalid%20onerror%3Dalert(1)%3E"
+    reader.open(f"/Your_text?text={attack}&with={attack}")
+    expect(equation).to_have_text("<", timeout=WAIT)
     assert reader.requests == []
+    assert reader.dialogs == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
