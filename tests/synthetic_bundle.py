@@ -17,7 +17,9 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tfactors.bundle import (
     Bundle,
@@ -27,6 +29,7 @@ from tfactors.bundle import (
     write_table,
     write_words,
 )
+from tfactors.bundle_format import LABEL_KINDS
 
 # fmt: off
 DETERMINERS = ["the", "a", "this", "that", "every", "another", "some", "each", "our"]
@@ -119,7 +122,8 @@ def write_synthetic_bundle(
     alive = maximum.max(1) > 0
     peak = np.where(alive, maximum.argmax(1), -1)
     edges = np.linspace(0.0, 16.0, bins + 1)
-    write_dictionary(folder, _atoms(rng, factors, width))
+    atoms = _atoms(rng, factors, width)
+    write_dictionary(folder, atoms)
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
     level = np.where(depth <= 1 / 3, "low", np.where(sentence < 0.5, "high", "mid"))
@@ -141,6 +145,7 @@ def write_synthetic_bundle(
                 "alive": alive,
                 "stability": np.where(alive, rng.uniform(0.3, 1.0, factors), np.nan),
             }
+            | _labels_and_map(seed, alive)
         ),
     )
     grid_factor = np.repeat(np.arange(factors), layers)
@@ -171,6 +176,12 @@ def write_synthetic_bundle(
     _write_retention(folder, rng, factors, peak, alive, sentence)
     _write_saliency(folder, rng, text, first_positions, liked, layer_ids, alive, peak, taken)
     _write_text(folder, text)
+    # A generator of their own, so that the tables above stay what they were without these.
+    more = np.random.default_rng([seed, 1])
+    write_table(folder, "contexts.parquet", _contexts(more, folder, factors, layer_ids, text))
+    write_table(folder, "samples.parquet", _samples(more, folder, factors, layer_ids))
+    write_table(folder, "neighbours.parquet", _neighbours(more, atoms))
+    write_table(folder, "vocabulary.parquet", _near_tokens(more, factors, text))
     write_manifest(
         folder,
         {
@@ -520,6 +531,119 @@ def _write_saliency(
         "seed": [0] * count,
     }
     write_table(folder, "saliency.parquet", pa.table(rows | more))
+
+
+def _labels_and_map(seed: int, alive: np.ndarray) -> dict[str, object]:
+    rng = np.random.default_rng([seed, 2])
+    kind = np.array(LABEL_KINDS)[np.arange(len(alive)) % len(LABEL_KINDS)]
+    scored = alive & (kind != "mixed")
+    x, y = rng.normal(0, 20, (2, len(alive)))
+    return {
+        "label_kind": np.where(alive, kind, "").tolist(),
+        "label_precision": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
+        "label_recall": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
+        "map_x": x,
+        "map_y": y,
+    }
+
+
+def _example_blocks(folder: Path, factors: int, layers: list[int]) -> Iterator[pd.DataFrame]:
+    """The examples of all layers, some factors at a time, by factor, layer and rank."""
+    for block in _blocks(factors, 256):
+        mine = [("factor", ">=", int(block[0])), ("factor", "<=", int(block[-1]))]
+        frames = []
+        for layer in layers:
+            found = pq.read_table(folder / example_file(layer), filters=mine).to_pandas()
+            frames.append(found.assign(layer=np.int16(layer)))
+        rows = pd.concat(frames).sort_values(["factor", "layer", "rank"], ignore_index=True)
+        if len(rows):
+            yield rows
+
+
+def _contexts(
+    rng: np.random.Generator, folder: Path, factors: int, layers: list[int], text: Text
+) -> Iterator[pa.Table]:
+    """At each of the 20 strongest examples up to five more tokens that are weakly active."""
+    lengths = np.diff(text.offsets)
+    for block in _example_blocks(folder, factors, layers):
+        top = block[block["rank"] < 20]
+        length = lengths[top["window"]]
+        rows = np.arange(len(top))
+        activation = np.zeros((len(top), length.max()), np.float32)
+        for _ in range(5):
+            value = top["activation"] * rng.uniform(0.02, 0.7, len(top))
+            activation[rows, rng.integers(0, length)] = value.astype(np.float32)
+        activation[rows, top["position"]] = top["activation"]
+        row, position = np.nonzero(activation)
+        offsets = pa.array(np.searchsorted(row, np.arange(len(top) + 1)).astype(np.int32))
+        positions = pa.array(position.astype(np.int16))
+        yield pa.table(
+            {name: top[name].to_numpy() for name in ("factor", "layer", "rank")}
+            | {
+                "positions": pa.ListArray.from_arrays(offsets, positions),
+                "activations": pa.ListArray.from_arrays(
+                    offsets, pa.array(activation[row, position])
+                ),
+            }
+        )
+
+
+def _samples(
+    rng: np.random.Generator, folder: Path, factors: int, layers: list[int]
+) -> Iterator[pa.Table]:
+    """Some of the examples, as if the factors were active nowhere else."""
+    for block in _example_blocks(folder, factors, layers):
+        of_factor = block.groupby(["factor", "layer"])
+        block["quantile"] = 1 - block["rank"] / of_factor["rank"].transform("size")
+        drawn = block[rng.random(len(block)) < 0.4].copy()
+        drawn["rank"] = drawn.groupby(["factor", "layer"]).cumcount()
+        yield pa.Table.from_pandas(drawn, preserve_index=False)
+
+
+def _neighbours(rng: np.random.Generator, atoms: np.ndarray) -> Iterator[pa.Table]:
+    """The nearest atoms, and others drawn by lot as firing together."""
+    m = len(atoms)
+    n = min(10, m - 1)
+    for block in _blocks(m, 256):
+        cosine = atoms[block] @ atoms.T
+        cosine[np.arange(len(block)), block] = -2
+        nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :n]
+        drawn = (block[:, None] + 1 + rng.integers(0, max(m // 10, 1), (len(block), 1))) % m
+        drawn = (drawn + np.arange(n)) % m
+        drawn = np.where(drawn == block[:, None], (drawn[:, :1] - 1) % m, drawn)
+        together = -np.sort(-rng.uniform(0, 0.9, (len(block), n)), axis=1)
+        shape = (len(block), 2, n)
+        other = np.stack([nearest, drawn], axis=1)
+        value = np.stack([np.take_along_axis(cosine, nearest, 1), together], axis=1)
+        kind = np.array(["cosine", "together"])[:, None]
+        columns = [
+            np.broadcast_to(block[:, None, None], shape),
+            np.broadcast_to(kind, shape),
+            np.broadcast_to(np.arange(n), shape),
+            other,
+            value,
+        ]
+        names = ["factor", "kind", "rank", "other", "value"]
+        yield pa.table([pa.array(column.ravel()) for column in columns], names)
+
+
+def _near_tokens(rng: np.random.Generator, factors: int, text: Text) -> Iterator[pa.Table]:
+    """Tokens drawn by lot, hostile ones among them."""
+    tokens = np.array(sorted({token.strip() for token in text.tokens}), object)
+    kinds = ["input", "logit", "logit_low"]
+    for block in _blocks(factors, 256):
+        value = -np.sort(-rng.uniform(0.05, 0.9, (len(block), 3, 10)), axis=2)
+        value[:, 2] *= -1
+        rows = len(block) * 30
+        yield pa.table(
+            {
+                "factor": np.repeat(block, 30),
+                "kind": np.tile(np.repeat(kinds, 10), len(block)),
+                "rank": np.tile(np.arange(10), len(block) * 3),
+                "token": pa.array(tokens[rng.integers(0, len(tokens), rows)], pa.string()),
+                "value": value.ravel(),
+            }
+        )
 
 
 def _write_text(folder: Path, text: Text) -> None:

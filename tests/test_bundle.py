@@ -53,9 +53,11 @@ def read_everything(bundle: Bundle) -> list:
     found += [bundle.windows([0, 77, 199]), bundle.word_factors("river")]
     for factor in (3, FACTORS - 1):
         found += [bundle.importance(factor), bundle.retention(factor)]
+        found += [bundle.neighbours(factor, "together"), bundle.vocabulary(factor)]
         for layer in bundle.layers:
             found += [bundle.examples(factor, layer), bundle.histogram(factor, layer)]
             found += [bundle.words(factor, layer), bundle.saliency(factor, layer)]
+            found += [bundle.contexts(factor, layer), bundle.samples(factor, layer)]
     return found
 
 

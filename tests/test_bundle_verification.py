@@ -251,8 +251,43 @@ EVIDENCE = [
 ]
 
 
+OPTIONAL = [
+    ("factors", "label_kind", 3, "guess", "'guess' is none of word, lemma, affix, name,"),
+    ("factors", "label_precision", 3, 1.5, "1.5 is no share"),
+    ("factors", "label_precision", 3, None, "None and label_recall 0."),
+    ("factors", "map_x", 3, None, "None and map_y "),
+    ("contexts", "rank", -1, 25, "25 is not below 20"),
+    ("contexts", "factor", -1, 39, "39 has no example of rank 19 at layer "),
+    ("contexts", "positions", 3, [], "[] is empty"),
+    ("contexts", "positions", 3, lambda n: n[::-1], "] do not rise"),
+    ("contexts", "positions", 3, lambda n: [*n[:-1], 999], "reach beyond the window"),
+    ("contexts", "activations", 3, [1.0] * 30, "is not as long as positions"),
+    ("contexts", "activations", 3, lambda n: [-1.0, *n[1:]], "are not above 0"),
+    ("contexts", "activations", 3, lambda n: [x / 2 for x in n], "do not hold the activation of"),
+    ("samples", "rank", -1, 99, "99 is not one more than the rank before"),
+    ("samples", "window", 1, 200, "200 is none of the windows 0 to 199"),
+    ("samples", "position", 1, 99, "99 is outside its window"),
+    ("samples", "word", 1, "zebra", "'zebra' is not the word at "),
+    ("samples", "activation", 0, 99.0, "99 exceeds the maximum in importance.parquet"),
+    ("samples", "activation", 1, -1.0, "-1 is not above 0"),
+    ("samples", "quantile", 0, 2.0, "2 is no share above 0"),
+    ("neighbours", "kind", 0, "an", "'an' is none of cosine, together"),
+    ("neighbours", "rank", -1, 11, "11 is not one more than the rank before"),
+    ("neighbours", "other", 0, 40, "40 is none of the factors 0 to 39"),
+    ("neighbours", "other", 0, 0, "0 is the factor itself"),
+    ("neighbours", "value", 0, 1.5, "1.5 is outside -1 to 1"),
+    ("neighbours", "value", 0, 1.0, "1 is not the cosine of the two atoms"),
+    ("neighbours", "value", 9, 0.99, "0.99 is nearer than the one ranked before"),
+    ("vocabulary", "kind", 0, "a", "'a' is none of input, logit, logit_low"),
+    ("vocabulary", "value", 0, 1.5, "1.5 is outside -1 to 1"),
+    ("vocabulary", "value", 29, -3.0, "-3 is nearer than the one ranked before"),
+    ("vocabulary", "rank", -1, 11, "11 is not one more than the rank before"),
+]
+
+
 @pytest.mark.parametrize(
-    ("table", "column", "row", "value", "problem"), EVERY_TABLE + TEXT + FACTORS + EVIDENCE
+    ("table", "column", "row", "value", "problem"),
+    EVERY_TABLE + TEXT + FACTORS + EVIDENCE + OPTIONAL,
 )
 def test_a_row_that_cannot_be_true_is_named_with_file_column_and_row(
     copy, table, column, row, value, problem
@@ -286,6 +321,34 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
     with pytest.raises(BundleError) as raised:
         Bundle.open(copy).verify()
     assert problem in str(raised.value)
+
+
+def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
+    for name in ("contexts", "samples", "neighbours", "vocabulary"):
+        (copy / f"{name}.parquet").unlink()
+    columns = ["label_kind", "label_precision", "label_recall", "map_x", "map_y"]
+    rewrite(copy, "factors.parquet", lambda table: table.drop_columns(columns))
+    bundle = Bundle.open(copy)
+    bundle.verify()
+    assert bundle.factors[columns].isna().all(axis=None)
+    assert list(bundle.contexts(3, 1)) == ["rank", "positions", "activations"]
+    assert list(bundle.neighbours(3)) == ["rank", "other", "value"]
+    assert list(bundle.vocabulary(3)) == ["rank", "token", "value"]
+    assert list(bundle.samples(3, 1))[-2:] == ["activation", "quantile"]
+    assert not any(map(len, (bundle.contexts(3, 1), bundle.samples(3, 1), bundle.neighbours(3))))
+
+
+def test_a_table_that_a_bundle_might_do_without_is_missed_when_the_manifest_names_it(copy):
+    (copy / "contexts.parquet").unlink()
+    with pytest.raises(BundleError, match=r"^contexts\.parquet: missing"):
+        Bundle.open(copy).verify()
+    with pytest.raises(BundleError, match=r"^contexts\.parquet: missing"):
+        Bundle.open(copy).contexts(3, 1)
+
+
+def test_labels_that_people_wrote_may_lie_beside_the_manifest(copy):
+    (copy / "labels.json").write_text("{}")
+    Bundle.open(copy).verify()
 
 
 def test_an_active_factor_without_an_example_is_named(copy):

@@ -23,7 +23,9 @@ from tfactors.bundle_format import (
     SCHEMAS,
     BundleError,
     example_file,
+    is_optional,
     read_manifest,
+    table_kind,
 )
 from tfactors.bundle_table import TableFile, naming
 from tfactors.bundle_writing import write_dictionary, write_manifest, write_table, write_words
@@ -110,9 +112,14 @@ class Bundle:
         """One row a factor, the factor's number being its row.
 
         Columns factor, label, level, peak_layer, depth, retained_word, retained_sentence, reach,
-        words (list of str), alive, stability.
+        words (list of str), alive, stability, label_kind, label_precision, label_recall, map_x,
+        map_y; the last five are missing values in a bundle that was built without them.
         """
         table = self._file("factors.parquet").read()
+        for name in LAYOUTS["factors"].optional_columns:
+            if name not in table.column_names:
+                field = SCHEMAS["factors"].field(name)
+                table = table.append_column(field, pa.nulls(len(table), field.type))
         frame = table.drop_columns(["words"]).to_pandas()
         frame["reach"] = frame["reach"].astype("Int16")
         frame.insert(frame.columns.get_loc("alive"), "words", table.column("words").to_pylist())
@@ -140,6 +147,40 @@ class Bundle:
         frame = self._file(example_file(layer)).where(int(factor)).slice(0, top).to_pandas()
         frame.insert(1, "layer", np.int16(layer))
         return frame
+
+    def contexts(self, factor: int, layer: int) -> pd.DataFrame:
+        """Return what a factor does at every token of the windows of its strongest examples.
+
+        Columns rank (of :meth:`examples`), positions (int16 array), activations (float32 array):
+        the factor is active at these tokens of the example's window, and at no other.
+        """
+        return self._of_factor("contexts.parquet", factor, layer).drop(columns="layer")
+
+    def samples(self, factor: int, layer: int) -> pd.DataFrame:
+        """Return activations of a factor at a layer drawn at random, strongest first.
+
+        Columns factor, layer, rank, window, position, word, activation, as in :meth:`examples`, and
+        quantile: the share of the factor's activations at this layer that are at most as large.
+        """
+        frame = self._of_factor("samples.parquet", factor, layer)
+        frame.insert(0, "factor", np.int32(factor))
+        return frame
+
+    def neighbours(self, factor: int, kind: str = "cosine") -> pd.DataFrame:
+        """Return the factors nearest to one, nearest first: columns rank, other, value.
+
+        ``kind`` is "cosine" (value: cosine of the two atoms) or "together" (correlation of firing
+        on held-out tokens at this factor's peak layer).
+        """
+        return self._of_kind("neighbours.parquet", factor, kind)
+
+    def vocabulary(self, factor: int, kind: str = "input") -> pd.DataFrame:
+        """Return the tokens of the model's vocabulary nearest to a factor: rank, token, value.
+
+        ``kind`` is "input" (value: cosine with the input embedding), or "logit" and "logit_low"
+        (the tokens whose logit the factor raises and lowers most), where the model has a head.
+        """
+        return self._of_kind("vocabulary.parquet", factor, kind)
 
     def importance(self, factor: int | None = None) -> pd.DataFrame:
         """Return layer, importance, density, maximum of a factor; of all, with column factor."""
@@ -224,6 +265,13 @@ class Bundle:
 
         verify(self.path, progress)
 
+    def has(self, name: str) -> bool:
+        """Whether the bundle holds a file that it might do without."""
+        if not is_optional(name):
+            return True
+        files = self.manifest.get("files")  # a build that reads what it wrote has no manifest yet
+        return (self.path / name).is_file() if files is None else name in files
+
     def _file(self, name: str) -> TableFile:
         with self._lock:
             if name not in self._files:
@@ -243,9 +291,17 @@ class Bundle:
                 "restore or rebuild the bundle"
             )
 
+    def _of_kind(self, name: str, factor: int, kind: str) -> pd.DataFrame:
+        frame = self._of_factor(name, factor)
+        return frame[frame["kind"] == kind].drop(columns="kind").reset_index(drop=True)
+
     def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
         self._check(factor, layer)
-        table = self._file(name).where(int(factor)).drop_columns(["factor"])
+        if self.has(name):
+            table = self._file(name).where(int(factor))
+        else:
+            table = SCHEMAS[table_kind(name)].empty_table()
+        table = table.drop_columns(["factor"])
         if layer is not None:
             table = table.filter(pc.equal(table.column("layer"), pa.scalar(int(layer), pa.int16())))
         return table.to_pandas()

@@ -16,12 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfactors.bundle_format import MANIFEST, SCHEMAS, BundleError, example_file
+from tfactors.bundle_optional import (
+    ROUNDING,
+    TopExamples,
+    check_labels_and_map,
+    optional_checks,
+)
 from tfactors.bundle_parts import Part, parts
 from tfactors.bundle_table import TableFile
 from tfactors.levels import classify
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
-_ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
 _SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in float32
 _RANKS = 1 << 15  # more than an int16 rank can be: puts factor and rank into one number
 
@@ -35,6 +40,7 @@ class Tables:
         self.layers: list[int] = manifest["model"]["layers"]
         self.factors: int = manifest["dictionary"]["factors"]
         self.shape = (self.factors, len(self.layers))
+        self.top_examples = TopExamples()
 
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
         """Return the name of each file with the function that checks its rows."""
@@ -50,13 +56,14 @@ class Tables:
             *((example_file(at), partial(self.check_examples, at)) for at in self.layers),
             ("words.parquet", self.check_words),
             ("factor_words.parquet", self.check_factor_words),
+            *optional_checks(self),
         ]
 
     def check_documents(self) -> None:
         """Documents are numbered, and come from the sources that the manifest names."""
         sources = [source["name"] for source in self.manifest["corpus"]["sources"]]
         tokens, origin = [], []
-        for part in self._parts("documents.parquet"):
+        for part in self.parts("documents.parquet"):
             _require_numbered(part, "document")
             known = pc.is_in(part.array("source"), pa.array(sources, pa.string()))
             part.require(known, "source", "is none of the manifest's sources")
@@ -75,7 +82,7 @@ class Tables:
         word_numbers: list[np.ndarray] = []
         document, stop, n_words = -1, 0, 0
         seen = np.zeros(len(self.document_tokens), np.int64)
-        for part in self._parts("windows.parquet"):
+        for part in self.parts("windows.parquet"):
             _require_numbered(part, "window")
             length = part.lengths("tokens")
             for column in ("token_ids", "word_starts"):
@@ -114,7 +121,7 @@ class Tables:
     def check_dictionary(self) -> None:
         """Atoms are numbered and have norm 1."""
         rows = 0
-        for part in self._parts("dictionary.parquet"):
+        for part in self.parts("dictionary.parquet"):
             _require_numbered(part, "factor")
             atoms = part.array("atom").flatten().to_numpy().reshape(len(part), -1)
             norm = np.linalg.norm(atoms.astype(np.float64), axis=1)
@@ -125,13 +132,13 @@ class Tables:
     def check_importance(self) -> None:
         """Every factor has a row at every layer; importance ≤ maximum, and 0 where it is silent."""
         found: dict[str, list[np.ndarray]] = {"importance": [], "density": [], "maximum": []}
-        for part in self._parts("importance.parquet"):
+        for part in self.parts("importance.parquet"):
             self._require_grid(part)
             for column in found:
                 part.require(part[column] >= 0, column, "is negative")
                 found[column].append(part[column])
             part.require(part["density"] <= 1, "density", "is more than 1")
-            bound = part["maximum"] * (1 + _ROUNDING)
+            bound = part["maximum"] * (1 + ROUNDING)
             part.require(part["importance"] <= bound, "importance", "exceeds maximum {maximum}")
             silent = (part["density"] == 0) == (part["maximum"] == 0)
             part.require(silent, "density", "does not go with maximum {maximum}")
@@ -146,7 +153,7 @@ class Tables:
         blocks = max(self.manifest["model"]["blocks"], 1)
         retained = []
         rows = 0
-        for part in self._parts("factors.parquet"):
+        for part in self.parts("factors.parquet"):
             _require_numbered(part, "factor")
             mine = slice(part.first_row, part.first_row + len(part))
             alive, peak, depth = part["alive"].astype(bool), part["peak_layer"], part["depth"]
@@ -169,9 +176,10 @@ class Tables:
             same = pc.equal(part.array("level"), pa.array(level, pa.string()))
             part.require(same, "level", "is not the level that depth and retained_sentence give")
             part.require(~alive | (np.array(level) != ""), "level", "is missing")
+            check_labels_and_map(part)
             reach, stability = part["reach"].astype(np.float64), part["stability"]
             part.require(np.isnan(reach) | (reach >= 0), "reach", "is negative")
-            part.require(~(np.abs(stability) > 1 + _ROUNDING), "stability", "is outside -1 to 1")
+            part.require(~(np.abs(stability) > 1 + ROUNDING), "stability", "is outside -1 to 1")
             retained.append(np.stack([part["retained_sentence"], part["retained_word"]], axis=1))
             rows += len(part)
         self._require_count("dictionary.factors", rows)
@@ -182,7 +190,7 @@ class Tables:
         bins = len(self.manifest["histogram"]["edges"]) - 1
         tokens = int(self.offsets[-1])
         rows = []
-        for part in self._parts("histograms.parquet"):
+        for part in self.parts("histograms.parquet"):
             self._require_grid(part)
             part.require(part.lengths("counts") == bins, "counts", f"has not {bins} bins")
             counts = part.array("counts").flatten().to_numpy().reshape(len(part), bins)
@@ -196,7 +204,7 @@ class Tables:
 
     def check_retention(self) -> None:
         """Retained shares are of a known kind and are those of factors.parquet."""
-        for part in self._parts("retention.parquet"):
+        for part in self.parts("retention.parquet"):
             kind = part.array("kind")
             known = pc.is_in(kind, pa.array(["radius", "sentence", "word"]))
             part.require(known, "kind", "is none of radius, sentence, word")
@@ -206,13 +214,13 @@ class Tables:
             part.require(part["retained"] >= 0, "retained", "is negative")
             word = pc.equal(kind, "word").to_numpy(zero_copy_only=False).astype(int)
             stated = self.retained[part["factor"], word]
-            differ = np.abs(part["retained"] - stated) > _ROUNDING
+            differ = np.abs(part["retained"] - stated) > ROUNDING
             part.require(of_radius | ~differ, "retained", "is not what factors.parquet says")
 
     def check_saliency(self) -> None:
         """Explanations are noted by layer, to be held against the examples they explain."""
         found = []
-        for part in self._parts("saliency.parquet"):
+        for part in self.parts("saliency.parquet"):
             part.require(part["samples"] >= 0, "samples", "is not a count")
             rows = np.arange(part.first_row, part.first_row + len(part))
             columns = [part["layer"], _place(part), part.lengths("weights"), rows]
@@ -228,7 +236,7 @@ class Tables:
         seen = np.zeros(self.factors, bool)
         explained = self.explained[self.explained[:, 0] == layer]
         matched = np.zeros(len(explained), bool)
-        for part in self._parts(name):
+        for part in self.parts(name):
             factor, window, activation = part["factor"], part["window"], part["activation"]
             first = np.searchsorted(factor, factor)
             rank = np.arange(len(part)) - first
@@ -245,7 +253,7 @@ class Tables:
             falls = (rank == 0) | (activation <= np.concatenate([[0], activation[:-1]]))
             part.require(falls, "activation", "is larger than the one ranked before")
             top = maximum[factor]
-            near = (rank > 0) | (np.abs(activation - top) <= _ROUNDING * top)
+            near = (rank > 0) | (np.abs(activation - top) <= ROUNDING * top)
             part.require(near, "activation", "is not the maximum in importance.parquet")
             key = factor.astype(np.int64) * windows + window
             once = np.zeros(len(part), bool)
@@ -255,6 +263,8 @@ class Tables:
             written = pc.equal(self.vocabulary.take(pa.array(token)), part.array("word"))
             part.require(written, "word", "is not the word at position {position}")
             seen[factor] = True
+            if "contexts.parquet" in self.manifest["files"]:
+                self.top_examples.note(layer, part)
             matched |= _explains(part, length, explained)
         for factor in np.flatnonzero((maximum > 0) & ~seen)[:1]:
             raise BundleError(f"{name}: factor {factor} is active and has no example; rebuild it")
@@ -271,7 +281,7 @@ class Tables:
         number = {name: at for at, name in enumerate(names)}
         of_word = np.array([number[name] for name in folded], np.int64)
         totals = np.bincount(of_word[self.word_of_token], minlength=len(names))
-        for part in self._parts("words.parquet"):
+        for part in self.parts("words.parquet"):
             known = pc.index_in(part.array("word"), pa.array(names, pa.string()))
             part.require(known.is_valid(), "word", "does not occur, casefolded, in the windows")
             total = totals[known.to_numpy(zero_copy_only=False)]
@@ -296,15 +306,22 @@ class Tables:
                 "factor_words.parquet: its rows are not those of words.parquet; rebuild the bundle"
             )
 
-    def _parts(self, name: str) -> Iterator[Part]:
+    def parts(self, name: str) -> Iterator[Part]:
+        """Yield the rows of a table in order, checked as far as the format alone can tell."""
         file = TableFile(self.folder, name, self.manifest["model"]["width"])
         expected = self.manifest["files"][name]["rows"]
         if file.rows != expected:
             raise BundleError(f"{name}: {file.rows:,} rows, and the manifest says {expected}")
         return parts(file, self.factors, self.layers)
 
+    def atoms(self) -> np.ndarray:
+        """Return the dictionary, (m, d) float32."""
+        file = TableFile(self.folder, "dictionary.parquet", self.manifest["model"]["width"])
+        atoms = file.read().column("atom").combine_chunks()
+        return atoms.flatten().to_numpy().reshape(self.factors, -1)
+
     def _tables(self, name: str) -> Iterator[pa.Table]:
-        return (part.table for part in self._parts(name))
+        return (part.table for part in self.parts(name))
 
     def _check_sources(self) -> None:
         """The manifest counts the documents and tokens of each source rightly."""

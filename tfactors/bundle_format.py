@@ -3,6 +3,9 @@
 The manifest names every file with its rows, bytes and SHA-256, and carries a checksum of itself.
 Its bytes are :func:`canonical_json` of its content, so that any change, even of a blank, shows.
 
+A bundle may lack the tables and columns that later builds added (:attr:`Layout.optional` and
+:attr:`Layout.optional_columns`); a reader then gets none of their rows, or missing values.
+
 Rows are sorted by the keys of their table. In tables keyed by factor a row group holds whole
 factors (16 in ``examples/``), so that a page of the dashboard reads one row group whatever the
 bundle's size. docs/BUNDLE.md explains every column.
@@ -40,6 +43,10 @@ class Layout:
     """Rows of a row group where it does not go by factor."""
     split: tuple[str, ...] = ()
     """Paths of float columns stored byte by byte (BYTE_STREAM_SPLIT), which zstd packs better."""
+    optional: bool = False
+    """Whether a bundle may do without this table."""
+    optional_columns: tuple[str, ...] = ()
+    """Columns that a table may do without."""
 
 
 def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
@@ -58,12 +65,17 @@ LAYOUTS: dict[str, Layout] = {
     "factors": Layout(
         # depth is double so that block 2 of 6 compares equal to a threshold of 1/3.
         _schema(
-            ("depth", "retained_word", "retained_sentence", "reach", "stability"),
+            (
+                "depth", "retained_word", "retained_sentence", "reach", "stability",
+                "label_precision", "label_recall", "map_x", "map_y",
+            ),
             factor=_i32, label=_str, level=_str, peak_layer=_i16, depth=_f64,
             retained_word=_f32, retained_sentence=_f32, reach=_i16,
             words=pa.list_(_str), alive=pa.bool_(), stability=_f32,
+            label_kind=_str, label_precision=_f32, label_recall=_f32, map_x=_f32, map_y=_f32,
         ),
         keys=("factor",),
+        optional_columns=("label_kind", "label_precision", "label_recall", "map_x", "map_y"),
     ),
     "importance": Layout(
         _schema(factor=_i32, layer=_i16, importance=_f32, density=_f32, maximum=_f32),
@@ -119,9 +131,48 @@ LAYOUTS: dict[str, Layout] = {
         ),
         keys=("factor", "layer", "word"), factors=16, split=("mean_activation",),
     ),
+    # Of the strongest examples: what the factor does at the other tokens of the window, zeros left
+    # out.
+    "contexts": Layout(
+        _schema(
+            factor=_i32, layer=_i16, rank=_i16,
+            positions=pa.list_(_i16), activations=pa.list_(_f32),
+        ),
+        keys=("factor", "layer", "rank"), factors=16, split=("activations.list.element",),
+        optional=True,
+    ),
+    "samples": Layout(
+        _schema(
+            factor=_i32, layer=_i16, rank=_i16, window=_i32, position=_i16, word=_str,
+            activation=_f32, quantile=_f32,
+        ),
+        keys=("factor", "layer", "rank"), factors=16, split=("activation", "quantile"),
+        optional=True,
+    ),
+    "neighbours": Layout(
+        _schema(factor=_i32, kind=_str, rank=_i16, other=_i32, value=_f32),
+        keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
+    ),
+    "vocabulary": Layout(
+        _schema(factor=_i32, kind=_str, rank=_i16, token=_str, value=_f32),
+        keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
+    ),
 }
 # fmt: on
 SCHEMAS: dict[str, pa.Schema] = {name: layout.schema for name, layout in LAYOUTS.items()}
+
+# What a label may say the examples of a factor share; "mixed" says that nothing does.
+LABEL_KINDS = (
+    "word", "lemma", "affix", "name", "number", "punctuation", "position", "neighbour", "source",
+    "mixed",
+)  # fmt: skip
+# How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
+NEIGHBOUR_KINDS = ("cosine", "together")
+# Where a token of the vocabulary is near a factor: at the model's input, or among the logits of
+# its head, raised or lowered most.
+VOCABULARY_KINDS = ("input", "logit", "logit_low")
+# Written by people beside the manifest, and no part of what a build sealed.
+PEOPLES_LABELS = "labels.json"
 
 # What a manifest must hold, beside what write_manifest adds; bundles may hold more.
 _MANIFEST_FIELDS: dict[str, type] = {
@@ -161,9 +212,14 @@ def example_file(layer: int) -> str:
 
 
 def bundle_files(layers: Iterable[int]) -> list[str]:
-    """Return every Parquet file of a bundle over these layers, in a fixed order."""
+    """Return every Parquet file that a bundle over these layers may hold, in a fixed order."""
     names = [f"{name}.parquet" for name in LAYOUTS if name != "examples"]
     return sorted(names + [example_file(layer) for layer in layers])
+
+
+def is_optional(file_name: str) -> bool:
+    """Whether a bundle may do without this file."""
+    return LAYOUTS[table_kind(file_name)].optional
 
 
 def table_kind(file_name: str) -> str:
@@ -174,11 +230,16 @@ def table_kind(file_name: str) -> str:
     return kind
 
 
-def table_schema(kind: str, width: int) -> pa.Schema:
-    """Return the schema of a table in a bundle of a model with hidden states of ``width``."""
-    if kind != "dictionary":
-        return SCHEMAS[kind]
-    return _schema(factor=_i32, atom=pa.list_(_f32, width))
+def table_schema(kind: str, width: int, columns: Iterable[str] | None = None) -> pa.Schema:
+    """Return the schema of a table in a bundle of a model with hidden states of ``width``.
+
+    Of the optional columns only those among ``columns``, or all.
+    """
+    if kind == "dictionary":
+        return _schema(factor=_i32, atom=pa.list_(_f32, width))
+    optional = LAYOUTS[kind].optional_columns
+    left_out = set() if columns is None else set(optional).difference(columns)
+    return pa.schema([field for field in SCHEMAS[kind] if field.name not in left_out])
 
 
 def canonical_json(content: dict[str, Any]) -> bytes:

@@ -34,7 +34,7 @@ class TableFile:
                 folder / name, memory_map=True, page_checksum_verification=True
             )
             found = self._file.schema_arrow.remove_metadata()
-        expected = table_schema(self.kind, width)
+        expected = table_schema(self.kind, width, found.names)
         if not found.equals(expected):
             raise BundleError(f"{name}: {_difference(found, expected)}; rebuild the bundle")
         self.rows = self._file.metadata.num_rows

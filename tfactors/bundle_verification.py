@@ -16,14 +16,18 @@ from typing import Any
 from tfactors.bundle_consistency import Tables
 from tfactors.bundle_format import (
     MANIFEST,
+    PEOPLES_LABELS,
     BundleError,
     bundle_files,
     file_sha256,
+    is_optional,
     read_manifest,
 )
 
 # Files that operating systems leave in any folder that someone has looked into.
 _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+# What may lie in the folder and is no table.
+_BESIDE = {MANIFEST, PEOPLES_LABELS}
 
 
 def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None) -> None:
@@ -32,7 +36,8 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
     ``progress(file, done, total)`` is called before each step and once at the end.
     """
     manifest = read_manifest(folder)
-    names = bundle_files(manifest["model"]["layers"])
+    known = bundle_files(manifest["model"]["layers"])
+    names = [name for name in known if name in manifest["files"] or not is_optional(name)]
     _check_names(folder, manifest, names)
     steps: list[tuple[str, Callable[[], None]]]
     steps = [(name, partial(_check_seal, folder, name, manifest["files"][name])) for name in names]
@@ -61,7 +66,7 @@ def _check_names(folder: Path, manifest: dict[str, Any], expected: list[str]) ->
     for base, _, found in os.walk(folder):
         for file in found:
             name = (Path(base) / file).relative_to(folder).as_posix()
-            if name not in expected and name != MANIFEST and file not in _HARMLESS:
+            if name not in expected and name not in _BESIDE and file not in _HARMLESS:
                 raise BundleError(f"{name}: not part of the bundle; move it elsewhere")
 
 

@@ -28,6 +28,7 @@ from tfactors.bundle_format import (
     canonical_json,
     check_manifest,
     file_sha256,
+    is_optional,
     manifest_checksum,
     table_kind,
     table_schema,
@@ -113,6 +114,8 @@ def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
     files = {}
     for name in bundle_files(manifest["model"]["layers"]):
         path = folder / name
+        if not path.is_file() and is_optional(name):
+            continue
         if not path.is_file():
             raise BundleError(f"{name}: not written yet; write every table before the manifest")
         rows = pq.read_metadata(path).num_rows
@@ -159,7 +162,9 @@ class _replacing:
 def _conform(batch: pa.RecordBatch | pa.Table, kind: str, name: str) -> pa.Table:
     """Return the batch in the schema of its file, NaN as missing where that may be."""
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-    schema = LAYOUTS[kind].schema
+    layout = LAYOUTS[kind]
+    left_out = set(layout.optional_columns).difference(table.column_names)
+    schema = pa.schema([field for field in layout.schema if field.name not in left_out])
     if sorted(table.column_names) != sorted(schema.names):
         given, expected = ", ".join(table.column_names), ", ".join(schema.names)
         raise BundleError(f"{name}: given the columns {given}; expected {expected}")

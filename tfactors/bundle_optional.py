@@ -1,0 +1,208 @@
+"""Whether the tables that a bundle may do without agree with the others, row by row.
+
+In go the tables of :mod:`tfactors.bundle_consistency`, checked as far as text, factors and
+examples; nothing comes out unless a row cannot be true, and then the error that names it: a context
+must hold the activation of its example, a sample must stand where it says, a cosine must be that of
+its two atoms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfactors.bundle_format import LABEL_KINDS, NEIGHBOUR_KINDS, VOCABULARY_KINDS
+from tfactors.bundle_parts import Part
+
+if TYPE_CHECKING:
+    from tfactors.bundle_consistency import Tables
+
+# Contexts are stored of this many examples a factor and layer, at most.
+CONTEXTS = 20
+ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
+_COSINE = 1e-4  # of two float32 atoms, summed in another order
+_PAIRS_AT_ONCE = 4096
+
+
+def optional_checks(tables: Tables) -> list[tuple[str, Callable[[], None]]]:
+    """Return the name of each optional file that the bundle has, with what checks its rows."""
+    checks = {
+        "contexts.parquet": check_contexts,
+        "samples.parquet": check_samples,
+        "neighbours.parquet": check_neighbours,
+        "vocabulary.parquet": check_vocabulary,
+    }
+    present = [name for name in checks if name in tables.manifest["files"]]
+    return [(name, partial(checks[name], tables)) for name in present]
+
+
+def check_labels_and_map(part: Part) -> None:
+    """Labels are of a known kind, with both of their scores or none; a map has both axes."""
+    if "label_kind" in part.table.column_names:
+        alive = part["alive"].astype(bool)
+        kind = part.array("label_kind")
+        known = pc.is_in(kind, pa.array(LABEL_KINDS)).to_numpy(zero_copy_only=False)
+        part.require(known | ~alive, "label_kind", f"is none of {', '.join(LABEL_KINDS)}")
+    for first, second in (("label_precision", "label_recall"), ("map_x", "map_y")):
+        if {first, second} <= set(part.table.column_names):
+            both = np.isnan(part[first]) == np.isnan(part[second])
+            part.require(both, first, f"and {second} {{{second}}}: one of the two is missing")
+    for name in ("label_precision", "label_recall"):
+        if name in part.table.column_names:
+            part.require(~((part[name] < 0) | (part[name] > 1)), name, "is no share")
+
+
+def check_contexts(tables: Tables) -> None:
+    """A context is that of an example, and holds the example's activation as its largest."""
+    for part in tables.parts("contexts.parquet"):
+        part.require(part["rank"] >= 0, "rank", "is negative")
+        part.require(part["rank"] < CONTEXTS, "rank", f"is not below {CONTEXTS}")
+        length = part.lengths("positions")
+        part.require(length > 0, "positions", "is empty")
+        same = part.lengths("activations") == length
+        part.require(same, "activations", "is not as long as positions")
+        starts = np.cumsum(length) - length
+        positions = part.array("positions").flatten().to_numpy()
+        activations = part.array("activations").flatten().to_numpy()
+        rising = np.diff(positions.astype(np.int32), prepend=-1) > 0
+        rising[starts] = positions[starts] >= 0
+        part.require(np.logical_and.reduceat(rising, starts), "positions", "do not rise")
+        positive = np.minimum.reduceat(activations, starts) > 0
+        part.require(positive, "activations", "are not above 0")
+        window, position, activation = tables.top_examples.find(part)
+        known = window >= 0
+        part.require(known, "factor", "has no example of rank {rank} at layer {layer}")
+        last = positions[starts + length - 1]
+        inside = last < np.diff(tables.offsets)[window]
+        part.require(inside, "positions", "reach beyond the window")
+        at_example = positions == np.repeat(position, length)
+        there = np.add.reduceat(np.where(at_example, activations, 0), starts)
+        near = np.abs(there - activation) <= ROUNDING * activation
+        part.require(near, "activations", "do not hold the activation of the example")
+        largest = np.maximum.reduceat(activations, starts) <= there
+        part.require(largest, "activations", "exceed the activation of the example")
+
+
+def check_samples(tables: Tables) -> None:
+    """Samples are ranked by activation, stand where they say, each token once."""
+    windows = len(tables.offsets) - 1
+    for part in tables.parts("samples.parquet"):
+        factor, window, activation = part["factor"], part["window"], part["activation"]
+        layer = np.searchsorted(tables.layers, part["layer"])
+        group = factor.astype(np.int64) * len(tables.layers) + layer
+        rank = _require_ranks(part, group)
+        inside = (window >= 0) & (window < windows)
+        part.require(inside, "window", f"is none of the windows 0 to {windows - 1:,}")
+        length = np.diff(tables.offsets)[window]
+        fits = (part["position"] >= 0) & (part["position"] < length)
+        part.require(fits, "position", "is outside its window")
+        token = tables.offsets[window] + part["position"]
+        written = tables.vocabulary.take(pa.array(tables.word_of_token[token]))
+        part.require(pc.equal(written, part.array("word")), "word", "is not the word at {position}")
+        once = np.zeros(len(part), bool)
+        once[np.unique(group * int(tables.offsets[-1]) + token, return_index=True)[1]] = True
+        part.require(once, "position", "is in this factor's sample already")
+        top = tables.maximum[factor, layer] * (1 + ROUNDING)
+        part.require(activation > 0, "activation", "is not above 0")
+        part.require(activation <= top, "activation", "exceeds the maximum in importance.parquet")
+        for name in ("activation", "quantile"):
+            falls = (rank == 0) | (part[name] <= np.concatenate([[0], part[name][:-1]]))
+            part.require(falls, name, "is larger than the one ranked before")
+        share = (part["quantile"] > 0) & (part["quantile"] <= 1)
+        part.require(share, "quantile", "is no share above 0")
+
+
+def check_neighbours(tables: Tables) -> None:
+    """Neighbours are other factors, nearest first; a cosine is that of the two atoms."""
+    atoms = tables.atoms()
+    for part in tables.parts("neighbours.parquet"):
+        kind = _require_kinds(part, NEIGHBOUR_KINDS)
+        factor, other, value = part["factor"], part["other"], part["value"]
+        known = (other >= 0) & (other < tables.factors)
+        part.require(known, "other", f"is none of the factors 0 to {tables.factors - 1:,}")
+        part.require(other != factor, "other", "is the factor itself")
+        part.require(np.abs(value) <= 1 + ROUNDING, "value", "is outside -1 to 1")
+        _require_falling(part, kind, np.ones(len(part), np.float32))
+        cosine = np.concatenate([
+            np.einsum("ij,ij->i", atoms[factor[rows]], atoms[other[rows]])
+            for rows in np.array_split(np.arange(len(part)), len(part) // _PAIRS_AT_ONCE + 1)
+        ])  # fmt: skip
+        near = np.abs(cosine - value) <= _COSINE
+        of_atoms = kind == NEIGHBOUR_KINDS.index("cosine")
+        part.require(near | ~of_atoms, "value", "is not the cosine of the two atoms")
+
+
+def check_vocabulary(tables: Tables) -> None:
+    """Tokens of the vocabulary come nearest first, logits that are lowered lowest first."""
+    for part in tables.parts("vocabulary.parquet"):
+        kind = _require_kinds(part, VOCABULARY_KINDS)
+        value = np.abs(part["value"])
+        cosine = kind == VOCABULARY_KINDS.index("input")
+        part.require(~cosine | (value <= 1 + ROUNDING), "value", "is outside -1 to 1")
+        low = kind == VOCABULARY_KINDS.index("logit_low")
+        _require_falling(part, kind, np.where(low, -1, 1).astype(np.float32))
+
+
+def _require_kinds(part: Part, kinds: tuple[str, ...]) -> np.ndarray:
+    """Raise unless every row is of one of these kinds; the number of each row's kind."""
+    found = pc.index_in(part.array("kind"), pa.array(kinds))
+    part.require(found.is_valid(), "kind", f"is none of {', '.join(kinds)}")
+    return found.to_numpy(zero_copy_only=False)
+
+
+def _require_ranks(part: Part, group: np.ndarray) -> np.ndarray:
+    """Raise unless the rows of each group are ranked 0, 1, 2 …; their ranks."""
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    rank = np.arange(len(part)) - np.repeat(first, np.diff(np.append(first, len(part))))
+    part.require(part["rank"] == rank, "rank", "is not one more than the rank before")
+    return rank
+
+
+def _require_falling(part: Part, kind: np.ndarray, sign: np.ndarray) -> None:
+    """Raise unless ranks count up, and ``sign * value`` never grows, within factor and kind."""
+    rank = _require_ranks(part, part["factor"].astype(np.int64) * 8 + kind)
+    value = sign * part["value"]
+    falls = (rank == 0) | (value <= np.concatenate([[0], value[:-1]]))
+    part.require(falls, "value", "is nearer than the one ranked before")
+
+
+class TopExamples:
+    """The strongest examples of every factor, noted while examples are checked.
+
+    For each layer: factor and rank as one number, ascending, and window, position, activation.
+    """
+
+    _RANKS = 1 << 15
+
+    def __init__(self) -> None:
+        self._noted: dict[int, list[tuple[np.ndarray, ...]]] = {}
+        self._joined: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def note(self, layer: int, part: Part) -> None:
+        """Keep what contexts are held against."""
+        top = part["rank"] < CONTEXTS
+        place = part["factor"][top].astype(np.int64) * self._RANKS + part["rank"][top]
+        columns = [part[name][top] for name in ("window", "position", "activation")]
+        self._noted.setdefault(layer, []).append((place, *columns))
+
+    def find(self, part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return window (-1 where there is no such example), position, activation of each row."""
+        window = np.full(len(part), -1, np.int32)
+        position, activation = np.zeros(len(part), np.int16), np.zeros(len(part), np.float32)
+        wanted = part["factor"].astype(np.int64) * self._RANKS + part["rank"]
+        for layer in np.unique(part["layer"]).tolist():
+            if layer not in self._noted:
+                continue
+            if layer not in self._joined:
+                noted = zip(*self._noted[layer], strict=True)
+                self._joined[layer] = tuple(map(np.concatenate, noted))
+            place, *columns = self._joined[layer]
+            at = np.searchsorted(place, wanted).clip(max=len(place) - 1)
+            found = (part["layer"] == layer) & (place[at] == wanted)
+            window[found], position[found], activation[found] = (c[at[found]] for c in columns)
+        return window, position, activation
