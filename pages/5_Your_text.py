@@ -14,16 +14,12 @@ EXAMPLES = (
 bundle = shell.bundle()
 st.title("Your text", anchor=False)
 st.text_area(
-    f"A text of up to {text_view.MOST_TOKENS} tokens", max_chars=4000, height=110,
+    f"A text of up to {decomposing.MOST_TOKENS} tokens", max_chars=controls.TEXT_LENGTH, height=110,
     placeholder=EXAMPLES[0], **view.widget(controls.TEXT),
 )  # fmt: skip
 text = view.get(controls.TEXT).strip()
-missing = live_model.missing(bundle)
-if missing:
-    st.markdown(
-        f"To take a text apart, install {missing} beside the dashboard. Everything else works "
-        "without it."
-    )
+if live_model.missing(bundle):
+    live_model.how_to_get(bundle)
 elif not text:
     st.markdown("Write something above, or begin with one of these:")
     for example in EXAMPLES:
@@ -39,7 +35,7 @@ else:
     try:
         made = decomposing.take_apart(bundle, text)
     except InputError as error:
-        text_view.refused(error)
+        live_model.refused(error)
     else:
         text_view.show(bundle, text, made)
 text_view.sidebar(bundle)

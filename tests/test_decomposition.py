@@ -14,7 +14,7 @@ from tiny_model import write_tiny_bert
 
 import tfactors as tf
 from tfactors.bundle import Bundle, write_dictionary
-from tfactors.decomposition import FactorEncoder, decompose
+from tfactors.decomposition import FactorEncoder, decompose, read_text, take_apart
 from tfactors.errors import InputError
 from tfactors.hidden_states import ModelError
 
@@ -119,6 +119,21 @@ def test_a_penalty_that_nothing_exceeds_leaves_the_states_themselves(
     assert result.factors.empty
     np.testing.assert_allclose(result.residuals["explained"], 0, atol=1e-6)
     assert "0.0 active factors" in result.describe()
+
+
+def test_codes_that_start_from_another_penalty_are_the_same_codes(
+    encoder: FactorEncoder,
+) -> None:
+    read = read_text(TEXT, encoder)
+    _, few = take_apart(read, encoder, 3.0)
+    warm, _ = take_apart(read, encoder, 0.5, start=few)
+    cold, _ = take_apart(read, encoder, 0.5)
+    assert few.shape == (3 * len(read.tokens), encoder.n_factors)
+    np.testing.assert_allclose(warm.residuals["residual"], cold.residuals["residual"], rtol=5e-3)
+    both = warm.factors.merge(cold.factors, on=["layer", "position", "factor"], how="outer")
+    both = both.fillna({"activation_x": 0.0, "activation_y": 0.0})
+    # Two codes whose objectives differ by at most the tolerance.
+    np.testing.assert_allclose(both["activation_x"], both["activation_y"], atol=0.1)
 
 
 def test_the_public_name_loads_the_model_of_the_bundle(

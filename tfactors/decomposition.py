@@ -213,6 +213,90 @@ def _named(labels: Sequence[str] | None, factor: int, activation: float) -> str:
     return f"{factor} {label} {activation:.1f}" if label else f"{factor} {activation:.1f}"
 
 
+@dataclass(frozen=True)
+class ReadText:
+    """A text as the model read it, before any λ: what stays the same while λ is moved.
+
+    Attributes:
+        tokens: as in `Decomposition`.
+        layers: the layers that can be coded, ascending.
+        states: scaled hidden states, (layers, tokens, d) float32.
+    """
+
+    tokens: "pd.DataFrame"
+    layers: list[int]
+    states: np.ndarray
+
+
+def read_text(text: str, encoder: FactorEncoder) -> ReadText:
+    """Let the model read a text, once for any number of λ.
+
+    Raises:
+        InputError: an empty text, or one that is too long for the model.
+    """
+    import pandas as pd
+
+    token_ids, tokens, word_starts = tokenize_checked(text, encoder.model)
+    words = [word_at(tokens, word_starts.tolist(), at) for at in range(len(tokens))]
+    position = np.arange(len(tokens), dtype=np.int32)
+    table = {"position": position, "token": tokens, "word": words, "token_id": token_ids}
+    states = encoder.states([token_ids], encoder.layers)
+    return ReadText(pd.DataFrame(table), encoder.layers, states)
+
+
+def take_apart(
+    read: ReadText, encoder: FactorEncoder, penalty: float, start: "csr_array | None" = None
+) -> "tuple[Decomposition, csr_array]":
+    """Code a text that was read, at any λ; needs the dictionary, not the model.
+
+    Args:
+        read: the text.
+        encoder: its dictionary and tolerance are used.
+        penalty: λ.
+        start: the codes that a call with another λ returned: the search begins there, which
+            changes the time and not the answer.
+
+    Returns:
+        The decomposition, and the codes of all layers below each other, (layers · tokens, m).
+
+    Raises:
+        InputError: a penalty below 0.
+    """
+    import pandas as pd
+
+    if not 0 <= penalty < float("inf"):
+        raise InputError(f"penalty {penalty}: expected a number of 0 or more")
+    layers, tokens, width = read.states.shape
+    x = read.states.reshape(-1, width)
+    codes = encoder.coder.encode(x, penalty, encoder.tol, start)
+    l0 = np.diff(codes.indptr)
+    layer = np.repeat(np.array(read.layers, np.int16), tokens)
+    position = np.tile(np.arange(tokens, dtype=np.int32), layers)
+    row = np.repeat(np.arange(len(x)), l0)
+    order = np.lexsort((-codes.data, row))
+    factors = pd.DataFrame(
+        {
+            "layer": layer[row],
+            "position": position[row],
+            "factor": codes.indices[order].astype(np.int32),
+            "activation": codes.data[order],
+        }
+    )
+    total = np.einsum("nd,nd->n", x, x, dtype=np.float64)
+    left = encoder.coder.squared_error(x, codes)
+    residuals = pd.DataFrame(
+        {
+            "layer": layer,
+            "position": position,
+            "norm": np.sqrt(total),
+            "residual": np.sqrt(left),
+            "explained": 1 - left / np.maximum(total, np.finfo(np.float64).tiny),
+            "l0": l0.astype(np.int32),
+        }
+    )
+    return Decomposition(read.tokens, factors, residuals, float(penalty)), codes
+
+
 def decompose(
     bundle: "Bundle",
     text: str,
@@ -232,50 +316,9 @@ def decompose(
         InputError: an empty text, one that is too long, a penalty below 0.
         ModelError: the bundle's model cannot be loaded.
     """
-    import pandas as pd
-
     encoder = encoder or encoder_of(bundle)
     penalty = encoder.penalty if penalty is None else float(penalty)
-    if not 0 <= penalty < float("inf"):
-        raise InputError(f"penalty {penalty}: expected a number of 0 or more")
-    token_ids, tokens, word_starts = tokenize_checked(text, encoder.model)
-    position = np.arange(len(tokens), dtype=np.int32)
-    factor_tables, residual_tables = [], []
-    for layer, x in zip(encoder.layers, encoder.states([token_ids], encoder.layers), strict=True):
-        codes = encoder.coder.encode(x, penalty, encoder.tol)
-        l0 = np.diff(codes.indptr)
-        active = pd.DataFrame(
-            {
-                "layer": np.full(codes.nnz, layer, np.int16),
-                "position": np.repeat(position, l0),
-                "factor": codes.indices.astype(np.int32),
-                "activation": codes.data,
-            }
-        )
-        factor_tables.append(
-            active.sort_values(["position", "activation"], ascending=[True, False], kind="stable")
-        )
-        total = np.einsum("nd,nd->n", x, x, dtype=np.float64)
-        left = encoder.coder.squared_error(x, codes)
-        residual_tables.append(
-            pd.DataFrame(
-                {
-                    "layer": np.full(len(x), layer, np.int16),
-                    "position": position,
-                    "norm": np.sqrt(total),
-                    "residual": np.sqrt(left),
-                    "explained": 1 - left / np.maximum(total, np.finfo(np.float64).tiny),
-                    "l0": l0.astype(np.int32),
-                }
-            )
-        )
-    words = [word_at(tokens, word_starts.tolist(), at) for at in range(len(tokens))]
-    return Decomposition(
-        pd.DataFrame({"position": position, "token": tokens, "word": words, "token_id": token_ids}),
-        pd.concat(factor_tables, ignore_index=True),
-        pd.concat(residual_tables, ignore_index=True),
-        penalty,
-    )
+    return take_apart(read_text(text, encoder), encoder, penalty)[0]
 
 
 def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:

@@ -100,10 +100,15 @@ IN_LEVEL = view.choice("in", "", ("", *LEVELS))
 PEAKS: Control[int] = view.whole("peak", PEAK, 0, 10**4, check=_has_layer)
 
 # Your text
-TEXT = view.words("text", 4000)
+# About three times what 512 tokens of English take: a text that is too long is told so, not cut.
+TEXT_LENGTH = 8000
+TEXT = view.words("text", TEXT_LENGTH)
 TOKEN = view.whole("token", 0, 0, 10**4)
-OTHER_TEXT = view.words("with", 1000)
+OTHER_TEXT_LENGTH = 2000
+OTHER_TEXT = view.words("with", OTHER_TEXT_LENGTH)
 OTHER_TOKEN: Control[int | None] = view.whole("with_token", None, 0, 10**4)
+BESIDES = {"token": "The two tokens", "text": "The whole texts"}
+BESIDE = view.choice("beside", "token", BESIDES)
 MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One factor"}
 MEASURE = view.choice("measure", "explained", MEASURES)
 PENALTY = view.number("penalty", None, 0.0, 1000.0)
@@ -154,6 +159,9 @@ TEXT_PAGE = Page(
     "pages/5_Your_text.py",
     "Your text",
     ":material/edit_note:",
-    (BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, LAYER, MEASURE, FACTOR, PENALTY),
+    (
+        *(BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, BESIDE),
+        *(LAYER, MEASURE, FACTOR, PENALTY),
+    ),
 )
 PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE)

@@ -1,11 +1,13 @@
-"""A reader's text through the model: taken apart at λ, and a token over a range of λ, remembered.
+"""A reader's text through the model: read once, taken apart at any λ, remembered.
 
-In go a text and λ, out come the :class:`tfactors.decomposition.Decomposition` and tables; both are
-kept, so that a look at another token or layer costs nothing.
+In go a text and λ; out come the :class:`tfactors.decomposition.Decomposition` and one token's
+codes over a range of λ. The model reads a text once (most of the time that an answer takes); after
+that a move of λ only solves the codes again, starting from the last ones, and needs neither the
+model nor its lock.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,24 @@ import streamlit as st
 
 from tfactors.app import controls, live_model, view
 from tfactors.bundle import Bundle
+from tfactors.errors import InputError
 
 if TYPE_CHECKING:
-    from tfactors.decomposition import Decomposition
+    from scipy.sparse import csr_array
 
-_REMEMBERED = 12  # texts of at most some 2 MB each
+    from tfactors.decomposition import Decomposition, FactorEncoder, ReadText
+
+MOST_TOKENS = 512
+_READ = 6  # texts whose states are kept: at most some 6 MB each for MiniLM, 20 for BERT
+_APART = 12  # decompositions, of at most some 2 MB each
 _PATH_STEPS = 24
+
+
+@dataclass(frozen=True)
+class ReadQuestion:
+    """A text to be read by the model."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,29 @@ class PathQuestion:
     text: str
     position: int
     layer: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """One token at one layer against λ.
+
+    Attributes:
+        factors: penalty, factor, activation; a row for every factor that is ever active at every
+            λ, zeros included.
+        fit: penalty, l0 (active factors), explained (1 − ‖ε‖² / ‖x‖²).
+    """
+
+    factors: pd.DataFrame
+    fit: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A text that was read, who codes it, and the codes it got last."""
+
+    text: "ReadText"
+    encoder: "FactorEncoder"
+    codes: "list[csr_array]"  # one or none; replaced, never changed
 
 
 def penalty(bundle: Bundle) -> float:
@@ -56,42 +93,70 @@ def take_apart(bundle: Bundle, text: str) -> "Decomposition":
     own = live_model.of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
-    from tfactors.decomposition import decompose
+    from tfactors.decomposition import take_apart
 
-    note = st.empty()
-    with live_model.using(bundle, note.caption) as encoder:
-        answer = decompose(bundle, text, question.penalty, encoder)
-    note.empty()
-    own.remember(question, answer, _REMEMBERED)
+    read = _read(bundle, text)
+    start = read.codes[0] if read.codes else None
+    answer, codes = take_apart(read.text, read.encoder, question.penalty, start)
+    read.codes[:] = [codes]
+    own.remember(question, answer, _APART)
     return answer
 
 
-def path(bundle: Bundle, text: str, position: int, layer: int) -> pd.DataFrame:
-    """Return penalty, factor, activation of one token at a layer over a range of λ."""
+def path(bundle: Bundle, text: str, position: int, layer: int) -> Path:
+    """Return one token's codes at a layer over a range of λ around the bundle's."""
     question = PathQuestion(text, position, layer)
     own = live_model.of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
-    from tfactors.decomposition import tokenize_checked
-
+    read = _read(bundle, text)
     built = float(bundle.manifest["coding"]["penalty"])
     penalties = np.geomspace(built / 5, built * 4, _PATH_STEPS)
-    rows: list[dict[str, Any]] = []
-    with live_model.using(bundle, lambda words: None) as encoder:
-        token_ids, _, _ = tokenize_checked(text, encoder.model)
-        state = encoder.states([token_ids], [layer])[0][position : position + 1]
-        codes = None
-        for value in penalties[::-1]:
-            codes = encoder.coder.encode(state, float(value), encoder.tol, codes)
-            rows += (
-                {"penalty": float(value), "factor": int(factor), "activation": float(alpha)}
-                for factor, alpha in zip(codes.indices, codes.data, strict=True)
-            )
-    table = pd.DataFrame(rows, columns=["penalty", "factor", "activation"])
+    x = read.text.states[read.text.layers.index(layer), position : position + 1]
+    coder = read.encoder.coder
+    codes = coder.path(x, penalties.tolist(), read.encoder.tol)
+    active = np.unique(np.concatenate([code.indices for code in codes]))
     # A line needs its zeros as well, or it would end in the air.
-    grid = table.pivot_table(index="penalty", columns="factor", values="activation", fill_value=0.0)
-    grid = grid.reindex(penalties, fill_value=0.0).rename_axis("penalty")
-    answer = grid.reset_index().melt("penalty", var_name="factor", value_name="activation")
-    answer["factor"] = answer["factor"].astype(int)
-    own.remember(question, answer, _REMEMBERED)
+    values = np.stack([code.toarray()[0, active] for code in codes])
+    norm = float((x.astype(np.float64) ** 2).sum())
+    left = np.array([float(coder.squared_error(x, code)[0]) for code in codes])
+    answer = Path(
+        pd.DataFrame(
+            {
+                "penalty": np.repeat(penalties, len(active)),
+                "factor": np.tile(active.astype(int), len(penalties)),
+                "activation": values.ravel().astype(float),
+            }
+        ),
+        pd.DataFrame(
+            {
+                "penalty": penalties,
+                "l0": [code.nnz for code in codes],
+                "explained": 1 - left / max(norm, np.finfo(np.float64).tiny),
+            }
+        ),
+    )
+    own.remember(question, answer, _APART)
+    return answer
+
+
+def _read(bundle: Bundle, text: str) -> _Read:
+    """Return a text as the model read it, from memory or from the model, with words meanwhile."""
+    question = ReadQuestion(text)
+    own = live_model.of(bundle)
+    if (known := own.answers.get(question)) is not None:
+        return known
+    note = st.empty()
+    with live_model.using(bundle, note.caption) as encoder:
+        from tfactors.decomposition import read_text, tokenize_checked
+
+        count = len(tokenize_checked(text, encoder.model)[1])
+        if count > MOST_TOKENS:
+            raise InputError(
+                f"the text has {count:,} tokens, and this page takes {MOST_TOKENS} apart at once; "
+                "shorten it, or give its parts one after the other"
+            )
+        answer = _Read(read_text(text, encoder), encoder, [])
+    note.empty()
+    own.remember(question, answer, _READ)
     return answer

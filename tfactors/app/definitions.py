@@ -39,6 +39,20 @@ EXPLAINED_VARIANCE = (
     "of the layer gives 0, perfect reconstruction 1."
 )
 ALIVE = "The share of factors that are active at least once in the corpus."
+ACTIVE_FACTORS = "How many terms this token's equation has at this layer."
+SHARE_EXPLAINED = "1 − ‖ε‖² / ‖x‖² of this token at this layer: 1 leaves nothing over."
+RESIDUAL = (
+    "The length of ε, what the factors leave over of the hidden state x of this token at this "
+    "layer, and the length of x."
+)
+BESIDE = (
+    "The two tokens: their activations at this layer. The whole texts: the largest activation of "
+    "each factor over all tokens of the text."
+)
+PATH = (
+    "The codes of this token, solved for 24 values of λ, each from the one before. Where a line "
+    "leaves zero, the factor becomes worth its price."
+)
 ACTIVATION = "The coefficient α of the factor in the equation of the marked word at this layer."
 SCORE = (
     "How well the weights explain the model nearby: the weighted R² of the linear fit to the "

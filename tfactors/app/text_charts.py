@@ -49,8 +49,7 @@ def path(rows: pd.DataFrame, penalty: float, **shown: Any) -> Any:
 
 @lru_cache(64)
 def _path(order: tuple[str, ...]) -> str:
-    x = alt.X("penalty:Q", title="λ", scale=alt.Scale(type="log", nice=False),
-              axis=alt.Axis(grid=False, format="~g"))  # fmt: skip
+    x = _penalty_axis()
     legend = alt.Legend(orient="bottom", columns=2, labelLimit=160, symbolType="stroke")
     lines = (
         alt.Chart(alt.NamedData("path"))
@@ -64,5 +63,37 @@ def _path(order: tuple[str, ...]) -> str:
                      alt.Tooltip("activation:Q", format=".2f")],
         )
     )  # fmt: skip
-    here = alt.Chart(alt.NamedData("here")).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
-    return form(alt.layer(lines, here), 300 + 22 * ((len(order) + 1) // 2))
+    return form(alt.layer(lines, _here(x)), 300 + 22 * ((len(order) + 1) // 2))
+
+
+def fit(rows: pd.DataFrame, column: str, penalty: float, **shown: Any) -> Any:
+    """Draw ``l0`` or ``explained`` against λ; ``rows`` has penalty and the column."""
+    frame = rows[["penalty"]].assign(value=rows[column])
+    tables = {"fit": frame, "here": pd.DataFrame({"penalty": [penalty]})}
+    return draw(_fit(column), tables, **shown)
+
+
+@lru_cache(2)
+def _fit(column: str) -> str:
+    share = column == "explained"
+    form_of = ".0%" if share else ".0f"
+    scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(type="symlog")
+    axis = alt.Axis(format="%" if share else "~s", tickCount=4)
+    base = alt.Chart(alt.NamedData("fit")).encode(
+        x=_penalty_axis(),
+        y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
+        tooltip=[alt.Tooltip("penalty:Q", format=".3~g", title="λ"),
+                 alt.Tooltip("value:Q", format=form_of, title="explained" if share else "active")],
+    )  # fmt: skip
+    marks = [base.mark_line(strokeWidth=2.2), base.mark_point(filled=True, size=28, opacity=1)]
+    return form(alt.layer(*marks, _here(_penalty_axis())), 130)
+
+
+def _penalty_axis() -> alt.X:
+    return alt.X("penalty:Q", title="λ", scale=alt.Scale(type="log", nice=False),
+                 axis=alt.Axis(grid=False, format="~g"))  # fmt: skip
+
+
+def _here(x: alt.X) -> alt.Chart:
+    rule = alt.Chart(alt.NamedData("here")).mark_rule(strokeDash=[3, 3], color=GREY)
+    return rule.encode(x=x)

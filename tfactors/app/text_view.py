@@ -1,7 +1,8 @@
 """A reader's own text, taken apart: which factors every token is made of, at every layer.
 
-In go a text and λ; out come a map of tokens and layers, the equation of the chosen token, the same
-token over all layers, and its factors' coefficients against λ.
+In go a text and λ; out come a map of tokens and layers, the equation of the chosen token, and the
+same token over all layers. What the token shares with another text is in
+:mod:`tfactors.app.text_beside`, how it changes with λ in :mod:`tfactors.app.text_path`.
 """
 
 import html
@@ -19,20 +20,19 @@ from tfactors.app import (
     factor_view,
     passages,
     shell,
+    text_beside,
     text_charts,
+    text_path,
     view,
 )
 from tfactors.bundle import Bundle
-from tfactors.errors import InputError
 
 if TYPE_CHECKING:
     from tfactors.decomposition import Decomposition
 
-MOST_TOKENS = 512
 _SHOWN = 48  # tokens in the map at a time
-_TERMS = 6
+TERMS = 6
 _TABLE = 390  # pixels: ten rows, the rest by scrolling
-_PATH_FACTORS = 8
 
 
 def sidebar(bundle: Bundle) -> None:
@@ -65,9 +65,9 @@ def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
     st.space("small")
     _over_layers(bundle, made, position)
     st.space("small")
-    _beside(bundle, made, position, layer)
+    text_beside.show(bundle, made, position, layer)
     st.space("small")
-    _path(bundle, text, position, layer)
+    text_path.show(bundle, text, position, layer)
 
 
 def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
@@ -125,21 +125,18 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         (made.residuals["position"] == position) & (made.residuals["layer"] == layer)
     ].iloc[0]
     active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
-    terms = " + ".join(
-        f'<span class="tf-term"><b>{row.activation:.1f}</b> <bdi>{_name(bundle, row.factor)}</bdi>'
-        "</span>"
-        for row in active.head(_TERMS).itertuples()
-    )
-    more = f" + {len(active) - _TERMS} smaller" if len(active) > _TERMS else ""
-    st.html(
-        f'<p class="tf-equation"><mark><bdi>{passages.escape(word)}</bdi></mark> = '
-        f"{terms or '0'}{more} + ε</p>"
-    )
+    equation(bundle, word, active, layer, "equation")
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Active factors", int(here["l0"]), help=definitions.L0, width="content")
+        st.metric(
+            "Active factors", int(here["l0"]), help=definitions.ACTIVE_FACTORS, width="content"
+        )
         st.metric(
             "Explained", f"{here['explained']:.0%}", width="content",
-            help="1 − ‖ε‖² / ‖x‖² of this token at this layer.",
+            help=definitions.SHARE_EXPLAINED,
+        )  # fmt: skip
+        st.metric(
+            "Residual ‖ε‖", f"{here['residual']:.1f} of {here['norm']:.1f}", width="content",
+            help=definitions.RESIDUAL,
         )  # fmt: skip
     if active.empty:
         return
@@ -156,6 +153,34 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
     )  # fmt: skip
 
 
+def equation(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: str) -> None:
+    """Draw “word = 3.1 river + 1.9 deposit + …”, each term a link to its factor at the layer.
+
+    ``active`` has factor and activation, strongest first; ``key`` is one of the page's own.
+    """
+    rest = f"+ {len(active) - TERMS} smaller " if len(active) > TERMS else ""
+    none = "0 " if active.empty else ""
+    with st.container(
+        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"terms_{key}"
+    ):
+        st.html(
+            f'<p class="tf-equation"><mark><bdi>{passages.escape(word)}</bdi></mark> = </p>',
+            width="content",
+        )
+        for place, row in enumerate(active.head(TERMS).itertuples()):
+            words = " / ".join(
+                passages.shorten(part, 24)
+                for part in factor_view.name_words(bundle, row.factor)[:2]
+            )
+            shell.link(
+                controls.FACTOR_PAGE,
+                f"{'+ ' if place else ''}**{row.activation:.1f}** "
+                f"{shell.plain(words or str(row.factor))}",
+                changes={controls.FACTOR: int(row.factor), controls.LAYER: layer},
+            )
+        st.html(f'<p class="tf-equation">{none}{rest}+ ε</p>', width="content")
+
+
 def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
     st.subheader("The same token over the layers", anchor=False)
@@ -163,10 +188,10 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     of_token = made.factors[made.factors["position"] == position]
     largest = float(of_token["activation"].max()) if len(of_token) else 1.0
     for layer in bundle.layers:
-        active = of_token[of_token["layer"] == layer].head(_TERMS)
+        active = of_token[of_token["layer"] == layer].head(TERMS)
         items = "".join(
             f'<li style="--w:{row.activation / largest:.3f}">'
-            f"<bdi>{_name(bundle, row.factor, 1)}</bdi>"
+            f"<bdi>{_name(bundle, row.factor)}</bdi>"
             f"<span>{row.activation:.1f}</span></li>"
             for row in active.itertuples()
         )
@@ -178,98 +203,6 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     st.html(f'<div class="tf-layers" aria-label="{word}">{"".join(columns)}</div>')
 
 
-def _beside(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
-    """Draw which factors the token shares with a token of another text, and which part them."""
-    word = str(made.tokens["token"].iloc[position]).strip()
-    st.subheader("Beside another text", anchor=False)
-    st.text_input(
-        f"Another text, with “{word[:30]}” in another sense or another word in its place",
-        max_chars=1000, placeholder="His left hand was in his pocket.",
-        **view.widget(controls.OTHER_TEXT),
-    )  # fmt: skip
-    text = view.get(controls.OTHER_TEXT).strip()
-    if not text:
-        return
-    try:
-        other = decomposing.take_apart(bundle, text)
-    except InputError as error:
-        refused(error)
-        return
-    words = [str(token).strip() for token in other.tokens["token"]]
-    same = [at for at, token in enumerate(words) if token.casefold() == word.casefold()]
-    chosen = view.get(controls.OTHER_TOKEN)
-    at = (same or [0])[0] if chosen is None else min(chosen, len(words) - 1)
-    st.pills(
-        "Its token", list(range(len(words))), required=True,
-        format_func=lambda place: passages.shorten(words[place], 20) or "␣",
-        **view.widget(controls.OTHER_TOKEN, at),
-    )  # fmt: skip
-    here, there = (
-        part.factors[(part.factors["position"] == place) & (part.factors["layer"] == layer)]
-        .set_index("factor")["activation"].astype(float)
-        for part, place in ((made, position), (other, at))
-    )  # fmt: skip
-    both = pd.DataFrame({"here": here, "there": there}).fillna(0.0)
-    both["apart"] = both["here"] - both["there"]
-    shared = int(((both["here"] > 0) & (both["there"] > 0)).sum())
-    st.markdown(
-        f"At layer {layer} the two share **{shared}** factors; {len(here) - shared} are only in "
-        f"this text and {len(there) - shared} only in the other. Those that part them most come "
-        "first."
-    )
-    if both.empty:
-        return
-    both = both.loc[both["apart"].abs().sort_values(ascending=False).index]
-    rows = factor_table.frame(bundle, both.index.to_numpy())
-    rows[["here", "there"]] = both[["here", "there"]].to_numpy()
-    rows["at"] = layer
-    columns = {
-        name: st.column_config.NumberColumn(label, help=tip, format="%.2f", width="small")
-        for name, label, tip in (
-            ("here", "Here", "Activation in this text."),
-            ("there", "There", "Activation in the other text."),
-        )
-    }
-    factor_table.show(
-        rows, f"beside_{position}_{at}_{layer}",
-        f"The {len(rows)} factors of both tokens, those that part them most first.",
-        columns, tallest=_TABLE,
-    )  # fmt: skip
-
-
-def _path(bundle: Bundle, text: str, position: int, layer: int) -> None:
-    st.subheader(
-        "Its factors against λ", anchor=False,
-        help="The codes of this token, solved for every λ. Where a line leaves zero, the factor "
-        "becomes worth its price.",
-    )  # fmt: skip
-    path = decomposing.path(bundle, text, position, layer)
-    strongest = path.groupby("factor")["activation"].max().nlargest(_PATH_FACTORS).index
-    shown = path[path["factor"].isin(strongest)].copy()
-    names = factor_view.names(bundle)["name"]
-    shown["name"] = names.iloc[shown["factor"]].to_numpy()
-    if shown.empty:
-        st.caption("No factor is active at any λ of the range.")
-        return
-    text_charts.path(
-        shown, decomposing.penalty(bundle),
-        alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
-    )  # fmt: skip
-    active = path[path["activation"] > 0].groupby("penalty").size()
-    few, many = path["penalty"].max(), path["penalty"].min()
-    st.caption(
-        f"The {len(strongest)} strongest; the upright scale is a square root, so that small ones "
-        f"show. At λ = {many:.3g} the token has {active.get(many, 0)} active factors, at "
-        f"λ = {few:.3g} {active.get(few, 0)}."
-    )
-
-
-def _name(bundle: Bundle, factor: int, count: int = 2) -> str:
+def _name(bundle: Bundle, factor: int) -> str:
     words = factor_view.name_words(bundle, factor)
-    shown = " / ".join(passages.shorten(word, 24) for word in words[:count])
-    return html.escape(shown or str(factor))
-
-
-def refused(error: Exception) -> None:
-    """Say why a text cannot be taken apart."""
-    st.info(shell.plain(str(error)), icon=":material/info:")
+    return html.escape(passages.shorten(words[0], 24) if words else str(factor))

@@ -1,0 +1,64 @@
+"""Every table as a file to take along: CSV for people and spreadsheets, Parquet for programs.
+
+In goes a function that makes the table, out come two buttons; the table is only made when one of
+them is pressed. Text of a corpus may look like a formula, which spreadsheets would run: in CSV such
+a cell gets an apostrophe in front. Parquet keeps the text as it is.
+"""
+
+import io
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+
+def show(table: Callable[[], pd.DataFrame], name: str) -> None:
+    """Draw the buttons; ``name`` is the file's, without its ending, and unique on the page."""
+    with st.container(horizontal=True, gap="xsmall", width="content"):
+        st.download_button(
+            "CSV", lambda: csv(table()), f"{name}.csv", "text/csv", key=f"csv_{name}",
+            on_click="ignore", type="tertiary", icon=":material/download:",
+            help="Download this table for a spreadsheet.",
+        )  # fmt: skip
+        st.download_button(
+            "Parquet", lambda: parquet(table()), f"{name}.parquet",
+            "application/vnd.apache.parquet", key=f"parquet_{name}", on_click="ignore",
+            type="tertiary", icon=":material/download:",
+            help="Download this table with its types, for pandas, R or DuckDB.",
+        )  # fmt: skip
+
+
+def csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV; lists are joined by semicolons, formulas made text.
+
+    >>> csv(pd.DataFrame({"word": ["=1+1"], "curve": [[1.0, 0.5]]}))
+    "word,curve\\n'=1+1,1.0;0.5\\n"
+    """
+    return table.map(_cell).to_csv(index=False)
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    """Return a table as a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(),
+        sink,
+        compression="zstd",
+    )
+    return sink.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return "'" + value if value.lstrip()[:1] in ("=", "+", "-", "@") else value
+    if isinstance(value, np.ndarray | list | tuple):
+        return _joined(value)
+    return value
+
+
+def _joined(values: Iterable[object]) -> str:
+    return ";".join(str(value) for value in values)
