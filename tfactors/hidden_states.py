@@ -17,6 +17,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +65,9 @@ class Model:
         self.blocks = int(config.num_hidden_layers)
         self.width = int(config.hidden_size)
         self.vocabulary = int(module.get_input_embeddings().num_embeddings)
-        self._blocks_path = _path_of_blocks(module, self.blocks, name)
+        # ALBERT runs each of its few groups of weights many times.
+        stored = int(getattr(config, "num_hidden_groups", self.blocks))
+        self._blocks_path = _path_of_blocks(module, stored, name)
         self._forward_parameters = inspect.signature(module.forward).parameters
         # RoBERTa and its kin count positions from padding_idx + 1.
         table = getattr(getattr(module, "embeddings", None), "position_embeddings", None)
@@ -260,20 +263,22 @@ def _with_recording_blocks(
     import torch
 
     last_layer = max(layers)
+    # Counted by calls, not by place in the list: a block may run more than once (ALBERT).
+    layer_numbers = count()
 
     class Recording(torch.nn.Module):
-        def __init__(self, layer: int, block: Any) -> None:
+        def __init__(self, block: Any) -> None:
             super().__init__()
-            self.__dict__["layer"] = layer
             self.__dict__["block"] = block  # not registered: attributes below reach it
 
         def __getattr__(self, name: str) -> Any:  # models read attributes off their blocks
             return getattr(self.__dict__["block"], name)
 
         def forward(self, *args: Any, **kwargs: Any) -> Any:
-            if self.layer in layers:
-                recorded[self.layer] = args[0] if args else kwargs["hidden_states"]
-            if self.layer == last_layer:
+            layer = next(layer_numbers)
+            if layer in layers:
+                recorded[layer] = args[0] if args else kwargs["hidden_states"]
+            if layer == last_layer:
                 raise _LayerReached
             return self.block(*args, **kwargs)
 
@@ -283,9 +288,7 @@ def _with_recording_blocks(
         parent._modules[name] = _shallow_copy(parent._modules[name])
         parent = parent._modules[name]
     blocks = parent._modules[path[-1]]
-    parent._modules[path[-1]] = torch.nn.ModuleList(
-        Recording(layer, block) for layer, block in enumerate(blocks)
-    )
+    parent._modules[path[-1]] = torch.nn.ModuleList(Recording(block) for block in blocks)
     return root
 
 
@@ -297,6 +300,7 @@ def _shallow_copy(module: Any) -> Any:
 
 
 def _path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
+    """Where the module keeps its list of so many blocks; the outermost of such lists."""
     import torch
 
     paths = [
@@ -304,7 +308,7 @@ def _path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
         for path, child in module.named_modules()
         if isinstance(child, torch.nn.ModuleList) and len(child) == blocks
     ]
-    if not paths or module.config.is_encoder_decoder:
+    if not paths:
         raise ModelError(
             f"model {name!r}: {type(module).__name__} is not one stack of {blocks} blocks; "
             "give an encoder such as BERT or a decoder such as GPT-2"

@@ -6,8 +6,9 @@ a part of the context: with the window's tokens s … e − 1 alone, the target 
 
     retained = mean over the top examples of min(1, α_c(x_p | s … e − 1) / α_c(x_p | all))
 
-The span is the target's word alone, its own sentence, or the r tokens each side of it. *Reach* is
-the smallest r that retains 80 %. The rule, which stands in for the 2021 authors' sorting by hand:
+The span is the target's word alone, its own sentence, or the r tokens each side of it; of a causal
+model only its part up to the target, as nothing else can matter. *Reach* is the smallest r that
+retains 80 %. The rule, which stands in for the 2021 authors' sorting by hand:
 
     low   depth ≤ 1/3
     high  otherwise, if its own sentence retains less than half: it needs the text beyond
@@ -208,8 +209,11 @@ def _retention_of_chunk(
                 sentence_bounds(window.tokens, target),
                 *((max(0, target - r), min(length, target + r + 1)) for r in radii),
             ]
+        # A causal model sees nothing that follows the target.
+        end = target + 1 if encoder.model.causal else length
         for column, (start, stop) in enumerate(bounds[place]):
-            if stop - start < length:  # the whole window retains everything
+            stop = min(stop, end)
+            if stop - start < end:  # all that the model can see retains everything
                 spans.rows.append(spans.add(window.token_ids, start, stop, target))
                 spans.places.append((number, column))
     shares = np.ones((len(examples), 2 + len(radii)))

@@ -8,8 +8,10 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import math
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +139,7 @@ def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
             f"{KNOWN_SHA256[package][:12]}…; reinstall the package {package}"
         )
     with _quiet_transformers():
-        module, tokenizer = _load(folder, name, device)
+        module, tokenizer = _load(folder, weights, name, device)
     return module, tokenizer, digest
 
 
@@ -158,9 +160,15 @@ def _quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
+def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import (
+        MODEL_FOR_TEXT_ENCODING_MAPPING,
+        AutoConfig,
+        AutoModel,
+        AutoModelForTextEncoding,
+        AutoTokenizer,
+    )
 
     try:
         target = torch.device(device)
@@ -169,11 +177,24 @@ def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
         raise ModelError(f"device {device!r} cannot be used here; give 'cpu'") from error
     safe = {"local_files_only": True, "trust_remote_code": False}
     try:
-        module, report = AutoModel.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, **safe)
+        both = bool(config.is_encoder_decoder)
+        check_memory(weights, name, target, skip="decoder." if both else None)
+        # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
+        half = both and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+        module, report = (AutoModelForTextEncoding if half else AutoModel).from_pretrained(
             folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
         )
+        module = module.get_encoder() if both and not half else module
+    except ModelError:
+        raise
     except Exception as error:  # whatever a damaged config or weight file makes them raise
         reason = str(error).strip().split("\n")[0][:200]
+        if _brings_code(folder):
+            reason = (
+                "it brings code of its own (auto_map in config.json), and no model's code is run "
+                "here; give a model that transformers knows by itself"
+            )
         raise ModelError(f"model {name!r} cannot be loaded: {reason}") from error
     # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
     lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
@@ -193,9 +214,71 @@ def _load(folder: Path, name: str, device: str) -> tuple[Any, Any]:
     ]
     if missing:
         raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
+    vocabulary = None
+    with suppress(NotImplementedError, AttributeError):
+        vocabulary = module.get_input_embeddings().num_embeddings
+    if vocabulary is None:
+        raise ModelError(
+            f"model {name!r}: {type(module).__name__} reads no text; give one that does"
+        )
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # made up where the files are missing
         raise ModelError(f"model {name!r}: it has no tokenizer; add its tokenizer.json")
     if not tokenizer.is_fast:
         raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return module.eval().requires_grad_(False).to(target), tokenizer
+
+
+def _brings_code(folder: Path) -> bool:
+    try:
+        return "auto_map" in json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def check_memory(files: Sequence[Path], name: str, device: Any, skip: str | None = None) -> None:
+    """Raise ModelError if the weights, as float32, are more than the device has free.
+
+    Weights whose names start with ``skip`` are not counted: they are not loaded.
+    """
+    from safetensors import safe_open
+
+    weights = 0
+    for file in files:
+        with safe_open(file, framework="numpy") as tensors:
+            for key in tensors.keys():  # noqa: SIM118 - the file is no mapping
+                if skip is None or not key.startswith(skip):
+                    weights += math.prod(tensors.get_slice(key).get_shape())
+    needed, free = 4 * weights, free_memory(device)
+    if free is not None and needed > free:
+        raise ModelError(
+            f"model {name!r}: its {weights:,} weights take {needed / 1e9:.1f} GB as float32, and "
+            f"{free / 1e9:.1f} GB are free on {device}; give a smaller model or a larger machine"
+        )
+
+
+def free_memory(device: Any) -> int | None:
+    """Bytes that are free on a torch device; None where nobody says.
+
+    On a CPU under Linux what the kernel calls available, and no more than is left to the
+    container; elsewhere all of the machine's memory.
+    """
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        found.append(1024 * int(line.split()[1]))
+    with suppress(OSError, ValueError):  # of a container; "max" where it has no limit
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text("ascii"))
+        used = (group / "memory.stat").read_text("ascii").split()  # "anon 123 file 456 …"
+        found.append(limit - int(used[used.index("anon") + 1]))
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(found, default=None)

@@ -165,7 +165,8 @@ def explain_window(
             it raises stops the work and reaches the caller.
         tokens: (t,) how the tokens are written; by default as the vocabulary has them.
         recipe: ``2021`` takes samples and features of the 2021 code.
-        radius: show the model only so many tokens each side, positions kept; all by default.
+        radius: show the model only so many tokens each side, positions kept; all by default. A
+            causal model is shown nothing that follows the target.
 
     Raises:
         InputError: a position, factor, layer, method, recipe or replacement that cannot be.
@@ -185,6 +186,8 @@ def explain_window(
     masking_id = _replacement_id(encoder, replacement)
     start = 0 if radius is None else max(0, position - radius)
     stop = len(ids) if radius is None else min(len(ids), position + radius + 1)
+    if encoder.model.causal:  # what follows cannot matter
+        stop = position + 1
 
     def run(kept: np.ndarray) -> np.ndarray:
         return _activations(

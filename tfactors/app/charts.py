@@ -163,7 +163,7 @@ def retention(radii: pd.DataFrame, sentence: float, level: str, **shown: Any) ->
 @cache
 def _retention() -> str:
     y = alt.Y("retained:Q", title="kept", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
-    x = alt.X("radius:O", title="tokens of context on each side", axis=alt.Axis(labelAngle=0))
+    x = alt.X("radius:O", title="tokens of context", axis=alt.Axis(labelAngle=0))
     base = alt.Chart(alt.NamedData("kept")).encode(
         x=x,
         y=y,

@@ -67,9 +67,10 @@ def context(it: Selected) -> None:
     layer = int(kept["layer"].iloc[0])
     alone = {kind: float(kept.loc[kept["kind"] == kind, "retained"].mean())
              for kind in ("word", "sentence")}  # fmt: skip
+    side = "before" if it.bundle.manifest["model"].get("causal") else "on each side of"
     st.markdown(
-        f"The model reads its strongest examples at layer {layer} again, with only a few tokens on "
-        f"each side of the word. Of the activation, the word alone keeps **{alone['word']:.0%}** "
+        f"The model reads its strongest examples at layer {layer} again, with only a few tokens "
+        f"{side} the word. Of the activation, the word alone keeps **{alone['word']:.0%}** "
         f"and the word's own sentence **{alone['sentence']:.0%}**."
     )
     from tfactors.app import charts
@@ -79,7 +80,7 @@ def context(it: Selected) -> None:
         radius,
         alone["sentence"],
         it.level,
-        alt="Share of the activation that is left by tokens of context on each side: "
+        alt="Share of the activation that is left by tokens of context: "
         + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),
     )
 

@@ -1,0 +1,100 @@
+"""Small, randomly initialised models of every family, on disk with a tokenizer of their kind.
+
+The tokenizers are trained on real text: WordPiece, byte-level BPE, Unigram and the BPE of
+SentencePiece, each with the normalisation, the mark for a space and the special tokens of the
+models that use it.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+import transformers
+from tiny_model import address_texts
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+BASE = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4,
+        "intermediate_size": 48, "max_position_embeddings": 64, "pad_token_id": 0}  # fmt: skip
+RELATIVE = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0,
+            "position_biased_input": False}  # fmt: skip
+DEBERTA_V3 = {"position_buckets": 16, "share_att_key": True, "norm_rel_ebd": "layer_norm"}
+FEW_KEYS = {"num_key_value_heads": 2}
+PAIR = {"d_model": 32, "num_heads": 4, "d_kv": 8, "d_ff": 48, "num_layers": 2}
+
+# model type of transformers -> its sizes and its kind of tokenizer
+FAMILIES = {
+    "bert": (BASE, "wordpiece"),
+    "roberta": (BASE | {"max_position_embeddings": 65}, "bpe"),
+    "distilbert": ({"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48,
+                    "max_position_embeddings": 64}, "wordpiece"),
+    "albert": (BASE | {"num_hidden_layers": 3, "embedding_size": 16}, "unigram"),
+    "electra": (BASE | {"embedding_size": 16}, "wordpiece"),
+    "mpnet": (BASE | {"max_position_embeddings": 66}, "wordpiece"),
+    "deberta": (BASE | RELATIVE, "bpe"),
+    "deberta-v2": (BASE | RELATIVE | DEBERTA_V3, "unigram"),
+    "modernbert": (BASE | {"global_attn_every_n_layers": 2, "local_attention": 16}, "bpe"),
+    "xlm-roberta": (BASE | {"max_position_embeddings": 65}, "unigram"),
+    "gpt2": ({"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64}, "bpe"),
+    "gpt_neox": (BASE, "bpe"),
+    "llama": (BASE | FEW_KEYS, "llama"),
+    "qwen2": (BASE | FEW_KEYS, "bpe"),
+    "qwen3": (BASE | FEW_KEYS | {"head_dim": 8}, "bpe"),
+    "t5": (PAIR | {"num_decoder_layers": 1}, "unigram"),
+}  # fmt: skip
+CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
+
+
+def random_module(family: str, vocabulary: int) -> torch.nn.Module:
+    """A model of the family whose biases and norms are not the identity either."""
+    torch.manual_seed(1)
+    sizes = FAMILIES[family][0] | {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0}
+    config = transformers.AutoConfig.for_model(family, **sizes)
+    config.cls_token_id = config.sep_token_id = 0  # ModernBERT's lie beyond a small vocabulary
+    module = transformers.AutoModel.from_config(config)
+    for parameter in module.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return module
+
+
+def write_family(family: str, folder: Path) -> Path:
+    """Write model and tokenizer as ``save_pretrained`` does."""
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=trained(FAMILIES[family][1]), unk_token="<unk>", pad_token="<pad>",
+        model_max_length=64,
+    )  # fmt: skip
+    tokenizer.save_pretrained(folder)
+    random_module(family, len(tokenizer)).save_pretrained(folder)
+    return folder
+
+
+@cache
+def trained(kind: str) -> Tokenizer:
+    """A tokenizer of the kind, trained on an address."""
+    special = {"special_tokens": ["<pad>", "<unk>"], "show_progress": False}
+    if kind == "wordpiece":
+        tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+        tokenizer.normalizer = normalizers.BertNormalizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=400, **special)
+    elif kind == "bpe":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, **special)
+    elif kind == "unigram":
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.NFKC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=400, unk_token="<unk>", **special)
+    else:  # Llama's: nothing tells words apart but the mark that stands for a space
+        tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+        spaces = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+        tokenizer.normalizer = normalizers.Sequence(spaces)
+        tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+        trainer = trainers.BpeTrainer(vocab_size=400, **special)
+    tokenizer.train_from_iterator([address_texts(1)[0]], trainer)
+    if kind == "llama":
+        tokenizer.pre_tokenizer = None
+    return tokenizer
