@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,10 +33,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tfactors.errors import InputError
-from tfactors.sparse_coding import SparseCoder, cores, in_parallel, one_blas_thread
+from tfactors.parallel import cores, in_parallel, one_blas_thread
+from tfactors.sparse_coding import SparseCoder
 from tfactors.sparse_coding_kernel import compiled
 
-BLOCK = 128
+BLOCK = 256
 """Atoms whose correlations with everything else are computed by one product; inside a block each
 atom sees the atoms before it already moved."""
 
@@ -43,7 +45,7 @@ RECENT = 0.3
 """The share of all samples so far that the running sums remember at most: early codes belong to
 dictionaries long gone."""
 
-FIRST, GROWTH = 512, 0.02
+FIRST, GROWTH = 1024, 0.05
 """Samples of the first update, and of the following as a share of all samples so far."""
 
 ALIKE = 0.9
@@ -241,9 +243,10 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self._random = check_random_state(self.random_state)
         m, d = self.n_components, X.shape[1]
         atoms = self._random.standard_normal((m, d)).astype(np.float32)
-        norms = np.linalg.norm(X.astype(np.float64), axis=1)
-        founders = self._random.permutation(np.flatnonzero(norms > 0))[:m]
-        atoms[: len(founders)] = X[founders] / norms[founders, None]
+        founders = X[self._random.permutation(len(X))[: 2 * m]].astype(np.float64)
+        norms = np.linalg.norm(founders, axis=1, keepdims=True)
+        founders = (founders[norms[:, 0] > 0] / norms[norms[:, 0] > 0])[:m]
+        atoms[: len(founders)] = founders
         self.components_ = atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
         self.usage_ = np.zeros((m, m), np.float32)
         self.moments_ = np.zeros((m, d), np.float32)
@@ -295,18 +298,17 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """One sweep over the atoms; sums in the same order with any number of threads."""
         pull = np.empty((BLOCK, self.components_.shape[1]), np.float32)
 
-        def correlate(halves: Iterator[int]) -> None:
-            for half in halves:
-                rows = slice(first + half, min(first + half + BLOCK // 2, self.n_components))
-                part = pull[half : half + rows.stop - rows.start]
-                np.matmul(self.usage_[rows], self.components_, out=part)
-                np.subtract(self.moments_[rows], part, out=part)
+        def correlate(rows: slice) -> None:
+            part = pull[rows.start % BLOCK :][: rows.stop - rows.start]
+            np.matmul(self.usage_[rows], self.components_, out=part)
+            np.subtract(self.moments_[rows], part, out=part)
 
-        with one_blas_thread():
+        with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
             for first in range(0, self.n_components, BLOCK):
-                size = min(BLOCK, self.n_components - first)
-                in_parallel(range(0, size, BLOCK // 2), correlate, cores())
-                _move(self.components_, first, pull[:size], self.usage_[first : first + size])
+                last = min(first + BLOCK, self.n_components)
+                halves = range(first, last, BLOCK // 2)
+                list(pool.map(correlate, [slice(i, min(i + BLOCK // 2, last)) for i in halves]))
+                _move(self.components_, first, pull[: last - first], self.usage_[first:last])
 
     def _revive(
         self, dead: np.ndarray, X: np.ndarray, codes: csr_array, errors: np.ndarray

@@ -74,8 +74,8 @@ class Run:
 
     @cached_property
     def coder(self) -> SparseCoder:
-        """The learnt dictionary, ready to code."""
-        return SparseCoder(self.files.dictionary)
+        """The learnt dictionary, ready to code: many batches at once, each on one thread."""
+        return SparseCoder(self.files.dictionary).on_one_thread()
 
     @cached_property
     def encoder(self) -> FactorEncoder:
@@ -103,7 +103,7 @@ class Run:
         return np.load(self.work / f"{name}.npy", allow_pickle=False)
 
     def states(self, token_ids: list[np.ndarray]) -> np.ndarray:
-        """Scaled hidden states of some windows, (layers, tokens, d)."""
+        """Scaled hidden states of some windows, (layers, tokens, d); threads may share the run."""
         states = self.model.hidden_states(token_ids, self.layers)
         states *= self.scale[:, None, None]
         return states

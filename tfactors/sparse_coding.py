@@ -17,27 +17,24 @@ for every thread, one block of correlations (ROWS·m floats); never an (n, m) ar
 
 from __future__ import annotations
 
-import os
-import threading
+import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from queue import Empty, SimpleQueue
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_array
-from threadpoolctl import ThreadpoolController
 
 from tfactors.errors import InputError
+from tfactors.parallel import cores, in_parallel, one_blas_thread
 from tfactors.sparse_coding_kernel import LANES, RESOLUTION, solve_rows, squared_errors
 
-ROWS = 512
-"""Rows a block: large enough for BLAS to run at full speed, small enough to stay in the cache.
-The blocks do not depend on the number of threads, so neither do the codes."""
+ROWS, FEWER_ROWS = 512, 256
+"""Rows a block: enough for BLAS to run at full speed, few enough to stay in the cache; fewer where
+there are not many rows, so that all cores have work. Blocks do not depend on the number of
+threads, and so neither do the codes."""
 
 UNIT = 1e-4
 """How far the norm of an atom may be from 1."""
@@ -165,10 +162,16 @@ class SparseCoder:
 
     def __init__(self, dictionary: np.ndarray, threads: int | None = None) -> None:
         self._atoms = _padded(_checked_dictionary(dictionary))
-        self._gram = self._atoms @ self._atoms.T
         self.threads = threads or cores()
+        self._gram = self._products(self._atoms)
         self.dictionary = self._atoms[: len(dictionary)]
         self.gram = self._gram[: len(dictionary), : len(dictionary)]
+
+    def on_one_thread(self) -> Self:
+        """The same coder, sharing its arrays, for a caller that codes several batches at once."""
+        coder = copy.copy(self)
+        coder.threads = 1
+        return coder
 
     def encode(
         self,
@@ -251,24 +254,26 @@ class SparseCoder:
         atoms = self._atoms.astype(gram.dtype, copy=False)
         limit = effort.working_set(len(atoms), X.shape[1])
         codes = _Codes(np.zeros((n, p), np.int64), np.zeros((n, p)), [], [])
-        starts = range(0, n, ROWS)
+        size = min(ROWS, max(FEWER_ROWS, n // (16 * LANES) * LANES))
+        starts = range(0, n, size)
         codes.indices, codes.data = [None] * len(starts), [None] * len(starts)
 
         def work(blocks: Iterator[int]) -> None:
-            correlations = np.empty((min(ROWS, n), len(atoms)), gram.dtype)
-            room = len(correlations) * p * limit  # pages that stay untouched cost nothing
+            correlations = np.empty((min(size, n), len(atoms)), gram.dtype)
+            # Pages that stay untouched cost nothing.
+            squares, room = np.zeros((3, limit, limit), gram.dtype), len(correlations) * p * limit
             indices, data = np.empty(room, np.int32), np.empty(room, np.float32)
             for first in blocks:
-                rows = slice(first, min(first + ROWS, n))
+                rows = slice(first, min(first + size, n))
                 x = X[rows].astype(gram.dtype, copy=False)
                 b = np.matmul(x, atoms.T, out=correlations[: len(x)])
                 used = solve_rows(
-                    x, b, gram, levels[rows], tol, effort.rounds, limit, effort.norms,
-                    (start.indptr[first : rows.stop + 1], start.indices),
+                    x, b, gram, levels[rows], tol, effort.rounds, effort.norms,
+                    (start.indptr[first : rows.stop + 1], start.indices), squares,
                     indices, data, codes.counts[rows], codes.gaps[rows],
                 )  # fmt: skip
-                codes.indices[first // ROWS] = indices[:used].copy()
-                codes.data[first // ROWS] = data[:used].copy()
+                codes.indices[first // size] = indices[:used].copy()
+                codes.data[first // size] = data[:used].copy()
 
         with one_blas_thread():
             in_parallel(starts, work, self.threads)
@@ -276,8 +281,21 @@ class SparseCoder:
 
     @cached_property
     def _exact_gram(self) -> np.ndarray:
-        atoms = self._atoms.astype(np.float64)
-        return atoms @ atoms.T
+        return self._products(self._atoms.astype(np.float64))
+
+    def _products(self, atoms: np.ndarray) -> np.ndarray:
+        """ΦΦᵀ in blocks: a threaded BLAS would keep its threads spinning beside the solver's."""
+        gram = np.empty((len(atoms), len(atoms)), atoms.dtype)
+
+        def work(blocks: Iterator[int]) -> None:
+            for first in blocks:
+                last = min(first + FEWER_ROWS, len(atoms))
+                gram[first:last, first:] = atoms[first:last] @ atoms[first:].T
+                gram[last:, first:last] = gram[first:last, last:].T
+
+        with one_blas_thread():
+            in_parallel(range(0, len(atoms), FEWER_ROWS), work, self.threads)
+        return gram
 
 
 @dataclass(frozen=True)
@@ -404,54 +422,3 @@ def checked_tol(tol: float) -> float:
     if not 0 < tol < 1:
         raise InputError(f"tol is {tol}; expected a relative duality gap between 0 and 1")
     return float(tol)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def in_parallel(parts: Sequence[int], work: Callable[[Iterator[int]], None], threads: int) -> None:
-    """Run `work` on so many threads; each takes part after part until none is left."""
-    queue: SimpleQueue[int] = SimpleQueue()
-    for part in parts:
-        queue.put(part)
-
-    def taken() -> Iterator[int]:
-        with suppress(Empty):
-            while True:
-                yield queue.get_nowait()
-
-    threads = min(threads, len(parts))
-    if threads <= 1:
-        work(taken())
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, taken()) for _ in range(threads)]:
-            done.result()
-
-
-_blas_lock = threading.Lock()
-_blas_users: list[Any] = []  # the limit in force, one entry a call that needs it
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """One thread a product while blocks run side by side, also when several callers overlap."""
-    with _blas_lock:
-        limit = _blas_users[0] if _blas_users else _blas().limit(limits=1)
-        _blas_users.append(limit)
-    try:
-        yield
-    finally:
-        with _blas_lock:
-            _blas_users.pop()
-            if not _blas_users:
-                limit.restore_original_limits()

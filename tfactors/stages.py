@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.sparse import csr_array
 
 from tfactors import corpus, hidden_states, levels, saliency, survey
 from tfactors.bundle import SCHEMAS, example_file, write_dictionary, write_table, write_words
+from tfactors.decomposition import FactorEncoder
 from tfactors.dictionary import DictionaryLearner
 from tfactors.dictionary_2021 import GradientLearner
+from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run, replacing
 from tfactors.settings import Settings
 from tfactors.sparse_coding import duality_gap
 
-# Windows that go through the model together; 32 of 128 tokens are the fastest on a CPU.
-WINDOWS_A_BATCH = 32
+# Windows that go through the model together, several batches side by side: 16 of 128 tokens stay
+# in a core's cache.
+WINDOWS_A_BATCH = 16
 # Windows that are written to disk together.
 WINDOWS_A_WRITE = 1024
 # The scale of a layer is estimated on this many windows: 30,000 norms that vary by some 10 % give
@@ -201,15 +207,19 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
     chunks = range(0, len(stream), WINDOWS_A_SHUFFLE)
     total = int(lengths[stream].sum()) * len(run.layers)
     done = int(lengths[stream[: checkpoint.step * WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
+
+    def read(step: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_SHUFFLE]
+        token_ids = list(run.files.windows(chosen)["token_ids"])
+        states = run.states(token_ids).reshape(-1, run.model.width)
+        weights = np.tile(rare[np.concatenate(token_ids)], len(run.layers)).astype(np.float32)
+        shuffle = np.random.default_rng([settings.seed, 3, step]).permutation(len(states))
+        return states[shuffle], weights[shuffle]
+
     with run.progress(total, "dictionary", "state", done) as bar:
-        for step in range(checkpoint.step, len(chunks)):
-            chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_SHUFFLE]
-            token_ids = list(run.files.windows(chosen)["token_ids"])
-            states = run.states(token_ids).reshape(-1, run.model.width)
-            shuffle = np.random.default_rng([settings.seed, 3, step]).permutation(len(states))
-            weights = np.tile(rare[np.concatenate(token_ids)], len(run.layers)).astype(np.float32)
-            parts = np.array_split(shuffle, max(1, round(len(states) / settings.batch)))
-            for part in parts:
+        for step, (states, weights) in ahead(read, range(checkpoint.step, len(chunks)), threads=1):
+            batches = max(1, round(len(states) / settings.batch))
+            for part in np.array_split(np.arange(len(states)), batches):
                 weight = weights[part] if settings.damping else None
                 learner.partial_fit(states[part], sample_weight=weight)
             bar.update(len(states))
@@ -243,10 +253,12 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             run.layers, settings.factors, settings.importance_k, settings.examples
         )
     step = checkpoint.step
+    run.coder  # noqa: B018 - made once, before threads ask for it
+    frames = run.files.iter_windows(WINDOWS_A_BATCH, start=step * WINDOWS_A_BATCH)
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
-        for frame in run.files.iter_windows(WINDOWS_A_BATCH, start=step * WINDOWS_A_BATCH):
+        for frame, coded in ahead(partial(_code_batch, run), frames):
             before = state.tokens
-            _survey_batch(run, state, frame)
+            _survey_batch(state, frame, coded)
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
@@ -275,27 +287,46 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     }
 
 
-def _survey_batch(run: Run, state: survey.Survey, frame: Any) -> None:
-    ids = frame["window"].to_numpy()
-    sizes = np.array([len(t) for t in frame["token_ids"]])
+@dataclass
+class _CodedBatch:
+    """What the model and the solver make of some windows; a list has one entry a layer."""
+
+    codes: list[csr_array]  # (tokens, m)
+    norms: np.ndarray  # (layers,) sums of ‖x‖ over the tokens
+    held_out: list[survey.Moments]
+
+
+def _code_batch(run: Run, frame: Any) -> _CodedBatch:
+    """Run the model over some windows and solve every code; threads may share the run."""
+    settings = run.settings
     states = run.states(list(frame["token_ids"]))
-    held_out = np.repeat(run.held_out[ids], sizes)
-    codes = []
+    sizes = np.array([len(t) for t in frame["token_ids"]])
+    held_out = np.flatnonzero(np.repeat(run.held_out[frame["window"].to_numpy()], sizes))
+    batch = _CodedBatch([], np.empty(len(states)), [survey.Moments() for _ in states])
     for i, x in enumerate(states):
-        alpha = run.coder.encode(x, run.settings.penalty, run.settings.tol)
-        codes.append(alpha)
-        state.norms[i] += float(np.linalg.norm(x, axis=1).sum(dtype=np.float64))
-        if held_out.any():
-            x_held, alpha_held = x[held_out], alpha[np.flatnonzero(held_out)]
-            errors = run.coder.squared_error(x_held, alpha_held)
-            gap = duality_gap(x_held, run.coder.dictionary, alpha_held, run.settings.penalty)
-            state.held_out[i].add(x_held, alpha_held, errors, gap)
+        codes = run.coder.encode(x, settings.penalty, settings.tol)
+        batch.codes.append(codes)
+        batch.norms[i] = np.linalg.norm(x, axis=1).sum(dtype=np.float64)
+        if len(held_out):
+            x, codes = x[held_out], codes[held_out]
+            errors = run.coder.squared_error(x, codes)
+            gap = duality_gap(x, run.coder.dictionary, codes, settings.penalty)
+            batch.held_out[i].add(x, codes, errors, gap)
+    return batch
+
+
+def _survey_batch(state: survey.Survey, frame: Any, coded: _CodedBatch) -> None:
+    state.norms += coded.norms
+    for moments, more in zip(state.held_out, coded.held_out, strict=True):
+        moments.merge(more)
+    sizes = np.array([len(t) for t in frame["token_ids"]])
     words = chain.from_iterable(
         corpus.words(tokens, starts)
         for tokens, starts in zip(frame["tokens"], frame["word_starts"], strict=True)
     )
     positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
-    state.add(codes, np.repeat(ids, sizes).astype(np.int32), positions, list(words))
+    windows = np.repeat(frame["window"].to_numpy(), sizes).astype(np.int32)
+    state.add(coded.codes, windows, positions, list(words))
 
 
 def _write_survey(run: Run, state: survey.Survey) -> None:
@@ -347,17 +378,23 @@ def _example_tables(state: survey.LayerSurvey, vocabulary: np.ndarray) -> Iterat
 def measure_retention(run: Run) -> dict[str, Any]:
     """Measure how much of each factor's activation is left when its context is cut away."""
     examples = _peak_examples(run, run.settings.retention_examples)
-    parts, log = list(levels.chunks_of_factors(examples)), run.work / "retention"
+    log, encoder = run.work / "retention", run.encoder
     log.mkdir(exist_ok=True)
-    with run.progress(len(examples), "levels", "example") as bar:
-        for number, part in enumerate(parts):
-            done = log / f"{number}.parquet"
-            if not done.exists():
-                measured = levels.retention(run.encoder, part, run.files.windows)
-                with replacing(done) as temporary:
-                    measured.to_parquet(temporary)
-            bar.update(len(part))
-    tables = [pd.read_parquet(log / f"{number}.parquet") for number in range(len(parts))]
+    parts = {
+        log / f"{i}.parquet": part for i, part in enumerate(levels.chunks_of_factors(examples))
+    }
+    missing = [path for path in parts if not path.exists()]
+
+    def measure(path: Path) -> pd.DataFrame:
+        return levels.retention(encoder, parts[path], run.files.windows)
+
+    done = len(examples) - sum(len(parts[path]) for path in missing)
+    with run.progress(len(examples), "levels", "example", done) as bar:
+        for path, measured in ahead(measure, missing):
+            with replacing(path) as temporary:
+                measured.to_parquet(temporary)
+            bar.update(len(parts[path]))
+    tables = [pd.read_parquet(path) for path in parts]
     measured = pd.concat(tables).sort_values(["factor", "layer"], ignore_index=True)
     write_table(run.folder, "retention.parquet", levels.curve_rows(measured))
     with replacing(run.work / "retention.parquet") as temporary:
@@ -385,34 +422,39 @@ def explain_examples(run: Run) -> dict[str, Any]:
     high = np.flatnonzero(_levels(run)[0] == "high")
     examples = _peak_examples(run, settings.saliency_examples)
     examples = examples[examples["factor"].isin(high)]
-    parts = [part for _, part in examples.groupby("factor")] if settings.saliency_examples else []
-    log = run.work / "saliency"
+    if not settings.saliency_examples:
+        examples = examples.iloc[:0]
+    log, encoder = run.work / "saliency", run.encoder
     log.mkdir(exist_ok=True)
-    tables = [SCHEMAS["saliency"].empty_table()]
-    with run.progress(sum(map(len, parts)), "saliency", "example") as bar:
-        for part in parts:
-            done = log / f"{part['factor'].iloc[0]}.parquet"
-            if not done.exists():
-                with replacing(done) as temporary:
-                    pq.write_table(_explain(run, part), temporary)
-            tables.append(pq.read_table(done))
-            bar.update(len(part))
+    parts = {log / f"{factor}.parquet": part for factor, part in examples.groupby("factor")}
+    missing = [path for path in parts if not path.exists()]
+
+    def explain(path: Path) -> pa.Table:
+        return _explain(run, encoder, parts[path])
+
+    done = len(examples) - sum(len(parts[path]) for path in missing)
+    with run.progress(len(examples), "saliency", "example", done) as bar:
+        for path, explained in ahead(explain, missing):
+            with replacing(path) as temporary:
+                pq.write_table(explained, temporary)
+            bar.update(len(parts[path]))
+    tables = [SCHEMAS["saliency"].empty_table(), *map(pq.read_table, parts)]
     write_table(run.folder, "saliency.parquet", pa.concat_tables(tables))
     return {
         "method": "lime",
-        "examples": sum(map(len, parts)),
+        "examples": len(examples),
         "samples": settings.saliency_samples,
         "features": settings.saliency_features,
         "radius": SALIENCY_RADIUS,
     }
 
 
-def _explain(run: Run, examples: pd.DataFrame) -> pa.Table:
+def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Table:
     rows = []
     windows = run.files.windows(examples["window"].tolist())
     for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
         found = saliency.explain_window(
-            run.encoder, window.token_ids, example.position, example.factor, example.layer,
+            encoder, window.token_ids, example.position, example.factor, example.layer,
             samples=run.settings.saliency_samples, features=run.settings.saliency_features,
             seed=run.settings.seed, radius=SALIENCY_RADIUS,
         )  # fmt: skip

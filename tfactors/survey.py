@@ -173,6 +173,13 @@ class Moments:
         self.gap += float(gap.sum(dtype=np.float64))
         self.total = (self.total if self.total.size else 0.0) + x.sum(axis=0, dtype=np.float64)
 
+    def merge(self, other: Moments) -> None:
+        """Take in the tokens of other sums."""
+        if other.tokens:
+            self.total = self.total + other.total if self.tokens else other.total
+            for name in ("tokens", "active", "squares", "errors", "gap"):
+                setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def l0(self) -> float:
         """Mean number of active factors a token."""
