@@ -176,10 +176,14 @@ def estimate_scale(run: Run) -> dict[str, Any]:
     windows = np.flatnonzero(~run.held_out)
     windows = np.random.default_rng([run.settings.seed, 1]).permutation(windows)[:SCALE_WINDOWS]
     norms, tokens = np.zeros(len(run.layers)), 0
-    for token_ids in _token_ids(run, windows):
+
+    def measure(token_ids: list[np.ndarray]) -> tuple[np.ndarray, int]:
         states = run.model.hidden_states(token_ids, run.layers)
-        norms += np.linalg.norm(states, axis=2).sum(axis=1, dtype=np.float64)
-        tokens += states.shape[1]
+        return np.linalg.norm(states, axis=2).sum(axis=1, dtype=np.float64), states.shape[1]
+
+    for _, (more, rows) in ahead(measure, _token_ids(run, windows)):
+        norms += more
+        tokens += rows
     scale = hidden_states.layer_scales(norms / tokens, run.model.width)
     return {"scale": scale.astype(np.float32).tolist(), "tokens": tokens}
 
