@@ -8,6 +8,7 @@ from tfactors.app import (
     factor_parts,
     factor_view,
     level_controls,
+    notes_view,
     shell,
     toolbar,
     view,
@@ -28,6 +29,7 @@ if clicked is not None and clicked != it.layer:
     view.change({controls.LAYER: clicked})
     st.rerun()
 
+notes_view.show(it.factor)
 factor_view.numbers(it)
 part = view.get(controls.PART)
 st.segmented_control(
@@ -47,3 +49,4 @@ match part:
     case "similar":
         factor_parts.similar(it)
 level_controls.sidebar(bundle)
+notes_view.sidebar(bundle, it.factor)

@@ -11,6 +11,7 @@ from typing import Any
 from tfactors.app import view
 from tfactors.app.view import Control, Unusable
 from tfactors.bundle import Bundle
+from tfactors.bundle_format import LABEL_KINDS
 
 MOST_CURVES = 12
 PEAK = -1  # stands for the layer where the factor's importance peaks, whichever that is
@@ -95,9 +96,32 @@ REPLACEMENT = view.words("replacement", 30)
 LIME_SEED = view.whole("lime_seed", 0, 0, 10**6)
 
 # Search
-QUERY = view.words("q", 200)
+QUERY_LENGTH = 500
+QUERY = view.words("q", QUERY_LENGTH)
+BYS = {"words": "Words, labels, numbers", "sentence": "An example sentence"}
+BY = view.choice("by", "words", BYS)
 IN_LEVEL = view.choice("in", "", ("", *LEVELS))
 PEAKS: Control[int] = view.whole("peak", PEAK, 0, 10**4, check=_has_layer)
+
+# Densities at the peak layer: the name in a link, and the shares of tokens it stands for
+DENSITIES: dict[str, tuple[float, float]] = {
+    "": (0.0, 1.0),
+    "rarest": (0.0, 0.0001),
+    "rare": (0.0001, 0.001),
+    "medium": (0.001, 0.01),
+    "frequent": (0.01, 0.1),
+    "dense": (0.1, 1.0),
+}
+DENSITY = view.choice("density", "", DENSITIES)
+KINDS = ("", *LABEL_KINDS)
+KIND = view.choice("kind", "", KINDS)
+PRECISION = view.number("precision", 0.0, 0, 1)
+RECALL = view.number("recall", 0.0, 0, 1)
+STABLE = view.number("stable", 0.0, 0, 1)
+_FILTERS: tuple[Control[Any], ...] = (DENSITY, KIND, PRECISION, RECALL, STABLE)
+
+# Labels
+LIST = view.words("list", 60)
 
 # Your text
 # About three times what 512 tokens of English take: a text that is too long is told so, not cut.
@@ -153,7 +177,7 @@ SEARCH_PAGE = Page(
     "pages/4_Search.py",
     "Search",
     ":material/search:",
-    (BUNDLE, QUERY, IN_LEVEL, PEAKS, *_THRESHOLDS),
+    (BUNDLE, QUERY, BY, IN_LEVEL, PEAKS, *_FILTERS, *_THRESHOLDS),
 )
 TEXT_PAGE = Page(
     "pages/5_Your_text.py",
@@ -164,4 +188,5 @@ TEXT_PAGE = Page(
         *(LAYER, MEASURE, FACTOR, PENALTY),
     ),
 )
-PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE)
+LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
+PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE, LABELS_PAGE)

@@ -75,21 +75,28 @@ class _Read:
     codes: "list[csr_array]"  # one or none; replaced, never changed
 
 
+def built(bundle: Bundle) -> float:
+    """Return the λ that the bundle was made with."""
+    return float(bundle.manifest["coding"]["penalty"])
+
+
 def penalty(bundle: Bundle) -> float:
     """Return λ: the reader's, else the bundle's."""
     own = view.get(controls.PENALTY)
-    return float(bundle.manifest["coding"]["penalty"]) if own is None else own
+    return built(bundle) if own is None else own
 
 
-def take_apart(bundle: Bundle, text: str) -> "Decomposition":
+def take_apart(bundle: Bundle, text: str, at: float | None = None) -> "Decomposition":
     """Return the decomposition of a text at λ, from memory or from the model.
+
+    ``at`` is another λ than the one of the page.
 
     Raises
     ------
     InputError
         The text is empty or too long, or the model is busy or cannot be loaded.
     """
-    question = Question(text, penalty(bundle))
+    question = Question(text, penalty(bundle) if at is None else at)
     own = live_model.of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
@@ -110,8 +117,7 @@ def path(bundle: Bundle, text: str, position: int, layer: int) -> Path:
     if (known := own.answers.get(question)) is not None:
         return known
     read = _read(bundle, text)
-    built = float(bundle.manifest["coding"]["penalty"])
-    penalties = np.geomspace(built / 5, built * 4, _PATH_STEPS)
+    penalties = np.geomspace(built(bundle) / 5, built(bundle) * 4, _PATH_STEPS)
     x = read.text.states[read.text.layers.index(layer), position : position + 1]
     coder = read.encoder.coder
     codes = coder.path(x, penalties.tolist(), read.encoder.tol)

@@ -39,6 +39,28 @@ EXPLAINED_VARIANCE = (
     "of the layer gives 0, perfect reconstruction 1."
 )
 ALIVE = "The share of factors that are active at least once in the corpus."
+LABEL_KIND = (
+    "What the label is a rule about: a word, a lemma, an affix, part of a name, a number, "
+    "punctuation, a position, a neighbouring word, a source; mixed where no rule holds."
+)
+LABEL_PRECISION = (
+    "Of the held-out tokens that fit the rule of the label, the share that activate the factor."
+)
+LABEL_RECALL = (
+    "Of the held-out tokens that activate the factor, the share that fit the rule of the label."
+)
+STABILITY = (
+    "Cosine between the factor and its nearest neighbour in a dictionary learnt with another "
+    "seed: 1 means that it was found again."
+)
+MATCH = (
+    "The mean activation over all tokens of the words at this layer, as a share of the factor's "
+    "importance at its peak: 1 means that the factor is about these words."
+)
+FIRES = (
+    "The largest activation in the sentence, at any layer, as a share of the factor's importance "
+    "at its peak: 1 means that it fires as strongly as on its strongest examples."
+)
 ACTIVE_FACTORS = "How many terms this token's equation has at this layer."
 SHARE_EXPLAINED = "1 − ‖ε‖² / ‖x‖² of this token at this layer: 1 leaves nothing over."
 RESIDUAL = (

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, factor_view, shell, store
+from tfactors.app import controls, definitions, downloads, factor_view, shell, store
 from tfactors.bundle import Bundle
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
@@ -21,21 +21,34 @@ _COLUMNS: dict[str, Any] = {
     "words": st.column_config.TextColumn("Words", width="medium"),
     "level": st.column_config.TextColumn("Level", width="small"),
     "peak": st.column_config.NumberColumn("Peak", width="small", help=definitions.PEAK),
-    "curve": st.column_config.BarChartColumn("Layers", width="small", y_min=0,
-                                             help="Importance at each layer."),
+    "curve": st.column_config.BarChartColumn(
+        "Layers", width="small", y_min=0, help="Importance at each layer."
+    ),
     "importance": st.column_config.NumberColumn("Importance", format="%.2f", width="small"),
-    "density": st.column_config.NumberColumn("Density", format="percent", width="small",
-                                             help=definitions.DENSITY),
-    "sentence": st.column_config.NumberColumn("Kept by sentence", format="percent", width="small",
-                                              help=definitions.RETAINED_SENTENCE),
-}  # fmt: skip
+    "density": st.column_config.NumberColumn(
+        "Density", format="percent", width="small", help=definitions.DENSITY
+    ),
+    "sentence": st.column_config.NumberColumn(
+        "Kept by sentence", format="percent", width="small", help=definitions.RETAINED_SENTENCE
+    ),
+    "label_kind": st.column_config.TextColumn("Kind", width="small", help=definitions.LABEL_KIND),
+    "label_precision": st.column_config.NumberColumn(
+        "Precision", format="percent", width="small", help=definitions.LABEL_PRECISION
+    ),
+    "label_recall": st.column_config.NumberColumn(
+        "Recall", format="percent", width="small", help=definitions.LABEL_RECALL
+    ),
+    "stability": st.column_config.NumberColumn(
+        "Stability", format="%.2f", width="small", help=definitions.STABILITY
+    ),
+}
+_PLAIN = ("level", "peak", "curve", "importance", "density", "sentence")  # fmt: skip
 
 # The columns of a search, see :mod:`tfactors.app.searching`.
 MATCH: dict[str, Any] = {
     "match": st.column_config.ProgressColumn(
         "Match", min_value=0, max_value=1, format="%.2f", width="small",
-        help="The mean activation over all tokens of the words at this layer, as a share of the "
-        "factor's importance at its peak: 1 means that the factor is about these words.",
+        help=definitions.MATCH,
     ),
     "at": st.column_config.NumberColumn(
         "Layer", width="small", help="The layer where it matches best; opens there."
@@ -50,6 +63,20 @@ MATCH: dict[str, Any] = {
     ),
 }  # fmt: skip
 
+FIRES: dict[str, Any] = {
+    "token": st.column_config.TextColumn(
+        "Fires on", width="small", help="The token of the sentence that activates it most."
+    ),
+    "match": st.column_config.ProgressColumn(
+        "Strength", min_value=0, max_value=1, format="%.2f", width="small",
+        help=definitions.FIRES,
+    ),
+    "at": st.column_config.NumberColumn(
+        "Layer", width="small", help="The layer where it fires most strongly; opens there."
+    ),
+    "activation": MATCH["activation"] | {"help": definitions.ACTIVATION},
+}  # fmt: skip
+
 
 def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
@@ -58,13 +85,17 @@ def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "factor": factors,
-            "words": [" / ".join(factor_view.name_words(bundle, at)) for at in factors.tolist()],
+            "words": factor_view.names(bundle)["words"].to_numpy()[factors],
             "level": definitions.levels(rows, factor_view.thresholds(bundle)),
             "peak": rows["peak_layer"].to_numpy(),
             "curve": list(overview.importance[factors].astype(float).round(4)),
             "importance": overview.importance[factors, peak],
             "density": overview.density[factors, peak],
             "sentence": rows["retained_sentence"].to_numpy().round(2),
+        }
+        | {
+            column: rows[column].to_numpy()
+            for column in ("label_kind", "label_precision", "label_recall", "stability")
         }
     )
 
@@ -80,23 +111,26 @@ def show(
     """Draw a table of factors; a chosen row opens its factor, with ``changes`` beside.
 
     ``columns`` describes the caller's own columns of ``rows``, which stand after the words. A row
-    that has a column ``at`` opens its factor at that layer.
+    that has a column ``at`` opens its factor at that layer. ``key`` also names the downloads.
     """
     columns = columns or {}
     # With columns of the caller's own the table is wide enough without the numbers.
-    shared = list(_COLUMNS)[2 : 5 if columns else None]
+    shared = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
     event: Any = st.dataframe(
         rows,
         key=key,
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         height=min(_ROW * (len(rows) + 1) + 3, tallest),
         column_order=["factor", "words", *columns, *shared],
         column_config={**_COLUMNS, **columns},
         alt=alt,
     )
-    if chosen := event["selection"]["rows"]:
+    downloads.show(lambda: rows, key)
+    selection = event["selection"]
+    chosen = selection["rows"] or [row for row, _ in selection.get("cells", [])]
+    if chosen:
         row = rows.iloc[chosen[0]]
         layer = int(row["at"]) if "at" in rows else controls.PEAK
         opened: dict[Any, Any] = {controls.FACTOR: int(row["factor"]), controls.LAYER: layer}

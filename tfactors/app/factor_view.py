@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, passages, store, view
+from tfactors.app import controls, definitions, notes, passages, store, view
 from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
 
@@ -68,7 +68,13 @@ def peak_layer(bundle: Bundle, factor: int) -> int:
 
 
 def name_words(bundle: Bundle, factor: int) -> list[str]:
-    """Return the words that a factor is called by: its label, else its commonest words."""
+    """Return the words that a factor is called by: what people wrote, else its label or words."""
+    if (own := notes.shown().notes.get(factor)) and own.label:
+        return [own.label]
+    return _bundle_words(bundle, factor)
+
+
+def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
     labels, words = bundle.factors["label"].array, bundle.factors["words"].array
     if label := str(labels[factor] or "").strip():
         return label.split(", ")
@@ -77,19 +83,36 @@ def name_words(bundle: Bundle, factor: int) -> list[str]:
 
 def name(bundle: Bundle, factor: int) -> str:
     """Return a factor's number and words in one short line of plain text: 30 · left / leave."""
-    words = " / ".join(passages.shorten(word, 24) for word in name_words(bundle, factor)[:3])
+    return _name(factor, name_words(bundle, factor))
+
+
+def _name(factor: int, parts: list[str]) -> str:
+    words = " / ".join(passages.shorten(word, 24) for word in parts[:3])
     return f"{factor} · {words}" if words else str(factor)
 
 
 def names(bundle: Bundle) -> pd.DataFrame:
-    """Return factor and name of every factor of a bundle."""
-    return _names(bundle.fingerprint, bundle)
+    """Return factor, name (as :func:`name`) and words of every factor of a bundle."""
+    plain = _names(bundle.fingerprint, bundle)
+    labelled = [at for at, note in notes.shown().notes.items() if note.label]
+    if not labelled:
+        return plain
+    own = plain.copy()
+    own.loc[labelled, "name"] = [name(bundle, at) for at in labelled]
+    own.loc[labelled, "words"] = [notes.shown().notes[at].label for at in labelled]
+    return own
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
-    factors = range(_bundle.n_factors)
-    return pd.DataFrame({"factor": factors, "name": [name(_bundle, at) for at in factors]})
+    words = [_bundle_words(_bundle, at) for at in range(_bundle.n_factors)]
+    return pd.DataFrame(
+        {
+            "factor": range(_bundle.n_factors),
+            "name": [_name(at, parts) for at, parts in enumerate(words)],
+            "words": [" / ".join(parts) for parts in words],
+        }
+    )
 
 
 def headline(it: Selected) -> None:

@@ -1,4 +1,4 @@
-"""Words in, factors out: which factors these words drive, and at which layer.
+"""Words or a sentence in, factors out: which factors they drive, and at which layer.
 
 For a word w, a factor c and a layer l the index of the bundle gives on how many of the word's n(w)
 tokens the factor is active, and its mean activation there. With IS_c the factor's importance at
@@ -9,7 +9,7 @@ its peak layer,
 is what a token of the word gives, on average, of what the factor's strongest examples give: about 1
 for a factor that is about this word, and near 0 for one that is only faintly active on it, however
 often. For several words activations and occurrences are added up, so that a factor of all of them
-comes before a factor of one.
+comes before a factor of one. Which factors fire in a sentence, the model says: :func:`by_sentence`.
 """
 
 import re
@@ -17,7 +17,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from tfactors.app import factor_view, store
+from tfactors.app import decomposing, factor_view, store
 from tfactors.bundle import Bundle
 
 MOST_WORDS = 8
@@ -77,6 +77,36 @@ def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]
     best = best.drop_duplicates("factor").rename(columns={"layer": "at"})
     columns = ["factor", "at", "match", "active", "activation"]
     return best[columns].reset_index(drop=True), missing
+
+
+def by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
+    """Return the factors that fire in a sentence, the strongest for what it can reach first.
+
+    A row is a factor at the layer and token where its activation is largest: factor, at (the
+    layer), token, activation, match (the activation as a share of its importance at its peak).
+
+    Raises
+    ------
+    InputError
+        The sentence holds no word or too many, or the model is busy or cannot be loaded.
+    """
+    made = decomposing.take_apart(bundle, sentence.strip(), decomposing.built(bundle))
+    best = made.factors.sort_values("activation", ascending=False, kind="stable")
+    best = best.drop_duplicates("factor")
+    tokens = made.tokens["token"].str.strip().to_numpy()
+    activation = best["activation"].to_numpy().astype(float)
+    peak = store.overview(bundle).importance.max(axis=1)[best["factor"]]
+    found = pd.DataFrame(
+        {
+            "factor": best["factor"].to_numpy(),
+            "at": best["layer"].to_numpy().astype(int),
+            "token": tokens[best["position"]],
+            "activation": activation,
+            # A factor that is silent in the whole corpus can only be at its best here.
+            "match": np.divide(activation, peak, out=np.ones_like(activation), where=peak > 0),
+        }
+    )
+    return found.sort_values("match", ascending=False, kind="stable", ignore_index=True)
 
 
 def by_name(bundle: Bundle, words: list[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from tfactors.app import controls, store, style, view
+from tfactors.app import controls, notes, store, style, view
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
 
@@ -48,7 +48,8 @@ def run() -> None:
     try:
         opened = store.open_bundle(path)
         view.check(here.controls, opened)
-        for sentence in view.notices():
+        wrong = notes.begin(opened)
+        for sentence in [*view.notices(), *([wrong] if wrong else [])]:
             st.info(plain(sentence), icon=":material/info:")
         token = _OPEN.set(opened)
         try:

@@ -1,0 +1,18 @@
+"""Labels: what people wrote about the factors, and lists of them; download, load and share."""
+
+import streamlit as st
+
+from tfactors.app import notes_view, shell
+
+bundle = shell.bundle()
+st.title("Labels", anchor=False)
+st.markdown(
+    "What a factor stands for is for people to say. Write labels, notes and lists in the sidebar "
+    "of any factor's page; here they are together. Your labels replace the factors' names on all "
+    "pages, for you alone, until you share the file."
+)
+notes_view.files(bundle)
+st.subheader("Labelled factors", anchor=False)
+notes_view.table(bundle)
+st.subheader("Lists", anchor=False)
+notes_view.lists(bundle)

@@ -1,0 +1,129 @@
+"""Labels, notes and lists that people write: files in, the same files out, and what pages show."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from synthetic_bundle import HOSTILE
+from test_app import _fresh_caches, damaged, html_of, made_up, open_page, words  # noqa: F401
+
+from tfactors.app import notes
+from tfactors.app.notes import Note, Notes
+from tfactors.errors import InputError
+
+FACTOR, LABELS = "pages/1_Factor.py", "pages/8_Labels.py"
+TEXTS = some.text(max_size=60).map(lambda text: notes._clean(text))
+
+
+@given(
+    some.dictionaries(some.integers(0, 39), some.builds(Note, TEXTS, TEXTS), max_size=5),
+    some.dictionaries(TEXTS.filter(bool), some.sets(some.integers(0, 39), max_size=5), max_size=3),
+)
+def test_what_is_written_is_read_again(
+    written: dict[int, Note], lists: dict[str, set[int]]
+) -> None:
+    kept = {at: note for at, note in written.items() if note != Note()}
+    made = Notes(kept, {name: tuple(sorted(members)) for name, members in lists.items()})
+    assert notes.read(notes.to_json(made, "mine"), "mine", 40) == made
+
+
+def labelled(**content: object) -> str:
+    whole = {"format": "tfactors-labels", "version": 1, "bundle": "mine"} | content
+    return json.dumps(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "expected an object"),
+        ('{"format": "other"}', '"format": "tfactors-labels"'),
+        (labelled(version=2), "upgrade tfactors"),
+        (labelled(bundle="other"), "about the bundle “other”, and this is “mine”"),
+        (labelled(labels=[1]), '"labels" has to be an object'),
+        (labelled(labels={"40": {}}), "“40” is no factor of this bundle: they are 0 to 39"),
+        (labelled(labels={"-1": {}}), "is no factor"),
+        (labelled(labels={"٣": {}}), "is no factor"),
+        (labelled(labels={"3": "left"}), "factor 3 has to have"),
+        (labelled(labels={"3": {"label": 5}}), "factor 3 has to have"),
+        (labelled(labels={"3": {"label": "x" * 81}}), "81 characters, and 80 is the most"),
+        (labelled(lists={"a": [1, "2"]}), "numbers of factors only"),
+        (labelled(lists={"a": [True]}), "numbers of factors only"),
+        (labelled(lists={"": [1]}), "1 to 60 characters"),
+        (labelled(lists={"a": [99]}), "“99” is no factor"),
+    ],
+)
+def test_a_bad_file_gets_one_line(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=r"^labels\.json: ") as caught:
+        notes.read(text, "mine", 40)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_label_of_the_reader_names_the_factor_on_other_pages() -> None:
+    app = open_page(FACTOR, factor="7")
+    app.text_input(key="own_label_7").set_value("my <b>river</b> *x*").run()
+    app.text_area(key="own_note_7").set_value("first\n<img src=x onerror=alert(1)>").run()
+    app.multiselect(key="own_lists_7").set_value(["water"]).run()
+    assert not app.exception
+    assert "<h1><bdi>my &lt;b&gt;river&lt;/b&gt; *x*</bdi></h1>" in html_of(app)
+    assert "first<br>&lt;img src=x onerror=alert(1)&gt;" in html_of(app)
+    app.query_params.clear()
+    app.switch_page(LABELS).run()
+    tables = [table.value for table in app.dataframe]
+    assert tables[0][["factor", "own", "by"]].to_numpy().tolist() == [
+        [7, "my <b>river</b> *x*", "you"]
+    ]
+    assert tables[1]["factor"].tolist() == [7]
+    app.query_params["q"] = "my <b>river"
+    app.switch_page("pages/4_Search.py").run()
+    assert 7 in app.dataframe[0].value["factor"].tolist()
+    app.switch_page(FACTOR)
+    app.query_params["factor"] = "7"
+    app.run()
+    app.text_input(key="own_label_7").set_value("").run()
+    assert "my &lt;b&gt;" not in html_of(app)
+
+
+def test_labels_of_one_session_are_not_seen_in_another() -> None:
+    one = open_page(FACTOR, factor="7")
+    one.text_input(key="own_label_7").set_value("secret").run()
+    assert "secret" in html_of(one)
+    assert "secret" not in html_of(open_page(FACTOR, factor="7"))
+
+
+def test_a_file_beside_the_bundle_is_shown_to_all_until_the_reader_says_otherwise(
+    damaged: Path,  # noqa: F811
+) -> None:
+    content = {"bundle": "The first", "labels": {"7": {"label": HOSTILE[0], "note": "seen"}}}
+    (damaged / "labels.json").write_text(labelled(**content))
+    app = open_page(FACTOR, factor="7")
+    assert "seen" in html_of(app)
+    assert "<script" not in html_of(app)
+    app.text_input(key="own_label_7").set_value("mine").run()
+    assert "<h1><bdi>mine</bdi></h1>" in html_of(app)
+    (damaged / "labels.json").write_text("{")
+    app = open_page(FACTOR, factor="7")
+    assert not app.exception
+    assert "labels.json: not JSON" in app.info[0].value.replace("\\", "")
+
+
+def test_a_downloaded_file_loads_in_another_session() -> None:
+    made = notes.to_json(Notes({3: Note("three", "")}, {"odd": (3, 5)}), "The first")
+    app = open_page(LABELS)
+    app.file_uploader(key="labels_file").set_value(
+        ("labels.json", made.encode(), "application/json")
+    ).run()
+    assert "Loaded 1 labels and 1 lists" in app.success[0].value.replace("\\", "")
+    assert app.dataframe[0].value["own"].tolist() == ["three"]
+    bad = made.replace("The first", "another")
+    app = open_page(LABELS)
+    app.file_uploader(key="labels_file").set_value(
+        ("labels.json", bad.encode(), "application/json")
+    ).run()
+    assert "about the bundle “another”" in app.error[0].value
+    assert "No factor has a label yet" in words(app)

@@ -1,0 +1,243 @@
+"""What people write about factors: labels, notes and lists of factors.
+
+In goes JSON (a file from a reader, or ``labels.json`` beside the bundle's manifest); out come plain
+texts by factor. A reader's own live in the browser session and nowhere else, until they are
+downloaded; what stands beside the bundle is shown to everybody. Where both speak of a factor, the
+reader's own counts. All of it is text and stays text: whoever draws it escapes it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from tfactors.bundle import Bundle
+from tfactors.errors import InputError
+
+FILE = "labels.json"
+FORMAT, VERSION = "tfactors-labels", 1
+LONGEST_LABEL, LONGEST_NOTE, LONGEST_NAME = 80, 2000, 60
+MOST_LISTS, MOST_LISTED = 50, 1000
+MOST_BYTES = 4_000_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_OWN = "notes.own"  # fingerprint of a bundle -> what the reader wrote about it
+_SHOWN = "notes.shown"  # what the pages of this run show: a reader's own over the bundle's
+
+
+@dataclass(frozen=True)
+class Note:
+    """What somebody wrote about a factor: a label of a few words, and a note of some lines."""
+
+    label: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """All that somebody wrote about the factors of a bundle."""
+
+    notes: Mapping[int, Note] = field(default_factory=dict)
+    lists: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def over(self, other: "Notes") -> "Notes":
+        """Return these notes and lists, with what ``other`` has beside them."""
+        return Notes({**other.notes, **self.notes}, {**other.lists, **self.lists})
+
+
+def begin(bundle: Bundle) -> str | None:
+    """Take up what there is about a bundle; first thing in every run.
+
+    Returns what is wrong with the file beside the bundle, in one line, or None.
+    """
+    beside, wrong = _beside(bundle)
+    st.session_state[_SHOWN] = own(bundle).over(beside)
+    return wrong
+
+
+def shown() -> Notes:
+    """Return what the pages show of the open bundle."""
+    return st.session_state.get(_SHOWN) or Notes()
+
+
+def own(bundle: Bundle) -> Notes:
+    """Return what this reader wrote about a bundle."""
+    return st.session_state.get(_OWN, {}).get(bundle.fingerprint, Notes())
+
+
+def beside(bundle: Bundle) -> Notes:
+    """Return what stands beside the bundle for everybody; empty where the file is unusable."""
+    return _beside(bundle)[0]
+
+
+def write(bundle: Bundle, factor: int, note: Note) -> None:
+    """Keep a reader's note; one that is empty is taken back. For callbacks."""
+    note = Note(_clean(note.label)[:LONGEST_LABEL], _clean(note.note)[:LONGEST_NOTE])
+    mine = own(bundle)
+    others = {at: kept for at, kept in mine.notes.items() if at != factor}
+    _keep(bundle, replace(mine, notes=others if note == Note() else others | {factor: note}))
+
+
+def put_on_lists(bundle: Bundle, factor: int, names: list[str]) -> None:
+    """Put a factor on the lists with these names and take it off all others. For callbacks."""
+    wanted = list(dict.fromkeys(_clean(name)[:LONGEST_NAME] for name in names if name.strip()))
+    lists = dict(own(bundle).over(beside(bundle)).lists)
+    for name in {*lists, *wanted}:
+        members = [at for at in lists.get(name, ()) if at != factor]
+        if name in wanted and len(members) < MOST_LISTED:
+            members.append(factor)
+        lists[name] = tuple(sorted(members))
+    known = beside(bundle).lists
+    mine = {name: members for name, members in lists.items() if members != known.get(name)}
+    full = dict(list(mine.items())[:MOST_LISTS])
+    _keep(bundle, replace(own(bundle), lists={n: m for n, m in full.items() if m or n in known}))
+
+
+def load(bundle: Bundle, text: str | bytes) -> Notes:
+    """Take over a file of a reader's; what it says replaces what the session has of the same.
+
+    Raises
+    ------
+    InputError
+        The file is not one of ours, or is about another bundle.
+    """
+    given = read(text, bundle.title, bundle.n_factors)
+    _keep(bundle, given.over(own(bundle)))
+    return given
+
+
+def read(text: str | bytes, title: str, factors: int) -> Notes:
+    """Return the content of a file of labels; ``title`` and ``factors`` are the bundle's.
+
+    Raises
+    ------
+    InputError
+        One line: what was found, what was expected.
+    """
+    if len(text) > MOST_BYTES:
+        raise InputError(f"{FILE}: {len(text):,} bytes, and {MOST_BYTES:,} is the most")
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{FILE}: not JSON ({str(error)[:80]})") from None
+    if not isinstance(given, dict) or given.get("format") != FORMAT:
+        raise InputError(f'{FILE}: expected an object with "format": "{FORMAT}"')
+    if given.get("version") != VERSION:
+        raise InputError(
+            f"{FILE}: version {str(given.get('version'))[:20]}, and this tfactors reads version "
+            f"{VERSION}; upgrade tfactors"
+        )
+    if given.get("bundle") != title:
+        raise InputError(
+            f"{FILE}: written about the bundle “{str(given.get('bundle'))[:60]}”, and this is "
+            f"“{title}”: its factors are others"
+        )
+    labels = _object(given, "labels")
+    lists = _object(given, "lists")
+    if len(lists) > MOST_LISTS:
+        raise InputError(f"{FILE}: {len(lists)} lists, and {MOST_LISTS} is the most")
+    notes = {_factor(at, factors): _note(at, value) for at, value in labels.items()}
+    return Notes(
+        {factor: note for factor, note in notes.items() if note != Note()},
+        {_clean(name): _members(name, value, factors) for name, value in lists.items()},
+    )
+
+
+def to_json(notes: Notes, title: str) -> str:
+    """Return notes as the JSON that :func:`read` reads.
+
+    >>> made = to_json(Notes({30: Note("left", "")}), "mine")
+    >>> read(made, "mine", 31) == Notes({30: Note("left", "")})
+    True
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "bundle": title,
+        "labels": {str(at): asdict(note) for at, note in sorted(notes.notes.items())},
+        "lists": {name: list(members) for name, members in sorted(notes.lists.items())},
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def _keep(bundle: Bundle, notes: Notes) -> None:
+    # A new dictionary, so that a run that still draws keeps the old one whole.
+    kept = dict(st.session_state.get(_OWN, {}))
+    st.session_state[_OWN] = kept | {bundle.fingerprint: notes}
+
+
+def _beside(bundle: Bundle) -> tuple[Notes, str | None]:
+    path = bundle.path / FILE
+    try:
+        stat = path.stat()
+    except OSError:
+        return Notes(), None
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    return _read_file(str(path), stamp, bundle.title, bundle.n_factors)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _read_file(
+    path: str, stamp: tuple[int, int], title: str, factors: int
+) -> tuple[Notes, str | None]:
+    if stamp[1] > MOST_BYTES:
+        return Notes(), f"{FILE}: {stamp[1]:,} bytes, and {MOST_BYTES:,} is the most"
+    try:
+        return read(Path(path).read_bytes(), title, factors), None
+    except InputError as error:
+        return Notes(), str(error)
+    except OSError as error:
+        return Notes(), f"{FILE}: cannot be read ({error.strerror})"
+
+
+def _clean(text: str) -> str:
+    """Return text without blanks around it and without control characters."""
+    return _CONTROL.sub("\ufffd", text).strip()
+
+
+def _object(given: dict[str, Any], key: str) -> dict[str, Any]:
+    value = given.get(key, {})
+    if not isinstance(value, dict):
+        raise InputError(f'{FILE}: "{key}" has to be an object')
+    return value
+
+
+def _factor(at: object, factors: int) -> int:
+    text = str(at)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) < factors):
+        raise InputError(
+            f"{FILE}: “{text[:20]}” is no factor of this bundle: they are 0 to {factors - 1:,}"
+        )
+    return int(text)
+
+
+def _note(at: str, value: object) -> Note:
+    texts = [value.get(key, "") for key in ("label", "note")] if isinstance(value, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(
+            f'{FILE}: factor {at[:10]} has to have {{"label": a text, "note": a text}}'
+        )
+    label, note = (_clean(str(text)) for text in texts)
+    for what, text, longest in (("label", label, LONGEST_LABEL), ("note", note, LONGEST_NOTE)):
+        if len(text) > longest:
+            raise InputError(
+                f"{FILE}: the {what} of factor {at} has {len(text):,} characters, and "
+                f"{longest:,} is the most"
+            )
+    return Note(label, note)
+
+
+def _members(name: str, value: object, factors: int) -> tuple[int, ...]:
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise InputError(f"{FILE}: a list's name has 1 to {LONGEST_NAME} characters")
+    if not isinstance(value, list) or len(value) > MOST_LISTED:
+        raise InputError(
+            f"{FILE}: the list “{name}” has to be a list of at most {MOST_LISTED:,} factors"
+        )
+    if not all(isinstance(at, int) and not isinstance(at, bool) for at in value):
+        raise InputError(f"{FILE}: the list “{name}” may hold numbers of factors only")
+    return tuple(sorted({_factor(at, factors) for at in value}))
