@@ -1,5 +1,6 @@
 """The survey against a brute-force count over all codes at once."""
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from tfactors.exact_sum import ExactSum
 from tfactors.survey import BIN_EDGES, Moments, Survey
 
 FACTORS, TOP, EXAMPLES = 12, 7, 5
@@ -153,6 +155,67 @@ def test_a_full_word_table_forgets_rare_words_and_keeps_frequent_ones(corpus):
     assert sorted(factor[name == often]) == [0, 1, 2, 3]
     # Lossy counting: a count is short by at most what was forgotten each time.
     assert (count[name == often] == 20 * n // 2).all()
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ties", [False, True])
+def test_surveys_of_parts_merge_into_the_survey_of_the_whole(corpus, ranks, ties, tmp_path):
+    codes, windows, positions, words = corpus
+    if ties:  # a model without positions gives a word the same state wherever it stands
+        codes = np.ceil(codes).clip(0, 4).astype(np.float32)
+    rng = np.random.default_rng(7)
+    states = rng.normal(size=(len(words), 6)).astype(np.float32) * 1000
+    parts = [np.flatnonzero(windows % ranks == rank) for rank in range(ranks)]
+    surveys = []
+    for rows in [np.arange(len(words)), *parts]:
+        survey = Survey([0, 4], FACTORS, TOP, EXAMPLES, table_bytes=2**16)
+        for window in np.unique(windows[rows]):
+            of_window = np.flatnonzero(windows == window)
+            taken = [csr_array(layer[of_window]) for layer in codes]
+            survey.add(taken, windows[of_window], positions[of_window],
+                       [words[row] for row in of_window])  # fmt: skip
+            x = states[of_window]
+            survey.norms.add(np.linalg.norm(x, axis=1).sum(dtype=np.float64) * np.ones(2))
+            for held, layer in zip(survey.held_out, taken, strict=True):
+                held.add(x, layer, np.abs(x[:, 0]), np.abs(x[:, 1]) * 1e-7)
+        surveys.append(survey)
+    whole, merged, *others = surveys
+    for number, other in enumerate(others):  # as the processes of a build hand them over
+        other.save(tmp_path / f"{number}.npz")
+        merged.merge(Survey.load(tmp_path / f"{number}.npz"))
+    assert merged.tokens == whole.tokens
+    np.testing.assert_array_equal(merged.norms.value, whole.norms.value)
+    for mine, theirs in zip(merged.held_out, whole.held_out, strict=True):
+        assert mine.explained_variance == theirs.explained_variance
+        assert (mine.l0, mine.mean_gap, mine.errors) == (theirs.l0, theirs.mean_gap, theirs.errors)
+    mine_names, mine_words = np.unique(merged.vocabulary, return_inverse=True)
+    their_names, their_words = np.unique(whole.vocabulary, return_inverse=True)
+    np.testing.assert_array_equal(mine_names, their_names)
+    mine_totals = np.bincount(mine_words, merged.word_totals)
+    their_totals = np.bincount(their_words, whole.word_totals)
+    for mine, theirs in zip(merged.states, whole.states, strict=True):
+        np.testing.assert_array_equal(mine.importance(), theirs.importance())
+        np.testing.assert_array_equal(mine.active, theirs.active)
+        np.testing.assert_array_equal(mine.histogram, theirs.histogram)
+        for a, b in zip(mine.examples(), theirs.examples(), strict=True):
+            found = np.array(merged.vocabulary)[a[2]].tolist()
+            assert found == np.array(whole.vocabulary)[b[2]].tolist()
+            for x, y in zip((a[0], a[1], a[3]), (b[0], b[1], b[3]), strict=True):
+                np.testing.assert_array_equal(x, y)
+        for x, y in zip(mine.words(mine_words, mine_totals),
+                        theirs.words(their_words, their_totals), strict=True):  # fmt: skip
+            np.testing.assert_array_equal(x, y)
+
+
+def test_a_sum_is_the_same_in_every_order_and_exact():
+    rng = np.random.default_rng(4)
+    terms = rng.normal(size=(1000, 3)) * 10.0 ** rng.integers(-12, 12, (1000, 3))
+    parts = [ExactSum() for _ in range(3)]
+    for number, row in enumerate(terms[rng.permutation(1000)]):
+        parts[number % 3].add(row)
+    for part in parts[1:]:
+        parts[0].merge(part)
+    np.testing.assert_array_equal(parts[0].value, [math.fsum(column) for column in terms.T])
 
 
 def moments(x, x_hat, cuts=()):

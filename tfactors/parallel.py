@@ -29,10 +29,11 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores that this process may use, at most OMP_NUM_THREADS where that is set."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    free = len(affinity(0)) if affinity else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(free, int(asked)) if asked.isdigit() and int(asked) else free
 
 
 def in_parallel(parts: Sequence[int], work: Callable[[Iterator[int]], None], threads: int) -> None:

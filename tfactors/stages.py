@@ -277,7 +277,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             "l0": float(active[i].sum() / state.tokens),
             "explained_variance": held_out[i].explained_variance,
             "duality_gap": held_out[i].mean_gap,
-            "mean_norm": float(state.norms[i] / state.tokens),
+            "mean_norm": float(state.norms.value[i] / state.tokens),
             "density_above_0.1": float((active[i] > 0.1 * state.tokens).mean()),
         }
         for i, layer in enumerate(run.layers)
@@ -320,7 +320,7 @@ def _code_batch(run: Run, frame: Any) -> _CodedBatch:
 
 
 def _survey_batch(state: survey.Survey, frame: Any, coded: _CodedBatch) -> None:
-    state.norms += coded.norms
+    state.norms.add(coded.norms)
     for moments, more in zip(state.held_out, coded.held_out, strict=True):
         moments.merge(more)
     sizes = np.array([len(t) for t in frame["token_ids"]])

@@ -6,11 +6,13 @@ for each layer l and factor c, the importance (the mean of the K largest activat
 of each of the windows where the factor is strongest) and a word index. The state has a fixed size,
 whatever the length of the corpus: a heap a factor, and a word table that forgets its rarest
 entries when it is full (lossy counting, Manku & Motwani 2002).
+
+Nothing depends on the order of the windows: of equal activations the earlier window wins, sums are
+exact, so that the surveys of several processes merge into the one that one process would have made.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,16 +23,23 @@ import numba
 import numpy as np
 from scipy.sparse import csr_array
 
+from tfactors.exact_sum import ExactSum
+from tfactors.parallel import cores
+
 # Four bins an octave from 0.05 to 51.2; the first bin also takes what is smaller, the last what is
 # larger. With hidden states of norm √d an activation above 50 does not occur for d ≤ 4,096.
 BIN_EDGES = 0.05 * 2.0 ** (np.arange(41) / 4)
 # Memory of the word table, all layers together, and how full it may be before it forgets.
-WORD_TABLE_BYTES = 256 * 2**20
+WORD_TABLE_BYTES = 320 * 2**20
+BYTES_A_WORD = 20
 WORD_TABLE_LOAD = 0.6
 # The word index keeps this many words a factor and layer, and factors a frequent word and layer.
 WORDS_PER_FACTOR = 30
 FACTORS_PER_WORD = 10
 FREQUENT_WORD = 20
+
+# Sums of the word table are whole numbers of this unit: exact in any order, up to 10¹¹.
+WORD_UNIT = 2.0**-24
 
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _FACTOR_BITS = 24
@@ -53,7 +62,7 @@ class LayerSurvey:
     histogram: np.ndarray  # (m, bins) int32
     word_keys: np.ndarray  # (C,) uint64: word << 24 | factor
     word_counts: np.ndarray  # (C,) int32
-    word_sums: np.ndarray  # (C,) float32
+    word_sums: np.ndarray  # (C,) int64, in units of WORD_UNIT
     word_state: np.ndarray  # (2,) int64: used slots, and the largest count forgotten so far
 
     @classmethod
@@ -73,7 +82,7 @@ class LayerSurvey:
             np.zeros((factors, len(BIN_EDGES) - 1), np.int32),
             np.full(slots, _EMPTY, np.uint64),
             np.zeros(slots, np.int32),
-            np.zeros(slots, np.float32),
+            np.zeros(slots, np.int64),
             np.zeros(2, np.int64),
         )
 
@@ -91,6 +100,32 @@ class LayerSurvey:
         _index_words(*args, words, self.word_keys, self.word_counts, self.word_sums,
                      self.word_state)  # fmt: skip
 
+    def merge(self, other: LayerSurvey, numbers: np.ndarray) -> None:
+        """Take in what ``other``, which it uses up, has found in other windows.
+
+        ``numbers`` (words of other,) gives the numbers that its words have here.
+        """
+        for state in (self, other):
+            _flush(state._heaps(), state._pending())
+            state.pending_windows[:] = -1
+        top = np.concatenate([self.top_values, other.top_values], axis=1)
+        self.top_values[:] = np.sort(top, axis=1)[:, top.shape[1] // 2 :]  # sorted: a heap
+        other.example_words = numbers[other.example_words] if len(numbers) else other.example_words
+        both = [
+            np.concatenate(pair, axis=1) for pair in zip(self._heaps(), other._heaps(), strict=True)
+        ]
+        order = np.lexsort((-both[1], both[0]), axis=1)[:, both[0].shape[1] // 2 :]
+        for mine, values in zip(self._heaps(), both, strict=True):
+            mine[:] = np.take_along_axis(values, order, axis=1)
+        self.active += other.active
+        self.histogram += other.histogram
+        used = other.word_keys != _EMPTY
+        keys = other.word_keys[used]
+        words = numbers[(keys >> np.uint64(_FACTOR_BITS)).astype(np.int64)].astype(np.uint64)
+        keys = words << np.uint64(_FACTOR_BITS) | keys & np.uint64((1 << _FACTOR_BITS) - 1)
+        _merge_words(keys, other.word_counts[used], other.word_sums[used],
+                     self.word_keys, self.word_counts, self.word_sums, self.word_state)  # fmt: skip
+
     def _heaps(self) -> tuple[np.ndarray, ...]:
         return self.example_values, self.example_windows, self.example_positions, self.example_words
 
@@ -99,7 +134,8 @@ class LayerSurvey:
 
     def importance(self) -> np.ndarray:
         """Return the mean of each factor's K largest activations, (m,); see DESIGN §5."""
-        return self.top_values.astype(np.float64).mean(axis=1).astype(np.float32)
+        # Sorted, because a heap's order, and with it the rounding, depends on that of the windows.
+        return np.sort(self.top_values, axis=1).mean(axis=1, dtype=np.float64).astype(np.float32)
 
     def maximum(self) -> np.ndarray:
         """Return the largest activation of each factor, (m,)."""
@@ -135,7 +171,7 @@ class LayerSurvey:
         pairs, place = np.unique(name << _FACTOR_BITS | factor, return_inverse=True)
         name, factor = pairs >> _FACTOR_BITS, pairs & ((1 << _FACTOR_BITS) - 1)
         count = np.bincount(place, self.word_counts[used], len(pairs)).astype(np.int32)
-        total = np.bincount(place, self.word_sums[used], len(pairs))
+        total = np.bincount(place, self.word_sums[used], len(pairs)) * WORD_UNIT
         keep = _best(factor, total, name, WORDS_PER_FACTOR)
         keep |= _best(name, total, factor, FACTORS_PER_WORD) & (totals[name] >= FREQUENT_WORD)
         mean = (total[keep] / count[keep]).astype(np.float32)
@@ -155,30 +191,33 @@ def _best(group: np.ndarray, score: np.ndarray, tie: np.ndarray, n: int) -> np.n
 
 @dataclass
 class Moments:
-    """Sums over the held-out tokens of one layer, from which its quality follows (float64)."""
+    """Sums over the held-out tokens of one layer, from which its quality follows.
+
+    ``sums`` holds Σ‖x‖², Σ‖x − x̂‖², the sum of the duality gaps, and Σx, (3 + d,).
+    """
 
     tokens: int = 0
     active: int = 0
-    squares: float = 0.0
-    errors: float = 0.0
-    gap: float = 0.0
-    total: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sums: ExactSum = field(default_factory=ExactSum)
 
     def add(self, x: np.ndarray, codes: csr_array, errors: np.ndarray, gap: np.ndarray) -> None:
         """Take in states (n, d), their codes, squared errors (n,) and duality gaps (n,)."""
         self.tokens += len(x)
         self.active += int(codes.nnz)
-        self.squares += float(np.einsum("ij,ij->", x, x, dtype=np.float64))
-        self.errors += float(errors.sum(dtype=np.float64))
-        self.gap += float(gap.sum(dtype=np.float64))
-        self.total = (self.total if self.total.size else 0.0) + x.sum(axis=0, dtype=np.float64)
+        squares = np.einsum("ij,ij->", x, x, dtype=np.float64)
+        numbers = [squares, errors.sum(dtype=np.float64), gap.sum(dtype=np.float64)]
+        self.sums.add(np.concatenate([numbers, x.sum(axis=0, dtype=np.float64)]))
 
     def merge(self, other: Moments) -> None:
-        """Take in the tokens of other sums."""
-        if other.tokens:
-            self.total = self.total + other.total if self.tokens else other.total
-            for name in ("tokens", "active", "squares", "errors", "gap"):
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+        """Take in all that another one has."""
+        self.tokens += other.tokens
+        self.active += other.active
+        self.sums.merge(other.sums)
+
+    @property
+    def errors(self) -> float:
+        """Σ‖x − x̂‖²."""
+        return float(self.sums.value[1]) if self.tokens else 0.0
 
     @property
     def l0(self) -> float:
@@ -188,12 +227,15 @@ class Moments:
     @property
     def mean_gap(self) -> float:
         """Mean relative duality gap of the codes."""
-        return self.gap / self.tokens if self.tokens else float("nan")
+        return float(self.sums.value[2]) / self.tokens if self.tokens else float("nan")
 
     @property
     def variance(self) -> float:
         """Σ‖x − x̄‖² with x̄ the mean of all tokens taken in, whatever the batches were."""
-        return self.squares - float(self.total @ self.total) / self.tokens if self.tokens else 0.0
+        if not self.tokens:
+            return 0.0
+        squares, total = self.sums.value[0], self.sums.value[3:]
+        return float(squares - total @ total / self.tokens)
 
     @property
     def explained_variance(self) -> float:
@@ -212,10 +254,10 @@ class Survey:
         examples: int = 200,
         table_bytes: int = WORD_TABLE_BYTES,
     ) -> None:
-        slots = 1 << int(np.log2(table_bytes / len(layers) / 16))
+        slots = 1 << int(np.log2(table_bytes / len(layers) / BYTES_A_WORD))
         self.layers = list(layers)
         self.tokens = 0
-        self.norms = np.zeros(len(layers))
+        self.norms = ExactSum()  # Σ‖x‖ of each layer, (layers,)
         self.states = [LayerSurvey.empty(factors, importance_k, examples, slots) for _ in layers]
         self.held_out = [Moments() for _ in layers]
         self._words: dict[str, int] = {}
@@ -252,7 +294,7 @@ class Survey:
         """Take in one batch: the codes of the same n tokens at every layer, in corpus order."""
         numbers = self.number_words(words)
         self.tokens += len(numbers)
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with ThreadPoolExecutor(max_workers=cores()) as pool:
             tasks = [
                 pool.submit(state.add, layer_codes, windows, positions, numbers)
                 for state, layer_codes in zip(self.states, codes, strict=True)
@@ -260,18 +302,38 @@ class Survey:
             for task in tasks:
                 task.result()
 
+    def merge(self, other: Survey) -> None:
+        """Take in the survey of other windows, which is used up.
+
+        The result is that of one pass over all windows, exactly, as long as the word tables have
+        not had to forget.
+        """
+        numbers = np.zeros(len(other._words), np.int64)
+        for i, (word, total) in enumerate(zip(other._words, other._word_totals, strict=True)):
+            numbers[i] = number = self._words.setdefault(word, len(self._words))
+            if number == len(self._word_totals):
+                self._word_totals.append(0)
+            self._word_totals[number] += total
+        self.tokens += other.tokens
+        self.norms.merge(other.norms)
+        for mine, theirs in zip(self.states, other.states, strict=True):
+            mine.merge(theirs, numbers)
+        for held, more in zip(self.held_out, other.held_out, strict=True):
+            held.merge(more)
+
     def save(self, path: Path) -> None:
         """Write the whole state to an .npz file, from which :meth:`load` goes on exactly."""
         arrays: dict[str, Any] = {
             "layers": np.asarray(self.layers),
             "tokens": np.asarray(self.tokens),
-            "norms": self.norms,
+            **_arrays("norms", self.norms),
             "words": np.frombuffer("\n".join(self._words).encode(), np.uint8),
             "word_totals": self.word_totals,
         }
         for i, (state, moments) in enumerate(zip(self.states, self.held_out, strict=True)):
             arrays |= {f"state{i}.{name}": value for name, value in vars(state).items()}
-            arrays |= {f"moments{i}.{name}": np.asarray(v) for name, v in vars(moments).items()}
+            arrays[f"moments{i}.numbers"] = np.array([moments.tokens, moments.active])
+            arrays |= _arrays(f"moments{i}", moments.sums)
         with path.open("wb") as file:
             np.savez(file, **arrays)
 
@@ -282,7 +344,7 @@ class Survey:
             survey = cls.__new__(cls)
             survey.layers = arrays["layers"].tolist()
             survey.tokens = int(arrays["tokens"])
-            survey.norms = arrays["norms"]
+            survey.norms = ExactSum(arrays["norms.high"], arrays["norms.low"])
             words = arrays["words"].tobytes().decode()
             survey._words = {w: i for i, w in enumerate(words.split("\n"))} if words else {}
             survey._word_totals = arrays["word_totals"].tolist()
@@ -290,11 +352,14 @@ class Survey:
             for i in range(len(survey.layers)):
                 names = LayerSurvey.__dataclass_fields__
                 survey.states.append(LayerSurvey(*(arrays[f"state{i}.{name}"] for name in names)))
-                values = {n: arrays[f"moments{i}.{n}"] for n in Moments.__dataclass_fields__}
-                survey.held_out.append(
-                    Moments(**{n: v if v.ndim else v.item() for n, v in values.items()})
-                )
+                sums = ExactSum(arrays[f"moments{i}.high"], arrays[f"moments{i}.low"])
+                tokens, active = arrays[f"moments{i}.numbers"].tolist()
+                survey.held_out.append(Moments(tokens, active, sums))
         return survey
+
+
+def _arrays(name: str, total: ExactSum) -> dict[str, np.ndarray]:
+    return {f"{name}.high": total.high, f"{name}.low": total.low}
 
 
 @numba.njit(cache=True, nogil=True)
@@ -328,25 +393,33 @@ def _count(indptr, indices, data, active, histogram, top_values):  # type: ignor
 
 
 @numba.njit(cache=True, nogil=True)
+def _weaker(value, window, other_value, other_window):  # type: ignore[no-untyped-def]
+    """Whether one example gives way to another: smaller, or as large in a later window."""
+    return value < other_value or (value == other_value and window > other_window)
+
+
+@numba.njit(cache=True, nogil=True)
 def _push_example(heaps, c, value, window, position, word):  # type: ignore[no-untyped-def]
     """Put one example into the heap of factor c, if it is strong enough."""
     values, windows, positions, words = heaps
-    heap, n = values[c], values.shape[1]
-    if value <= heap[0]:
+    heap, places, n = values[c], windows[c], values.shape[1]
+    if not _weaker(heap[0], places[0], value, window):
         return
     i = 0
     while True:
         child = 2 * i + 1
         if child >= n:
             break
-        if child + 1 < n and heap[child + 1] < heap[child]:
+        if child + 1 < n and _weaker(
+            heap[child + 1], places[child + 1], heap[child], places[child]
+        ):
             child += 1
-        if heap[child] >= value:
+        if not _weaker(heap[child], places[child], value, window):
             break
-        heap[i], windows[c, i] = heap[child], windows[c, child]
+        heap[i], places[i] = heap[child], places[child]
         positions[c, i], words[c, i] = positions[c, child], words[c, child]
         i = child
-    heap[i], windows[c, i], positions[c, i], words[c, i] = value, window, position, word
+    heap[i], places[i], positions[c, i], words[c, i] = value, window, position, word
 
 
 @numba.njit(cache=True, nogil=True)
@@ -397,7 +470,23 @@ def _index_words(indptr, indices, data, words, keys, counts, sums, state):  # ty
                 keys[slot] = word | np.uint64(indices[i])
                 state[0] += 1
             counts[slot] += 1
-            sums[slot] += data[i]
+            sums[slot] += np.int64(np.rint(np.float64(data[i]) * 16777216.0))  # 1 / WORD_UNIT
+        while state[0] > limit:
+            state[1] += 1
+            _forget(keys, counts, sums, state)
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge_words(more, more_counts, more_sums, keys, counts, sums, state):  # type: ignore[no-untyped-def]
+    """Add the entries of another word table."""
+    limit = int(len(keys) * 0.6)
+    for i in range(len(more)):
+        slot = _slot(keys, more[i])
+        if counts[slot] == 0:
+            keys[slot] = more[i]
+            state[0] += 1
+        counts[slot] += more_counts[i]
+        sums[slot] += more_sums[i]
         while state[0] > limit:
             state[1] += 1
             _forget(keys, counts, sums, state)
@@ -410,7 +499,7 @@ def _forget(keys, counts, sums, state):  # type: ignore[no-untyped-def]
     old = keys[kept].copy(), counts[kept].copy(), sums[kept].copy()
     keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
     counts[:] = 0
-    sums[:] = 0.0
+    sums[:] = 0
     for i in range(len(kept)):
         slot = _slot(keys, old[0][i])
         keys[slot], counts[slot], sums[slot] = old[0][i], old[1][i], old[2][i]
