@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app import (
-    charts,
     controls,
     definitions,
     example_list,
@@ -33,9 +32,8 @@ def drawn(bundle: Bundle, members: np.ndarray) -> Selected:
 
 
 bundle = shell.bundle()
-limits = factor_view.thresholds(bundle)
-factors = bundle.factors[["factor", "depth", "retained_sentence"]].copy()
-factors["level"] = definitions.levels(bundle.factors, limits)
+factors = bundle.factors[["factor"]].copy()
+factors["level"] = definitions.levels(bundle.factors, factor_view.thresholds(bundle))
 level = view.get(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)
@@ -70,29 +68,9 @@ if it is not None:
         shell.go(controls.FACTOR_PAGE, {controls.FACTOR: it.factor, controls.LAYER: layer})
     example_list.show(it, bundle.examples(it.factor, it.layer))
 
-st.space("small")
-st.subheader("Where the levels part", anchor=False, help=definitions.DEPTH)
-st.markdown(
-    f"Every dot is a factor. **Low** are those whose importance peaks at a depth of "
-    f"{limits.low_depth:.0%} or less. Of the others, **high** are those that keep less than "
-    f"{limits.sentence_share:.0%} of their activation when the model reads only the word's own "
-    f"sentence, and **mid** the rest. Move both thresholds in the sidebar; click a dot to open it."
-)
-shown = factors[factors["level"] != ""].merge(factor_view.names(bundle), on="factor")
-if len(shown):
-    event = charts.level_map(
-        shown,
-        limits.low_depth,
-        limits.sentence_share,
-        it.factor if it else None,
-        key="levels",
-        alt="All factors by the depth of their peak layer and by what their own sentence keeps of "
-        "the activation, with the two thresholds that part low, mid and high.",
-    )
-    if point := charts.clicked(event, "levels"):
-        shell.go(
-            controls.FACTOR_PAGE,
-            {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
-        )
+shell.link(
+    controls.MAP_PAGE, "See all factors, and where the levels part, on the map",
+    ":material/scatter_plot:", changes={controls.PLACES: "levels"},
+)  # fmt: skip
 level_controls.sidebar(bundle, expanded=True)
 example_list.sidebar(expanded=it is not None)

@@ -16,7 +16,6 @@ import pandas as pd
 import streamlit as st
 
 LEVELS = ["low", "mid", "high"]
-_DOTS = 5000  # of the level map; more make a browser slow and a picture no clearer
 GREY = "#8A9099"  # readable on both backgrounds
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 _LEVEL_SCALE = alt.Scale(domain=LEVELS)
@@ -204,64 +203,6 @@ def _decades() -> str:
     return form(alt.layer(bars, ticks), 220)
 
 
-def level_map(
-    factors: pd.DataFrame, low_depth: float, sentence_share: float, drawn: int | None,
-    **shown: Any,
-) -> Any:  # fmt: skip
-    """Draw every factor by depth and by what its sentence retains, with the thresholds.
-
-    ``factors`` has factor, depth, retained_sentence, level and name. Points are spread a little
-    along the depth (there are only as many depths as layers); a click selects under ``pick``.
-    """
-    frame = factors
-    if len(frame) > _DOTS:
-        # Spread evenly over the factors; the one that was drawn is among them.
-        keep = frame["factor"] % -(-len(frame) // _DOTS) == 0
-        frame = frame[keep | (frame["factor"] == drawn)]
-    frame = frame.copy()
-    steps = np.unique(frame["depth"])
-    width = float(np.diff(steps).min()) if len(steps) > 1 else 0.2
-    spread = (frame["factor"].to_numpy() * 0.618034) % 1 - 0.5
-    frame["x"] = frame["depth"] + spread * 0.7 * width
-    frame["drawn"] = frame["factor"] == drawn
-    # The line between two layers stands half-way, so that points spread around one do not cross it.
-    edges = np.concatenate([steps - width / 2, [steps[-1] + width / 2]])
-    edge = float(edges[np.searchsorted(steps, low_depth + 1e-9, side="right")])
-    rules = pd.DataFrame({"x": [edge], "end": [edges[-1]], "retained_sentence": [sentence_share]})
-    kept = _level_map(tuple(steps.tolist()), float(edges[0]), float(edges[-1]))
-    return draw(kept, {"factors": frame, "rules": rules}, selection_mode="pick", **shown)
-
-
-@lru_cache(16)
-def _level_map(steps: tuple[float, ...], left: float, right: float) -> str:
-    pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
-    x = alt.X(
-        "x:Q", title="depth of the peak layer (0 = embeddings, 1 = last block)",
-        scale=alt.Scale(domain=[left, right], nice=False),
-        axis=alt.Axis(values=list(steps), format=".2f", grid=False),
-    )  # fmt: skip
-    y = alt.Y(
-        "retained_sentence:Q", title="kept by its own sentence", axis=alt.Axis(format="%"),
-        scale=alt.Scale(domain=[0, 1]),
-    )  # fmt: skip
-    base = alt.Chart(alt.NamedData("factors")).encode(x=x, y=y)
-    shapes = alt.Scale(domain=LEVELS, range=["circle", "square", "triangle-up"])
-    points = base.mark_point(filled=True, size=30, opacity=0.6, cursor="pointer").encode(
-        color=alt.Color("level:N", scale=_LEVEL_SCALE, legend=alt.Legend(orient="top", title=None)),
-        shape=alt.Shape("level:N", scale=shapes),
-        tooltip=[
-            alt.Tooltip("name:N", title="factor"),
-            alt.Tooltip("level:N"),
-            alt.Tooltip("depth:Q", format=".2f"),
-            alt.Tooltip("retained_sentence:Q", format=".0%", title="kept by sentence"),
-        ],
-    )
-    ring = base.transform_filter("datum.drawn").mark_point(size=330, strokeWidth=3, color=GREY)
-    rules = alt.Chart(alt.NamedData("rules")).mark_rule(strokeDash=[5, 4], color=GREY)
-    parts = [rules.encode(x=x), rules.encode(x=x, x2="end:Q", y=y), points.add_params(pick), ring]
-    return form(alt.layer(*parts), 320)
-
-
 def clicked(event: Any, key: str) -> dict[str, Any] | None:
     """Return the point that was clicked since the chart with this key was drawn last, or None.
 
@@ -274,6 +215,20 @@ def clicked(event: Any, key: str) -> dict[str, Any] | None:
         return None
     seen[key] = picked[0]
     return picked[0]
+
+
+def dragged(event: Any, key: str) -> tuple[float, ...] | None:
+    """Return the area (x0, x1, y0, y1) drawn since the chart with this key was drawn last, or None.
+
+    As with :func:`clicked`, one that is not new counts no more.
+    """
+    found = event["selection"].get("area") or {}
+    ends = (*found.get("x", ()), *found.get("y", ()))
+    seen = st.session_state.setdefault("charts.dragged", {})
+    if len(ends) != 4 or ends == seen.get(key):
+        return None
+    seen[key] = ends
+    return tuple(float(f"{end:.5g}") for end in ends)
 
 
 def _layer_axis() -> alt.X:

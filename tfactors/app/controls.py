@@ -40,6 +40,16 @@ def _read_factors(text: str) -> tuple[int, ...]:
     return values
 
 
+def _read_area(text: str) -> tuple[float, ...]:
+    try:
+        ends = tuple(float(part) for part in text.split(",", 4))
+    except ValueError:
+        ends = ()
+    if len(ends) != 4 or not all(abs(end) < 1e9 for end in ends):
+        raise Unusable("it is not four numbers: left, right, bottom, top")
+    return ends
+
+
 BUNDLE: Control[str] = view.words("bundle", 200)
 
 # What is looked at
@@ -120,6 +130,15 @@ RECALL = view.number("recall", 0.0, 0, 1)
 STABLE = view.number("stable", 0.0, 0, 1)
 _FILTERS: tuple[Control[Any], ...] = (DENSITY, KIND, PRECISION, RECALL, STABLE)
 
+# The map
+PLACE_NAMES = {"near": "By likeness", "levels": "By level"}
+PLACES = view.choice("places", "", ("", *PLACE_NAMES))
+COLOURS = {"level": "Level", "peak": "Peak layer", "density": "Density"}
+COLOUR = view.choice("colour", "level", COLOURS)
+AREA: Control[tuple[float, ...] | None] = Control(
+    "area", None, _read_area, lambda ends: ",".join(f"{end:g}" for end in ends or ())
+)
+
 # Labels
 LIST = view.words("list", 60)
 
@@ -188,5 +207,14 @@ TEXT_PAGE = Page(
         *(LAYER, MEASURE, FACTOR, PENALTY),
     ),
 )
+MAP_PAGE = Page(
+    "pages/6_Map.py",
+    "Map",
+    ":material/scatter_plot:",
+    (BUNDLE, PLACES, COLOUR, AREA, FACTOR, *_THRESHOLDS),
+)
 LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
-PAGES = (HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE, LABELS_PAGE)
+PAGES = (
+    *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE),
+    *(MAP_PAGE, LABELS_PAGE),
+)

@@ -61,6 +61,11 @@ FIRES = (
     "The largest activation in the sentence, at any layer, as a share of the factor's importance "
     "at its peak: 1 means that it fires as strongly as on its strongest examples."
 )
+MAP = (
+    "By likeness: places in two dimensions in which factors with a large cosine lie near each "
+    "other; only nearness means something. By level: depth of the peak layer, and what the word's "
+    "own sentence keeps."
+)
 ACTIVE_FACTORS = "How many terms this token's equation has at this layer."
 SHARE_EXPLAINED = "1 − ‖ε‖² / ‖x‖² of this token at this layer: 1 leaves nothing over."
 RESIDUAL = (

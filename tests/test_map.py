@@ -1,0 +1,84 @@
+"""The map: every living factor a dot, and an area that lists what is in it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
+
+from tfactors.bundle import Bundle, write_manifest, write_table
+
+MAP = "pages/6_Map.py"
+
+
+def listed(app: AppTest) -> list[int]:
+    return sorted(app.dataframe[0].value["factor"]) if app.dataframe else []
+
+
+def test_an_area_lists_the_living_factors_in_it(made_up: Path) -> None:  # noqa: F811
+    factors = Bundle.open(made_up / "default").factors
+    alive = factors[factors["alive"]]
+    inside = alive[alive["map_x"].between(-10, 15) & alive["map_y"].between(-20, 5)]
+    app = open_page(MAP, area="-10,15,-20,5")
+    assert listed(app) == sorted(inside["factor"])
+    assert 0 < len(inside) < len(alive)
+    app.button[0].click().run()
+    assert query(app) == {}
+    assert listed(app) == []
+
+
+def test_by_level_the_area_is_one_of_depth_and_sentence(made_up: Path) -> None:  # noqa: F811
+    factors = Bundle.open(made_up / "default").factors
+    alive = factors[factors["alive"]]
+    inside = alive[(alive["depth"] > 0.9) & (alive["retained_sentence"] < 0.5)]
+    app = open_page(MAP, places="levels", area="0.84,1.16,0,0.5")
+    assert listed(app) == sorted(inside["factor"])
+    assert f"(0 low, 0 mid, {len(inside)} high)" in words(app)
+
+
+@pytest.mark.parametrize("colour", ["level", "peak", "density"])
+def test_a_drag_is_written_to_the_link_once(colour: str) -> None:
+    app = open_page(MAP, colour=colour)
+    key = f"map_near_{colour}"
+    area = {"x": [-10.0, 15.0], "y": [-20.0, 5.0]}
+    app.session_state[key] = {"selection": {"area": area, "pick": []}}
+    app.run()
+    assert not app.exception
+    assert query(app)["area"] == "-10,15,-20,5"
+    link = open_page(MAP, **query(app))
+    assert listed(link) == listed(app) != []
+    app.query_params["area"] = "0,1,0,1"
+    app.run()  # the browser still sends its selection along: the link counts
+    assert query(app)["area"] == "0,1,0,1"
+
+
+@pytest.mark.parametrize("area", ["1,2,3", "a,b,c,d", "nan,1,2,3", "1e99,1,2,3", "<b>"])
+def test_an_area_that_is_none_is_told_so(area: str) -> None:
+    app = open_page(MAP, area=area)
+    assert not app.exception
+    assert "it is not four numbers" in app.info[0].value.replace("\\", "")
+
+
+def test_a_bundle_without_a_map_shows_the_levels_and_says_so(
+    made_up: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "default"
+    shutil.copytree(made_up / "default", folder)
+    bundle = Bundle.open(folder)
+    table = pq.read_table(folder / "factors.parquet").drop_columns(["map_x", "map_y"])
+    write_table(folder, "factors.parquet", table)
+    manifest = bundle.manifest
+    manifest["files"]["factors.parquet"]["bytes"] = (folder / "factors.parquet").stat().st_size
+    write_manifest(folder, manifest)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    assert np.isnan(Bundle.open(folder).factors["map_x"].to_numpy(float)).all()
+    app = open_page(MAP)
+    assert not app.exception
+    assert len(app.get("vega_lite_chart")) == 1
+    app = open_page(MAP, places="near")
+    assert "no map by likeness" in app.info[0].value

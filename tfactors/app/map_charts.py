@@ -1,0 +1,111 @@
+"""The map's chart: every factor a dot, by likeness or by what parts the levels.
+
+In go a table of dots and how to colour them; out comes a chart on which an area can be drawn with
+the mouse and a dot clicked. Nothing in it depends on the area, so that dragging costs the same with
+500 dots and with 20,000, which the browser paints on one canvas.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.charts import GREY, LEVELS, draw, form
+
+_SHAPES = alt.Scale(domain=LEVELS, range=["circle", "square", "triangle-up"])
+_FEW = 3000  # dots that may be large
+
+
+def dots(
+    frame: pd.DataFrame,
+    colour: str,
+    axes: tuple[str, str] | None,
+    area: tuple[float, ...] | None,
+    rules: pd.DataFrame | None = None,
+    steps: tuple[float, ...] = (),
+    **shown: Any,
+) -> Any:
+    """Draw the dots; a click selects ``factor`` as ``pick``, a drag x and y as ``area``.
+
+    ``frame`` has factor, name, x, y, level, peak, density and drawn (a ring around that dot);
+    ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y, None for axes
+    that mean nothing. ``area`` (x0, x1, y0, y1) is outlined. ``rules`` has x, end and y: lines
+    along y from x to end, and up at x. ``steps`` are the ticks of x.
+    """
+    dark = st.context.theme.type == "dark"
+    few = len(frame) <= _FEW
+    box = [area] if area else []
+    tables = {
+        "dots": frame,
+        "box": pd.DataFrame(box, columns=["x", "x2", "y", "y2"], dtype=float),
+        "rules": pd.DataFrame(columns=["x", "end", "y"], dtype=float) if rules is None else rules,
+    }
+    kept = _dots(colour, axes, steps, dark, few)
+    return draw(kept, tables, selection_mode=["pick", "area"], **shown)
+
+
+@lru_cache(32)
+def _dots(
+    colour: str, axes: tuple[str, str] | None, steps: tuple[float, ...], dark: bool, few: bool
+) -> str:
+    pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
+    area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False)
+    x, y = _axes(axes, steps)
+    base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
+    points = base.mark_point(
+        filled=True, size=34 if few else 12, opacity=0.65 if few else 0.55, cursor="pointer"
+    ).encode(
+        color=_colour(colour, dark),
+        tooltip=[
+            alt.Tooltip("name:N", title="factor"),
+            alt.Tooltip("level:N"),
+            alt.Tooltip("peak:O", title="peaks at layer"),
+            alt.Tooltip("density:Q", format=".2%"),
+        ],
+    )
+    if colour == "level":
+        points = points.encode(shape=alt.Shape("level:N", scale=_SHAPES))
+    ring = base.transform_filter("datum.drawn").mark_point(size=330, strokeWidth=3, color=GREY)
+    box = alt.Chart(alt.NamedData("box")).mark_rect(
+        fill=GREY, fillOpacity=0.1, stroke=GREY, strokeWidth=1.5, strokeDash=[4, 3]
+    )
+    rules = alt.Chart(alt.NamedData("rules")).mark_rule(strokeDash=[5, 4], color=GREY)
+    parts = [
+        box.encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
+        rules.encode(x=x),
+        rules.encode(x=x, x2="end:Q", y=y),
+        points.add_params(pick, area),
+        ring,
+    ]
+    return form(alt.layer(*parts), 560)
+
+
+def _axes(axes: tuple[str, str] | None, steps: tuple[float, ...]) -> tuple[alt.X, alt.Y]:
+    if axes is None:
+        scale = alt.Scale(zero=False, nice=False, padding=12)
+        return alt.X("x:Q", axis=None, scale=scale), alt.Y("y:Q", axis=None, scale=scale)
+    across = alt.Axis(values=list(steps), format=".2f", grid=False)
+    width = min(np.diff(steps)) / 2 if len(steps) > 1 else 0.2
+    domain = alt.Scale(domain=[steps[0] - width, steps[-1] + width], nice=False)
+    return (
+        alt.X("x:Q", title=axes[0], axis=across, scale=domain),
+        alt.Y("y:Q", title=axes[1], axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+    )
+
+
+def _colour(colour: str, dark: bool) -> alt.Color:
+    top = alt.Legend(orient="top", title=None)
+    if colour == "level":
+        return alt.Color("level:N", scale=alt.Scale(domain=LEVELS), legend=top)
+    # The end of the scheme that is near the background is left out.
+    scheme = alt.SchemeParams(name="viridis", extent=[0.3, 1.0] if dark else [0.0, 0.8])
+    if colour == "peak":
+        legend = alt.Legend(orient="top", title="peaks at layer", gradientLength=180, tickMinStep=1,
+                            format="d")  # fmt: skip
+        return alt.Color("peak:Q", scale=alt.Scale(scheme=scheme), legend=legend)
+    legend = alt.Legend(orient="top", title="density", gradientLength=180, format=".2~%",
+                        tickCount=4)  # fmt: skip
+    return alt.Color("density:Q", scale=alt.Scale(type="log", scheme=scheme), legend=legend)

@@ -1,0 +1,147 @@
+"""All factors in two dimensions, and a list of those in an area that is drawn with the mouse.
+
+Two maps share one chart. By likeness: places made at build time, near factors having near atoms. By
+level: the depth of the peak layer, and what the word's own sentence keeps of the activation, with
+the two thresholds between low, mid and high.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app import controls, definitions, factor_table, factor_view, shell, store, view
+from tfactors.app.definitions import Thresholds
+from tfactors.bundle import Bundle
+
+_MOST_ROWS = 500
+_AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by its own sentence")
+
+
+def show(bundle: Bundle) -> None:
+    """Draw the choice of map and colour, the map, and the list."""
+    by_likeness = bundle.factors["map_x"].notna().any()
+    places = view.get(controls.PLACES) or ("near" if by_likeness else "levels")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Places", list(controls.PLACE_NAMES), required=True, help=definitions.MAP,
+            format_func=controls.PLACE_NAMES.__getitem__,
+            **view.widget(controls.PLACES, places),
+        )  # fmt: skip
+        st.segmented_control(
+            "Colour", list(controls.COLOURS), required=True,
+            format_func=controls.COLOURS.__getitem__, **view.widget(controls.COLOUR),
+        )  # fmt: skip
+        st.button(
+            "All", disabled=view.get(controls.AREA) is None, icon=":material/select_all:",
+            help="Forget the area that was drawn.", on_click=view.change,
+            args=({controls.AREA: None},),
+        )  # fmt: skip
+    if places == "near" and not by_likeness:
+        st.info("This bundle has no map by likeness; build it again with this tfactors to get one.")
+        return
+    limits = factor_view.thresholds(bundle)
+    frame = _dots(bundle, limits)
+    rules: pd.DataFrame | None = None
+    steps: tuple[float, ...] = ()
+    if places == "levels":
+        rules, steps = _by_level(frame, bundle, limits)
+    frame = frame.dropna(subset=["x", "y"])
+    _chart(bundle, frame, places, rules, steps)
+    _inside(bundle, frame)
+
+
+def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
+    """Return factor, name, x, y, level, peak, density and drawn of the living factors."""
+    factors, overview = bundle.factors, store.overview(bundle)
+    peak = overview.importance.argmax(axis=1)
+    frame = pd.DataFrame(
+        {
+            "factor": factors["factor"].to_numpy(),
+            "name": factor_view.names(bundle)["name"].to_numpy(),
+            "x": factors["map_x"].to_numpy(float),
+            "y": factors["map_y"].to_numpy(float),
+            "level": definitions.levels(factors, limits),
+            "peak": factors["peak_layer"].to_numpy(),
+            "density": overview.density[np.arange(len(factors)), peak],
+        }
+    )
+    frame["drawn"] = frame["factor"] == view.get(controls.FACTOR)
+    return frame[factors["alive"].to_numpy(bool)].copy()
+
+
+def _by_level(
+    frame: pd.DataFrame, bundle: Bundle, limits: Thresholds
+) -> tuple[pd.DataFrame, tuple[float, ...]]:
+    """Place the dots by depth and sentence; return the thresholds as lines, and the depths."""
+    rows = bundle.factors.iloc[frame["factor"]]
+    depth = rows["depth"].to_numpy(float)
+    steps = np.unique(depth)
+    width = float(np.diff(steps).min()) if len(steps) > 1 else 0.2
+    # There are only as many depths as layers: the dots are spread a little around each.
+    spread = (frame["factor"].to_numpy() * 0.618034) % 1 - 0.5
+    frame["x"] = depth + spread * 0.7 * width
+    frame["y"] = rows["retained_sentence"].to_numpy(float)
+    # The line between two layers stands half-way, so that dots spread around one do not cross it.
+    edges = np.concatenate([steps - width / 2, [steps[-1] + width / 2]])
+    edge = float(edges[np.searchsorted(steps, limits.low_depth + 1e-9, side="right")])
+    rules = pd.DataFrame({"x": [edge], "end": [edges[-1]], "y": [limits.sentence_share]})
+    return rules, tuple(steps.tolist())
+
+
+def _chart(
+    bundle: Bundle,
+    frame: pd.DataFrame,
+    places: str,
+    rules: pd.DataFrame | None,
+    steps: tuple[float, ...],
+) -> None:
+    from tfactors.app import charts, map_charts
+
+    colour = view.get(controls.COLOUR)
+    key = f"map_{places}_{colour}"
+    said = "by the likeness of their atoms" if places == "near" else (
+        "by the depth of their peak layer and by what their own sentence keeps of the activation, "
+        "with the two thresholds that part low, mid and high"
+    )  # fmt: skip
+    event: Any = map_charts.dots(
+        frame, colour, None if places == "near" else _AXES, view.get(controls.AREA), rules, steps,
+        key=key, alt=f"All {len(frame):,} living factors {said}; the table lists them.",
+    )  # fmt: skip
+    if point := charts.clicked(event, key):
+        shell.go(
+            controls.FACTOR_PAGE,
+            {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
+        )
+    drawn = charts.dragged(event, key)
+    if drawn is not None and drawn != view.get(controls.AREA):
+        view.change({controls.AREA: drawn})
+        st.rerun()
+
+
+def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
+    area = view.get(controls.AREA)
+    if area is None:
+        st.caption(
+            "Draw a rectangle with the mouse to list what is in it, or click a dot to open its "
+            "factor. On a telephone, tap a dot."
+        )
+        return
+    left, right, low, high = area
+    inside = frame[frame["x"].between(left, right) & frame["y"].between(low, high)]
+    counts = inside["level"].value_counts()
+    parts = ", ".join(f"{counts.get(level, 0):,} {level}" for level in controls.LEVELS)
+    more = f"; the first {_MOST_ROWS} are listed" if len(inside) > _MOST_ROWS else ""
+    st.markdown(
+        f"**{len(inside):,}** factors in this area ({parts}), the most important first{more}. "
+        "Click a row to open it."
+    )
+    if len(inside):
+        members = inside["factor"].to_numpy()
+        strength = store.overview(bundle).importance[members].max(axis=1)
+        members = members[np.argsort(-strength, kind="stable")][:_MOST_ROWS]
+        factor_table.show(
+            factor_table.frame(bundle, members), "inside",
+            f"The {len(members)} factors in the area that was drawn on the map.",
+        )  # fmt: skip
