@@ -1,0 +1,213 @@
+"""Dictionaries in the files of other tools: read as those tools mean them, refused when broken."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_autoencoders import (
+    FORMS,
+    K,
+    codes,
+    decoded,
+    weights,
+    write_dictionary_learning,
+    write_saelens,
+    write_sparsify,
+)
+
+from tfactors.dictionary_files import read_dictionary
+from tfactors.errors import InputError
+
+M, D = 40, 12
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(3).normal(size=(700, D)).astype(np.float32)
+
+
+def check_codes(imported, w, form, x, k=K, centred=True):
+    """Its codes and its reconstruction are those of the library that saved the file."""
+    z = x - imported.offset
+    coder = imported.coder("encoder")
+    found = coder.encode(z)
+    expected = codes(form, w, x, k, centred)
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4, atol=1e-4)
+    left = ((x - decoded(w, expected)) ** 2).sum(axis=1)
+    np.testing.assert_allclose(coder.squared_error(z, found), left, rtol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(coder.dictionary, axis=1), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_saelens_is_read_as_saelens_means_it(form, tmp_path, x):
+    w = weights(form, M, D)
+    imported = read_dictionary(write_saelens(tmp_path / "sae", form, w), D)
+    assert imported.origin.form == form
+    assert imported.origin.layers == (1,)
+    check_codes(imported, w, form, x)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dictionary_learning_is_read_as_it_means_it(form, tmp_path, x):
+    w = weights(form, M, D)
+    if form == "batchtopk":
+        w["threshold"] = torch.tensor(0.4)
+    imported = read_dictionary(write_dictionary_learning(tmp_path / "ae", form, w), D)
+    assert imported.origin.form == form
+    assert imported.origin.layers == (2,)
+    check_codes(imported, w, form, x, centred=form != "jumprelu")
+
+
+def test_the_newer_standard_autoencoder_of_dictionary_learning_is_not_centred(tmp_path, x):
+    w = weights("standard", M, D)
+    state = {"encoder.weight": w["W_enc"], "encoder.bias": w["b_enc"],
+             "decoder.weight": w["W_dec"].T.contiguous(), "decoder.bias": w["b_dec"]}  # fmt: skip
+    torch.save(state, tmp_path / "ae.pt")
+    check_codes(read_dictionary(tmp_path, D), w, "standard", x, centred=False)
+
+
+def test_sparsify_is_read_as_it_means_it(tmp_path, x):
+    w = weights("topk", M, D)
+    imported = read_dictionary(write_sparsify(tmp_path / "h.4", w), D)
+    assert imported.origin.layers == (5,)
+    check_codes(imported, w, "topk", x)
+
+
+def test_a_topk_of_saelens_before_version_6_is_no_standard_one(tmp_path, x):
+    w = weights("topk", M, D)
+    folder = write_saelens(
+        tmp_path, "topk", w, architecture="standard", activation_fn_str="topk", k=None,
+        activation_fn_kwargs={"k": 7}, hook_name="blocks.2.hook_resid_pre", metadata=None,
+    )  # fmt: skip
+    imported = read_dictionary(folder, D)
+    assert (imported.origin.form, imported.origin.layers) == ("topk", (2,))
+    check_codes(imported, w, "topk", x, k=7)
+
+
+def test_a_topk_may_be_chosen_by_what_is_written(tmp_path, x):
+    w = weights("topk", M, D)
+    folder = write_saelens(tmp_path, "topk", w, rescale_acts_by_decoder_norm=True)
+    found = read_dictionary(folder, D).coder("encoder").encode(x - w["b_dec"].numpy()).toarray()
+    norms = w["W_dec"].norm(dim=1)
+    pre = torch.relu((torch.from_numpy(x) - w["b_dec"]) @ w["W_enc"].T + w["b_enc"]) * norms
+    top = torch.topk(pre, K, dim=1)
+    expected = torch.zeros_like(pre).scatter(1, top.indices, top.values)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_width_says_which_axis_is_which(tmp_path):
+    w = weights("topk", M, D)
+    matrix = w["W_dec"].numpy()
+    np.save(tmp_path / "columns.npy", matrix.T)
+    np.save(tmp_path / "rows.npy", matrix)
+    save = write_saelens(tmp_path / "sae", "topk", w)
+    tensors = load_file(save / "sae_weights.safetensors")
+    turned = {n: t.T.contiguous() if t.ndim == 2 else t for n, t in tensors.items()}
+    save_file(turned, save / "sae_weights.safetensors")
+    for path in ("columns.npy", "rows.npy", "sae"):
+        imported = read_dictionary(tmp_path / path, D)
+        np.testing.assert_array_equal(imported.tensors["W_dec"], matrix)
+
+
+def test_a_square_2021_dictionary_has_its_atoms_in_columns(tmp_path):
+    matrix = np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))[0].astype(np.float32)
+    matrix[:, 3] *= -1
+    np.save(tmp_path / "square.npy", matrix)
+    np.testing.assert_array_equal(read_dictionary(tmp_path / "square.npy", D).atoms, matrix.T)
+
+
+class Malice:
+    """What a pickle may hold: a call, made when it is loaded."""
+
+    def __init__(self, victim):
+        self.victim = victim
+
+    def __reduce__(self):
+        return (exec, (f"open({str(self.victim)!r}, 'w').close()",))
+
+
+def broken_files(folder):
+    """For each mistake a path and what the one line must say."""
+    w = weights("topk", M, D)
+    truncated = write_saelens(folder / "truncated", "topk", w) / "sae_weights.safetensors"
+    truncated.write_bytes(truncated.read_bytes()[:-100])
+    victim = folder / "victim"
+    (folder / "code").mkdir()
+    torch.save({"encoder.weight": w["W_enc"], "x": Malice(victim)}, folder / "code" / "ae.pt")
+    (folder / "pickled.npy").write_bytes(b"")
+    np.save(folder / "pickled.npy", np.array([Malice(victim)], object), allow_pickle=True)
+    (folder / "raw").mkdir()
+    (folder / "raw" / "ae.pt").write_bytes(pickle.dumps(Malice(victim)))
+    np.save(folder / "wide.npy", np.ones((D + 1, M), np.float32))
+    np.save(folder / "nan.npy", np.full((D, M), np.nan, np.float32))
+    np.save(folder / "zero.npy", np.zeros((D, M), np.float32))
+    np.save(folder / "integers.npy", np.ones((D, M), int))
+    spare = w | {"b_mag": torch.ones(M)}
+    lacking = {n: v for n, v in weights("gated", M, D).items() if n != "r_mag"}
+    unsure = write_dictionary_learning(folder / "unsure", "topk", w)
+    (unsure / "config.json").unlink()
+    (folder / "empty").mkdir()
+    (folder / "note.txt").write_text("no dictionary")
+    save_file({"a": torch.zeros(3)}, folder / "foreign.safetensors")
+    short = {**w, "b_enc": w["b_enc"][:-1].contiguous()}
+    cfg = write_saelens(folder / "cfg", "topk", w) / "cfg.json"
+    cfg.write_text("{")
+    return {
+        "truncated": (folder / "truncated", "sae_weights.safetensors: damaged"),
+        "code in a pickle": (folder / "code", "code in a file is never run"),
+        "a bare pickle": (folder / "raw", "ae.pt"),
+        "objects in a .npy": (folder / "pickled.npy", "pickled.npy: damaged"),
+        "another width": (folder / "wide.npy", f"13 × 40, and the model's hidden states have {D}"),
+        "NaN": (folder / "nan.npy", "nan.npy: W_dec holds NaN"),
+        "an atom of zeros": (folder / "zero.npy", "factor 0 has a decoder of zeros"),
+        "integers": (folder / "integers.npy", "type int64"),
+        "a tensor is missing": (write_saelens(folder / "few", "gated", lacking), "lacks r_mag"),
+        "one too many": (
+            write_saelens(folder / "more", "topk", spare),
+            "holds b_mag, which no topk",
+        ),
+        "a tensor too short": (write_saelens(folder / "short", "topk", short), "b_enc has shape"),
+        "layer norm": (
+            write_saelens(folder / "norm", "topk", w, normalize_activations="layer_norm"),
+            "normalize_activations is 'layer_norm'",
+        ),
+        "an unknown form": (write_saelens(folder / "form", "temporal", w), "form 'temporal'"),
+        "a transcoder": (write_sparsify(folder / "trans", w, transcode=True), "transcode is True"),
+        "no k": (write_sparsify(folder / "no k", w, k=0), "k is 0"),
+        "TopK or BatchTopK": (unsure, "--form topk or --form batchtopk"),
+        "a broken configuration": (folder / "cfg", "cfg.json: damaged"),
+        "nothing in the folder": (folder / "empty", "holds no dictionary"),
+        "another kind of file": (folder / "note.txt", "not a known kind"),
+        "foreign safetensors": (folder / "foreign.safetensors", "not written by 'tfactors export'"),
+        "no such file": (folder / "nothing.npy", "no such file"),
+    }
+
+
+def test_a_broken_file_is_refused_with_one_line_and_nothing_in_it_is_run(tmp_path):
+    found = broken_files(tmp_path)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    for mistake, (path, said) in found.items():
+        with pytest.raises(InputError) as raised:
+            read_dictionary(path, D)
+        assert said in str(raised.value), mistake
+        assert len(str(raised.value).splitlines()) == 1, mistake
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    assert not (tmp_path / "victim").exists()
+
+
+def test_the_form_that_an_ae_pt_does_not_say_can_be_given(tmp_path, x):
+    w = weights("topk", M, D)
+    folder = write_dictionary_learning(tmp_path, "topk", w)
+    (folder / "config.json").write_text(json.dumps({}))
+    check_codes(read_dictionary(folder, D, form="topk"), w, "topk", x)
+
+
+def test_an_origin_survives_the_manifest(tmp_path):
+    origin = read_dictionary(write_saelens(tmp_path, "topk", weights("topk", M, D)), D).origin
+    again = type(origin).from_json(json.loads(json.dumps(origin.to_json())))
+    assert again == origin
+    assert replace(origin, k=3) != origin
