@@ -25,6 +25,7 @@ from tfactors.bundle import (
     Bundle,
     example_file,
     write_dictionary,
+    write_imported,
     write_manifest,
     write_table,
     write_words,
@@ -124,6 +125,7 @@ def write_synthetic_bundle(
     edges = np.linspace(0.0, 16.0, bins + 1)
     atoms = _atoms(rng, factors, width)
     write_dictionary(folder, atoms)
+    write_imported(folder, {"W_enc": 2 * atoms, "b_dec": atoms[0]})
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
     level = np.where(depth <= 1 / 3, "low", np.where(sentence < 0.5, "high", "mid"))

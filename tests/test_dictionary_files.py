@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from synthetic_bundle import write_synthetic_bundle
 from tiny_autoencoders import (
     FORMS,
     K,
@@ -19,7 +20,8 @@ from tiny_autoencoders import (
     write_sparsify,
 )
 
-from tfactors.dictionary_files import read_dictionary
+from tfactors.bundle import Bundle, write_dictionary, write_imported, write_manifest
+from tfactors.dictionary_files import read_dictionary, write_dictionary_file
 from tfactors.errors import InputError
 
 M, D = 40, 12
@@ -204,6 +206,44 @@ def test_the_form_that_an_ae_pt_does_not_say_can_be_given(tmp_path, x):
     folder = write_dictionary_learning(tmp_path, "topk", w)
     (folder / "config.json").write_text(json.dumps({}))
     check_codes(read_dictionary(folder, D, form="topk"), w, "topk", x)
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made up")
+    write_synthetic_bundle(folder, factors=M, layers=2, examples=3, windows=40, width=D)
+    return folder
+
+
+def bundle_over(imported, folder):
+    """The made-up bundle, its dictionary replaced by the imported one."""
+    manifest = Bundle.open(folder).manifest
+    write_dictionary(folder, imported.atoms)
+    write_imported(folder, imported.kept())
+    manifest["dictionary"]["imported"] = imported.origin.to_json()
+    write_manifest(folder, manifest)
+    return Bundle.open(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_autoencoder_comes_back_from_a_bundle_with_the_same_bits(form, dtype, tmp_path, made_up):
+    w = {name: values.to(dtype) for name, values in weights(form, M, D).items()}
+    source = write_saelens(tmp_path / "sae", form, w)
+    imported = read_dictionary(source, D)
+    bundle = bundle_over(imported, made_up)
+    write_dictionary_file(bundle, tmp_path / "again", "saelens")
+    before, after = (load_file(p / "sae_weights.safetensors") for p in (source, tmp_path / "again"))
+    assert {n: v.dtype for n, v in before.items()} == {n: v.dtype for n, v in after.items()}
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    write_dictionary_file(bundle, tmp_path / "d.safetensors", "safetensors")
+    for path in (tmp_path / "again", tmp_path / "d.safetensors"):
+        again = read_dictionary(path, D)
+        assert again.tensors.keys() == imported.tensors.keys()
+        for name, values in imported.tensors.items():
+            np.testing.assert_array_equal(again.tensors[name], values, err_msg=name)
+        expected = "jumprelu" if form == "batchtopk" and path.name == "again" else form
+        assert (again.origin.form, again.origin.k) == (expected, imported.origin.k)
 
 
 def test_an_origin_survives_the_manifest(tmp_path):

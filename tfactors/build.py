@@ -45,10 +45,14 @@ def build(
         The folder holds something else, or a build with other settings; a corpus, a model or a
         setting cannot be used. Nothing that was there is lost.
     """
-    run = Run(Path(folder), settings, show_progress, device)
+    return build_run(Run(Path(folder), settings, show_progress, device))
+
+
+def build_run(run: Run) -> Bundle:
+    """Build what a run asks for; :func:`build` with a run that has its model already."""
     if _is_built(run):
         shutil.rmtree(run.work, ignore_errors=True)
-        return Bundle.open(folder)
+        return Bundle.open(run.folder)
     _claim(run)
     for name, stage in STAGES.items():
         if run.is_done(name):
@@ -57,11 +61,11 @@ def build(
         notes = stage(run)
         seconds = round(time.monotonic() - start, 1)
         run.finish(name, {"notes": notes, "seconds": seconds})
-        if show_progress and not sys.stderr.isatty():  # a log has no progress bars
+        if run.show_progress and not sys.stderr.isatty():  # a log has no progress bars
             print(f"{name:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
     write_manifest(run.folder, _manifest(run))
     shutil.rmtree(run.work)
-    return Bundle.open(folder)
+    return Bundle.open(run.folder)
 
 
 def _is_built(run: Run) -> bool:
@@ -116,6 +120,7 @@ def _manifest(run: Run) -> dict[str, Any]:
         },
         "corpus": corpus,
         "coding": {
+            "method": settings.coding,
             "penalty": settings.penalty,
             "scale": dict(zip(map(str, run.layers), run.scale.tolist(), strict=True)),
             "scale_tokens": notes["scale"]["tokens"],
@@ -124,7 +129,7 @@ def _manifest(run: Run) -> dict[str, Any]:
         "dictionary": {
             "factors": settings.factors,
             "seed": settings.seed,
-            "samples": notes["dictionary"]["samples"],
+            **{k: v for k, v in notes["dictionary"].items() if k != "windows"},
         },
         "importance": {
             "k": settings.importance_k,

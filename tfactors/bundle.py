@@ -28,7 +28,13 @@ from tfactors.bundle_format import (
     table_kind,
 )
 from tfactors.bundle_table import TableFile, naming
-from tfactors.bundle_writing import write_dictionary, write_manifest, write_table, write_words
+from tfactors.bundle_writing import (
+    write_dictionary,
+    write_imported,
+    write_manifest,
+    write_table,
+    write_words,
+)
 
 __all__ = [
     "FORMAT_VERSION",
@@ -38,6 +44,7 @@ __all__ = [
     "example_file",
     "read_manifest",
     "write_dictionary",
+    "write_imported",
     "write_manifest",
     "write_table",
     "write_words",
@@ -103,6 +110,11 @@ class Bundle:
         return {int(layer): float(s) for layer, s in self.manifest["coding"]["scale"].items()}
 
     @property
+    def coding_method(self) -> str:
+        """How the codes were made: ``solver`` (exact), or ``encoder`` of an autoencoder."""
+        return self.manifest["coding"].get("method", "solver")
+
+    @property
     def bin_edges(self) -> np.ndarray:
         """Edges of the activation histograms, (bins + 1,)."""
         return np.asarray(self.manifest["histogram"]["edges"], dtype=np.float64)
@@ -134,9 +146,31 @@ class Bundle:
 
     @cached_property
     def dictionary(self) -> np.ndarray:
-        """The atoms Φ, (m, d) float32, rows of unit norm."""
+        """The atoms Φ, (m, d) float32, rows of unit norm; BundleError where there are none."""
+        if not self.has("dictionary.parquet"):
+            raise BundleError(
+                "this bundle holds no dictionary, only published examples; what needs the factors "
+                "themselves takes a bundle that 'tfactors build' or 'tfactors import' made"
+            )
         atoms = self._file("dictionary.parquet").read().column("atom").combine_chunks()
         return atoms.flatten().to_numpy().reshape(-1, self.width)
+
+    def imported_tensors(self) -> dict[str, np.ndarray]:
+        """Return what else the file of an imported dictionary held, float32, by name.
+
+        Matrices have one row a factor; :mod:`tfactors.imported_dictionary` says what they mean.
+        """
+        if not self.has("imported.parquet"):
+            return {}
+        found: dict[str, np.ndarray] = {}
+        table = self._file("imported.parquet").read()
+        for name in table.column("tensor").unique().to_pylist():
+            rows = table.filter(pc.equal(table.column("tensor"), name)).column("values")
+            values = rows.combine_chunks().flatten().to_numpy()
+            if len(values) % len(rows):
+                raise BundleError(f"imported.parquet: the rows of '{name}' differ in length")
+            found[name] = values if len(rows) == 1 else values.reshape(len(rows), -1)
+        return found
 
     def examples(self, factor: int, layer: int, top: int = 200) -> pd.DataFrame:
         """Return the words in context that activate a factor most at a layer, strongest first.

@@ -47,7 +47,8 @@ class Tables:
         return [
             ("documents.parquet", self.check_documents),
             ("windows.parquet", self.check_windows),
-            ("dictionary.parquet", self.check_dictionary),
+            *self._of_present("dictionary.parquet", self.check_dictionary),
+            *self._of_present("imported.parquet", self.check_imported),
             ("importance.parquet", self.check_importance),
             ("factors.parquet", self.check_factors),
             ("histograms.parquet", self.check_histograms),
@@ -128,6 +129,25 @@ class Tables:
             part.require(np.abs(norm - 1) <= _UNIT_NORM, "atom", "has not norm 1")
             rows += len(part)
         self._require_count("dictionary.factors", rows)
+
+    def check_imported(self) -> None:
+        """Tensors are whole: numbered rows of one length, and every factor has one in a matrix."""
+        rows: dict[str, list[int]] = {}
+        for part in self.parts("imported.parquet"):
+            lengths = part.lengths("values")
+            for at, name in enumerate(part.array("tensor").to_pylist()):
+                known = rows.setdefault(name, [0, lengths[at]])
+                if part["row"][at] != known[0]:
+                    part.fail("row", at, "does not follow the row before")
+                if lengths[at] != known[1]:
+                    part.fail("values", at, f"has not {known[1]} numbers, as the rows before")
+                known[0] += 1
+        for name, (count, _) in rows.items():
+            if count not in (1, self.factors):
+                raise BundleError(
+                    f"imported.parquet: '{name}' has {count} rows; expected 1 or {self.factors}, "
+                    "one a factor; import the dictionary again"
+                )
 
     def check_importance(self) -> None:
         """Every factor has a row at every layer; importance ≤ maximum, and 0 where it is silent."""
@@ -313,6 +333,12 @@ class Tables:
         if file.rows != expected:
             raise BundleError(f"{name}: {file.rows:,} rows, and the manifest says {expected}")
         return parts(file, self.factors, self.layers)
+
+    def _of_present(
+        self, name: str, check: Callable[[], None]
+    ) -> list[tuple[str, Callable[[], None]]]:
+        """Return the check of a file that the bundle may do without, if it has the file."""
+        return [(name, check)] if name in self.manifest["files"] else []
 
     def atoms(self) -> np.ndarray:
         """Return the dictionary, (m, d) float32."""

@@ -60,7 +60,13 @@ LAYOUTS: dict[str, Layout] = {
     "dictionary": Layout(
         # The width of the model is part of the type, list<float>[width]: see table_schema.
         _schema(factor=_i32, atom=pa.list_(_f32)),
-        keys=("factor",), factors=1024, split=("atom.list.element",),
+        # A bundle of published examples alone has no dictionary, so this table is optional too.
+        keys=("factor",), factors=1024, split=("atom.list.element",), optional=True,
+    ),
+    # The other tensors of a dictionary that was imported, row by row, as they were in its file.
+    "imported": Layout(
+        _schema(tensor=_str, row=_i32, values=pa.list_(_f32)),
+        keys=("tensor", "row"), rows=1024, split=("values.list.element",), optional=True,
     ),
     "factors": Layout(
         # depth is double so that block 2 of 6 compares equal to a threshold of 1/3.

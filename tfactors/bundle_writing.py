@@ -90,6 +90,19 @@ def write_dictionary(folder: str | Path, dictionary: np.ndarray) -> None:
     write_table(folder, "dictionary.parquet", [table])
 
 
+def write_imported(folder: str | Path, tensors: dict[str, np.ndarray]) -> None:
+    """Write ``imported.parquet`` from tensors of one or two axes; a vector is one row."""
+
+    def table(name: str, values: np.ndarray) -> pa.Table:
+        rows = np.atleast_2d(np.asarray(values, np.float32))
+        offsets = pa.array(np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1])
+        lists = pa.ListArray.from_arrays(offsets, pa.array(rows.ravel()))
+        numbers = np.arange(len(rows), dtype=np.int32)
+        return pa.table({"tensor": [name] * len(rows), "row": numbers, "values": lists})
+
+    write_table(folder, "imported.parquet", (table(n, tensors[n]) for n in sorted(tensors)))
+
+
 def write_words(folder: str | Path, words: pa.Table | pd.DataFrame) -> None:
     """Write the word index in both orders: ``words.parquet`` and ``factor_words.parquet``.
 

@@ -21,6 +21,9 @@ from tfactors.errors import InputError
 from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+# Settings of a dictionary from elsewhere, and of one that is learnt.
+IMPORTED = ("dictionary", "form", "coding")
+LEARNT = ("factors", "learner", "damping", "batch", "epochs", "training_tokens")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tfactors: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        hint = "; the same command goes on from here" if options.name == "build" else ""
+        resumed = options.name in ("build", "import")
+        hint = "; the same command goes on from here" if resumed else ""
         print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has gone
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     _add_build(command)
+    _add_import(command)
     verify = command(
         "verify", _verify, "check every file and every row of a bundle",
         "tfactors verify artifacts/default",
@@ -79,9 +84,19 @@ def _parser() -> argparse.ArgumentParser:
         "dashboard", _dashboard, "open a bundle in the browser",
         "tfactors dashboard artifacts/mine --port 8600",
     )  # fmt: skip
-    for added in (verify, info, explain, decompose):
+    export = command(
+        "export", _export, "write the dictionary of a bundle for other tools",
+        "tfactors export artifacts/default --format saelens --out sae",
+    )  # fmt: skip
+    for added in (verify, info, explain, decompose, export):
         added.add_argument("bundle", type=Path, help="folder of the bundle")
         added.add_argument("--json", action="store_true", help="print JSON")
+    export.add_argument(
+        "--format", choices=("saelens", "npy", "safetensors"), required=True,
+        help="saelens: a folder with cfg.json; npy: a matrix of width × factors, as in 2021; "
+        "safetensors: all tensors in one file, to be imported again",
+    )  # fmt: skip
+    export.add_argument("--out", type=Path, required=True, help="file or folder to write")
     dashboard.add_argument(
         "bundle", type=Path, nargs="?", help="folder of the bundle (default: artifacts/default)"
     )
@@ -115,8 +130,35 @@ def _add_build(command: Any) -> None:
     group = added.add_argument_group(
         "settings", "each overrides the preset; shown in brackets: the default preset's value"
     )
+    _add_settings(group, leave_out=("corpora", *IMPORTED))
+
+
+def _add_import(command: Any) -> None:
+    example = "tfactors import gpt2-sae my.txt --model gpt2 --out artifacts/sae"
+    added = command("import", _import, "make a bundle over a dictionary from elsewhere", example)
+    added.add_argument(
+        "dictionary", type=Path,
+        help="a 2021 .npy (width × factors), the folder that SAELens, sparsify or "
+        "dictionary_learning saved, or what 'tfactors export' wrote",
+    )  # fmt: skip
+    added.add_argument(
+        "corpora", nargs="*", metavar="CORPUS", help="texts to survey it on, as for build"
+    )
+    added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
+    added.add_argument("--quiet", action="store_true", help="no progress bars")
+    group = added.add_argument_group(
+        "settings",
+        "shown in brackets: the default; layers, coding, scale and penalty follow from the file "
+        "where it says them",
+    )
+    _add_settings(group, leave_out=("corpora", "dictionary", *LEARNT))
+
+
+def _add_settings(group: Any, leave_out: Sequence[str]) -> None:
+    """Make an option of every setting; each is None where it is not given."""
     for setting in fields(Settings):
-        if setting.name == "corpora":
+        if setting.name in leave_out:
             continue
         default = setting.default
         shown = "all" if default == () else f"{default:.3g}" if _is_float(default) else default
@@ -136,13 +178,39 @@ def _is_float(value: object) -> bool:
     return isinstance(value, float)
 
 
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that were given on the command line."""
+    given = {f.name: getattr(options, f.name, None) for f in fields(Settings)}
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+    return given | {"corpora": tuple(options.corpora) or None}
+
+
+def _import(options: argparse.Namespace) -> None:
+    from tfactors.importing import import_dictionary
+
+    path, changes = options.dictionary, _changes(options)
+    del changes["dictionary"]
+    bundle = import_dictionary(options.out, path, changes, not options.quiet, options.device)
+    if not options.quiet:
+        print(describe(bundle.manifest))
+        print(f"\nopen it with: tfactors dashboard {options.out}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    bundle = Bundle.open(options.bundle)
+    from tfactors.dictionary_files import write_dictionary_file
+
+    write_dictionary_file(bundle, options.out, options.format)
+    if options.json:
+        print(json.dumps({"written": str(options.out), "format": options.format}))
+    else:
+        print(f"{options.out}: {bundle.n_factors:,} factors of {bundle.width} numbers")
+
+
 def _build(options: argparse.Namespace) -> None:
     from tfactors.build import build
 
-    changes = {f.name: getattr(options, f.name) for f in fields(Settings)}
-    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
-    changes["corpora"] = tuple(options.corpora) or None
-    settings = with_changes(options.preset, **changes)
+    settings = with_changes(options.preset, **_changes(options))
     bundle = build(options.out, settings, not options.quiet, options.device)
     if not options.quiet:
         print(describe(bundle.manifest))
@@ -182,7 +250,7 @@ def describe(manifest: dict[str, Any]) -> str:
     held_out = f"{corpus.get('held_out_tokens', 0):,} tokens of {corpus.get('held_out', 'text')}"
     lines += [
         f"factors  {manifest['dictionary']['factors']:,}, "
-        f"{_number(metrics.get('alive'), '.2%')} alive; λ = {manifest['coding']['penalty']:g}",
+        f"{_number(metrics.get('alive'), '.2%')} alive; {coding(manifest)}",
         f"quality  L0 {_number(metrics.get('l0'), '.1f')}, explained variance "
         f"{_number(metrics.get('explained_variance'))} on {held_out} held out",
         "layer       L0   explained variance   duality gap",
@@ -200,6 +268,15 @@ def describe(manifest: dict[str, Any]) -> str:
     total = f"{sum(seconds.values()):,.0f} s"
     lines.append(f"built    {manifest['created']['at']} in {total} ({stages})")
     return "\n".join(lines)
+
+
+def coding(manifest: dict[str, Any]) -> str:
+    """Return in some words how the codes were made."""
+    if manifest["coding"].get("method", "solver") == "solver":
+        return f"λ = {manifest['coding']['penalty']:g}"
+    origin = manifest["dictionary"]["imported"]
+    count = f", k = {origin['k']}" if origin["form"] == "topk" else ""
+    return f"codes of its own encoder ({origin['form']}{count})"
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

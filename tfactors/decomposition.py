@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from tfactors.bundle import Bundle
+    from tfactors.imported_dictionary import EncoderCoder
     from tfactors.sparse_coding import SparseCoder
 
 
@@ -37,13 +38,16 @@ class FactorEncoder:
         scale: for each layer that can be coded, the number its hidden states are multiplied by.
         penalty: λ.
         tol: largest relative duality gap of a code.
+        offset: what is subtracted from scaled states before they are coded, (d,); of imported
+            autoencoders, else None.
     """
 
     model: Model
-    coder: "SparseCoder"
+    coder: "SparseCoder | EncoderCoder"
     scale: Mapping[int, float]
     penalty: float
     tol: float = 1e-3
+    offset: np.ndarray | None = None
 
     @classmethod
     def from_bundle(cls, bundle: "Bundle", device: str = "cpu") -> "FactorEncoder":
@@ -52,6 +56,7 @@ class FactorEncoder:
         Raises:
             ModelError: the model is not here, or its weights are not the ones of the bundle.
         """
+        from tfactors.imported_dictionary import ImportedDictionary
         from tfactors.sparse_coding import SparseCoder
 
         name, expected = bundle.manifest["model"]["name"], bundle.manifest["model"]["sha256"]
@@ -62,9 +67,17 @@ class FactorEncoder:
                 f"made with {expected[:12]}…; install the model of the bundle, or rebuild it"
             )
         coding = bundle.manifest["coding"]
-        return cls(
-            model, SparseCoder(bundle.dictionary), bundle.scale, coding["penalty"], coding["tol"]
-        )
+        imported = ImportedDictionary.from_bundle(bundle)
+        coder = imported.coder(bundle.coding_method) if imported else SparseCoder(bundle.dictionary)
+        offset = imported.offset if imported else None
+        return cls(model, coder, bundle.scale, coding["penalty"], coding["tol"], offset)
+
+    @property
+    def exact(self) -> bool:
+        """Whether codes are solved; those of an autoencoder's own encoder know no λ."""
+        from tfactors.imported_dictionary import EncoderCoder
+
+        return not isinstance(self.coder, EncoderCoder)
 
     @property
     def layers(self) -> list[int]:
@@ -91,11 +104,13 @@ class FactorEncoder:
         positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Scaled hidden states; arguments and shape as `Model.hidden_states`."""
+        """Scaled hidden states, less the offset; arguments as `Model.hidden_states`."""
         for layer in layers:
             self.check(layer)
         states = self.model.hidden_states(texts, layers, positions, starts)
         states *= np.array([self.scale[layer] for layer in layers], np.float32)[:, None, None]
+        if self.offset is not None:
+            states -= self.offset
         return states
 
     def encode(
@@ -317,6 +332,8 @@ def decompose(
         ModelError: the bundle's model cannot be loaded.
     """
     encoder = encoder or encoder_of(bundle)
+    if penalty not in (None, encoder.penalty) and not encoder.exact:
+        raise InputError("penalty: the codes of an autoencoder's encoder have none; leave it out")
     penalty = encoder.penalty if penalty is None else float(penalty)
     return take_apart(read_text(text, encoder), encoder, penalty)[0]
 

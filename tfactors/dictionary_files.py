@@ -32,7 +32,7 @@ SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
 )
 EXPORTS = ("saelens", "npy", "safetensors")
 # The parts of an origin that say how the encoder works, kept in our own files.
-_ENCODER = ("form", "k", "centred", "rescaled", "scale", "dtype")
+_ENCODER = ("form", "k", "centred", "rescaled", "scale", "penalty", "dtype")
 
 
 def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDictionary:
@@ -102,7 +102,8 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
 def _learnt(bundle: Bundle) -> ImportedDictionary:
     """Return a dictionary that was learnt here as one that could be imported again."""
     scale = "none" if set(bundle.scale.values()) == {1.0} else "unit"
-    origin = Origin("tfactors", bundle.path.name, "", scale=scale, layers=tuple(bundle.layers))
+    penalty = bundle.manifest["coding"]["penalty"]
+    origin = Origin("tfactors", bundle.path.name, "", scale=scale, penalty=penalty)
     return ImportedDictionary(origin, {"W_dec": bundle.dictionary})
 
 
@@ -155,13 +156,14 @@ def _read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     origin = Origin(
         "saelens", path.parent.name, _sha256(path), architecture, dtype, int(k),
         bool(config.get("apply_b_dec_to_input", True)),
-        bool(config.get("rescale_acts_by_decoder_norm", False)), scales[normalise],
+        bool(config.get("rescale_acts_by_decoder_norm", False)), scales[normalise], 0.0,
         _layer_of_hook(str(meta.get("hook_name") or meta.get("hook_point") or "")),
         str(meta.get("model_name") or ""),
     )  # fmt: skip
     ours = meta.get("tfactors")
     if isinstance(ours, dict) and ours.get("stand_in") and "W_dec" in tensors:
-        origin = replace(origin, form=PLAIN, layers=tuple(ours.get("layers", ())))
+        penalty, layers = float(ours.get("penalty", 0)), tuple(ours.get("layers", ()))
+        origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers)
         decoder = _rows(path, "W_dec", tensors["W_dec"], width, rows_first=True)
         return ImportedDictionary(origin, {"W_dec": decoder})
     return _autoencoder(path, width, origin, tensors, encoder_rows_first=False)

@@ -56,6 +56,7 @@ class Origin:
         centred: whether the encoder reads x − b, as most do, or x.
         rescaled: TopK that compares p · norm of the decoder's row instead of p.
         scale: ``none`` for raw hidden states, ``unit`` for states of mean norm √d.
+        penalty: λ that it was learnt with, 0 where the file does not say.
         layers: the hidden states that the file says it was trained on; empty if it does not say.
         model: the model that the file names, or "".
     """
@@ -69,6 +70,7 @@ class Origin:
     centred: bool = True
     rescaled: bool = False
     scale: str = "none"
+    penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""
 

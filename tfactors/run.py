@@ -23,6 +23,7 @@ from tfactors.bundle import Bundle
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
 from tfactors.hidden_states import Model, load_model
+from tfactors.imported_dictionary import EncoderCoder, ImportedDictionary, Origin
 from tfactors.settings import Settings
 from tfactors.sparse_coding import SparseCoder
 
@@ -73,9 +74,27 @@ class Run:
         return np.asarray(self.marker("scale")["notes"]["scale"], np.float32)
 
     @cached_property
-    def coder(self) -> SparseCoder:
-        """The learnt dictionary, ready to code: many batches at once, each on one thread."""
-        return SparseCoder(self.files.dictionary).on_one_thread()
+    def imported(self) -> ImportedDictionary | None:
+        """The dictionary as it was imported, or None where it was learnt."""
+        if not self.settings.dictionary:
+            return None
+        origin = Origin.from_json(self.marker("dictionary")["notes"]["imported"])
+        tensors = {"W_dec": self.files.dictionary} | self.files.imported_tensors()
+        return ImportedDictionary(origin, tensors)
+
+    @property
+    def offset(self) -> np.ndarray | None:
+        """What is subtracted from scaled states before they are coded, (d,), or None."""
+        return self.imported.offset if self.imported else None
+
+    @cached_property
+    def coder(self) -> SparseCoder | EncoderCoder:
+        """The dictionary, ready to code: many batches at once, each on one thread."""
+        if self.imported:
+            coder = self.imported.coder(self.settings.coding)
+        else:
+            coder = SparseCoder(self.files.dictionary)
+        return coder.on_one_thread() if isinstance(coder, SparseCoder) else coder
 
     @cached_property
     def encoder(self) -> FactorEncoder:
@@ -86,6 +105,7 @@ class Run:
             dict(zip(self.layers, self.scale.tolist(), strict=True)),
             self.settings.penalty,
             self.settings.tol,
+            self.offset,
         )
 
     @cached_property
@@ -103,9 +123,14 @@ class Run:
         return np.load(self.work / f"{name}.npy", allow_pickle=False)
 
     def states(self, token_ids: list[np.ndarray]) -> np.ndarray:
-        """Scaled hidden states of some windows, (layers, tokens, d); threads may share the run."""
+        """Scaled hidden states of some windows, (layers, tokens, d), as they are coded.
+
+        Threads may share the run.
+        """
         states = self.model.hidden_states(token_ids, self.layers)
         states *= self.scale[:, None, None]
+        if self.offset is not None:
+            states -= self.offset
         return states
 
     def marker(self, stage: str) -> dict[str, Any]:

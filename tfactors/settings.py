@@ -29,6 +29,9 @@ class Settings:
     layers: tuple[int, ...] = setting((), "layers to survey, 0 = embeddings; all by default")
     window_length: int = setting(128, "largest window")
     max_tokens: int = setting(0, "use at most this many tokens of the corpora; 0 = all")
+    dictionary: str = setting("", "dictionary to import instead of learning one")
+    form: str = setting("", "topk or batchtopk, of an ae.pt without its config.json")
+    coding: str = setting("solver", "'solver': exact codes; 'encoder': an autoencoder's own")
     factors: int = setting(1500, "rows of the dictionary")
     penalty: float = setting(2.0, "λ, the weight of the L1 norm of the codes")
     scale: str = setting("unit", "'unit': mean norm √d in each layer; 'none': raw states")
@@ -54,7 +57,7 @@ class Settings:
                 raise InputError(
                     f"{name.replace('_', '-')} {getattr(self, name)}: expected {smallest} or more"
                 )
-        for name, choices in (("scale", ("unit", "none")), ("learner", ("online", "2021"))):
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 given = getattr(self, name)
                 raise InputError(f"{name} {given!r}: expected one of {', '.join(choices)}")
@@ -64,8 +67,12 @@ class Settings:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Say for each setting in which a recorded build differs from this one how it does."""
+        """Say for each setting in which a recorded build differs from this one how it does.
+
+        A setting that the record does not know was added since, and had its default then.
+        """
         mine = self.to_json()
+        other = Settings().to_json() | other
         return [
             f"{name.replace('_', '-')} {other.get(name)!r} there, {mine.get(name)!r} here"
             for name in mine.keys() | other.keys()
@@ -73,6 +80,12 @@ class Settings:
         ]
 
 
+_CHOICES = {
+    "scale": ("unit", "none"),
+    "learner": ("online", "2021"),
+    "coding": ("solver", "encoder"),
+    "form": ("", "topk", "batchtopk"),
+}
 _SMALLEST = {
     "window_length": 8, "max_tokens": 0, "factors": 2, "penalty": 0, "tol": 1e-7, "batch": 1,
     "epochs": 1, "training_tokens": 0, "importance_k": 1, "examples": 1, "retention_examples": 1,

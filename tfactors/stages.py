@@ -194,7 +194,11 @@ def _token_ids(run: Run, windows: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def learn_dictionary(run: Run) -> dict[str, Any]:
-    """Learn the dictionary on a shuffled stream of all layers' states."""
+    """Learn the dictionary on a shuffled stream of all layers' states, or import one."""
+    if run.settings.dictionary:
+        from tfactors.importing import import_stage  # which builds with these stages
+
+        return import_stage(run)
     settings, checkpoint = run.settings, Checkpoint(run, "dictionary")
     lengths = run.load_array("lengths")
     rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
@@ -314,7 +318,9 @@ def _code_batch(run: Run, frame: Any) -> _CodedBatch:
         if len(held_out):
             x, codes = x[held_out], codes[held_out]
             errors = run.coder.squared_error(x, codes)
-            gap = duality_gap(x, run.coder.dictionary, codes, settings.penalty)
+            gap = np.full(len(x), np.nan)  # of codes that minimise nothing
+            if settings.coding == "solver":
+                gap = duality_gap(x, run.coder.dictionary, codes, settings.penalty)
             batch.held_out[i].add(x, codes, errors, gap)
     return batch
 
