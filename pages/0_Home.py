@@ -51,9 +51,8 @@ with left:
     )
     st.latex(r"x \;=\; \alpha\,\Phi + \varepsilon, \qquad \alpha \ge 0")
     st.markdown(
-        "Each row of $\\Phi$ is a factor. The weights $\\alpha$ are its *activations*: found by "
-        "minimising $\\tfrac12\\lVert x-\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha\\rVert_1$, so "
-        "that most of them are zero, and what is left over is $\\varepsilon$.\n\n"
+        "Each row of $\\Phi$ is a factor. The weights $\\alpha$ are its *activations*: "
+        f"{about.how_coded(bundle)}\n\n"
         "Because the dictionary is the same everywhere, a factor's *importance* (its mean "
         "activation where it is strongest) can be followed from layer to layer. Its peak, and how "
         "much text the factor needs, make its level:\n"

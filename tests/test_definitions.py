@@ -21,7 +21,8 @@ TEXT = (Path(__file__).parents[1] / "docs/DEFINITIONS.md").read_text(encoding="u
 # What places or names a number, and is none itself.
 PLACES = {"factor", "layer", "window", "position", "word", "document", "start", "tokens", "method",
           "token_ids", "word_starts", "source", "title", "year", "held_out", "kind", "radius",
-          "atom", "positions", "other", "token"}  # fmt: skip
+          "atom", "positions", "other", "token", "tensor", "row",
+          "values"}  # fmt: skip
 
 
 @pytest.mark.parametrize("column", sorted({n for s in SCHEMAS.values() for n in s.names} - PLACES))

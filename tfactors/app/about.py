@@ -55,18 +55,43 @@ def by_layer(bundle: Bundle) -> pd.DataFrame | None:
 def facts(bundle: Bundle) -> list[tuple[str, str]]:
     """Return what the bundle was made from, as pairs of a name and a plain text."""
     manifest = bundle.manifest
-    model, corpus, coding = manifest["model"], manifest["corpus"], manifest["coding"]
+    model, corpus = manifest["model"], manifest["corpus"]
     created = manifest.get("created")
     created = created.get("at") if isinstance(created, dict) else created
     pairs = [
         ("Model", f"{model['name']}: {model['blocks']} blocks, {model['width']} numbers a state"),
         *(("Text", _source(source)) for source in corpus["sources"]),
         ("Windows", f"{corpus['windows']:,} of up to {corpus['window_length']} tokens"),
-        ("Codes", f"λ = {coding['penalty']:g}, solved to a duality gap of {coding['tol']:g}"),
+        ("Codes", _codes(bundle)),
     ]
     if created:
         pairs.append(("Made", f"{str(created)[:10]} by tfactors {manifest.get('tfactors', '')}"))
     return pairs
+
+
+def how_coded(bundle: Bundle) -> str:
+    """Return how activations are found, the end of a sentence in Markdown."""
+    if bundle.coding_method == "encoder":
+        return (
+            "found by the *encoder* of the autoencoder that this dictionary was imported with, in "
+            "one step and without a proof that they are the best; $x$ stands for the hidden state "
+            "less the autoencoder's bias, and what is left over is $\\varepsilon$."
+        )
+    return (
+        "found by minimising $\\tfrac12\\lVert x-\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
+        "\\rVert_1$, so that most of them are zero, and what is left over is $\\varepsilon$."
+    )
+
+
+def _codes(bundle: Bundle) -> str:
+    """Return how the codes were made, and with which dictionary where it was imported."""
+    coding = bundle.manifest["coding"]
+    origin = bundle.manifest["dictionary"].get("imported")
+    where = f"; dictionary imported from {origin['file']} ({origin['format']})" if origin else ""
+    if bundle.coding_method == "encoder":
+        count = f", k = {origin['k']}" if origin["form"] == "topk" else ""
+        return f"the autoencoder's own encoder ({origin['form']}{count}), not solved{where}"
+    return f"λ = {coding['penalty']:g}, solved to a duality gap of {coding['tol']:g}{where}"
 
 
 def _source(source: dict[str, Any]) -> str:

@@ -81,9 +81,9 @@ def built(bundle: Bundle) -> float:
 
 
 def penalty(bundle: Bundle) -> float:
-    """Return λ: the reader's, else the bundle's."""
+    """Return λ: the reader's, else the bundle's; an autoencoder's own codes know none."""
     own = view.get(controls.PENALTY)
-    return built(bundle) if own is None else own
+    return built(bundle) if own is None or bundle.coding_method == "encoder" else own
 
 
 def take_apart(bundle: Bundle, text: str, at: float | None = None) -> "Decomposition":
@@ -116,10 +116,13 @@ def path(bundle: Bundle, text: str, position: int, layer: int) -> Path:
     own = live_model.of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
+    from tfactors.sparse_coding import SparseCoder
+
     read = _read(bundle, text)
     penalties = np.geomspace(built(bundle) / 5, built(bundle) * 4, _PATH_STEPS)
     x = read.text.states[read.text.layers.index(layer), position : position + 1]
     coder = read.encoder.coder
+    assert isinstance(coder, SparseCoder)  # of other codes there is no path
     codes = coder.path(x, penalties.tolist(), read.encoder.tol)
     active = np.unique(np.concatenate([code.indices for code in codes]))
     # A line needs its zeros as well, or it would end in the air.

@@ -36,7 +36,9 @@ _TABLE = 390  # pixels: ten rows, the rest by scrolling
 
 
 def sidebar(bundle: Bundle) -> None:
-    """Draw λ and the layer's measure."""
+    """Draw λ, where the codes are solved."""
+    if bundle.coding_method == "encoder":
+        return
     built = float(bundle.manifest["coding"]["penalty"])
     shown = min(max(decomposing.penalty(bundle), built / 5), built * 4)
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
@@ -66,8 +68,9 @@ def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
     _over_layers(bundle, made, position)
     st.space("small")
     text_beside.show(bundle, made, position, layer)
-    st.space("small")
-    text_path.show(bundle, text, position, layer)
+    if bundle.coding_method == "solver":
+        st.space("small")
+        text_path.show(bundle, text, position, layer)
 
 
 def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:

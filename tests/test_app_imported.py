@@ -1,0 +1,59 @@
+"""The pages over a bundle whose dictionary came from elsewhere: they say how it was coded."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+from synthetic_bundle import write_synthetic_bundle
+
+from tfactors.app import controls
+from tfactors.bundle import Bundle, write_manifest
+from tfactors.imported_dictionary import Origin
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def encoded(tmp_path, monkeypatch) -> Bundle:
+    """A made-up bundle that says its codes are those of a TopK autoencoder."""
+    folder = tmp_path / "sae"
+    write_synthetic_bundle(folder, layers=3, factors=20, hostile=False)
+    manifest = Bundle.open(folder).manifest
+    manifest["coding"] |= {"method": "encoder", "penalty": 0.0, "tol": 0.0}
+    origin = Origin("saelens", "my-sae", "0" * 64, form="topk", k=32)
+    manifest["dictionary"]["imported"] = origin.to_json()
+    write_manifest(folder, manifest)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
+    st.cache_resource.clear()
+    return Bundle.open(folder)
+
+
+def open_page(path: str = controls.HOME.path) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30).run()
+    return app if path == controls.HOME.path else app.switch_page(path).run()
+
+
+def test_home_says_that_the_codes_are_those_of_an_encoder(encoded):
+    app = open_page()
+    assert not app.exception
+    html = "\n".join(element.proto.body for element in app.get("html"))
+    assert "own encoder (topk, k = 32), not solved" in html
+    assert "imported from my-sae (saelens)" in html
+    said = " ".join(element.value for element in app.markdown)
+    assert "encoder" in said
+    assert "minimising" not in said
+
+
+def test_your_text_offers_no_penalty_where_there_is_none(encoded):
+    app = open_page(controls.TEXT_PAGE.path)
+    assert not app.exception
+    assert not [slider for slider in app.slider if "λ" in slider.label]
+
+
+def test_info_says_it_too(encoded, capsys):
+    from tfactors.cli import main
+
+    assert main(["info", str(encoded.path)]) == 0
+    assert "codes of its own encoder (topk, k = 32)" in capsys.readouterr().out
