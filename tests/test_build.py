@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
@@ -53,7 +54,7 @@ def built(settings, tmp_path_factory) -> tf.Bundle:
 
 
 def command(folder: Path, settings: Settings) -> list[str]:
-    """A process of its own: the last bit of a state depends on how many threads torch has."""
+    """A build in a process of its own, to be killed."""
     return [sys.executable, "-c", RUN, str(folder), json.dumps(settings.to_json())]
 
 
@@ -107,12 +108,19 @@ def test_documents_are_held_out_by_their_hash_alone(built):
     assert 0 < built.manifest["corpus"]["held_out_tokens"] < built.manifest["corpus"]["tokens"] / 5
 
 
-def test_the_same_settings_build_the_same_bytes(built, settings, tmp_path):
-    again = tmp_path / "again"
-    subprocess.run(
-        command(again, settings), env=environment(), check=True, stdout=subprocess.DEVNULL
-    )
-    assert contents(again) == contents(built.path)
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_same_settings_build_the_same_bytes_on_any_number_of_cores(
+    built, settings, tmp_path, monkeypatch, cores
+):
+    for module in ("parallel", "sparse_coding", "dictionary"):
+        monkeypatch.setattr(f"tfactors.{module}.cores", lambda: cores)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        again = build(tmp_path / "again", settings, show_progress=False)
+    finally:
+        torch.set_num_threads(threads)
+    assert contents(again.path) == contents(built.path)
 
 
 def test_a_finished_build_is_left_as_it_is(built, settings):
