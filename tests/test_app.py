@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 import streamlit as st
@@ -95,6 +96,18 @@ def html_of(app: AppTest) -> str:
 def query(app: AppTest) -> dict[str, str]:
     params = app.query_params.items()
     return {name: value if isinstance(value, str) else value[-1] for name, value in params}
+
+
+def follow(app: AppTest) -> AppTest:
+    """Do what the browser does when a page asks it to open another: follow the link it drew."""
+    links = [link.proto for link in app.get("page_link")]
+    link = next(link for link in links if link.label.startswith("Open the page "))
+    page = next(page for page in controls.PAGES if link.label == f"Open the page {page.title}")
+    app.switch_page(page.path)
+    app.query_params.clear()
+    for name, value in parse_qsl(link.query_string):
+        app.query_params[name] = value
+    return app.run()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -339,7 +352,7 @@ def test_every_chart_and_table_has_words_for_those_who_cannot_see_it() -> None:
 def test_a_click_on_a_point_of_a_curve_opens_that_factor_at_that_layer() -> None:
     app = open_page("pages/3_Curves_and_saliency.py", factors="3,4")
     app.session_state["curves"] = {"selection": {"pick": [{"factor": 4, "layer": 2}]}}
-    app.run()
+    follow(app.run())
     assert "Factor 4 at layer 2" in words(app)
 
 
@@ -483,7 +496,11 @@ def test_search_goes_by_number_filters_by_level_and_opens_what_is_chosen() -> No
     app = open_page("pages/4_Search.py", q="7")
     assert app.dataframe[0].value["factor"].iloc[0] == 7
     app.session_state["found"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    app.run()
+    follow(app.run())
+    assert "Factor 7 at layer" in words(app)
+    app = open_page("pages/4_Search.py", q="7")
+    app.session_state["found"] = {"selection": {"rows": [], "columns": [], "cells": [(0, "at")]}}
+    follow(app.run())
     assert "Factor 7 at layer" in words(app)
     app = open_page("pages/4_Search.py", q="999999999999999")
     assert "**0** factors" in words(app)

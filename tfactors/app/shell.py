@@ -8,13 +8,16 @@ page begins with :func:`bundle`, which runs the frame when nobody has.
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import streamlit as st
 
 from tfactors.app import controls, notes, store, style, view
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
 
 TITLE = "Transformer factors"
 # Drawn here because Streamlit fetches named icons and emoji of a tab from the internet.
@@ -84,14 +87,30 @@ def link(
     st.page_link(page.path, label=label, icon=icon, query_params=query, width=width)
 
 
-def go(page: controls.Page, changes: Changes | None = None) -> None:
-    """Open another page; ``changes`` says what its controls have other than now.
+def go(page: controls.Page, changes: Changes | None = None) -> NoReturn:
+    """Open another page as if its link had been clicked; ``changes`` says what is other than now.
 
-    Streamlit puts the new query into the history of the old page before it changes the page, so
-    the controls of the old page go along: one step back has to find it as it was.
+    ``st.switch_page`` with a query makes two steps of the browser's history, so that Back would
+    have to be pressed twice; a link makes one. So this draws the link, and has the browser follow
+    it. The rest of the page is not drawn.
     """
-    both = dict.fromkeys((*page.controls, *view.page_controls()))
-    st.switch_page(page.path, query_params=view.query(both, changes))
+    with st.container(key="leap"):
+        link(page, f"Open the page {page.title}", ":material/arrow_forward:", changes=changes)
+    _follow()(key="follow")
+    st.stop()
+
+
+# Ours from the first letter to the last: nothing that a reader or a bundle says gets in here.
+_FOLLOW = """
+export default () => {
+  const link = document.querySelector(".st-key-leap a");
+  if (link) link.click();
+};
+"""
+
+
+def _follow() -> "ComponentRenderer":
+    return st.components.v2.component("tfactors_follow", js=_FOLLOW)
 
 
 def no_bundle() -> None:
