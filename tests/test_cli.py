@@ -13,7 +13,10 @@ from tiny_model import address_texts, write_tiny_bert
 
 from tfactors.cli import main
 
-COMMANDS = ["build", "verify", "info", "explain", "decompose", "dashboard"]
+COMMANDS = [
+    "build", "import", "import-site", "export", "verify", "info", "explain", "decompose",
+    "dashboard",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

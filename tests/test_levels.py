@@ -80,7 +80,12 @@ def test_every_factor_with_numbers_has_the_level_of_the_rule(
 
 
 def test_a_dead_factor_has_no_level() -> None:
-    assert classify(np.array([0.1, np.nan]), np.array([np.nan, 0.5])).tolist() == ["", ""]
+    assert classify(np.array([np.nan, np.nan]), np.array([np.nan, 0.5])).tolist() == ["", ""]
+
+
+def test_a_factor_of_unknown_reach_is_low_or_has_no_level() -> None:
+    unknown = np.full(2, np.nan)
+    assert classify(np.array([0.1, 0.9]), unknown).tolist() == ["low", ""]
 
 
 def brute_force(module, encoder: FactorEncoder, row: pd.Series, window: pd.Series, span) -> float:

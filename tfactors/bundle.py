@@ -24,6 +24,7 @@ from tfactors.bundle_format import (
     BundleError,
     example_file,
     is_optional,
+    listed_levels,
     read_manifest,
     table_kind,
 )
@@ -110,8 +111,15 @@ class Bundle:
         return {int(layer): float(s) for layer, s in self.manifest["coding"]["scale"].items()}
 
     @property
+    def ranked(self) -> bool:
+        """Whether ranks stand in the place of activations: examples of the 2021 website."""
+        return self.coding_method == "published"
+
+    @property
     def coding_method(self) -> str:
-        """How the codes were made: ``solver`` (exact), or ``encoder`` of an autoencoder."""
+        """How the codes were made: ``solver`` (exact), ``encoder`` of an autoencoder, or not here
+        (``published``).
+        """
         return self.manifest["coding"].get("method", "solver")
 
     @property
@@ -134,6 +142,7 @@ class Bundle:
                 table = table.append_column(field, pa.nulls(len(table), field.type))
         frame = table.drop_columns(["words"]).to_pandas()
         frame["reach"] = frame["reach"].astype("Int16")
+        frame["listed"] = listed_levels(self.manifest)
         frame.insert(frame.columns.get_loc("alive"), "words", table.column("words").to_pylist())
         return frame
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfactors.bundle_format import MANIFEST, SCHEMAS, BundleError, example_file
+from tfactors.bundle_format import MANIFEST, SCHEMAS, BundleError, example_file, listed_levels
 from tfactors.bundle_optional import (
     ROUNDING,
     TopExamples,
@@ -40,6 +40,8 @@ class Tables:
         self.layers: list[int] = manifest["model"]["layers"]
         self.factors: int = manifest["dictionary"]["factors"]
         self.shape = (self.factors, len(self.layers))
+        # Examples taken over from the 2021 website: ranks, curves off pictures, listed levels.
+        self.published = manifest["coding"].get("method") == "published"
         self.top_examples = TopExamples()
 
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
@@ -159,7 +161,8 @@ class Tables:
                 found[column].append(part[column])
             part.require(part["density"] <= 1, "density", "is more than 1")
             bound = part["maximum"] * (1 + ROUNDING)
-            part.require(part["importance"] <= bound, "importance", "exceeds maximum {maximum}")
+            low = self.published | (part["importance"] <= bound)
+            part.require(low, "importance", "exceeds maximum {maximum}")
             silent = (part["density"] == 0) == (part["maximum"] == 0)
             part.require(silent, "density", "does not go with maximum {maximum}")
         self._require_all("importance.parquet", found["density"])
@@ -179,23 +182,25 @@ class Tables:
             alive, peak, depth = part["alive"].astype(bool), part["peak_layer"], part["depth"]
             active = self.maximum[mine].max(axis=1) > 0
             part.require(alive == active, "alive", "does not go with importance.parquet")
-            part.require(alive | (peak == -1), "peak_layer", "is not -1, and the factor is dead")
-            part.require(~alive | np.isin(peak, self.layers), "peak_layer", "is not a layer")
+            placed = alive & ((self.importance[mine].max(axis=1) > 0) | (not self.published))
+            part.require(placed | (peak == -1), "peak_layer", "is not -1, and the factor is dead")
+            part.require(~placed | np.isin(peak, self.layers), "peak_layer", "is not a layer")
             column = np.searchsorted(self.layers, peak).clip(0, len(self.layers) - 1)
             here = np.take_along_axis(self.importance[mine], column[:, None], 1)[:, 0]
-            highest = ~alive | (here >= self.importance[mine].max(axis=1))
+            highest = ~placed | (here >= self.importance[mine].max(axis=1))
             part.require(highest, "peak_layer", "is not where importance is largest")
-            deep = ~alive | (np.abs(depth - peak / blocks) < 1e-9)
+            deep = ~placed | (np.abs(depth - peak / blocks) < 1e-9)
             part.require(deep, "depth", f"is not peak_layer {{peak_layer}} / {blocks} blocks")
             for name in ("retained_word", "retained_sentence"):
                 part.require(np.isnan(part[name]) | (part[name] >= 0), name, "is negative")
             level = classify(
                 depth, part["retained_sentence"], levels["low_depth"], levels["sentence_share"]
             )
-            level = np.where(alive, level, "").tolist()
+            level = np.where(alive, self._listed(level, mine), "").tolist()
             same = pc.equal(part.array("level"), pa.array(level, pa.string()))
             part.require(same, "level", "is not the level that depth and retained_sentence give")
-            part.require(~alive | (np.array(level) != ""), "level", "is missing")
+            given = ~alive | (np.array(level) != "") | self.published
+            part.require(given, "level", "is missing")
             check_labels_and_map(part)
             reach, stability = part["reach"].astype(np.float64), part["stability"]
             part.require(np.isnan(reach) | (reach >= 0), "reach", "is negative")
@@ -204,6 +209,11 @@ class Tables:
             rows += len(part)
         self._require_count("dictionary.factors", rows)
         self.retained = np.concatenate(retained)
+
+    def _listed(self, level: np.ndarray, mine: slice) -> np.ndarray:
+        """Return levels by rule, or as the 2021 website lists them where it does."""
+        listed = np.array(listed_levels(self.manifest))[mine]
+        return np.where(listed != "", listed, level)
 
     def check_histograms(self) -> None:
         """Every factor has a histogram at every layer, of as many tokens as density says."""

@@ -334,6 +334,21 @@ def check_manifest(manifest: dict[str, Any]) -> None:
             raise BundleError(f"{MANIFEST}: 'corpus.sources' holds {source!r}; expected a source")
 
 
+def listed_levels(manifest: dict[str, Any]) -> list[str]:
+    """Return the level at which the 2021 website lists each factor; "" where it lists it at none.
+
+    Of a bundle that is not made from that website: "" everywhere.
+    """
+    factors = manifest["dictionary"]["factors"]
+    listed = [""] * factors
+    for level, numbers in manifest.get("website", {}).get("levels", {}).items():
+        for number in numbers:
+            if type(number) is not int or not 0 <= number < factors:
+                raise BundleError(f"{MANIFEST}: 'website.levels' lists factor {number!r}")
+            listed[number] = level
+    return listed
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

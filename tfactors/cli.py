@@ -64,6 +64,15 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_build(command)
     _add_import(command)
+    site = command(
+        "import-site", _import_site, "make a bundle of the website of the 2021 paper",
+        "tfactors import-site transformervis --out artifacts/transformervis",
+    )  # fmt: skip
+    site.add_argument(
+        "site", type=Path, help="a checkout of github.com/transformervis/transformervis"
+    )
+    site.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    site.add_argument("--quiet", action="store_true", help="no progress bars")
     verify = command(
         "verify", _verify, "check every file and every row of a bundle",
         "tfactors verify artifacts/default",
@@ -196,6 +205,15 @@ def _import(options: argparse.Namespace) -> None:
         print(f"\nopen it with: tfactors dashboard {options.out}")
 
 
+def _import_site(options: argparse.Namespace) -> None:
+    from tfactors.website_2021 import import_site
+
+    bundle = import_site(options.site, options.out, not options.quiet)
+    if not options.quiet:
+        print(describe(bundle.manifest))
+        print(f"\nopen it with: tfactors dashboard {options.out}")
+
+
 def _export(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
     from tfactors.dictionary_files import write_dictionary_file
@@ -272,7 +290,10 @@ def describe(manifest: dict[str, Any]) -> str:
 
 def coding(manifest: dict[str, Any]) -> str:
     """Return in some words how the codes were made."""
-    if manifest["coding"].get("method", "solver") == "solver":
+    method = manifest["coding"].get("method", "solver")
+    if method == "published":
+        return "published examples, ranks in place of activations"
+    if method == "solver":
         return f"λ = {manifest['coding']['penalty']:g}"
     origin = manifest["dictionary"]["imported"]
     count = f", k = {origin['k']}" if origin["form"] == "topk" else ""

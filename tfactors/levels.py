@@ -69,12 +69,13 @@ def classify(
 
     Args:
         depth: (m,) in 0 … 1.
-        retained_sentence: (m,) in 0 … 1; NaN where it was not measured (the factor is dead).
+        retained_sentence: (m,) in 0 … 1; NaN where it was not measured: a dead factor, or
+            published examples without their model.
         low_depth: at this depth or below a factor is low.
         sentence_share: a factor that is not low and retains less than this is high.
 
     Returns:
-        (m,) strings ``low``, ``mid``, ``high``, and ``""`` where a number is NaN.
+        (m,) strings ``low``, ``mid``, ``high``, and ``""`` where a number that is needed is NaN.
 
     >>> classify(np.array([0.2, 0.9, 0.9]), np.array([1.0, 0.8, 0.3])).tolist()
     ['low', 'mid', 'high']
@@ -82,8 +83,8 @@ def classify(
     depth = np.asarray(depth, np.float64)
     retained = np.asarray(retained_sentence, np.float64)
     level = np.where(retained < sentence_share, "high", "mid")
-    level = np.where(depth <= low_depth + ROUNDING, "low", level)
-    return np.where(np.isnan(depth) | np.isnan(retained), "", level)
+    level = np.where(np.isnan(depth) | np.isnan(retained), "", level)
+    return np.where(depth <= low_depth + ROUNDING, "low", level)
 
 
 def retention(

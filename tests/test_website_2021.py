@@ -1,0 +1,195 @@
+"""The website of 2021 as a bundle, from small pages in its two formats."""
+
+import re
+
+import numpy as np
+import pytest
+from tiny_site import (
+    LAYERS,
+    SENTENCES,
+    WINDOW,
+    draw_curve,
+    write_coloured_page,
+    write_plain_page,
+    write_tiny_site,
+)
+
+from tfactors.bundle import Bundle
+from tfactors.cli import main
+from tfactors.errors import InputError
+from tfactors.website_2021_curves import read_curve
+from tfactors.website_2021_pages import read_page, weight_of_colour
+
+
+def parsed(tmp_path, write, *args):
+    write(tmp_path / "page.html", *args)
+    return read_page((tmp_path / "page.html").read_text(encoding="utf-8"))
+
+
+def test_a_plain_page_gives_each_word_in_its_context(tmp_path):
+    found = parsed(tmp_path, write_plain_page, list(SENTENCES))
+    assert len(found) == len(SENTENCES)  # one holds a bullet of its own
+    for example, (before, word, after) in zip(found, SENTENCES, strict=True):
+        said = re.sub(r"\s+", " ", f"{before} {word}{after}").strip()
+        assert re.sub(r"\s+", " ", "".join(example.tokens)).strip() == said
+        assert example.tokens[example.position].strip() == word.strip()
+        assert example.weights is None
+
+
+def test_a_piece_of_a_word_belongs_to_its_word():
+    html = "<body>• nas<text style=color:blue>tia</text>h, said<br />•</body>"
+    (example,) = read_page(html)
+    assert example.tokens == ("nas", "tia", "h", ",", " said")
+    assert example.word_starts == (True, False, False, True, True)
+
+
+def test_a_coloured_page_gives_back_the_weights(tmp_path):
+    found = parsed(tmp_path, write_coloured_page, [WINDOW, WINDOW])
+    assert len(found) == 2
+    assert "".join(found[0].tokens) == "the port of nastia sank, it is said."
+    assert found[0].tokens[found[0].position].strip() == "sank"
+    weights = dict(zip(map(str.strip, found[0].tokens), found[0].weights, strict=True))
+    expected = {"port": 0.5, "tia": -0.25, "sank": 1.0, ",": 0.75, "the": 0.0, "nas": 0.0}
+    for token, weight in expected.items():
+        assert weights[token] == pytest.approx(weight, abs=1 / 255), token
+
+
+@pytest.mark.parametrize("weight", np.linspace(-1, 1, 41))
+def test_a_colour_is_its_weight_to_the_last_shade(weight):
+    from tiny_site import colour
+
+    assert weight_of_colour(colour(weight)[1:]) == pytest.approx(weight, abs=0.5 / 255 + 1e-9)
+
+
+@pytest.mark.parametrize("bad", ["0000ff", "808080", "ff0000"])
+def test_another_colour_is_refused(bad):
+    with pytest.raises(InputError, match=f"#{bad}"):
+        weight_of_colour(bad)
+
+
+def test_a_curve_comes_back_from_its_picture(tmp_path):
+    random = np.random.default_rng(0)
+    for _ in range(8):
+        values = random.random(6) * random.choice([0.1, 1, 20])
+        draw_curve(tmp_path / "curve.png", values)
+        found = read_curve(tmp_path / "curve.png")
+        expected = (values - values.min()) / np.ptp(values)
+        np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_a_picture_without_a_curve_is_refused(tmp_path):
+    from PIL import Image
+
+    Image.new("RGBA", (300, 200), "white").save(tmp_path / "empty.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    for name, said in (("empty", "no curve"), ("broken", "no readable picture")):
+        with pytest.raises(InputError, match=said):
+            read_curve(tmp_path / f"{name}.png")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    return folder, write_tiny_site(folder)
+
+
+@pytest.fixture(scope="module")
+def imported(site, tmp_path_factory) -> Bundle:
+    out = tmp_path_factory.mktemp("bundle") / "site"
+    assert main(["import-site", str(site[0]), "--out", str(out), "--quiet"]) == 0
+    return Bundle.open(out)
+
+
+def test_the_bundle_verifies_and_holds_every_word_in_context(imported):
+    imported.verify()
+    assert imported.n_factors == 532
+    assert imported.layers == list(LAYERS)
+    for layer in LAYERS:
+        found = imported.examples(1, layer)
+        assert len(found) == 6  # the exact duplicate among them
+        first = SENTENCES[layer // 2 % 5]
+        assert found["word"][0].endswith(first[1].strip()) or first[1] == "believ"
+        assert found["activation"].tolist() == [6, 5, 4, 3, 2, 1]  # ranks, the strongest first
+    assert imported.ranked
+
+
+def test_one_text_is_stored_once_for_all_layers(imported):
+    windows = set(imported.examples(0, 8)["window"])
+    assert set(imported.examples(1, 8)["window"]) == windows
+    # Each of five sentences, again where a page has it twice, and two long windows.
+    assert imported.manifest["corpus"]["windows"] == 5 + 5 + 2
+
+
+def test_the_curve_says_where_a_factor_peaks(imported, site):
+    for factor, curve in site[1].items():
+        found = imported.importance(factor)["importance"].to_numpy()
+        np.testing.assert_allclose(found, (curve - curve.min()) / np.ptp(curve), atol=0.01)
+        assert imported.factors["peak_layer"][factor] == LAYERS[int(curve.argmax())]
+
+
+def test_the_lists_of_the_site_stand_beside_our_rule(imported):
+    factors = imported.factors
+    assert factors["listed"][[0, 1, 500, 528, 3]].tolist() == ["low", "mid", "high", "high", "mid"]
+    assert factors["level"][[0, 1, 500]].tolist() == ["low", "mid", "high"]
+    agreement = imported.manifest["website"]["agreement"]
+    assert (agreement["low"], agreement["low_listed"]) == (1, 1)
+    assert (agreement["high"], agreement["high_listed"]) == (2, 2)
+
+
+def test_weights_of_the_long_factors_are_stored(imported):
+    found = imported.saliency(500, 10)
+    assert found["rank"].tolist() == [0, 1]
+    tokens = imported.windows([imported.examples(500, 10)["window"][0]])["tokens"][0]
+    weights = dict(zip(map(str.strip, tokens), found["weights"][0], strict=True))
+    assert weights["tia"] == pytest.approx(-0.25, abs=1 / 255)
+    assert found["samples"].tolist() == [0, 0]  # the site does not say how many
+
+
+def test_the_notes_name_both_dictionaries_and_the_missing_layer(imported):
+    notes = " ".join(imported.manifest["website"]["notes"])
+    assert "Two dictionaries" in notes
+    assert "Layer 6 was never published for factors 528 to 531" in notes
+    assert imported.examples(528, 6).empty
+    assert not any("d_528_l_6" in line for line in imported.manifest["website"]["missing"])
+
+
+def test_a_missing_page_is_reported_and_the_others_are_kept(tmp_path, capsys):
+    write_tiny_site(tmp_path / "site")
+    pages = tmp_path / "site" / "sparse_code_data"
+    (pages / "d_0_l_0.html").unlink()
+    (pages / "d_0_l_2.html").write_text("<body></body>")
+    (pages / "d_0_l_4.html").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "site" / "mid_level.js").unlink()
+    (tmp_path / "site" / "sparse_code_img" / "d_1.png").unlink()
+    out = tmp_path / "out"
+    assert main(["import-site", str(tmp_path / "site"), "--out", str(out), "--quiet"]) == 0
+    assert "d_0_l_0.html: missing" in capsys.readouterr().err
+    bundle = Bundle.open(out)
+    bundle.verify()
+    missing = "\n".join(bundle.manifest["website"]["missing"])
+    for said in ("d_0_l_0.html: missing", "d_0_l_2.html: no example", "d_0_l_4.html:",
+                 "mid_level.js: missing", "d_1.png: missing"):  # fmt: skip
+        assert said in missing
+    assert [len(bundle.examples(0, layer)) for layer in LAYERS] == [0, 0, 0, 6, 6, 6]
+    assert bundle.factors["peak_layer"][1] == -1  # its curve is not there
+
+
+def test_a_folder_that_is_no_site_is_refused_and_nothing_is_written(tmp_path, capsys):
+    (tmp_path / "empty" / "sparse_code_data").mkdir(parents=True)
+    bad = tmp_path / "bad" / "sparse_code_data"
+    bad.mkdir(parents=True)
+    (bad / "d_0_l_0.html").write_text("<body></body>")
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.tex").write_text("years of work")
+    write_tiny_site(tmp_path / "site")
+    for folder, out, said in (
+        ("nowhere", "out", "sparse_code_data"), ("empty", "out", "holds no page"),
+        ("bad", "out", "none of its pages"), ("site", "taken", "something else"),
+    ):  # fmt: skip
+        arguments = ["import-site", str(tmp_path / folder), "--out", str(tmp_path / out), "--quiet"]
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert said in line
+        assert not (tmp_path / "out").exists()
+    assert [path.name for path in taken.iterdir()] == ["thesis.tex"]

@@ -1,0 +1,140 @@
+"""The pages of the 2021 website, read back: words in context, and the colours of LIME.
+
+In goes the text of one page; out come its examples, strongest first, each a window of tokens with
+the marked one. The site has two formats, both without any activation:
+
+    A  • before <text style=color:blue>word</text> after<br />• …                factors 0 to 499
+    B  … <text style=background-color:#rrggbb;>token</text> …<br /><br />…     factors 500 to 531
+
+In B the colour of a token is its LIME weight w, blended with white: toward #ff3200 with opacity
+w / max w where w > 0, toward #32ff00 with opacity |w| / |min w| where it is negative. So the sign
+and the share of the largest weight of that sign come back, in steps of 1/255, and no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tfactors.errors import InputError
+
+_TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])")
+_BLUE = r'<text style="?color:blue;?"?>'
+_MARKED = re.compile(rf"(.*?){_BLUE}(.*?)</text>(.*)", re.DOTALL)
+_ELEMENT = re.compile(
+    rf'<text style="?background-color:#([0-9a-fA-F]{{6}});?"?>({_BLUE})?(.*?)</text>(?:</text>)?'
+    rf"|({_BLUE})(.*?)</text>",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class PublishedExample:
+    """One example of a page.
+
+    Attributes:
+        tokens: as the site shows them, with the blank before each: joined, they are the text.
+        word_starts: for each token, whether a word begins at it.
+        position: the marked token.
+        weights: for each token its signed share of the largest weight, in format B, else None.
+    """
+
+    tokens: tuple[str, ...]
+    word_starts: tuple[bool, ...]
+    position: int
+    weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A stretch of text: plain, or one token with what is known of it."""
+
+    text: str
+    marked: bool = False
+    weight: float | None = None
+
+
+def read_page(html: str) -> list[PublishedExample]:
+    """Return the examples of a page, in its order.
+
+    Raises
+    ------
+    InputError
+        A colour that no weight has, or no example at all; without the name of the page.
+    """
+    body = html.partition("<body>")[2].rpartition("</body>")[0] or html
+    coloured = "background-color:" in body
+    # "•" occurs in the text as well, so only the break before it parts two examples.
+    parts = body.split("<br /><br />") if coloured else body.split("<br />•")
+    read = _read_coloured if coloured else _read_plain
+    found = [read(part) for part in parts if "color:blue" in part]
+    if not found:
+        raise InputError("no example on this page")
+    return found
+
+
+def _read_plain(part: str) -> PublishedExample:
+    before, word, after = _MARKED.fullmatch(part.strip().removeprefix("•")).groups()  # type: ignore[union-attr]
+    after = after.removesuffix("<br />")
+    return _example([_Piece(before), _Piece(word, marked=True), _Piece(after)], False)
+
+
+def _read_coloured(part: str) -> PublishedExample:
+    def pieces() -> Iterator[_Piece]:
+        end = 0
+        for found in _ELEMENT.finditer(part):
+            yield _Piece(part[end : found.start()])
+            colour, blue, token, _, plain = found.groups()
+            if colour is None:
+                yield _Piece(plain, marked=True)
+            else:
+                yield _Piece(token, blue is not None, weight_of_colour(colour))
+            end = found.end()
+        yield _Piece(part[end:])
+
+    return _example(list(pieces()), True)
+
+
+def weight_of_colour(colour: str) -> float:
+    """Return the signed share that a colour, six hexadecimal digits, stands for.
+
+    >>> weight_of_colour("ff3200"), weight_of_colour("32ff00"), weight_of_colour("ffffff")
+    (1.0, -1.0, 0.0)
+    """
+    red, green, blue = bytes.fromhex(colour)
+    share = (255 - blue) / 255
+    faded = 255 - round(205 * share)  # the third channel of both blends
+    if red == 255 and abs(green - faded) <= 1:
+        return share
+    if green == 255 and abs(red - faded) <= 1:
+        return -share
+    raise InputError(f"#{colour} is no colour of a weight")
+
+
+def _example(pieces: list[_Piece], coloured: bool) -> PublishedExample:
+    """Put pieces together: each plain one is cut into words and marks, the others are one token."""
+    tokens: list[str] = []
+    starts: list[bool] = []
+    weights: list[float] = []
+    position, blank = -1, ""
+    for piece in pieces:
+        text = blank + piece.text
+        single = piece.marked or piece.weight is not None
+        cut = [text.rstrip()] if single else _TOKEN.findall(text)
+        blank = text[sum(map(len, cut)) :]
+        for token in cut:
+            if not token.strip():
+                continue
+            if piece.marked:
+                position = len(tokens)
+            # A piece of a word follows the one before it without a blank.
+            glued = bool(tokens) and tokens[-1][-1:].isalnum() and token[:1].isalnum()
+            tokens.append(token if tokens else token.lstrip())
+            starts.append(not glued)
+            weights.append(piece.weight or 0.0)
+    if position < 0:
+        raise InputError("an example without a marked word")
+    return PublishedExample(
+        tuple(tokens), tuple(starts), position, tuple(weights) if coloured else None
+    )
