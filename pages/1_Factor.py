@@ -9,12 +9,16 @@ from tfactors.app import (
     factor_view,
     level_controls,
     notes_view,
+    sharing,
     shell,
     toolbar,
     view,
 )
 
 bundle = shell.bundle()
+if sharing.is_embedded():
+    sharing.compact(bundle)
+    st.stop()
 it = toolbar.show(bundle)
 examples = bundle.examples(it.factor, it.layer)
 
@@ -29,7 +33,7 @@ if clicked is not None and clicked != it.layer:
     view.change({controls.LAYER: clicked})
     st.rerun()
 
-notes_view.show(it.factor)
+notes_view.show(bundle, it.factor)
 factor_view.numbers(it)
 part = view.get(controls.PART)
 st.segmented_control(
@@ -50,3 +54,4 @@ match part:
         factor_parts.similar(it)
 level_controls.sidebar(bundle)
 notes_view.sidebar(bundle, it.factor)
+sharing.sidebar(it.factor)

@@ -139,6 +139,11 @@ AREA: Control[tuple[float, ...] | None] = Control(
     "area", None, _read_area, lambda ends: ",".join(f"{end:g}" for end in ends or ())
 )
 
+# The other side of a comparison
+TO_BUNDLE = view.words("to_bundle", 200)
+TO_FACTOR: Control[int | None] = view.whole("to", None, 0, 10**9)
+TO_LAYER: Control[int] = view.whole("to_layer", PEAK, 0, 10**4)
+
 # Labels
 LIST = view.words("list", 60)
 
@@ -213,8 +218,14 @@ MAP_PAGE = Page(
     ":material/scatter_plot:",
     (BUNDLE, PLACES, COLOUR, AREA, FACTOR, *_THRESHOLDS),
 )
+COMPARE_PAGE = Page(
+    "pages/7_Compare.py",
+    "Compare",
+    ":material/compare_arrows:",
+    (BUNDLE, FACTOR, LAYER, TO_BUNDLE, TO_FACTOR, TO_LAYER, *_THRESHOLDS),
+)
 LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE),
-    *(MAP_PAGE, LABELS_PAGE),
+    *(MAP_PAGE, COMPARE_PAGE, LABELS_PAGE),
 )

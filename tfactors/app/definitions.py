@@ -66,6 +66,16 @@ MAP = (
     "other; only nearness means something. By level: depth of the peak layer, and what the word's "
     "own sentence keeps."
 )
+COSINE = "Of the two directions: 1 is the same direction, 0 is unrelated."
+SHARED_EXAMPLES = (
+    "The places in the text where both factors have one of their up to 200 stored examples, out of "
+    "the places where at least one has: here at the layers shown, in the table at the peak layers."
+)
+SHARED_WORDS = "How many of the up to ten commonest words of their examples the two have in common."
+MATCHES = (
+    "Chosen among the 30 nearest by cosine and the 30 with most words in common; the cosine orders "
+    "them, where there is one, then the share of examples in common, then the words."
+)
 ACTIVE_FACTORS = "How many terms this token's equation has at this layer."
 SHARE_EXPLAINED = "1 − ‖ε‖² / ‖x‖² of this token at this layer: 1 leaves nothing over."
 RESIDUAL = (

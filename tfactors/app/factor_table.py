@@ -4,7 +4,7 @@ In go factor numbers and columns of the caller's own, out comes a table that can
 and downloaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -107,11 +107,13 @@ def show(
     columns: Mapping[str, Any] | None = None,
     changes: shell.Changes | None = None,
     tallest: int = _TALLEST,
+    choose: Callable[[int], None] | None = None,
 ) -> None:
     """Draw a table of factors; a chosen row opens its factor, with ``changes`` beside.
 
     ``columns`` describes the caller's own columns of ``rows``, which stand after the words. A row
     that has a column ``at`` opens its factor at that layer. ``key`` also names the downloads.
+    With ``choose`` a row calls that with its factor instead, and the page is drawn again.
     """
     columns = columns or {}
     # With columns of the caller's own the table is wide enough without the numbers.
@@ -132,6 +134,12 @@ def show(
     chosen = selection["rows"] or [row for row, _ in selection.get("cells", [])]
     if chosen:
         row = rows.iloc[chosen[0]]
+        if choose is not None:
+            if st.session_state.get(f"{key}.chosen") != int(row["factor"]):
+                st.session_state[f"{key}.chosen"] = int(row["factor"])
+                choose(int(row["factor"]))
+                st.rerun()
+            return
         layer = int(row["at"]) if "at" in rows else controls.PEAK
         opened: dict[Any, Any] = {controls.FACTOR: int(row["factor"]), controls.LAYER: layer}
         shell.go(controls.FACTOR_PAGE, opened | dict(changes or {}))

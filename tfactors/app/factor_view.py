@@ -69,7 +69,7 @@ def peak_layer(bundle: Bundle, factor: int) -> int:
 
 def name_words(bundle: Bundle, factor: int) -> list[str]:
     """Return the words that a factor is called by: what people wrote, else its label or words."""
-    if (own := notes.shown().notes.get(factor)) and own.label:
+    if (own := notes.shown(bundle).notes.get(factor)) and own.label:
         return [own.label]
     return _bundle_words(bundle, factor)
 
@@ -94,12 +94,12 @@ def _name(factor: int, parts: list[str]) -> str:
 def names(bundle: Bundle) -> pd.DataFrame:
     """Return factor, name (as :func:`name`) and words of every factor of a bundle."""
     plain = _names(bundle.fingerprint, bundle)
-    labelled = [at for at, note in notes.shown().notes.items() if note.label]
+    labelled = [at for at, note in notes.shown(bundle).notes.items() if note.label]
     if not labelled:
         return plain
     own = plain.copy()
     own.loc[labelled, "name"] = [name(bundle, at) for at in labelled]
-    own.loc[labelled, "words"] = [notes.shown().notes[at].label for at in labelled]
+    own.loc[labelled, "words"] = [notes.shown(bundle).notes[at].label for at in labelled]
     return own
 
 
@@ -194,8 +194,8 @@ def activation_histogram(it: Selected, shown_from: float | None) -> None:
     )
 
 
-def numbers(it: Selected) -> None:
-    """Draw the factor's numbers, each with its definition."""
+def numbers(it: Selected, key: str = "numbers") -> None:
+    """Draw the factor's numbers, each with its definition; ``key`` is one of the page's own."""
     overview, row = it.overview, it.row
     here = (it.factor, it.column)
     cells = [
@@ -207,7 +207,7 @@ def numbers(it: Selected) -> None:
         ("Kept by the sentence", _percent(row["retained_sentence"]), definitions.RETAINED_SENTENCE),
         ("Reach", _reach(row["reach"]), definitions.REACH),
     ]  # fmt: skip
-    with st.container(horizontal=True, gap="medium", key="numbers"):
+    with st.container(horizontal=True, gap="medium", key=key):
         for label, value, tip in cells:
             st.metric(label, value, help=tip, width="content")
 

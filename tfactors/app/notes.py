@@ -26,7 +26,7 @@ MOST_BYTES = 4_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _OWN = "notes.own"  # fingerprint of a bundle -> what the reader wrote about it
-_SHOWN = "notes.shown"  # what the pages of this run show: a reader's own over the bundle's
+_SHOWN = "notes.shown"  # fingerprint -> what this run shows: a reader's own over the bundle's
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,17 @@ def begin(bundle: Bundle) -> str | None:
 
     Returns what is wrong with the file beside the bundle, in one line, or None.
     """
-    beside, wrong = _beside(bundle)
-    st.session_state[_SHOWN] = own(bundle).over(beside)
-    return wrong
+    st.session_state[_SHOWN] = {}
+    return _beside(bundle)[1]
 
 
-def shown() -> Notes:
-    """Return what the pages show of the open bundle."""
-    return st.session_state.get(_SHOWN) or Notes()
+def shown(bundle: Bundle) -> Notes:
+    """Return what the pages show of a bundle, put together once a run."""
+    known: dict[str, Notes] = st.session_state.setdefault(_SHOWN, {})
+    found = known.get(bundle.fingerprint)
+    if found is None:
+        found = known[bundle.fingerprint] = own(bundle).over(beside(bundle))
+    return found
 
 
 def own(bundle: Bundle) -> Notes:

@@ -22,8 +22,8 @@ _KEPT = (
 
 def sidebar(bundle: Bundle, factor: int) -> None:
     """Draw the fields in which a reader labels a factor."""
-    note = notes.shown().notes.get(factor, Note())
-    lists = notes.shown().lists
+    note = notes.shown(bundle).notes.get(factor, Note())
+    lists = notes.shown(bundle).lists
     mine = [name for name, members in lists.items() if factor in members]
     with st.sidebar, st.expander("Your label", expanded=False, icon=":material/edit:"):
         keys = [_field(name, factor, value) for name, value in
@@ -61,9 +61,9 @@ def _put(bundle: Bundle, factor: int, key: str) -> None:
     notes.put_on_lists(bundle, factor, [str(name) for name in st.session_state[key]])
 
 
-def show(factor: int) -> None:
+def show(bundle: Bundle, factor: int) -> None:
     """Draw the note on a factor, where there is one."""
-    note = notes.shown().notes.get(factor, Note()).note
+    note = notes.shown(bundle).notes.get(factor, Note()).note
     if note:
         lines = "<br>".join(html.escape(line) for line in note.splitlines())
         st.html(f'<p class="tf-note"><bdi>{lines}</bdi></p>')
@@ -71,7 +71,7 @@ def show(factor: int) -> None:
 
 def table(bundle: Bundle) -> None:
     """Draw all labelled factors; a row opens its factor."""
-    shown, mine = notes.shown(), notes.own(bundle)
+    shown, mine = notes.shown(bundle), notes.own(bundle)
     if not shown.notes:
         st.markdown(
             "No factor has a label yet. Open one, and write what it stands for under *Your label* "
@@ -96,7 +96,7 @@ def table(bundle: Bundle) -> None:
 
 def lists(bundle: Bundle) -> None:
     """Draw the list that is chosen, of those there are."""
-    known = notes.shown().lists
+    known = notes.shown(bundle).lists
     if not known:
         st.markdown("No list yet: put a factor on one under *Your label* in the sidebar.")
         return
@@ -124,12 +124,12 @@ def files(bundle: Bundle) -> None:
     mine = notes.own(bundle)
     count = f"{len(mine.notes)} label{'s' if len(mine.notes) != 1 else ''}"
     listed = f"{len(mine.lists)} list{'s' if len(mine.lists) != 1 else ''}"
-    everything = notes.to_json(notes.shown(), bundle.title)
+    everything = notes.to_json(notes.shown(bundle), bundle.title)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.download_button(
             "Download labels.json", everything, notes.FILE, "application/json",
             on_click="ignore", icon=":material/download:", type="primary",
-            disabled=not (notes.shown().notes or notes.shown().lists),
+            disabled=not (notes.shown(bundle).notes or notes.shown(bundle).lists),
             help="All that is shown here, yours over the bundle's. Put the file into the bundle's "
             "folder, beside manifest.json, and everybody who opens the bundle sees it.",
         )  # fmt: skip
@@ -152,7 +152,7 @@ def files(bundle: Bundle) -> None:
 
 
 def _rows(bundle: Bundle) -> pd.DataFrame:
-    shown, mine = notes.shown(), notes.own(bundle)
+    shown, mine = notes.shown(bundle), notes.own(bundle)
     return pd.DataFrame(
         [
             (at, note.label, note.note, "you" if at in mine.notes else "the bundle")

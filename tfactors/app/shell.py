@@ -42,9 +42,12 @@ def run() -> None:
     style.write()
     view.sync(here.path, here.controls)
     found = store.found_bundles()
-    with st.sidebar:
-        _menu()
-        path = _choose_bundle(found)
+    if st.context.is_embedded:
+        path = _named_bundle(found)
+    else:
+        with st.sidebar:
+            _menu()
+            path = _choose_bundle(found)
     if path is None:
         no_bundle()
         return
@@ -151,8 +154,8 @@ def _menu() -> None:
             link(page, page.title, page.icon, width="stretch")
 
 
-def _choose_bundle(found: dict[str, Path]) -> Path | None:
-    """Return the bundle that the URL names, or the first; a control where there are several."""
+def _named_bundle(found: dict[str, Path]) -> Path | None:
+    """Return the bundle that the URL names, or the first."""
     if not found:
         return None
     first = next(iter(found))
@@ -163,15 +166,22 @@ def _choose_bundle(found: dict[str, Path]) -> Path | None:
         )
         view.forget(controls.BUNDLE)
         chosen = first
+    return found[chosen]
+
+
+def _choose_bundle(found: dict[str, Path]) -> Path | None:
+    """Draw the choice of a bundle, where there are several; return the one in force."""
+    path = _named_bundle(found)
     if len(found) > 1:
-        titles = {name: store.title(path) for name, path in found.items()}
+        chosen = view.get(controls.BUNDLE) or next(iter(found))
+        titles = store.titles(found)
         st.selectbox(
             "Bundle",
             list(found),
             format_func=lambda name: titles[name],
             **view.widget(controls.BUNDLE, chosen),
         )
-    return found[chosen]
+    return path
 
 
 def plain(text: str) -> str:

@@ -8,6 +8,8 @@ path from the outside.
 
 import json
 import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +51,13 @@ def title(path: Path) -> str:
         return str(manifest["title"]) or path.name
     except (OSError, ValueError, TypeError, KeyError):
         return path.name
+
+
+def titles(found: Mapping[str, Path]) -> dict[str, str]:
+    """Return a title for each bundle by the name of its folder; no two are the same."""
+    plain = {name: title(path) for name, path in found.items()}
+    counts = Counter(plain.values())
+    return {name: f"{t} ({name})" if counts[t] > 1 else t for name, t in plain.items()}
 
 
 def open_bundle(path: Path) -> Bundle:

@@ -1,0 +1,151 @@
+"""Two factors side by side: of one layer or two, of one bundle or two.
+
+In go the two sides as the link says; out come both factors as their own pages show them, what they
+have in common, and the factors of the other side's bundle that are most like the first. A factor is
+chosen for the other side by its number or by a click on its row.
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from tfactors.app import (
+    controls,
+    definitions,
+    factor_table,
+    factor_view,
+    matching,
+    passages,
+    shell,
+    store,
+    view,
+)
+from tfactors.app.factor_view import Selected
+from tfactors.bundle import Bundle
+
+_EXAMPLES = 15
+_WORDS = 6
+
+
+def other_bundle(bundle: Bundle) -> Bundle:
+    """Draw the choice of the other side's bundle, where there are several; return it open."""
+    found = store.found_bundles()
+    chosen = view.get(controls.TO_BUNDLE)
+    if chosen and chosen not in found:
+        st.info(
+            f"There is no bundle “{shell.plain(chosen[:40])}” here; the open one is shown.",
+            icon=":material/info:",
+        )
+        view.forget(controls.TO_BUNDLE)
+        chosen = ""
+    if len(found) > 1:
+        titles = store.titles(found)
+        st.selectbox(
+            "With a factor of", ["", *found], width=420,
+            format_func=lambda name: titles.get(name, "the same bundle"),
+            **view.widget(controls.TO_BUNDLE, chosen),
+        )  # fmt: skip
+    return store.open_bundle(found[chosen]) if chosen else bundle
+
+
+def right_side(one: Selected, other: Bundle) -> Selected:
+    """Draw the choice of the other factor and layer; return what they select."""
+    factor = view.get(controls.TO_FACTOR)
+    if factor is not None and factor >= other.n_factors:
+        st.caption(f"The factors of the other bundle are 0 to {other.n_factors - 1:,}.")
+        factor = None
+    if factor is None:
+        nearest = matching.best(one.bundle, one.factor, other)
+        factor = int(nearest["factor"].iloc[0]) if len(nearest) else 0
+    layer = view.get(controls.TO_LAYER)
+    layer = layer if layer in other.layers else controls.PEAK
+    it = factor_view.select(other, factor, layer)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            f"With factor, 0 to {other.n_factors - 1:,}", 0, other.n_factors - 1, width=170,
+            **view.widget(controls.TO_FACTOR, factor),
+        )  # fmt: skip
+        st.segmented_control(
+            "At layer", [controls.PEAK, *other.layers], required=True,
+            format_func=lambda at: "Peak" if at == controls.PEAK else str(at),
+            **view.widget(controls.TO_LAYER, layer),
+        )  # fmt: skip
+        st.button(
+            "The same factor", on_click=view.change, width="content",
+            args=({controls.TO_FACTOR: one.factor, controls.TO_BUNDLE: ""},),
+            help="Beside itself, to compare two layers.",
+        )  # fmt: skip
+    return it
+
+
+def side(it: Selected, control: view.Control[Any], name: str) -> None:
+    """Draw one factor; a click on its curve sets the layer's control."""
+    factor_view.headline(it)
+    clicked = factor_view.importance_curve(it, key=f"{name}_{it.factor}_{it.layer}")
+    if clicked is not None and clicked != it.layer:
+        view.change({control: clicked})
+        st.rerun()
+    factor_view.numbers(it, key=f"numbers_{name}")
+    found = passages.passages(it.bundle, it.bundle.examples(it.factor, it.layer, _EXAMPLES), _WORDS)
+    if found:
+        st.html(passages.lines(found, float(it.overview.maximum[it.factor, it.column])))
+    else:
+        st.caption(f"No token activates it at layer {it.layer}.")
+
+
+def common(one: Selected, two: Selected) -> None:
+    """Draw what two factors have in common, and why a number is missing."""
+    why = matching.reasons(one.bundle, two.bundle)
+    st.subheader("What they have in common", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        if not why.cosine:
+            value = matching.cosine(one.bundle, one.factor, two.bundle)[two.factor]
+            st.metric("Cosine", f"{value:.2f}", help=definitions.COSINE, width="content")
+        if not why.examples:
+            both, either = matching.shared_examples(
+                one.bundle, one.factor, one.layer, two.bundle, two.factor, two.layer
+            )
+            st.metric(
+                "Shared examples", f"{both} of {either}", help=definitions.SHARED_EXAMPLES,
+                width="content",
+            )  # fmt: skip
+        words = matching.shared_words(one.bundle, one.factor, two.bundle, two.factor)
+        st.metric("Shared words", len(words), help=definitions.SHARED_WORDS, width="content")
+    if words:
+        st.caption(", ".join(shell.plain(passages.shorten(word, 40)) for word in words))
+    for sentence in filter(None, (why.cosine, why.examples)):
+        st.caption(sentence)
+
+
+def matches(one: Selected, other: Bundle) -> None:
+    """Draw the factors of the other bundle that are most like one; a row takes its side."""
+    again = None if other is one.bundle else matching.found_again(one.bundle, other)
+    st.subheader(f"Most like factor {one.factor:,}", anchor=False, help=definitions.MATCHES)
+    if again is not None:
+        st.markdown(
+            f"**{again:.0%}** of the living factors of the open bundle have a partner in the "
+            f"other with a cosine of at least {matching.FOUND_AGAIN:g}."
+        )
+    found = matching.best(one.bundle, one.factor, other)
+    if found.empty:
+        st.caption("No factor of the other bundle has a word in common with it.")
+        return
+    rows = factor_table.frame(other, found["factor"].to_numpy())
+    columns = {}
+    for name, label, form, tip in (
+        ("cosine", "Cosine", "%.2f", definitions.COSINE),
+        ("examples", "Examples", "percent", definitions.SHARED_EXAMPLES),
+        ("words", "Words", "%d", definitions.SHARED_WORDS),
+    ):
+        if name in found:
+            rows[f"shared_{name}"] = found[name].to_numpy()
+            columns[f"shared_{name}"] = st.column_config.NumberColumn(
+                label if name != "words" else "Shared words", format=form, help=tip, width="small"
+            )
+    factor_table.show(
+        rows, f"matches_{one.factor}",
+        f"The {len(rows)} factors most like factor {one.factor}.", columns,
+        choose=lambda factor: view.change(
+            {controls.TO_FACTOR: factor, controls.TO_LAYER: controls.PEAK}
+        ),
+    )  # fmt: skip
