@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from tfactors.activation_sample import ActivationSample
+from tfactors.contexts import TopContexts
 from tfactors.exact_sum import ExactSum
 from tfactors.survey import BIN_EDGES, Moments, Survey
 
@@ -108,8 +110,8 @@ def test_the_word_index_counts_the_tokens_of_a_word_on_which_a_factor_is_active(
             assert value == pytest.approx(sums[key] / expected[key], rel=1e-5)
 
 
-def test_batches_may_be_cut_anywhere_even_inside_a_window(corpus, survey):
-    other = run_survey(corpus, [3, 41, 43])
+def test_batches_may_be_cut_between_any_two_windows(corpus, survey):
+    other = run_survey(corpus, [40, 117, 125])
     for mine, theirs in zip(survey.states, other.states, strict=True):
         np.testing.assert_array_equal(mine.active, theirs.active)
         np.testing.assert_array_equal(mine.importance(), theirs.importance())
@@ -120,13 +122,15 @@ def test_batches_may_be_cut_anywhere_even_inside_a_window(corpus, survey):
 
 def test_a_saved_survey_goes_on_as_if_it_had_never_stopped(corpus, survey, tmp_path: Path):
     codes, windows, positions, words = corpus
-    cut = 60
+    cut = 52
     first = Survey([0, 4], FACTORS, TOP, EXAMPLES)
     first.add([csr_array(c[:cut]) for c in codes], windows[:cut], positions[:cut], words[:cut])
     first.save(tmp_path / "survey.npz")
     second = Survey.load(tmp_path / "survey.npz")
     second.add([csr_array(c[cut:]) for c in codes], windows[cut:], positions[cut:], words[cut:])
     assert second.tokens == survey.tokens
+    assert contexts_of(second) == contexts_of(survey)
+    assert samples_of(second) == samples_of(survey)
     for mine, theirs in zip(survey.states, second.states, strict=True):
         for name in ("top_values", "active", "histogram"):
             np.testing.assert_array_equal(
@@ -184,6 +188,13 @@ def test_surveys_of_parts_merge_into_the_survey_of_the_whole(corpus, ranks, ties
         other.save(tmp_path / f"{number}.npz")
         merged.merge(Survey.load(tmp_path / f"{number}.npz"))
     assert merged.tokens == whole.tokens
+    assert contexts_of(merged) == contexts_of(whole)
+    names = [np.array(s.vocabulary) for s in (merged, whole)]
+    for mine, theirs in zip(merged.samples, whole.samples, strict=True):
+        for c in range(FACTORS):
+            a, b = mine.drawn(c), theirs.drawn(c)
+            assert names[0][a[2]].tolist() == names[1][b[2]].tolist()
+            assert [x.tolist() for x in a[:2]] == [x.tolist() for x in b[:2]]
     np.testing.assert_array_equal(merged.norms.value, whole.norms.value)
     for mine, theirs in zip(merged.held_out, whole.held_out, strict=True):
         assert mine.explained_variance == theirs.explained_variance
@@ -247,3 +258,109 @@ def test_the_size_of_the_batches_does_not_change_the_explained_variance(states):
     assert moments(states, x_hat, [1, 17, 500]).explained_variance == pytest.approx(whole, 1e-6)
     expected = 1 - ((states - x_hat) ** 2).sum() / ((states - states.mean(0)) ** 2).sum()
     assert whole == pytest.approx(expected, rel=1e-5)
+
+
+def contexts_of(survey):
+    """Window, positions and activations of every context, by layer and factor."""
+    return [
+        [[(w, p.tolist(), a.tolist()) for w, p, a in layer.contexts(c)] for c in range(FACTORS)]
+        for layer in survey.contexts
+    ]
+
+
+def samples_of(survey):
+    return [[[x.tolist() for x in s.drawn(c)] for c in range(FACTORS)] for s in survey.samples]
+
+
+def test_a_context_is_every_activation_of_the_factor_in_the_windows_of_its_examples(corpus, survey):
+    codes, windows, positions, _ = corpus
+    for layer, state in enumerate(survey.states):
+        for c, (found, *_, values) in enumerate(state.examples()):
+            contexts = survey.contexts[layer].contexts(c)[:EXAMPLES]
+            assert [context[0] for context in contexts] == found.tolist()
+            for (window, where, activations), value in zip(contexts, values, strict=True):
+                rows = np.flatnonzero((windows == window) & (codes[layer][:, c] > 0))
+                np.testing.assert_array_equal(where, positions[rows])
+                np.testing.assert_array_equal(activations, codes[layer][rows, c])
+                assert activations.max() == value
+
+
+def test_contexts_and_samples_do_not_depend_on_the_batches(corpus, survey):
+    other = run_survey(corpus, [9, 117])
+    assert contexts_of(other) == contexts_of(survey)
+    assert samples_of(other) == samples_of(survey)
+
+
+def test_the_pool_of_contexts_holds_what_counts_however_often_it_is_cleared():
+    rng = np.random.default_rng(2)
+    dense = rng.random((60 * 100, 8)).astype(np.float32)  # far more than the pool has at first
+    kept = TopContexts.empty(8, 3)
+    for window in range(60):
+        rows = slice(100 * window, 100 * window + 100)
+        kept.add(csr_array(dense[rows]), np.full(100, window), np.arange(100))
+    assert len(kept.pool_positions) < dense.size / 2
+    for c in range(8):
+        strongest = dense[:, c].reshape(60, 100).max(axis=1)
+        expected = np.argsort(-strongest, kind="stable")[:3]
+        assert [window for window, *_ in kept.contexts(c)] == expected.tolist()
+        for window, where, activations in kept.contexts(c):
+            np.testing.assert_array_equal(where, np.arange(100))
+            np.testing.assert_array_equal(activations, dense[100 * window :][:100, c])
+
+
+def test_of_windows_with_equal_activations_the_first_are_kept_in_any_order_of_reading():
+    codes = csr_array(np.ones((5, 1), np.float32))
+    forward, parts = TopContexts.empty(1, 2), [TopContexts.empty(1, 2) for _ in range(2)]
+    forward.add(codes, np.arange(5), np.zeros(5, np.int16))
+    parts[0].add(codes[:3], np.arange(3), np.zeros(3, np.int16))
+    parts[1].add(codes[3:], np.arange(3, 5), np.zeros(2, np.int16))
+    parts[1].merge(parts[0])
+    assert [w for w, *_ in forward.contexts(0)] == [w for w, *_ in parts[1].contexts(0)] == [0, 1]
+
+
+def test_a_window_cut_between_two_batches_is_refused():
+    kept = TopContexts.empty(1)
+    kept.add(csr_array(np.ones((2, 1), np.float32)), np.array([3, 4]), np.zeros(2, np.int16))
+    with pytest.raises(ValueError, match="window 4 is cut between two batches"):
+        kept.add(csr_array(np.ones((1, 1), np.float32)), np.array([4]), np.ones(1, np.int16))
+
+
+def test_a_sample_holds_every_activation_where_there_are_few(corpus, survey):
+    codes, windows, positions, words = corpus
+    for layer, sample in enumerate(survey.samples):
+        rows = np.flatnonzero(codes[layer][:, 0])
+        assert 0 < len(rows) < 40
+        rows = rows[np.argsort(-codes[layer][rows, 0])]
+        window, position, word, activation, quantile = sample.drawn(0)
+        np.testing.assert_array_equal(activation, codes[layer][rows, 0])
+        np.testing.assert_array_equal(window, windows[rows])
+        np.testing.assert_array_equal(position, positions[rows])
+        assert [survey.vocabulary[w] for w in word] == [words[row] for row in rows]
+        np.testing.assert_allclose(quantile, np.arange(len(rows), 0, -1) / len(rows), rtol=1e-6)
+
+
+def test_every_activation_is_as_likely_to_be_drawn_as_any_other():
+    """400 factors draw 10 of the same 100 tokens: each token about 40 times, whatever its size."""
+    values = np.arange(1, 101, dtype=np.float32)
+    sample = ActivationSample.empty(0, 400, 10)
+    codes = csr_array(np.repeat(values[:, None], 400, axis=1))
+    sample.add(codes, np.arange(100) // 10, np.arange(100) % 10, np.zeros(100, np.int64))
+    drawn = np.bincount(sample.activations.astype(int).ravel() - 1, minlength=100)
+    assert drawn.sum() == 4000
+    assert abs(drawn[50:].sum() - 2000) < 4 * np.sqrt(4000 * 0.25 * 0.9)
+    chi_squared = ((drawn - 40) ** 2 / (40 * 0.9)).sum()
+    assert 50 < chi_squared < 160  # 99 degrees of freedom
+
+
+def test_parts_of_a_corpus_merge_to_the_sample_of_the_whole(corpus):
+    codes, windows, positions, _ = corpus
+    matrix, words = csr_array(codes[0]), np.arange(len(windows))
+    whole = ActivationSample.empty(0, FACTORS, 6)
+    parts = [ActivationSample.empty(0, FACTORS, 6) for _ in range(2)]
+    whole.add(matrix, windows, positions, words)
+    for part, rows in zip(parts, (slice(77, None), slice(0, 77)), strict=True):
+        part.add(matrix[rows], windows[rows], positions[rows], words[rows])
+    parts[0].merge(parts[1], words)
+    for c in range(FACTORS):
+        for mine, theirs in zip(whole.drawn(c), parts[0].drawn(c), strict=True):
+            np.testing.assert_array_equal(mine, theirs)

@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
-from tfactors import corpus, hidden_states, levels, saliency, survey
+from tfactors import activation_sample, contexts, corpus, hidden_states, levels, saliency, survey
 from tfactors.bundle import SCHEMAS, example_file, write_dictionary, write_table, write_words
 from tfactors.decomposition import FactorEncoder
 from tfactors.dictionary import DictionaryLearner
 from tfactors.dictionary_2021 import GradientLearner
+from tfactors.held_out_codes import HeldOutCodes, chosen_windows
 from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run, replacing
 from tfactors.settings import Settings
@@ -260,6 +261,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         state = survey.Survey(
             run.layers, settings.factors, settings.importance_k, settings.examples
         )
+    kept = chosen_windows(run.held_out, run.load_array("lengths"), settings.seed)
     step = checkpoint.step
     run.coder  # noqa: B018 - made once, before threads ask for it
     frames = run.files.iter_windows(WINDOWS_A_BATCH, start=step * WINDOWS_A_BATCH)
@@ -267,6 +269,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         for frame, coded in ahead(partial(_code_batch, run), frames):
             before = state.tokens
             _survey_batch(state, frame, coded)
+            _keep_held_out(run, frame, coded.codes, kept)
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
@@ -339,6 +342,16 @@ def _survey_batch(state: survey.Survey, frame: Any, coded: _CodedBatch) -> None:
     state.add(coded.codes, windows, positions, list(words))
 
 
+def _keep_held_out(run: Run, frame: Any, codes: list[csr_array], kept: np.ndarray) -> None:
+    """Keep the codes of those windows of a batch that are ``kept``, (windows,) bool."""
+    windows = frame["window"].to_numpy()
+    sizes = [len(tokens) for tokens in frame["token_ids"]]
+    rows = np.flatnonzero(np.repeat(kept[windows], sizes))
+    positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
+    places = np.repeat(windows, sizes).astype(np.int32)[rows], positions[rows]
+    HeldOutCodes.of(run).save(*places, [of_layer[rows] for of_layer in codes])
+
+
 def _write_survey(run: Run, state: survey.Survey) -> None:
     m, n_layers = run.settings.factors, len(run.layers)
     factor = np.repeat(np.arange(m, dtype=np.int32), n_layers)
@@ -358,6 +371,12 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
     vocabulary = np.array(state.vocabulary, dtype=object)
     for number, layer_state in zip(run.layers, state.states, strict=True):
         write_table(run.folder, example_file(number), _example_tables(layer_state, vocabulary))
+    of_layers = zip(run.layers, state.contexts, state.states, strict=True)
+    rows = [contexts.table(layer, kept, s.examples()) for layer, kept, s in of_layers]
+    write_table(run.folder, "contexts.parquet", pa.concat_tables(rows))
+    peak = levels.peak_layers(importance, run.layers)
+    rows = [activation_sample.table(s, vocabulary, peak == int(s.layer[0])) for s in state.samples]
+    write_table(run.folder, "samples.parquet", pa.concat_tables(rows))
     names, of_word = np.unique([w.casefold() for w in state.vocabulary], return_inverse=True)
     totals = np.bincount(of_word, state.word_totals).astype(np.int64)
     tables = []

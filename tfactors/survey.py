@@ -3,7 +3,8 @@
 In come the codes of one batch of windows after another, layer by layer, as sparse rows; out come,
 for each layer l and factor c, the importance (the mean of the K largest activations), the density
 (the share of tokens with α_c > 0), the maximum, a histogram, the examples (the largest activation
-of each of the windows where the factor is strongest) and a word index. The state has a fixed size,
+of each of the windows where the factor is strongest), the contexts of the first of them, a random
+sample of activations and a word index. The state has a fixed size,
 whatever the length of the corpus: a heap a factor, and a word table that forgets its rarest
 entries when it is full (lossy counting, Manku & Motwani 2002).
 
@@ -23,6 +24,8 @@ import numba
 import numpy as np
 from scipy.sparse import csr_array
 
+from tfactors.activation_sample import ActivationSample
+from tfactors.contexts import TopContexts
 from tfactors.exact_sum import ExactSum
 from tfactors.parallel import cores
 
@@ -259,6 +262,8 @@ class Survey:
         self.tokens = 0
         self.norms = ExactSum()  # Σ‖x‖ of each layer, (layers,)
         self.states = [LayerSurvey.empty(factors, importance_k, examples, slots) for _ in layers]
+        self.contexts = [TopContexts.empty(factors) for _ in layers]
+        self.samples = [ActivationSample.empty(layer, factors) for layer in layers]
         self.held_out = [Moments() for _ in layers]
         self._words: dict[str, int] = {}
         self._word_totals: list[int] = []
@@ -291,16 +296,20 @@ class Survey:
         positions: np.ndarray,
         words: Sequence[str],
     ) -> None:
-        """Take in one batch: the codes of the same n tokens at every layer, in corpus order."""
+        """Take in one batch: the codes of the same n tokens at every layer, in corpus order.
+
+        A batch holds whole windows.
+        """
         numbers = self.number_words(words)
         self.tokens += len(numbers)
+
+        def add(layer: int) -> None:
+            self.states[layer].add(codes[layer], windows, positions, numbers)
+            self.contexts[layer].add(codes[layer], windows, positions)
+            self.samples[layer].add(codes[layer], windows, positions, numbers)
+
         with ThreadPoolExecutor(max_workers=cores()) as pool:
-            tasks = [
-                pool.submit(state.add, layer_codes, windows, positions, numbers)
-                for state, layer_codes in zip(self.states, codes, strict=True)
-            ]
-            for task in tasks:
-                task.result()
+            list(pool.map(add, range(len(self.states))))
 
     def merge(self, other: Survey) -> None:
         """Take in the survey of other windows, which is used up.
@@ -318,6 +327,10 @@ class Survey:
         self.norms.merge(other.norms)
         for mine, theirs in zip(self.states, other.states, strict=True):
             mine.merge(theirs, numbers)
+        for contexts, more_contexts in zip(self.contexts, other.contexts, strict=True):
+            contexts.merge(more_contexts)
+        for sample, more_draws in zip(self.samples, other.samples, strict=True):
+            sample.merge(more_draws, numbers)
         for held, more in zip(self.held_out, other.held_out, strict=True):
             held.merge(more)
 
@@ -330,12 +343,17 @@ class Survey:
             "words": np.frombuffer("\n".join(self._words).encode(), np.uint8),
             "word_totals": self.word_totals,
         }
-        for i, (state, moments) in enumerate(zip(self.states, self.held_out, strict=True)):
-            arrays |= {f"state{i}.{name}": value for name, value in vars(state).items()}
+        for i, moments in enumerate(self.held_out):
+            for part, found in self._parts(i).items():
+                arrays |= {f"{part}{i}.{name}": value for name, value in vars(found).items()}
             arrays[f"moments{i}.numbers"] = np.array([moments.tokens, moments.active])
             arrays |= _arrays(f"moments{i}", moments.sums)
         with path.open("wb") as file:
             np.savez(file, **arrays)
+
+    def _parts(self, i: int) -> dict[str, Any]:
+        """Return the arrays of one layer by the name under which they are saved."""
+        return {"state": self.states[i], "contexts": self.contexts[i], "sample": self.samples[i]}
 
     @classmethod
     def load(cls, path: Path) -> Survey:
@@ -348,10 +366,11 @@ class Survey:
             words = arrays["words"].tobytes().decode()
             survey._words = {w: i for i, w in enumerate(words.split("\n"))} if words else {}
             survey._word_totals = arrays["word_totals"].tolist()
-            survey.states, survey.held_out = [], []
+            survey.states, survey.contexts, survey.samples, survey.held_out = [], [], [], []
             for i in range(len(survey.layers)):
-                names = LayerSurvey.__dataclass_fields__
-                survey.states.append(LayerSurvey(*(arrays[f"state{i}.{name}"] for name in names)))
+                survey.states.append(_restored(LayerSurvey, arrays, f"state{i}"))
+                survey.contexts.append(_restored(TopContexts, arrays, f"contexts{i}"))
+                survey.samples.append(_restored(ActivationSample, arrays, f"sample{i}"))
                 sums = ExactSum(arrays[f"moments{i}.high"], arrays[f"moments{i}.low"])
                 tokens, active = arrays[f"moments{i}.numbers"].tolist()
                 survey.held_out.append(Moments(tokens, active, sums))
@@ -360,6 +379,11 @@ class Survey:
 
 def _arrays(name: str, total: ExactSum) -> dict[str, np.ndarray]:
     return {f"{name}.high": total.high, f"{name}.low": total.low}
+
+
+def _restored(kind: Any, arrays: Any, prefix: str) -> Any:
+    """Return a record of arrays from those saved under a prefix."""
+    return kind(*(arrays[f"{prefix}.{name}"] for name in kind.__dataclass_fields__))
 
 
 @numba.njit(cache=True, nogil=True)
