@@ -3,6 +3,8 @@
 corpus → scale → dictionary → survey → levels → saliency → factors → manifest. A run that finds the
 markers of an earlier one goes on after the last of them, and ends with the bytes that an
 uninterrupted run would have written; the manifest, written last, makes the folder a bundle.
+Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
+the model; rank 0 alone does the others, and everything is written once.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import json
 import shutil
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import tfactors
 from tfactors import stages
 from tfactors.bundle import Bundle, read_manifest, write_manifest
 from tfactors.errors import InputError
+from tfactors.ranks import join
 from tfactors.run import WORK, Run, write_json
 from tfactors.settings import Settings
 from tfactors.survey import BIN_EDGES
@@ -34,6 +39,9 @@ STAGES = {
 }
 
 
+SHARED = {"dictionary", "survey", "levels", "saliency"}
+
+
 def build(
     folder: str | Path, settings: Settings, show_progress: bool = True, device: str = "cpu"
 ) -> Bundle:
@@ -45,27 +53,48 @@ def build(
         The folder holds something else, or a build with other settings; a corpus, a model or a
         setting cannot be used. Nothing that was there is lost.
     """
-    return build_run(Run(Path(folder), settings, show_progress, device))
+    return build_run(Run(Path(folder), settings, show_progress, join(device)))
 
 
 def build_run(run: Run) -> Bundle:
     """Build what a run asks for; :func:`build` with a run that has its model already."""
-    if _is_built(run):
-        shutil.rmtree(run.work, ignore_errors=True)
-        return Bundle.open(run.folder)
-    _claim(run)
-    for name, stage in STAGES.items():
-        if run.is_done(name):
-            continue
-        start = time.monotonic()
-        notes = stage(run)
-        seconds = round(time.monotonic() - start, 1)
-        run.finish(name, {"notes": notes, "seconds": seconds})
-        if run.show_progress and not sys.stderr.isatty():  # a log has no progress bars
-            print(f"{name:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
-    write_manifest(run.folder, _manifest(run))
-    shutil.rmtree(run.work)
+    try:
+        for name in run.ranks.lead(partial(_prepare, run)):
+            start = time.monotonic()
+            stage = partial(STAGES[name], run)
+            notes = stage() if name in SHARED else run.ranks.lead(stage)
+            run.ranks.lead(partial(_finish, run, name, notes, time.monotonic() - start))
+        run.ranks.lead(partial(_seal, run))
+    except InputError as error:
+        if run.ranks.size > 1 and not run.ranks.speaks(run.work):
+            raise SystemExit(2) from error  # another rank tells the reader
+        raise
+    run.ranks.leave()
     return Bundle.open(run.folder)
+
+
+def _prepare(run: Run) -> list[str]:
+    """Make the folder ours, and return the stages that are left to do."""
+    with suppress(OSError):
+        (run.work / "ended").unlink()
+    if _is_built(run):
+        return []
+    _claim(run)
+    return [name for name in STAGES if not run.is_done(name)]
+
+
+def _finish(run: Run, stage: str, notes: dict[str, Any], seconds: float) -> None:
+    """Leave the marker of a stage that is done, and say so where there are no progress bars."""
+    run.finish(stage, {"notes": notes, "seconds": round(seconds, 1)})
+    if run.show_progress and not sys.stderr.isatty():
+        print(f"{stage:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
+
+
+def _seal(run: Run) -> None:
+    """Write the manifest, which makes the folder a bundle, and clear the scaffolding away."""
+    if not (run.folder / "manifest.json").exists():
+        write_manifest(run.folder, _manifest(run))
+    shutil.rmtree(run.work, ignore_errors=True)
 
 
 def _is_built(run: Run) -> bool:

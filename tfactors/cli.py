@@ -18,6 +18,7 @@ from typing import Any
 import tfactors
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
+from tfactors.ranks import leads
 from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         resumed = options.name in ("build", "import")
         hint = "; the same command goes on from here" if resumed else ""
-        print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
+        if leads():
+            print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -230,7 +232,7 @@ def _build(options: argparse.Namespace) -> None:
 
     settings = with_changes(options.preset, **_changes(options))
     bundle = build(options.out, settings, not options.quiet, options.device)
-    if not options.quiet:
+    if not options.quiet and leads():
         print(describe(bundle.manifest))
         print(f"\nopen it with: tfactors dashboard {options.out}")
 

@@ -21,7 +21,7 @@ time starts again from what the dictionary explains worst. The 2021 method weigh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -141,6 +141,9 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     >>> learner.transform(X).shape
     (500, 16)
     """
+
+    # What codes a batch in an update; the processes of a build share that work.
+    coder: Callable[[np.ndarray], SparseCoder] = SparseCoder
 
     def __init__(
         self,
@@ -264,7 +267,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             done = piece.stop
 
     def _update(self, X: np.ndarray, weights: np.ndarray) -> None:
-        coder = SparseCoder(self.components_)
+        coder = self.coder(self.components_)
         codes = coder.encode(X, self.penalty, self.tol)
         errors = coder.squared_error(X, codes)
         totals = np.asarray(codes.sum(axis=1)).ravel()

@@ -14,6 +14,7 @@ A file that was transposed, another model, another layer or another scale of the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
 from tfactors.hidden_states import layer_scales
 from tfactors.imported_dictionary import PLAIN, EncoderCoder, ImportedDictionary
+from tfactors.ranks import join
 from tfactors.run import Run
 from tfactors.settings import Settings, with_changes
 from tfactors.sparse_coding import SparseCoder
@@ -61,13 +63,19 @@ def import_dictionary(
         model's hidden states. Nothing is written then.
     """
     settings = with_changes("default", **changes, dictionary=str(Path(path).absolute()))
-    run = Run(Path(folder), settings, show_progress, device)
-    found = read_dictionary(path, run.model.width, settings.form)
-    run.settings = _resolved(settings, changes, found)
+    run = Run(Path(folder), settings, show_progress, join(device))
+    run.settings = Settings.from_json(run.ranks.lead(partial(_checked, run, path, changes)))
+    return build_run(run)
+
+
+def _checked(run: Run, path: str | Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the import, as JSON, once the dictionary has proved itself."""
+    found = read_dictionary(path, run.model.width, run.settings.form)
+    run.settings = _resolved(run.settings, changes, found)
     begun = (run.folder / "manifest.json", run.work / "settings.json")
     if not any(path.exists() for path in begun):
         prove(found, run.settings.coding, run.settings.penalty, _first_states(run, found))
-    return build_run(run)
+    return run.settings.to_json()
 
 
 def import_stage(run: Run) -> dict[str, Any]:

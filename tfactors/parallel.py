@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -58,7 +58,7 @@ def in_parallel(parts: Sequence[int], work: Callable[[Iterator[int]], None], thr
 
 def ahead(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
-) -> Iterator[tuple[Item, Result]]:
+) -> Generator[tuple[Item, Result], None, None]:
     """Yield (item, work(item)) in the order of the items, with the next ones under way.
 
     At most two items a thread (all cores by default) are held at a time. The items are drawn by

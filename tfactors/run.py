@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
 from tfactors.hidden_states import Model, load_model
 from tfactors.imported_dictionary import EncoderCoder, ImportedDictionary, Origin
+from tfactors.ranks import Ranks
 from tfactors.settings import Settings
 from tfactors.sparse_coding import SparseCoder
 
@@ -38,7 +39,7 @@ class Run:
     folder: Path
     settings: Settings
     show_progress: bool = True
-    device: str = "cpu"
+    ranks: Ranks = field(default_factory=Ranks)
 
     @property
     def work(self) -> Path:
@@ -48,7 +49,7 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The frozen transformer."""
-        return load_model(self.settings.model, self.device)
+        return load_model(self.settings.model, self.ranks.device)
 
     @cached_property
     def layers(self) -> list[int]:
@@ -149,7 +150,7 @@ class Run:
         """Open a progress bar that names the stage, its rate and the time left."""
         return tqdm(
             total=total, initial=done, desc=f"{stage:<10}", unit=unit, unit_scale=True,
-            disable=None if self.show_progress else True, dynamic_ncols=True,
+            disable=None if self.show_progress and self.ranks.leads else True, dynamic_ncols=True,
         )  # fmt: skip
 
 
@@ -157,6 +158,7 @@ class Checkpoint:
     """The saved progress of a long stage: at most one file, written at most every minute."""
 
     def __init__(self, run: Run, stage: str) -> None:
+        """Find what an earlier run has saved under the name."""
         self._folder, self._stage = run.work, stage
         found = sorted(run.work.glob(f"{stage}.step*.npz"), key=self._step_of)
         self.path = found[-1] if found else None

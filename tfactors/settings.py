@@ -66,6 +66,15 @@ class Settings:
         """Return the record as JSON types."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        """Return the record that :meth:`to_json` gave."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**fields)
+
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Say for each setting in which a recorded build differs from this one how it does.
 

@@ -8,7 +8,8 @@ interrupted stage goes on to the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -30,6 +31,7 @@ from tfactors.held_out_codes import HeldOutCodes, chosen_windows
 from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run, replacing
 from tfactors.settings import Settings
+from tfactors.shared_coding import SharedCoder
 from tfactors.sparse_coding import duality_gap
 
 # Windows that go through the model together, several batches side by side: 16 of 128 tokens stay
@@ -69,7 +71,7 @@ def check_corpora(settings: Settings) -> None:
 def read_corpus(run: Run) -> dict[str, Any]:
     """Read the texts, cut them into windows, and choose what is held out."""
     settings = run.settings
-    documents: list[tuple[corpus.Document, int]] = []
+    documents: list[dict[str, Any]] = []  # all that is kept of them: texts may be many
     lengths: list[int] = []
     counts = np.zeros(len(run.model.tokenizer), np.int64)
     length = min(settings.window_length, run.model.max_length)
@@ -91,7 +93,7 @@ def read_corpus(run: Run) -> dict[str, Any]:
                 tokens += len(window.token_ids)
                 total += len(window.token_ids)
             if tokens:
-                documents.append((document, tokens))
+                documents.append(_document_row(document, tokens))
                 bar.update(tokens)
             while len(rows) >= WINDOWS_A_WRITE:
                 yield _window_table(rows[:WINDOWS_A_WRITE], lengths, counts)
@@ -108,23 +110,23 @@ def read_corpus(run: Run) -> dict[str, Any]:
             f"{', '.join(settings.corpora)}: no text of at least {corpus.MIN_WINDOW} tokens; "
             "give more text"
         )
-    held_out, rule = _hold_out(run, [d for d, _ in documents], np.asarray(lengths))
+    held_out, rule = _hold_out(run, [d["held_out"] for d in documents], np.asarray(lengths))
     run.save_array("held_out", held_out)
     run.save_array("token_counts", counts)
     run.save_array("lengths", np.asarray(lengths, np.int32))
     columns = {
         "document": list(range(len(documents))),
-        "source": [d.source for d, _ in documents],
-        "title": [d.title for d, _ in documents],
-        "year": pa.array([d.year for d, _ in documents], pa.int16()),
-        "held_out": [rule == "documents" and d.held_out for d, _ in documents],
-        "tokens": [tokens for _, tokens in documents],
+        "source": [d["source"] for d in documents],
+        "title": [d["title"] for d in documents],
+        "year": pa.array([d["year"] for d in documents], pa.int16()),
+        "held_out": [rule == "documents" and d["held_out"] for d in documents],
+        "tokens": [d["tokens"] for d in documents],
     }
     write_table(run.folder, "documents.parquet", pa.table(columns))
     sources = []
     for spec in settings.corpora:
         source = corpus.corpus_source(spec)
-        mine = [tokens for d, tokens in documents if d.source == source.name]
+        mine = [d["tokens"] for d in documents if d["source"] == source.name]
         sources.append({**vars(source), "documents": len(mine), "tokens": sum(mine)})
     return {
         "sources": sources,
@@ -135,6 +137,11 @@ def read_corpus(run: Run) -> dict[str, Any]:
         "held_out": rule,
         "held_out_tokens": int(np.asarray(lengths)[held_out].sum()),
     }
+
+
+def _document_row(document: corpus.Document, tokens: int) -> dict[str, Any]:
+    row = {name: getattr(document, name) for name in ("source", "title", "year", "held_out")}
+    return row | {"tokens": tokens}
 
 
 def _window_table(rows: list[corpus.Window], lengths: list[int], counts: np.ndarray) -> pa.Table:
@@ -152,12 +159,10 @@ def _window_table(rows: list[corpus.Window], lengths: list[int], counts: np.ndar
     return pa.table(columns)
 
 
-def _hold_out(
-    run: Run, documents: list[corpus.Document], lengths: np.ndarray
-) -> tuple[np.ndarray, str]:
+def _hold_out(run: Run, documents: list[bool], lengths: np.ndarray) -> tuple[np.ndarray, str]:
     """Choose the windows kept for evaluation: those of held-out documents, or some of all."""
     if len(documents) >= DOCUMENTS_TO_HOLD_OUT:
-        chosen = np.array([d.held_out for d in documents])
+        chosen = np.array(documents)
         of_window = np.concatenate([f["document"].to_numpy() for f in run.files.iter_windows()])
         held_out = chosen[of_window]
         if 0.01 < lengths[held_out].sum() / lengths.sum() < 0.2:
@@ -195,12 +200,16 @@ def _token_ids(run: Run, windows: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def learn_dictionary(run: Run) -> dict[str, Any]:
-    """Learn the dictionary on a shuffled stream of all layers' states, or import one."""
+    """Learn the dictionary on a shuffled stream of all layers' states, or import one.
+
+    The ranks take turns in reading a stretch of it through the model, each one ahead of its turn,
+    and code every batch together; then all of them do the same update.
+    """
     if run.settings.dictionary:
         from tfactors.importing import import_stage  # which builds with these stages
 
-        return import_stage(run)
-    settings, checkpoint = run.settings, Checkpoint(run, "dictionary")
+        return run.ranks.lead(partial(import_stage, run))
+    settings, checkpoint, ranks = run.settings, Checkpoint(run, "dictionary"), run.ranks
     lengths = run.load_array("lengths")
     rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
     order = []
@@ -212,10 +221,11 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
             windows = windows[: until + 1]
         order.append(windows)
     stream = np.concatenate(order)
-    learner = _learner(settings, checkpoint.path)
+    learner = _learner(run, checkpoint.path)
     chunks = range(0, len(stream), WINDOWS_A_SHUFFLE)
     total = int(lengths[stream].sum()) * len(run.layers)
-    done = int(lengths[stream[: checkpoint.step * WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
+    first = checkpoint.step
+    done = int(lengths[stream[: first * WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
 
     def read(step: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_SHUFFLE]
@@ -225,36 +235,59 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
         shuffle = np.random.default_rng([settings.seed, 3, step]).permutation(len(states))
         return states[shuffle], weights[shuffle]
 
-    with run.progress(total, "dictionary", "state", done) as bar:
-        for step, (states, weights) in ahead(read, range(checkpoint.step, len(chunks)), threads=1):
-            batches = max(1, round(len(states) / settings.batch))
-            for part in np.array_split(np.arange(len(states)), batches):
-                weight = weights[part] if settings.damping else None
-                learner.partial_fit(states[part], sample_weight=weight)
-            bar.update(len(states))
-            checkpoint.save_if_due(step + 1, learner.save)
-    write_dictionary(run.folder, learner.components_)
-    checkpoint.clear()
+    mine = ahead(read, range(first + ranks.rank, len(chunks), ranks.size), threads=1)
+    with run.progress(total, "dictionary", "state", done) as bar, closing(mine):
+        for step in range(first, len(chunks)):
+            reader = (step - first) % ranks.size
+            count = int(lengths[stream[chunks[step] :][:WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
+            if reader == ranks.rank:
+                _, (states, weights) = next(mine)
+            for part in np.array_split(np.arange(count), max(1, round(count / settings.batch))):
+                batch = np.empty((len(part), run.model.width), np.float32)
+                weight = np.empty(len(part), np.float32)
+                if reader == ranks.rank:
+                    batch, weight = states[part], weights[part]
+                batch, weight = ranks.broadcast(batch, reader), ranks.broadcast(weight, reader)
+                learner.partial_fit(batch, sample_weight=weight if settings.damping else None)
+            bar.update(count)
+            if ranks.leads:
+                checkpoint.save_if_due(step + 1, learner.save)
+    if ranks.leads:
+        write_dictionary(run.folder, learner.components_)
+        checkpoint.clear()
     return {"samples": total, "windows": len(stream)}
 
 
-def _learner(settings: Settings, saved: Path | None) -> DictionaryLearner | GradientLearner:
+def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:
     """Return the learner that the settings name, new or as it was saved."""
+    settings = run.settings
     if settings.learner == "2021":
         if saved:
             return GradientLearner.load(saved)
         return GradientLearner(settings.factors, settings.penalty, random_state=settings.seed)
     if saved:
-        return DictionaryLearner.load(saved)
-    return DictionaryLearner(
-        settings.factors, settings.penalty, memory=MEMORY, random_state=settings.seed
-    )
+        learner = DictionaryLearner.load(saved)
+    else:
+        learner = DictionaryLearner(
+            settings.factors, settings.penalty, memory=MEMORY, random_state=settings.seed
+        )
+    learner.coder = partial(SharedCoder, ranks=run.ranks)
+    return learner
 
 
 def survey_corpus(run: Run) -> dict[str, Any]:
-    """Solve every code of the corpus and keep what each factor does at each layer."""
-    settings, checkpoint = run.settings, Checkpoint(run, "survey")
-    tokens = run.marker("corpus")["notes"]["tokens"]
+    """Solve every code of the corpus and keep what each factor does at each layer.
+
+    Every rank surveys batches of its own; rank 0 merges what they found and writes it.
+    """
+    settings, ranks = run.settings, run.ranks
+    checkpoint = Checkpoint(run, f"survey.{ranks.rank}of{ranks.size}")
+    lengths = run.load_array("lengths")
+    batches = np.array_split(
+        np.arange(len(lengths)), range(WINDOWS_A_BATCH, len(lengths), WINDOWS_A_BATCH)
+    )
+    batches = batches[ranks.rank :: ranks.size]
+    tokens = int(sum(lengths[batch].sum() for batch in batches))
     if checkpoint.path:
         state = survey.Survey.load(checkpoint.path)
     else:
@@ -264,7 +297,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     kept = chosen_windows(run.held_out, run.load_array("lengths"), settings.seed)
     step = checkpoint.step
     run.coder  # noqa: B018 - made once, before threads ask for it
-    frames = run.files.iter_windows(WINDOWS_A_BATCH, start=step * WINDOWS_A_BATCH)
+    frames = map(run.files.windows, batches[step:])
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
         for frame, coded in ahead(partial(_code_batch, run), frames):
             before = state.tokens
@@ -273,6 +306,10 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
+    if ranks.size > 1:
+        state = _merge_surveys(run, state)
+    if not ranks.leads:
+        return {}
     _write_survey(run, state)
     checkpoint.clear()
     active = np.array([s.active for s in state.states])
@@ -296,6 +333,17 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         "held_out_tokens": held_out[0].tokens,
         "layers": [{k: _finite(v) for k, v in row.items()} for row in by_layer],
     }
+
+
+def _merge_surveys(run: Run, state: survey.Survey) -> survey.Survey:
+    """Return the survey of all ranks on rank 0, one after the other by way of the disk."""
+    if not run.ranks.leads:
+        with replacing(run.work / f"found.{run.ranks.rank}.npz") as temporary:
+            state.save(temporary)
+    run.ranks.wait()
+    for rank in range(1, run.ranks.size) if run.ranks.leads else ():
+        state.merge(survey.Survey.load(run.work / f"found.{rank}.npz"))
+    return state
 
 
 @dataclass
@@ -412,7 +460,7 @@ def measure_retention(run: Run) -> dict[str, Any]:
     parts = {
         log / f"{i}.parquet": part for i, part in enumerate(levels.chunks_of_factors(examples))
     }
-    missing = [path for path in parts if not path.exists()]
+    missing = _mine(run, parts)
 
     def measure(path: Path) -> pd.DataFrame:
         return levels.retention(encoder, parts[path], run.files.windows)
@@ -423,12 +471,20 @@ def measure_retention(run: Run) -> dict[str, Any]:
             with replacing(path) as temporary:
                 measured.to_parquet(temporary)
             bar.update(len(parts[path]))
+    run.ranks.wait()
+    if not run.ranks.leads:
+        return {}
     tables = [pd.read_parquet(path) for path in parts]
     measured = pd.concat(tables).sort_values(["factor", "layer"], ignore_index=True)
     write_table(run.folder, "retention.parquet", levels.curve_rows(measured))
     with replacing(run.work / "retention.parquet") as temporary:
         measured.drop(columns="curve").to_parquet(temporary)
     return {"examples": len(examples)}
+
+
+def _mine(run: Run, files: Iterable[Path]) -> list[Path]:
+    """Return the files that this rank has to make and that an earlier run has not made."""
+    return [path for path in list(files)[run.ranks.rank :: run.ranks.size] if not path.exists()]
 
 
 def _importance(run: Run) -> np.ndarray:
@@ -456,7 +512,7 @@ def explain_examples(run: Run) -> dict[str, Any]:
     log, encoder = run.work / "saliency", run.encoder
     log.mkdir(exist_ok=True)
     parts = {log / f"{factor}.parquet": part for factor, part in examples.groupby("factor")}
-    missing = [path for path in parts if not path.exists()]
+    missing = _mine(run, parts)
 
     def explain(path: Path) -> pa.Table:
         return _explain(run, encoder, parts[path])
@@ -467,6 +523,9 @@ def explain_examples(run: Run) -> dict[str, Any]:
             with replacing(path) as temporary:
                 pq.write_table(explained, temporary)
             bar.update(len(parts[path]))
+    run.ranks.wait()
+    if not run.ranks.leads:
+        return {}
     tables = [SCHEMAS["saliency"].empty_table(), *map(pq.read_table, parts)]
     write_table(run.folder, "saliency.parquet", pa.concat_tables(tables))
     return {
