@@ -69,11 +69,11 @@ class Settings:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """Return the record that :meth:`to_json` gave."""
-        fields: dict[str, Any] = {
+        record: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
-        return cls(**fields)
+        return cls(**record)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Say for each setting in which a recorded build differs from this one how it does.
