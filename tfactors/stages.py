@@ -283,21 +283,18 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     settings, ranks = run.settings, run.ranks
     checkpoint = Checkpoint(run, f"survey.{ranks.rank}of{ranks.size}")
     lengths = run.load_array("lengths")
-    batches = np.array_split(
-        np.arange(len(lengths)), range(WINDOWS_A_BATCH, len(lengths), WINDOWS_A_BATCH)
-    )
-    batches = batches[ranks.rank :: ranks.size]
-    tokens = int(sum(lengths[batch].sum() for batch in batches))
+    firsts = range(0, len(lengths), WINDOWS_A_BATCH)[ranks.rank :: ranks.size]
+    tokens = int(sum(lengths[first : first + WINDOWS_A_BATCH].sum() for first in firsts))
     if checkpoint.path:
         state = survey.Survey.load(checkpoint.path)
     else:
         state = survey.Survey(
             run.layers, settings.factors, settings.importance_k, settings.examples
         )
-    kept = chosen_windows(run.held_out, run.load_array("lengths"), settings.seed)
-    step = checkpoint.step
+    kept = chosen_windows(run.held_out, lengths, settings.seed)
+    step, windows = checkpoint.step, np.arange(len(lengths))
     run.coder  # noqa: B018 - made once, before threads ask for it
-    frames = map(run.files.windows, batches[step:])
+    frames = (run.files.windows(windows[first:][:WINDOWS_A_BATCH]) for first in firsts[step:])
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
         for frame, coded in ahead(partial(_code_batch, run), frames):
             before = state.tokens
