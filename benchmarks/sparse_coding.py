@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from sklearn.decomposition import sparse_encode as scikit_sparse_encode
+from sklearn.exceptions import ConvergenceWarning
 from states import layers_of_states, machine, shuffled
 
 from tfactors.dictionary import DictionaryLearner
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/sparse_coding.json"))
     given = parser.parse_args()
     penalty = given.penalty
+    warnings.simplefilter("ignore", ConvergenceWarning)  # a line for each of scikit-learn's rows
 
     learner = DictionaryLearner(given.factors, penalty, random_state=0)
     learner.partial_fit(shuffled(layers_of_states(40_000, held_out=False), 250_000))
