@@ -1,8 +1,9 @@
 """The stages in order, from text to bundle, resumable at any moment.
 
-corpus → scale → dictionary → survey → levels → saliency → factors → manifest. A run that finds the
-markers of an earlier one goes on after the last of them, and ends with the bytes that an
-uninterrupted run would have written; the manifest, written last, makes the folder a bundle.
+corpus → scale → dictionary → survey → levels → saliency → neighbours → vocabulary → labels → map →
+factors → manifest. A run that finds the markers of an earlier one goes on after the last of them,
+and ends with the bytes that an uninterrupted run would have written; the manifest, written last,
+makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
 the model; rank 0 alone does the others, and everything is written once.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
-from tfactors import stages
+from tfactors import description, stages
 from tfactors.bundle import Bundle, read_manifest, write_manifest
 from tfactors.errors import InputError
 from tfactors.ranks import join
@@ -35,6 +36,10 @@ STAGES = {
     "survey": stages.survey_corpus,
     "levels": stages.measure_retention,
     "saliency": stages.explain_examples,
+    "neighbours": description.find_neighbours,
+    "vocabulary": description.find_vocabulary,
+    "labels": description.label_factors,
+    "map": description.map_factors,
     "factors": stages.describe_factors,
 }
 
@@ -170,6 +175,9 @@ def _manifest(run: Run) -> dict[str, Any]:
             "retention_examples": settings.retention_examples,
         },
         "saliency": notes["saliency"],
+        "neighbours": notes["neighbours"],
+        "vocabulary": notes["vocabulary"],
+        "labels": notes["labels"],
         "histogram": {"edges": BIN_EDGES.tolist()},
         "metrics": survey | notes["factors"],
         "settings": settings.to_json(),

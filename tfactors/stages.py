@@ -7,7 +7,6 @@ interrupted stage goes on to the same bytes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -52,8 +51,6 @@ MEMORY = 300_000
 # LIME explains an activation in this much context each side, which halves the cost. It is a choice,
 # not the whole story: high-level factors keep some 70 % of their activation there.
 SALIENCY_RADIUS = 32
-WORDS_A_FACTOR = 10
-WORDS_A_LABEL = 3
 
 
 def check_corpora(settings: Settings) -> None:
@@ -568,33 +565,27 @@ def _levels(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]
 def describe_factors(run: Run) -> dict[str, Any]:
     """Bring together what is known of each factor: label, level, words."""
     level, peak, depth, kept = _levels(run)
-    words = _frequent_words(run, peak)
+    labels, places = pd.read_parquet(run.work / "labels.parquet"), run.load_array("map")
     columns = {
         "factor": np.arange(len(peak), dtype=np.int32),
-        "label": [", ".join(w[:WORDS_A_LABEL]) for w in words],
+        "label": labels["label"].tolist(),
         "level": level.tolist(),
         "peak_layer": peak.astype(np.int16),
         "depth": depth,
         "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
         "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
         "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
-        "words": pa.array(words, pa.list_(pa.string())),
+        "words": pa.array(labels["words"], pa.list_(pa.string())),
         "alive": peak >= 0,
         "stability": pa.nulls(len(peak), pa.float32()),
+        "label_kind": labels["kind"].tolist(),
+        "label_precision": labels["precision"].to_numpy(),
+        "label_recall": labels["recall"].to_numpy(),
+        "map_x": places[:, 0],
+        "map_y": places[:, 1],
     }
     write_table(run.folder, "factors.parquet", pa.table(columns))
     return {"levels": {name: int((level == name).sum()) for name in ("low", "mid", "high")}}
-
-
-def _frequent_words(run: Run, peak: np.ndarray) -> list[list[str]]:
-    """Return the words that stand most often in each factor's examples at its peak layer."""
-    words: list[list[str]] = [[] for _ in peak]
-    for layer in run.layers:
-        for factor in np.flatnonzero(peak == layer).tolist():
-            examples = run.files.examples(factor, layer, run.settings.examples)
-            folded = Counter(word.casefold() for word in examples["word"])
-            words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
-    return words
 
 
 def _finite(value: float | None) -> float | None:

@@ -1,0 +1,118 @@
+"""The stages that describe factors, from the tables of the survey and its held-out codes.
+
+Each takes the run, writes its table or keeps its columns for factors.parquet, and returns what the
+manifest will say of it: which factors are near one another, which tokens of the vocabulary are near
+a factor, a label with its precision and recall, and a place on the map.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.sparse import csc_array
+
+from tfactors import labels, levels, neighbours, vocabulary
+from tfactors.bundle import write_table
+from tfactors.factor_map import factor_map
+from tfactors.held_out_codes import HeldOutCodes
+from tfactors.run import Run, replacing
+from tfactors.token_rules import rules_of_tokens
+
+# Examples of a factor that propose labels; the rest of its list says little that is new.
+EXAMPLES_A_LABEL = 60
+WORDS_A_FACTOR = 10
+
+
+def peaks(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return the peak layer of every factor (−1 for a dead one) and its importance there, (m,)."""
+    importance = run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
+    highest = importance.max(axis=1)
+    return np.where(highest > 0, levels.peak_layers(importance, run.layers), -1), highest
+
+
+def find_neighbours(run: Run) -> dict[str, Any]:
+    """Write the factors nearest to each factor, by atom and by firing together."""
+    m, codes = run.settings.factors, HeldOutCodes.of(run)
+    peak, _ = peaks(run)
+    others, cosines = neighbours.nearest_atoms(run.files.dictionary)
+    tables = [neighbours.table("cosine", np.arange(m), others, cosines)]
+    for i, layer in enumerate(run.layers):
+        mine = np.flatnonzero(peak == layer)
+        found = neighbours.firing_together(codes.codes(i, m), mine)
+        tables.append(neighbours.table("together", mine, *found))
+    write_table(run.folder, "neighbours.parquet", pa.concat_tables(tables))
+    return {"held_out_tokens": len(codes.places()[0])}
+
+
+def find_vocabulary(run: Run) -> dict[str, Any]:
+    """Write the tokens of the model's vocabulary that are near each factor."""
+    tokens = vocabulary.readable_tokens(run.model.tokenizer, run.model.vocabulary)
+    found = vocabulary.near_input(run.files.dictionary, run.model, tokens)
+    write_table(run.folder, "vocabulary.parquet", pa.concat_tables(found))
+    return {"tokens": run.model.vocabulary, "head": None}
+
+
+def label_factors(run: Run) -> dict[str, Any]:
+    """Choose a label for each factor, and keep it with its scores and the factor's words."""
+    m = run.settings.factors
+    peak, importance = peaks(run)
+    document = np.concatenate([f["document"].to_numpy() for f in run.files.iter_windows()])
+    source_of_window = run.files.documents["source"].to_numpy()[document]
+    words: list[list[str]] = [[] for _ in range(m)]
+    frames = []
+    for layer in run.layers:  # in the order of the files
+        for factor in np.flatnonzero(peak == layer).tolist():
+            frame = run.files.examples(factor, layer, run.settings.examples)
+            folded = Counter(word.casefold() for word in frame["word"])
+            words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
+            # What proposes a label must not be what judges it.
+            frames.append(frame[~run.held_out[frame["window"]]].head(EXAMPLES_A_LABEL))
+    examples = pd.concat(frames, ignore_index=True)
+    windows, positions = HeldOutCodes.of(run).places()
+    fits, rules = rules_of_tokens(
+        np.concatenate([examples["window"].to_numpy(), windows]),
+        np.concatenate([examples["position"].to_numpy(), positions]),
+        run.files.windows,
+        source_of_window,
+    )
+    judged = labels.judge(
+        fits[: len(examples)],
+        fits[len(examples) :],
+        _strongly_active(run, peak, importance),
+        examples["factor"].to_numpy(),
+    )
+    chosen = labels.choose(judged, rules, words)
+    chosen["words"] = words
+    with replacing(run.work / "labels.parquet") as temporary:
+        chosen.to_parquet(temporary)
+    kinds = Counter(kind for kind in chosen["kind"] if kind)
+    return {
+        "active_share": labels.ACTIVE_SHARE,
+        "f1": labels.GOOD_ENOUGH,
+        "kinds": dict(sorted(kinds.items())),
+    }
+
+
+def _strongly_active(run: Run, peak: np.ndarray, importance: np.ndarray) -> csc_array:
+    """Ones where a held-out token activates a factor at its peak layer, (n, m)."""
+    codes, m = HeldOutCodes.of(run), len(peak)
+    rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    n = len(codes.places()[0])
+    for i, layer in enumerate(run.layers):
+        of_layer = codes.codes(i, m)
+        least = np.where(peak == layer, labels.ACTIVE_SHARE * importance, np.inf)
+        strong = of_layer.data >= least[of_layer.indices]
+        rows.append(np.repeat(np.arange(n), np.diff(of_layer.indptr))[strong])
+        columns.append(of_layer.indices[strong])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    return csc_array((np.ones(len(row), np.float32), (row, column)), shape=(n, m))
+
+
+def map_factors(run: Run) -> dict[str, Any]:
+    """Find a place for each factor on the map, and keep it."""
+    run.save_array("map", factor_map(run.files.dictionary, run.settings.seed))
+    return {}
