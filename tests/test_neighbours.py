@@ -1,0 +1,105 @@
+"""Factors near one another, tokens near a factor, and the map."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from tiny_model import write_tiny_bert
+
+from tfactors import neighbours, vocabulary
+from tfactors.factor_map import factor_map
+from tfactors.hidden_states import load_model
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 40])
+def test_the_nearest_atoms_are_those_of_the_largest_cosine(m):
+    atoms = unit(np.random.default_rng(0).normal(size=(m, 6)))
+    others, cosines = neighbours.nearest_atoms(atoms, 4)
+    assert others.shape == cosines.shape == (m, min(4, m - 1))
+    for factor in range(m):
+        cosine = np.delete(atoms @ atoms[factor], factor)
+        np.testing.assert_allclose(cosines[factor], np.sort(cosine)[::-1][:4], atol=1e-6)
+        assert factor not in others[factor]
+        np.testing.assert_allclose(atoms[others[factor]] @ atoms[factor], cosines[factor], 1e-5)
+
+
+def test_firing_together_is_the_correlation_of_firing():
+    rng = np.random.default_rng(1)
+    fires = rng.random((500, 8)) < 0.2
+    fires[:, 5] = fires[:, 2] ^ (rng.random(500) < 0.05)
+    codes = csr_array(np.where(fires, rng.random(fires.shape) + 0.1, 0).astype(np.float32))
+    others, values = neighbours.firing_together(codes, np.array([2, 5, 7]), 3)
+    expected = np.corrcoef(fires.T)
+    for row, factor in enumerate((2, 5, 7)):
+        assert factor not in others[row][values[row] > 0]
+        positive = values[row] > 0
+        np.testing.assert_allclose(
+            values[row][positive], expected[factor, others[row][positive]], rtol=1e-9
+        )
+    assert others[0, 0] == 5
+    assert others[1, 0] == 2
+
+
+def test_factors_that_met_only_by_accident_are_no_neighbours():
+    codes = np.zeros((1000, 3), np.float32)
+    codes[:9, :2] = 1
+    codes[:, 2] = 1  # always: correlates with nothing
+    _, values = neighbours.firing_together(csr_array(codes), np.arange(3))
+    assert (values == 0).all()
+    table = neighbours.table("together", np.arange(3), np.zeros((3, 2), int), values)
+    assert table.num_rows == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (2, 4), (9, 1), (10, 1), (12, 3), (60, 16)])
+def test_a_map_of_any_size_has_a_place_for_each_factor_the_same_each_time(shape):
+    atoms = unit(np.random.default_rng(0).normal(size=shape))
+    places = factor_map(atoms)
+    assert places.shape == (shape[0], 2)
+    assert np.isfinite(places).all()
+    np.testing.assert_array_equal(places, factor_map(atoms))
+
+
+def test_on_the_map_atoms_that_point_the_same_way_lie_near_one_another():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(4), 15)
+    atoms = unit(rng.normal(size=(4, 16))[groups] + 0.1 * rng.normal(size=(60, 16)))
+    places = factor_map(atoms)
+    distance = np.linalg.norm(places[:, None] - places[None], axis=2)
+    same = groups[:, None] == groups[None]
+    assert distance[same].max() < distance[~same].min()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_model(str(write_tiny_bert(tmp_path_factory.mktemp("model") / "tiny")))
+
+
+def test_tokens_are_written_as_a_reader_would(model):
+    tokens = vocabulary.readable_tokens(model.tokenizer, model.vocabulary)
+    assert len(tokens) == model.vocabulary
+    ids = model.tokenizer.convert_tokens_to_ids(["[CLS]", "[UNK]", "the", "##s", ","])
+    assert [tokens[i] for i in ids] == ["", "", "the", "…s", ","]
+
+
+def test_the_nearest_token_of_an_embedding_is_its_own(model):
+    tokens = vocabulary.readable_tokens(model.tokenizer, model.vocabulary)
+    embeddings = vocabulary.input_embeddings(model)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
+    wanted = model.tokenizer.convert_tokens_to_ids(["the", "and", "[CLS]"])
+    table = vocabulary.near_input(embeddings[wanted], model, tokens)[0].to_pandas()
+    assert len(table) == 3 * vocabulary.TOKENS
+    first = table[table["rank"] == 0]
+    assert first["token"].tolist()[:2] == ["the", "and"]
+    np.testing.assert_allclose(first["value"][:2], 1, rtol=1e-5)
+    assert "" not in set(table["token"])  # [CLS] is no text
+
+
+def test_the_lowest_values_come_first_where_they_are_what_counts():
+    values = np.array([[3.0, -2.0, 0.5, -9.0]], np.float32)
+    table = vocabulary.table("logit_low", values, 7, ["a", "b", "c", ""]).to_pandas()
+    assert table["token"].tolist() == ["b", "c", "a"]
+    assert table["value"].tolist() == [-2.0, 0.5, 3.0]
+    assert table["factor"].tolist() == [7, 7, 7]
