@@ -19,6 +19,7 @@ from tfactors import labels, levels, neighbours, vocabulary
 from tfactors.bundle import write_table
 from tfactors.factor_map import factor_map
 from tfactors.held_out_codes import HeldOutCodes
+from tfactors.language_head import language_head
 from tfactors.run import Run, replacing
 from tfactors.token_rules import rules_of_tokens
 
@@ -51,9 +52,16 @@ def find_neighbours(run: Run) -> dict[str, Any]:
 def find_vocabulary(run: Run) -> dict[str, Any]:
     """Write the tokens of the model's vocabulary that are near each factor."""
     tokens = vocabulary.readable_tokens(run.model.tokenizer, run.model.vocabulary)
-    found = vocabulary.near_input(run.files.dictionary, run.model, tokens)
+    atoms = run.files.dictionary
+    found = vocabulary.near_input(atoms, run.model, tokens)
+    head, saved_as = None, ""
+    if run.layers[-1] == run.model.blocks:  # else nobody knows how long last states are
+        head, saved_as = language_head(run.settings.model, run.ranks.device)
+    if head:
+        length = run.marker("survey")["notes"]["layers"][-1]["mean_norm"] / float(run.scale[-1])
+        found += vocabulary.near_logits(atoms, length, head, tokens)
     write_table(run.folder, "vocabulary.parquet", pa.concat_tables(found))
-    return {"tokens": run.model.vocabulary, "head": None}
+    return {"tokens": run.model.vocabulary, "saved_as": saved_as, "logits": head is not None}
 
 
 def label_factors(run: Run) -> dict[str, Any]:

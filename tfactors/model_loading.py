@@ -138,13 +138,13 @@ def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
             f"model {name!r}: model.safetensors has sha256 {digest[:12]}…, expected "
             f"{KNOWN_SHA256[package][:12]}…; reinstall the package {package}"
         )
-    with _quiet_transformers():
+    with quiet_transformers():
         module, tokenizer = _load(folder, weights, name, device)
     return module, tokenizer, digest
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep transformers' progress bars and load reports off the screen, then restore them."""
     from transformers.utils import logging as transformers_logging
 

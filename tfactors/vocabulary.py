@@ -13,7 +13,7 @@ as long as states are on average, less those for a state of zeros.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,25 @@ def table(kind: str, values: np.ndarray, first: int, tokens: Sequence[str]) -> p
         "value": np.take_along_axis(values, nearest, 1).ravel().astype(np.float32),
     }
     return pa.table(columns)
+
+
+def near_logits(
+    atoms: np.ndarray,
+    length: float,
+    head: Callable[[np.ndarray], np.ndarray],
+    tokens: Sequence[str],
+) -> list[pa.Table]:
+    """Return the tokens whose logits each atom (m, d) raises and lowers most, some atoms a table.
+
+    ``length`` is that of a raw last hidden state, on average; ``head`` gives the logits of such.
+    """
+    nothing = head(np.zeros((1, atoms.shape[1]), np.float32))
+    tables = []
+    for start in range(0, len(atoms), _FACTORS_AT_ONCE):
+        states = np.float32(length) * atoms[start : start + _FACTORS_AT_ONCE]
+        change = (head(states) - nothing)[:, : len(tokens)]
+        tables += [table(kind, change, start, tokens) for kind in ("logit", "logit_low")]
+    return tables
 
 
 def near_input(atoms: np.ndarray, model: Any, tokens: Sequence[str]) -> list[pa.Table]:
