@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ from tfactors.sparse_coding import duality_gap
 # Windows that go through the model together, several batches side by side: 16 of 128 tokens stay
 # in a core's cache.
 WINDOWS_A_BATCH = 16
-# Windows that are written to disk together.
+# Windows, and factors with their examples, that are written to disk together.
 WINDOWS_A_WRITE = 1024
+FACTORS_A_WRITE = 256
 # The scale of a layer is estimated on this many windows: 30,000 norms that vary by some 10 % give
 # their mean to 0.1 %.
 SCALE_WINDOWS = 256
@@ -434,10 +435,16 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
 
 
 def _example_tables(state: survey.LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.Table]:
-    for factor, (windows, positions, words, values) in enumerate(state.examples()):
+    """Tables of many factors each: a small one for every factor costs more than its rows."""
+    found = state.examples()
+    for first in range(0, len(state.active), FACTORS_A_WRITE):
+        factors = list(islice(found, FACTORS_A_WRITE))
+        sizes = [len(windows) for windows, *_ in factors]
+        windows, positions, words, values = map(np.concatenate, zip(*factors, strict=True))
+        numbers = np.arange(first, first + len(factors), dtype=np.int32)
         columns = {
-            "factor": np.full(len(windows), factor, np.int32),
-            "rank": np.arange(len(windows), dtype=np.int16),
+            "factor": np.repeat(numbers, sizes),
+            "rank": np.concatenate([np.arange(size, dtype=np.int16) for size in sizes]),
             "window": windows,
             "position": positions,
             "word": pa.array(vocabulary[words], pa.string()),
