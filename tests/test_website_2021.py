@@ -1,6 +1,7 @@
 """The website of 2021 as a bundle, from small pages in its two formats."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from tfactors.cli import main
 from tfactors.errors import InputError
 from tfactors.website_2021_curves import read_curve
 from tfactors.website_2021_pages import read_page, weight_of_colour
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parsed(tmp_path, write, *args):
@@ -193,3 +196,60 @@ def test_a_folder_that_is_no_site_is_refused_and_nothing_is_written(tmp_path, ca
         assert said in line
         assert not (tmp_path / "out").exists()
     assert [path.name for path in taken.iterdir()] == ["thesis.tex"]
+
+
+@pytest.fixture
+def dashboard(imported, monkeypatch):
+    """Open a page of the dashboard on the imported site, with controls in its URL."""
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(imported.path.parent))
+    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
+    st.cache_resource.clear()
+
+    def open_page(path: str, **query: str) -> tuple[AppTest, str]:
+        app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30).run()
+        app.switch_page(path)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception, path
+        assert not app.error, path
+        kinds = ("title", "subheader", "markdown", "caption", "info", "metric")
+        parts = [
+            str(getattr(e, "label", "")) + str(e.value) for k in kinds for e in getattr(app, k)
+        ]
+        parts += [re.sub(r"<style>.*?</style>|<[^>]+>", " ", e.proto.body) for e in app.get("html")]
+        return app, re.sub(r"\s+", " ", " ".join(parts))
+
+    return open_page
+
+
+@pytest.mark.parametrize("path", sorted(path.name for path in (ROOT / "pages").glob("*.py")))
+def test_every_page_works_on_the_site(dashboard, path):
+    assert dashboard(f"pages/{path}")[1]
+
+
+def test_the_factor_page_shows_ranks_and_the_published_level(dashboard):
+    _, said = dashboard("pages/1_Factor.py", factor="1", layer="8")
+    assert "listed as mid-level" in said
+    assert "peaks at layer 8 of 12" in said
+    assert "in the order of the website" in said
+    assert "activation 6.00" not in said
+    assert "Density" not in said
+    _, said = dashboard("pages/1_Factor.py", factor="500", layer="10")
+    assert "column 70" in said
+
+
+@pytest.mark.parametrize("part", ["layers", "context", "corpus", "similar"])
+def test_every_part_of_the_factor_page_works_on_the_site(dashboard, part):
+    _, said = dashboard("pages/1_Factor.py", factor="500", layer="10", part=part)
+    if part in ("context", "similar"):
+        assert "never published one" in said
+
+
+def test_the_first_page_tells_the_notes(dashboard):
+    _, said = dashboard("pages/0_Home.py")
+    assert "Two dictionaries stand behind the one number box" in said
+    assert "Layer 6 was never published" in said

@@ -89,7 +89,7 @@ class _Text:
                 "tokens": example.tokens, "token_ids": [-1] * length,
                 "word_starts": example.word_starts,
             })  # fmt: skip
-            self.ends[document] += length + 1  # a gap: the next window is no neighbour
+            self.ends[document] += length + 1  # a gap: the next window is no neighbour of it
             self.sizes[document] += length
         return number
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tfactors.app import definitions
+from tfactors.app import definitions, published
 from tfactors.bundle import Bundle
 
 
@@ -29,7 +29,11 @@ def figures(bundle: Bundle) -> list[Figure]:
     found = [
         Figure("Factors", f"{bundle.n_factors:,}", "Rows of the one dictionary of all layers."),
         Figure("Layers", str(len(bundle.layers)), "Layer 0 is the embedding output."),
-        Figure("Tokens read", f"{corpus['tokens']:,}", "Every token was coded at every layer."),
+        Figure("Tokens shown", f"{corpus['tokens']:,}", "In all examples of the website.")
+        if bundle.ranked
+        else Figure(
+            "Tokens read", f"{corpus['tokens']:,}", "Every token was coded at every layer."
+        ),
     ]
     alive = metrics.get("alive")
     if isinstance(alive, float) and alive <= 1:
@@ -64,6 +68,7 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
         ("Windows", f"{corpus['windows']:,} of up to {corpus['window_length']} tokens"),
         ("Codes", _codes(bundle)),
     ]
+    pairs += [("Note", note) for note in published.notes(bundle)]
     if created:
         pairs.append(("Made", f"{str(created)[:10]} by tfactors {manifest.get('tfactors', '')}"))
     return pairs
@@ -71,6 +76,11 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
 
 def how_coded(bundle: Bundle) -> str:
     """Return how activations are found, the end of a sentence in Markdown."""
+    if bundle.ranked:
+        return (
+            "found in 2021 by minimising the distance of both sides plus a price for every active "
+            "factor. The website shows their order and not their size."
+        )
     if bundle.coding_method == "encoder":
         return (
             "found by the *encoder* of the autoencoder that this dictionary was imported with, in "
@@ -86,6 +96,8 @@ def how_coded(bundle: Bundle) -> str:
 def _codes(bundle: Bundle) -> str:
     """Return how the codes were made, and with which dictionary where it was imported."""
     coding = bundle.manifest["coding"]
+    if bundle.ranked:
+        return "not published; the order of the examples stands in their place"
     origin = bundle.manifest["dictionary"].get("imported")
     where = f"; dictionary imported from {origin['file']} ({origin['format']})" if origin else ""
     if bundle.coding_method == "encoder":

@@ -122,17 +122,20 @@ class Thresholds:
 
 
 def levels(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
-    """Return the level of every factor at these thresholds: low, mid, high, or "" when dead."""
+    """Return the level of every factor at these thresholds: low, mid, high, or "" when dead.
+
+    Factors of the 2021 website have the level at which it lists them, where it does.
+    """
     from tfactors.levels import classify
 
-    return np.asarray(
-        classify(
-            factors["depth"].to_numpy(dtype=np.float64),
-            factors["retained_sentence"].to_numpy(dtype=np.float64),
-            thresholds.low_depth,
-            thresholds.sentence_share,
-        )
+    ours = classify(
+        factors["depth"].to_numpy(dtype=np.float64),
+        factors["retained_sentence"].to_numpy(dtype=np.float64),
+        thresholds.low_depth,
+        thresholds.sentence_share,
     )
+    listed = factors["listed"].to_numpy(dtype=str)
+    return np.where((listed != "") & factors["alive"].to_numpy(), listed, ours)
 
 
 def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> str:

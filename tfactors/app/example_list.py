@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, passages, view
+from tfactors.app import controls, definitions, passages, published, view
 from tfactors.app.factor_view import Selected
 from tfactors.app.passages import Passage
 
@@ -89,7 +89,8 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
             f"important at layer {peak}."
         )
         return
-    st.caption(_summary(kept, stored), help=_TINTED)
+    ranked = it.bundle.ranked
+    st.caption(_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
     strongest = float(examples["activation"].max())
     if view.get(controls.GROUP):
         st.html(passages.grouped(found, strongest, layout))
@@ -102,19 +103,22 @@ def _habits(it: Selected) -> dict[str, float]:
     """Return what the factor answers to as a rule: mean activation over all tokens of a word,
     those that leave it silent among them, as a share of the word with the largest.
     """
+    if it.bundle.ranked:
+        return {}
     words = it.bundle.words(it.factor, it.layer)
     mean = words["mean_activation"] * words["count"] / words["occurrences"]
     return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
 
-def _summary(kept: pd.DataFrame, stored: int) -> str:
+def _summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
     if kept.empty:
         return "None of the stored examples is that strong: lower the smallest activation."
     low, high = kept["activation"].min(), kept["activation"].max()
     words = kept["word"].str.casefold().nunique()
+    range_ = "in the order of the website" if ranked else f"activation {low:.2f} to {high:.2f}"
     return (
         f"{len(kept)} of the {stored} strongest, one a window of text; "
-        f"activation {low:.2f} to {high:.2f}; {words} different word{'s' if words != 1 else ''}."
+        f"{range_}; {words} different word{'s' if words != 1 else ''}."
     )
 
 
@@ -136,7 +140,8 @@ def _download(it: Selected, found: list[Passage]) -> None:
                 "".join(p.tokens[a:b])
                 for a, b in ((0, p.start), (p.start, p.stop), (p.stop, len(p.tokens)))
             )
-            row = [p.rank + 1, f"{p.activation:.4f}", before, word.strip(), after, p.source]
+            activation = "" if p.ranked else f"{p.activation:.4f}"
+            row = [p.rank + 1, activation, before, word.strip(), after, p.source]
             writer.writerow([_cell(value) for value in row])
         return sink.getvalue()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, factor_table, passages, shell
+from tfactors.app import controls, definitions, factor_table, passages, published, shell
 from tfactors.app.factor_view import Selected
 
 _WORDS = 7
@@ -62,7 +62,8 @@ def context(it: Selected) -> None:
     st.subheader("How much text it needs", anchor=False, help=definitions.REACH)
     kept = it.bundle.retention(it.factor)
     if kept.empty:
-        st.caption("This was not measured: the factor is dead.")
+        dead = "This was not measured: the factor is dead."
+        st.caption(dead if it.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
         return
     layer = int(kept["layer"].iloc[0])
     alone = {kind: float(kept.loc[kept["kind"] == kind, "retained"].mean())
@@ -135,6 +136,9 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
 def similar(it: Selected) -> None:
     """Draw the factors whose atoms point the same way."""
     st.subheader("Factors like it", anchor=False)
+    if not it.bundle.has("dictionary.parquet"):
+        st.caption(published.NO_DICTIONARY)
+        return
     st.caption(
         "By the cosine of their atoms: 1 is the same direction, 0 is unrelated. Choose a row to "
         "open the factor."

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, notes, passages, store, view
+from tfactors.app import controls, definitions, notes, passages, published, store, view
 from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
 
@@ -120,17 +120,21 @@ def headline(it: Selected) -> None:
     words = '<span class="tf-dot">·</span><wbr>'.join(
         f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.bundle, it.factor)
     )
-    why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
+    if it.bundle.ranked and it.row["alive"]:
+        why = published.why(it.row, it.thresholds, it.bundle.blocks)
+        why = f"{why} {published.note(it.bundle, it.factor)}"
+    else:
+        why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
     st.html(
         f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
-        f"<h1>{words or 'no words'}</h1>{badge(it.level)}"
+        f"<h1>{words or 'no words'}</h1>{badge(it.level, it.row['alive'])}"
         f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p></header>'
     )
 
 
-def badge(level: str) -> str:
+def badge(level: str, alive: bool = True) -> str:
     """Return the HTML of a level's badge."""
-    shown = f"{level} level" if level else "dead"
+    shown = f"{level} level" if level else "no level" if alive else "dead"
     return (
         f'<span class="tf-badge tf-{level or "dead"}"><i aria-hidden="true">{_DOTS[level]}</i>'
         f"{shown}</span>"
@@ -148,7 +152,7 @@ def importance_curve(it: Selected, key: str) -> int | None:
     from tfactors.app import charts  # Altair is slow to import, and the headline need not wait
 
     values = it.overview.importance[it.factor]
-    st.markdown("**Importance by layer**", help=definitions.IMPORTANCE.format(k=_k(it.bundle)))
+    st.markdown("**Importance by layer**", help=_importance(it.bundle))
     peak = int(np.argmax(values))
     event = charts.curve(
         it.overview.band,
@@ -170,6 +174,9 @@ def activation_histogram(it: Selected, shown_from: float | None) -> None:
     """Draw how many tokens activate the factor how strongly at this layer."""
     from tfactors.app import charts
 
+    if it.bundle.ranked:
+        st.caption(published.NO_ACTIVATIONS)
+        return
     counts = np.asarray(it.bundle.histogram(it.factor, it.layer))
     st.markdown(
         f"**Activations at layer {it.layer}**",
@@ -199,17 +206,23 @@ def numbers(it: Selected, key: str = "numbers") -> None:
     overview, row = it.overview, it.row
     here = (it.factor, it.column)
     cells = [
-        ("Importance", f"{overview.importance[here]:.2f}",
-         definitions.IMPORTANCE.format(k=_k(it.bundle))),
+        ("Importance", f"{overview.importance[here]:.2f}", _importance(it.bundle)),
         ("Density", _percent(overview.density[here]), definitions.DENSITY),
         ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
         ("Kept by the word", _percent(row["retained_word"]), definitions.RETAINED_WORD),
         ("Kept by the sentence", _percent(row["retained_sentence"]), definitions.RETAINED_SENTENCE),
         ("Reach", _reach(row["reach"]), definitions.REACH),
     ]  # fmt: skip
+    if it.bundle.ranked:  # the others were never published
+        cells = cells[:1]
     with st.container(horizontal=True, gap="medium", key=key):
         for label, value, tip in cells:
             st.metric(label, value, help=tip, width="content")
+
+
+def _importance(bundle: Bundle) -> str:
+    """Return what importance means in this bundle."""
+    return published.CURVE if bundle.ranked else definitions.IMPORTANCE.format(k=_k(bundle))
 
 
 def _k(bundle: Bundle) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from tfactors.app import shell
+from tfactors.app import published, shell
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 
@@ -61,6 +61,8 @@ def missing(bundle: Bundle, *packages: str) -> str | None:
     """Return what has to be installed before the model can be used, or None; no torch here."""
     from tfactors.hidden_states import model_available
 
+    if not bundle.has("dictionary.parquet"):
+        return "the dictionary, which was never published"
     for package in ("torch", "transformers", *packages):
         if importlib.util.find_spec(package) is None:
             return f"the Python package {package}"
@@ -72,6 +74,9 @@ def how_to_get(bundle: Bundle, *packages: str) -> None:
     """Say what is missing and the command that gets it; for pages that cannot go on without."""
     from tfactors.model_loading import MINILM_PACKAGE, PACKAGE_OF
 
+    if not bundle.has("dictionary.parquet"):
+        st.markdown(published.NO_DICTIONARY)
+        return
     lacking = missing(bundle, *packages)
     name = str(bundle.manifest["model"]["name"])
     st.markdown(

@@ -45,6 +45,7 @@ class Passage:
     tints: np.ndarray | None = None
     kind: str = "saliency"
     rank: int = 0
+    ranked: bool = False  # whether only the rank is known, as of the 2021 website
     earlier: str = ""
     later: str = ""
 
@@ -86,6 +87,7 @@ def passages(
                 tints=None if tint is None else tint[first:last],
                 kind="habit" if habits else "saliency",
                 rank=int(example.rank),
+                ranked=bundle.ranked,
                 earlier=_last_words(beside.get(int(example.window) - 1), before),
                 later=_first_words(beside.get(int(example.window) + 1), after),
             )
@@ -110,6 +112,8 @@ def _beside(
     bundle: Bundle, examples: pd.DataFrame, windows: pd.DataFrame, words: int | None
 ) -> dict[int, Any]:
     """Return the windows next to those that are too short for the context, by number."""
+    if bundle.ranked:  # of the website nobody knows what stood beside
+        return {}
     wanted: dict[int, int] = {}
     for position, window in zip(examples["position"], windows.itertuples(index=False), strict=True):
         before, after = _missing(window.word_starts, int(position), words)
@@ -181,7 +185,7 @@ def lines(found: Iterable[Passage], strongest: float) -> str:
         after = _tokens(p, p.stop, len(p.tokens)).rstrip() + _outside(p.later)
         space = " " if before and p.tokens[p.start][:1].isspace() else ""
         rows.append(
-            f'<li class="tf-line">{_activation(p.activation, strongest)}'
+            f'<li class="tf-line">{_activation(p, strongest)}'
             f'<span class="tf-before"><bdi>{before}{space}</bdi></span>'
             f"{_mark(p)}"
             f'<span class="tf-after"><bdi>{after}</bdi></span>{_source(p)}</li>'
@@ -200,7 +204,7 @@ def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> 
         )
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
         rows.append(
-            f'<li class="tf-text">{number}{_activation(p.activation, strongest)}'
+            f'<li class="tf-text">{number}{_activation(p, strongest)}'
             f"<p><bdi>{body.strip()}</bdi></p>{_source(p)}</li>"
         )
     return f'<ol class="tf-list">{"".join(rows)}</ol>'
@@ -276,10 +280,14 @@ def _mark(p: Passage) -> str:
         if p.tints is None or p.kind == "habit"
         else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
     )
-    return f'<mark title="activation {p.activation:.2f}{own}"><bdi>{escape(word)}</bdi></mark>'
+    what = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
+    return f'<mark title="{what}{own}"><bdi>{escape(word)}</bdi></mark>'
 
 
-def _activation(value: float, strongest: float) -> str:
+def _activation(p: Passage, strongest: float) -> str:
+    if p.ranked:
+        return f'<span class="tf-act" title="rank on the website">{p.rank + 1}</span>'
+    value = p.activation
     share = min(max(value / strongest, 0.0), 1.0) if strongest > 0 else 0.0
     return (
         f'<span class="tf-act" title="activation {value:.3f}, {share:.0%} of the largest">'

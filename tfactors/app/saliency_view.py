@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, explaining, passages, view
+from tfactors.app import controls, definitions, explaining, passages, published, view
 from tfactors.app.explaining import Request
 from tfactors.app.factor_view import Selected
 
@@ -73,6 +73,8 @@ def _stored(it: Selected, examples: pd.DataFrame) -> None:
     st.caption(
         " · ".join(
             f"example {row.rank + 1}: score {row.score:.2f}, {row.samples} samples"
+            if row.samples
+            else f"example {row.rank + 1}: from the website, as shares of the largest weight"
             for row in stored.itertuples()
         )
     )
@@ -100,7 +102,9 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
             disabled=missing is not None, on_click=explaining.ask, args=(request,),
         )  # fmt: skip
         stop = st.empty()
-    if missing:
+    if missing and not it.bundle.has("dictionary.parquet"):
+        st.caption(published.NO_DICTIONARY)
+    elif missing:
         st.caption(f"To explain examples here, install {missing} beside the dashboard.")
     text = st.empty()
     if explaining.asked(request):

@@ -63,6 +63,8 @@ def _by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
 def _commonest(bundle: Bundle, factor: int) -> float:
     """Return the share of the commonest word among a factor's strongest examples."""
     peak = int(bundle.factors["peak_layer"].iloc[factor])
+    if peak not in bundle.layers:
+        return 1.0
     words = bundle.examples(factor, peak, _EXAMPLES)["word"].str.casefold()
     return float(words.value_counts(normalize=True).max())
 

@@ -37,7 +37,7 @@ _TABLE = 390  # pixels: ten rows, the rest by scrolling
 
 def sidebar(bundle: Bundle) -> None:
     """Draw λ, where the codes are solved."""
-    if bundle.coding_method == "encoder":
+    if bundle.coding_method != "solver":
         return
     built = float(bundle.manifest["coding"]["penalty"])
     shown = min(max(decomposing.penalty(bundle), built / 5), built * 4)
