@@ -43,6 +43,8 @@ def reasons(one: Bundle, other: Bundle) -> Reasons:
             "No cosine: the dictionaries are of two models, whose hidden states have no direction "
             "in common."
         )
+    elif not (one.has("dictionary.parquet") and other.has("dictionary.parquet")):
+        cosine = "No cosine: the website of 2021 never published its dictionary."
     if _windows(one) != _windows(other):
         examples = "No overlap of examples: the bundles were surveyed on different windows of text."
     return Reasons(cosine, examples)
