@@ -69,8 +69,14 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | Path) -> "Bundle":
-        """Open the bundle in a folder; reads only its manifest."""
-        return cls(path, read_manifest(path))
+        """Open the bundle in a folder, reading only its manifest, or ``hf:owner/name``.
+
+        A repository of the Hugging Face hub is fetched once, and every file of it is checked.
+        """
+        from tfactors.bundle_hub import bundle_folder
+
+        folder = bundle_folder(path)
+        return cls(folder, read_manifest(folder))
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r}: {self.n_factors:,} factors, layers {self.layers})"

@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "tfactors export artifacts/default --format saelens --out sae",
     )  # fmt: skip
     for added in (verify, info, explain, decompose, export):
-        added.add_argument("bundle", type=Path, help="folder of the bundle")
+        added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
         added.add_argument("--json", action="store_true", help="print JSON")
     export.add_argument(
         "--format", choices=("saelens", "npy", "safetensors"), required=True,
@@ -110,7 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     export.add_argument("--out", type=Path, required=True, help="file or folder to write")
     dashboard.add_argument(
-        "bundle", type=Path, nargs="?", help="folder of the bundle (default: artifacts/default)"
+        "bundle",
+        type=Path,
+        nargs="?",
+        help="folder of the bundle, or hf:owner/name on the hub (default: artifacts/default)",
     )
     dashboard.add_argument("--port", type=int, default=8501, help="port (default: %(default)s)")
     for added in (explain, decompose):
@@ -353,8 +356,11 @@ def _dashboard(options: argparse.Namespace) -> None:
     root = packaged if packaged.is_dir() else Path(__file__).parent.parent
     environment = dict(os.environ)
     if options.bundle is not None:
-        Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
-        environment["TFACTORS_BUNDLE"] = str(options.bundle.resolve())
+        opened = Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
+        environment["TFACTORS_BUNDLE"] = str(opened.path.resolve())
+    # The server starts in the folder of the pages, where nobody keeps bundles.
+    if packaged.is_dir():
+        environment.setdefault("TFACTORS_ARTIFACTS", str(Path("artifacts").resolve()))
     command = [
         sys.executable, "-m", "streamlit", "run", str(root / "dashboard.py"),
         "--server.port", str(options.port), "--browser.gatherUsageStats", "false",
