@@ -5,12 +5,16 @@
 For a bundle it prints, from a server of its own that was just started: the time from the first
 request to the first content (the headline of the Factor page) and to the page drawn whole (list of
 examples, curve and histogram), the median and the 95 % quantile of the time from a press of Next to
-the next factor drawn whole, the median time of a search for a word, and the memory of the server
-with its children after that. Where the bundle's model is installed, also the median time of a move
-of λ on a text of 60 tokens, and the memory with the model.
+the next factor drawn whole, the median time of a search for a word of the bundle, and the memory of
+the server with its children after that. Then 20 readers, each in a session of their own, open
+another factor at the same moment, again and again: the median and 95 % quantile of the time until
+their page is made, and how many pages failed. They speak Streamlit's own protocol, because 20
+browsers would measure themselves. Where the bundle's model is installed, also the median time of a
+move of λ on a text of some 60 tokens, and the memory with the model.
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -27,6 +31,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+from tfactors.bundle import Bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -59,16 +68,7 @@ before => location.search !== before
   && !document.querySelector('[data-testid=stMain] [data-stale=true]')
   && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
 """
-WORDS = [
-    "river",
-    "left",
-    "war",
-    "money",
-    "king",
-    "ship",
-    "year",
-    "people",
-]  # any word of ordinary English
+READERS, ROUNDS = 20, 8
 TEXT = "The bank raised its rates, and the river rose to the top of the bank. " * 4  # 60 tokens
 
 
@@ -85,6 +85,9 @@ class Result:
     next_95: float
     search: float
     memory_mb: float
+    crowd_median: float
+    crowd_95: float
+    crowd_errors: int
     penalty_move: float | None = None
     memory_with_model_mb: float | None = None
 
@@ -123,7 +126,11 @@ def serving(bundle: Path) -> Iterator[tuple[str, subprocess.Popen, float]]:
         yield address, process, time.perf_counter() - started
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
 
 
 def memory(process: int) -> float:
@@ -151,26 +158,82 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
             page.get_by_role("button", name="Next").click()
             page.wait_for_function(DRAWN, arg=str(factor), timeout=60_000)
             times.append(time.perf_counter() - began)
-        search = search_time(address, page)
+        search = search_time(address, page, words_of(bundle))
         used = memory(process.pid)
+        crowd, errors = asyncio.run(crowd_times(address, factors))
         moved = penalty_time(address, page)
         with_model = memory(process.pid) if moved is not None else None
-    tail = sorted(times)[min(len(times) - 1, int(0.95 * len(times)))]
     return Result(
-        str(bundle), factors, start, first, whole, statistics.median(times), tail, search, used,
-        moved, with_model,
+        str(bundle), factors, start, first, whole, statistics.median(times), late(times), search,
+        used, statistics.median(crowd), late(crowd), errors, moved, with_model,
     )  # fmt: skip
 
 
-def search_time(address: str, page: Page) -> float:
+def late(times: list[float]) -> float:
+    """Return the 95 % quantile."""
+    return sorted(times)[min(len(times) - 1, int(0.95 * len(times)))]
+
+
+def words_of(bundle: Path) -> list[str]:
+    """Return eight words that factors of the bundle answer to."""
+    words = Bundle.open(bundle).factors["words"]
+    plain = [own[0] for own in words if len(own) and own[0].isascii() and own[0].isalpha()]
+    distinct = list(dict.fromkeys(word.casefold() for word in plain))
+    return distinct[:: max(len(distinct) // 8, 1)][:8]
+
+
+async def crowd_times(address: str, factors: int) -> tuple[list[float], int]:
+    """Let readers open factors all at once; return the seconds of each page, and the failures."""
+    url = address.replace("http", "ws", 1) + "/_stcore/stream"
+    times: list[float] = []
+    failed = 0
+    async with contextlib.AsyncExitStack() as open_:
+        readers = [
+            await open_.enter_async_context(connect(url, subprotocols=["streamlit"], max_size=None))
+            for _ in range(READERS)
+        ]
+        for round_ in range(ROUNDS):
+            asked = [
+                page_time(reader, (round_ * READERS + place) * 7 % factors)
+                for place, reader in enumerate(readers)
+            ]
+            for seconds, well in await asyncio.gather(*asked):
+                failed += not well
+                if round_:  # the first opens the session
+                    times.append(seconds)
+    return times, failed
+
+
+async def page_time(reader: ClientConnection, factor: int) -> tuple[float, bool]:
+    """Open a factor; return the seconds until its page is made, and whether it is without fault."""
+    message = BackMsg()
+    message.rerun_script.query_string = f"factor={factor}"
+    message.rerun_script.page_name = "Factor"
+    began = time.perf_counter()
+    await reader.send(message.SerializeToString())
+    well = True
+    async with asyncio.timeout(60):
+        while True:
+            answer = ForwardMsg()
+            data = await reader.recv()
+            answer.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            kind = answer.WhichOneof("type")
+            if kind == "delta" and answer.delta.new_element.WhichOneof("type") == "exception":
+                well = False
+            if kind == "script_finished":
+                finished = answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+                return time.perf_counter() - began, well and finished
+
+
+def search_time(address: str, page: Page, words: list[str]) -> float:
     """Return the median seconds from Enter in the search box to the table."""
     page.goto(f"{address}/Search")
     page.wait_for_function(IDLE, timeout=60_000)
     times = []
-    for word in WORDS:
-        page.get_by_role("textbox").fill(word)
+    for word in words:
+        page.get_by_role("textbox", name="Words, a label").fill(word)
         began = time.perf_counter()
-        page.get_by_role("textbox").press("Enter")
+        page.get_by_role("textbox", name="Words, a label").press("Enter")
         page.wait_for_function(SEARCHED, arg=word, timeout=60_000)
         times.append(time.perf_counter() - began)
     return statistics.median(times)
@@ -180,7 +243,7 @@ def penalty_time(address: str, page: Page) -> float | None:
     """Return the median seconds from a step of λ to the text taken apart, or None: no model."""
     page.goto(f"{address}/Your_text?text={urllib.parse.quote(TEXT.strip())}")
     page.wait_for_function(IDLE, timeout=120_000)
-    if page.get_by_text("To take a text apart, install").count():
+    if page.get_by_text("This part of the page asks the model itself").count():
         return None
     page.get_by_text("Its factors against λ").wait_for(timeout=120_000)
     page.wait_for_function(IDLE, timeout=120_000)
@@ -214,15 +277,19 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             results.append(measure(bundle, page, options.steps))
             browser.close()
-    heads = ["start", "first", "whole", "next", "95%", "search", "λ"]
-    print(f"{'bundle':24} {'factors':>8}", *(f"{h:>7}" for h in heads), f"{'MB':>6} {'+model':>7}")
+    heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%"]
+    print(
+        f"{'bundle':24} {'factors':>8}",
+        *(f"{h:>7}" for h in heads),
+        f"{'failed':>6} {'MB':>6} {'+model':>7}",
+    )
     for r in results:
         seconds = (r.server_start, r.first_content, r.first_whole, r.next_median, r.next_95,
-                   r.search, r.penalty_move)  # fmt: skip
+                   r.search, r.penalty_move, r.crowd_median, r.crowd_95)  # fmt: skip
         print(
             f"{r.bundle[-24:]:24} {r.factors:8,}",
             *(f"{'–' if s is None else f'{s:.2f}s':>7}" for s in seconds),
-            f"{r.memory_mb:6.0f} {r.memory_with_model_mb or 0:7.0f}",
+            f"{r.crowd_errors:6} {r.memory_mb:6.0f} {r.memory_with_model_mb or 0:7.0f}",
         )
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

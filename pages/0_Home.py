@@ -4,7 +4,7 @@ import html
 
 import streamlit as st
 
-from tfactors.app import about, controls, factor_card, shell, showcase
+from tfactors.app import about, controls, downloads, factor_card, shell, showcase
 
 bundle = shell.bundle()
 model = bundle.manifest["model"]
@@ -74,3 +74,4 @@ with right:
     st.html(f'<dl class="tf-facts">{rows}</dl>')
     if (table := about.by_layer(bundle)) is not None:
         factor_card.quality_table(table)
+        downloads.show(lambda: table, "layers")

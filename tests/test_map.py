@@ -42,7 +42,7 @@ def test_by_level_the_area_is_one_of_depth_and_sentence(made_up: Path) -> None: 
 @pytest.mark.parametrize("colour", ["level", "peak", "density"])
 def test_a_drag_is_written_to_the_link_once(colour: str) -> None:
     app = open_page(MAP, colour=colour)
-    key = f"map_near_{colour}"
+    key = f"map_near_{colour}_0"
     area = {"x": [-10.0, 15.0], "y": [-20.0, 5.0]}
     app.session_state[key] = {"selection": {"area": area, "pick": []}}
     app.run()

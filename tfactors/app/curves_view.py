@@ -1,12 +1,12 @@
 """Importance curves of a few factors over the band of all, and the way from a point to its factor.
 
-In go the chosen factors (up to twelve, in the link); out comes one chart and its numbers as CSV.
+In go the chosen factors (up to twelve, in the link); out comes one chart and its numbers as files.
 """
 
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import charts, controls, factor_view, shell, showcase, store, view
+from tfactors.app import charts, controls, downloads, factor_view, shell, showcase, store, view
 from tfactors.bundle import Bundle
 
 # With more factors than this the menu does not list them all: type a number instead.
@@ -42,11 +42,7 @@ def show(bundle: Bundle) -> None:
             "Click a point to open that factor at that layer. The grey band holds 90 % of all "
             "factors, the dashed line their median."
         )
-        st.download_button(
-            "CSV", lambda: _table(overview, chosen).to_csv(index=False), "importance.csv",
-            "text/csv", on_click="ignore", type="tertiary", icon=":material/download:",
-            help="Importance, density and maximum of these factors at every layer.",
-        )  # fmt: skip
+        downloads.show(lambda: _table(overview, chosen), "importance")
     if point := charts.clicked(event, "curves"):
         shell.go(
             controls.FACTOR_PAGE,

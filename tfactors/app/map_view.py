@@ -16,6 +16,8 @@ from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
 
 _MOST_ROWS = 500
+_DRAWN = "map.drawn"  # the area that the chart shows
+_TIMES = "map.times"  # how often it came from elsewhere than the mouse
 _AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by its own sentence")
 
 
@@ -97,10 +99,10 @@ def _chart(
     rules: pd.DataFrame | None,
     steps: tuple[float, ...],
 ) -> None:
-    from tfactors.app import charts, map_charts
+    from tfactors.app import charts, map_charts, pictures
 
     colour = view.get(controls.COLOUR)
-    key = f"map_{places}_{colour}"
+    key = _key(f"map_{places}_{colour}")
     said = "by the likeness of their atoms" if places == "near" else (
         "by the depth of their peak layer and by what their own sentence keeps of the activation, "
         "with the two thresholds that part low, mid and high"
@@ -114,10 +116,28 @@ def _chart(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
         )
+    if len(frame) > pictures.MOST_MARKS:
+        st.download_button(
+            "SVG", lambda: pictures.map_svg(frame, colour), f"map_{places}.svg", "image/svg+xml",
+            on_click="ignore", icon=":material/download:", type="tertiary",
+            help="The map as a picture. PNG is behind the button over the chart.",
+        )  # fmt: skip
     drawn = charts.dragged(event, key)
     if drawn is not None and drawn != view.get(controls.AREA):
+        st.session_state[_DRAWN] = drawn
         view.change({controls.AREA: drawn})
         st.rerun()
+
+
+def _key(name: str) -> str:
+    """Return the chart's key: another one when the area came from elsewhere than the mouse.
+
+    The browser keeps the rectangle that was drawn last; after Back or a link that would be wrong.
+    """
+    if view.get(controls.AREA) != st.session_state.get(_DRAWN):
+        st.session_state[_DRAWN] = view.get(controls.AREA)
+        st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
+    return f"{name}_{st.session_state.get(_TIMES, 0)}"
 
 
 def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:

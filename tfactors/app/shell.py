@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import streamlit as st
 
-from tfactors.app import controls, notes, store, style, view
+from tfactors.app import controls, notes, pictures, store, style, view
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
 
@@ -62,6 +62,9 @@ def run() -> None:
             current.run()
         finally:
             _OPEN.reset(token)
+        if not st.context.is_embedded:
+            with st.sidebar:
+                pictures.button()
     except InputError as error:
         sorry(error, path.name)
 
@@ -152,6 +155,11 @@ def _menu() -> None:
     with st.container(gap="xsmall"):
         for page in controls.PAGES:
             link(page, page.title, page.icon, width="stretch")
+    if st.button(
+        "Find a factor", key="find", shortcut="S", icon=":material/search:", width="stretch",
+        help="Opens the search.",
+    ):  # fmt: skip
+        go(controls.SEARCH_PAGE)
 
 
 def _named_bundle(found: dict[str, Path]) -> Path | None:
