@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ from tfactors.bundle_writing import (
     write_table,
     write_words,
 )
+
+if TYPE_CHECKING:
+    from tfactors.notebook import Factor
 
 __all__ = [
     "FORMAT_VERSION",
@@ -80,6 +83,18 @@ class Bundle:
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r}: {self.n_factors:,} factors, layers {self.layers})"
+
+    def _repr_html_(self) -> str:
+        from tfactors.notebook import bundle_html
+
+        return bundle_html(self)
+
+    def factor(self, number: int) -> "Factor":
+        """Return one factor, which shows itself in a notebook: its examples and its curve."""
+        from tfactors.notebook import Factor
+
+        self._check(number, None)
+        return Factor(self, int(number))
 
     @property
     def title(self) -> str:

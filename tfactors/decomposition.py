@@ -183,6 +183,11 @@ class Decomposition:
     residuals: "pd.DataFrame"
     penalty: float
 
+    def _repr_html_(self) -> str:
+        from tfactors.notebook import decomposition_html
+
+        return decomposition_html(self)
+
     def to_json(self) -> str:
         """Return everything as one JSON object of lists of rows."""
         tables = {

@@ -81,6 +81,11 @@ class Explanation:
     replacement: int
     context: tuple[int, int]
 
+    def _repr_html_(self) -> str:
+        from tfactors.notebook import explanation_html
+
+        return explanation_html(self)
+
     def to_json(self) -> str:
         """Return all fields as one JSON object; a score of NaN is null."""
         fields: dict[str, Any] = asdict(self)

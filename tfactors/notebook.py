@@ -1,0 +1,136 @@
+"""How bundles, factors, explanations and decompositions show themselves in a notebook.
+
+In goes one of them, out comes HTML: the highlighted text of the dashboard with a few rules of its
+look. A factor also has its importance curve as an Altair chart. Every token is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfactors.app import passages
+
+if TYPE_CHECKING:
+    from tfactors.bundle import Bundle
+    from tfactors.decomposition import Decomposition
+    from tfactors.saliency import Explanation
+
+_EXAMPLES, _WORDS, _TERMS, _TOKENS = 10, 8, 4, 48
+_LOOK = """<style>
+.tf-nb ol { list-style: none; margin: 0; padding: 0; }
+.tf-nb cite { opacity: .6; font-size: .85em; }
+.tf-nb .tf-line { display: grid; column-gap: .4rem; padding: .1rem 0;
+  grid-template-columns: 3.5rem minmax(0, 1fr) max-content minmax(0, 1fr) minmax(0, 9rem); }
+.tf-nb .tf-before { text-align: right; direction: rtl; }
+.tf-nb .tf-before, .tf-nb .tf-after, .tf-nb cite { overflow: hidden; white-space: nowrap; }
+.tf-nb mark { background: #FDE68A; color: #22262B; font-weight: 650; border-radius: .2rem; }
+.tf-nb .tf-plus { background: rgb(43 108 163 / calc(var(--a) * 55%)); }
+.tf-nb .tf-minus { background: rgb(184 80 0 / calc(var(--a) * 55%)); border-bottom: 1px dashed; }
+.tf-nb td, .tf-nb th { text-align: left; }
+</style>"""
+
+
+def _framed(title: str, body: str) -> str:
+    return f'<div class="tf-nb">{_LOOK}<p><b>{html.escape(title)}</b></p>{body}</div>'
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    cells = (f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows)
+    return f"<table>{''.join(cells)}</table>"
+
+
+def bundle_html(bundle: Bundle) -> str:
+    """Return what a bundle is made of, as a table."""
+    manifest = bundle.manifest
+    model, corpus = manifest["model"], manifest["corpus"]
+    titles = "; ".join(str(source.get("title", source["name"])) for source in corpus["sources"])
+    rows = [
+        ("model", f"{model['name']}, layers {', '.join(map(str, bundle.layers))}"),
+        ("text", f"{titles}: {corpus['tokens']:,} tokens"),
+        ("factors", f"{bundle.n_factors:,}"),
+        ("folder", str(bundle.path)),
+    ]
+    return _framed(bundle.title, _table(rows))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of a bundle, as `Bundle.factor` gives it; shows itself in a notebook."""
+
+    bundle: Bundle
+    number: int
+
+    @property
+    def label(self) -> str:
+        """Its name for people; may be empty."""
+        return str(self.bundle.factors["label"].iloc[self.number])
+
+    @property
+    def level(self) -> str:
+        """``low``, ``mid`` or ``high``; empty where it has none."""
+        return str(self.bundle.factors["level"].iloc[self.number])
+
+    @property
+    def peak_layer(self) -> int:
+        """The layer where it is most important, the first one where that is not known."""
+        peak = int(self.bundle.factors["peak_layer"].iloc[self.number])
+        return peak if peak in self.bundle.layers else self.bundle.layers[0]
+
+    @property
+    def chart(self) -> Any:
+        """Its importance over the layers, an Altair chart."""
+        import altair as alt
+
+        base = alt.Chart(self.bundle.importance(self.number)).encode(
+            x=alt.X("layer:O", axis=alt.Axis(labelAngle=0)),
+            y="importance:Q",
+            tooltip=["layer:O", alt.Tooltip("importance:Q", format=".3f")],
+        )
+        return (base.mark_line() + base.mark_point(filled=True, size=60)).properties(height=160)
+
+    def _repr_html_(self) -> str:
+        examples = self.bundle.examples(self.number, self.peak_layer, _EXAMPLES)
+        found = passages.passages(self.bundle, examples, _WORDS)
+        level = f", {self.level} level" if self.level else ""
+        title = f"Factor {self.number}: {self.label} (layer {self.peak_layer}{level})"
+        strongest = float(examples["activation"].max()) if len(examples) else 0.0
+        body = passages.lines(found, strongest) if found else "<p>No token activates it.</p>"
+        return _framed(title, body)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        display(HTML(self._repr_html_()))
+        display(self.chart)
+
+
+def explanation_html(explanation: Explanation) -> str:
+    """Return a text with the tokens that an activation depends on tinted by their weights."""
+    at, tokens = explanation.position, explanation.tokens
+    passage = passages.Passage(
+        tokens, at, at + 1, explanation.activation, "", tokens[at].strip(), explanation.weights
+    )
+    title = (
+        f"Factor {explanation.factor} at layer {explanation.layer} on “{tokens[at].strip()}”: "
+        f"activation {explanation.activation:.2f} ({explanation.method})"
+    )
+    return _framed(title, passages.texts([passage], max(explanation.activation, 0.0)))
+
+
+def decomposition_html(made: Decomposition) -> str:
+    """Return a table of tokens with their strongest factors at the last layer."""
+    layer = int(np.max(made.residuals["layer"]))
+    active = made.factors[made.factors["layer"] == layer]
+    explained = made.residuals[made.residuals["layer"] == layer]["explained"]
+    rows = []
+    for token, share in list(zip(made.tokens.itertuples(), explained, strict=True))[:_TOKENS]:
+        terms = active[active["position"] == token.position].head(_TERMS)
+        said = " + ".join(f"{row.activation:.1f} · {row.factor}" for row in terms.itertuples())
+        rows.append((passages.shorten(token.token.strip(), 40), f"{share:.0%}: {said or '0'}"))
+    more = f" (the first {_TOKENS} tokens)" if len(made.tokens) > _TOKENS else ""
+    title = f"Layer {layer}: share explained, and activation · factor{more}"
+    return _framed(title, _table(rows))
