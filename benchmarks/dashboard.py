@@ -27,6 +27,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -160,7 +161,9 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
             times.append(time.perf_counter() - began)
         search = search_time(address, page, words_of(bundle))
         used = memory(process.pid)
-        crowd, errors = asyncio.run(crowd_times(address, factors))
+        # In a thread of its own, because Playwright has an event loop in this one.
+        with ThreadPoolExecutor(1) as thread:
+            crowd, errors = thread.submit(asyncio.run, crowd_times(address, factors)).result()
         moved = penalty_time(address, page)
         with_model = memory(process.pid) if moved is not None else None
     return Result(
