@@ -369,7 +369,7 @@ def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_f
 def _read_a_cell_of_the_map(reader: Visit) -> None:
     """On the server that has the model in memory already."""
     reader.open("/Your_text?text=He+left+the+house.&layer=2")
-    equation = reader.page.locator(".tf-equation mark")
+    equation = reader.page.locator(".tf-equation mark").first
     expect(equation).to_have_text("He", timeout=WAIT)
     cells = reader.page.locator("[data-testid=stVegaLiteChart]").first.locator(
         ".mark-rect.role-mark path[aria-label*='1 left'][aria-label*='layer: 3']"
