@@ -1,0 +1,30 @@
+"""examples/tour.ipynb runs from its first cell to its last, and names a factor."""
+
+import json
+import os
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_tour_goes_from_a_text_to_a_labelled_factor(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    notebook = nbformat.read(ROOT / "examples/tour.ipynb", as_version=4)
+    # The cells' outputs are made here; none is kept in the file.
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    shown = [
+        output["data"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+    html = "\n".join(data.get("text/html", "") for data in shown)
+    assert "<mark" in html  # words in context
+    assert "vegaEmbed" in html  # the curve, by Altair's own renderer
+    labels = json.loads((tmp_path / "tour" / "labels.json").read_text(encoding="utf-8"))
+    assert [entry["label"] for entry in labels["labels"].values()] == ["government"]
