@@ -386,7 +386,7 @@ def test_a_rebuilt_bundle_is_seen_without_a_restart(damaged: Path) -> None:
 
 def test_the_lists_can_be_downloaded() -> None:
     app = open_page("pages/1_Factor.py", factor="4")
-    assert [button.label for button in app.get("download_button")] == ["CSV"]
+    assert [button.label for button in app.get("download_button")] == ["CSV", "Parquet"]
 
 
 def test_stored_saliency_marks_support_and_opposition_without_colour_alone(made_up: Path) -> None:

@@ -4,14 +4,11 @@ In go the stored examples (strongest first), out comes one list as the reader wa
 from this activation on, in this order, as lines or as running text.
 """
 
-import csv
-import io
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, passages, published, view
+from tfactors.app import controls, definitions, downloads, passages, published, view
 from tfactors.app.factor_view import Selected
 from tfactors.app.passages import Passage
 
@@ -131,31 +128,19 @@ def _sorted(found: list[Passage], sort: str) -> list[Passage]:
 
 
 def _download(it: Selected, found: list[Passage]) -> None:
-    def table() -> str:
-        sink = io.StringIO()
-        writer = csv.writer(sink)
-        writer.writerow(["rank", "activation", "before", "word", "after", "document"])
+    def table() -> pd.DataFrame:
+        rows = []
         for p in found:
             before, word, after = (
                 "".join(p.tokens[a:b])
                 for a, b in ((0, p.start), (p.start, p.stop), (p.stop, len(p.tokens)))
             )
-            activation = "" if p.ranked else f"{p.activation:.4f}"
-            row = [p.rank + 1, activation, before, word.strip(), after, p.source]
-            writer.writerow([_cell(value) for value in row])
-        return sink.getvalue()
+            activation = None if p.ranked else round(p.activation, 4)
+            rows.append((p.rank + 1, activation, before, word.strip(), after, p.source))
+        columns = ["rank", "activation", "before", "word", "after", "document"]
+        return pd.DataFrame(rows, columns=columns)
 
-    st.download_button(
-        "CSV", table, f"factor_{it.factor}_layer_{it.layer}.csv", "text/csv", on_click="ignore",
-        icon=":material/download:", type="tertiary", help="Download this list.",
-    )  # fmt: skip
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from taking text of the corpus for a formula."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@"):
-        return "'" + value
-    return value
+    downloads.show(table, f"factor_{it.factor}_layer_{it.layer}")
 
 
 def smallest_shown(examples: pd.DataFrame) -> float | None:
