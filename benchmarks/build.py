@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tfactors import stages
+from tfactors import stages, survey_stage
 from tfactors.bundle import Bundle, write_dictionary
 from tfactors.run import Run
 from tfactors.settings import with_changes
@@ -60,7 +60,7 @@ def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, fl
     run.finish("corpus", {"notes": stages.read_corpus(run)})
     middle = time.perf_counter()
     write_dictionary(run.folder, bundle.dictionary)
-    stages.survey_corpus(run)
+    survey_stage.survey_corpus(run)
     return run, middle - start, time.perf_counter() - middle
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import transformers
 
-from tfactors import stages
+from tfactors import stages, survey_stage
 from tfactors.bundle import write_dictionary
 from tfactors.run import Run
 from tfactors.settings import with_changes
@@ -62,7 +62,7 @@ def survey(folder: Path, corpus: Path) -> None:
     atoms = np.random.default_rng(1).standard_normal((FACTORS, WIDTH)).astype(np.float32)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     for name, stage in (("corpus", stages.read_corpus), ("scale", stages.estimate_scale),
-                        ("survey", stages.survey_corpus)):  # fmt: skip
+                        ("survey", survey_stage.survey_corpus)):  # fmt: skip
         if name == "survey":
             write_dictionary(run.folder, atoms)
         run.finish(name, {"notes": stage(run)})

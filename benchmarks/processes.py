@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from states import MODEL, machine
 
-from tfactors import stages
+from tfactors import stages, survey_stage
 from tfactors.ranks import join
 from tfactors.run import Run
 from tfactors.settings import Settings, with_changes
@@ -48,10 +48,13 @@ def work(folder: Path, settings: Settings) -> None:
     run = Run(folder, settings, show_progress=False, ranks=join())
     warm = run.model.hidden_states([np.arange(1000, 1128)] * 4, run.layers).reshape(-1, 384)
     stages.DictionaryLearner(64, 2.0).fit(warm[:1024])
-    writing = timed(stages._write_survey)
-    stages._write_survey = writing  # type: ignore[assignment]
+    writing = timed(survey_stage._write_survey)
+    survey_stage._write_survey = writing  # type: ignore[assignment]
     found = {}
-    for name, stage in (("dictionary", stages.learn_dictionary), ("survey", stages.survey_corpus)):
+    for name, stage in (
+        ("dictionary", stages.learn_dictionary),
+        ("survey", survey_stage.survey_corpus),
+    ):
         measured = timed(stage)
         run.ranks.wait()
         measured(run)

@@ -164,8 +164,9 @@ def saying(path):
     print(path, flush=True)
     return save(path)
 run.replacing = saying
-import tfactors.stages
-tfactors.stages.replacing = saying
+from tfactors import context_stages, description, survey_stage
+for module in (context_stages, description, survey_stage):
+    module.replacing = saying
 values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[2]).items()}
 build(sys.argv[1], Settings(**values), show_progress=False)
 """

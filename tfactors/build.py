@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
-from tfactors import description, stages
+from tfactors import context_stages, description, stages, survey_stage
 from tfactors.bundle import Bundle, read_manifest, write_manifest
 from tfactors.errors import InputError
 from tfactors.ranks import join
@@ -33,14 +33,14 @@ STAGES = {
     "corpus": stages.read_corpus,
     "scale": stages.estimate_scale,
     "dictionary": stages.learn_dictionary,
-    "survey": stages.survey_corpus,
-    "levels": stages.measure_retention,
-    "saliency": stages.explain_examples,
+    "survey": survey_stage.survey_corpus,
+    "levels": context_stages.measure_retention,
+    "saliency": context_stages.explain_examples,
     "neighbours": description.find_neighbours,
     "vocabulary": description.find_vocabulary,
     "labels": description.label_factors,
     "map": description.map_factors,
-    "factors": stages.describe_factors,
+    "factors": description.describe_factors,
 }
 
 

@@ -17,6 +17,7 @@ from scipy.sparse import csc_array
 
 from tfactors import labels, levels, neighbours, vocabulary
 from tfactors.bundle import write_table
+from tfactors.context_stages import levels_of
 from tfactors.factor_map import factor_map
 from tfactors.held_out_codes import HeldOutCodes
 from tfactors.language_head import language_head
@@ -124,3 +125,29 @@ def map_factors(run: Run) -> dict[str, Any]:
     """Find a place for each factor on the map, and keep it."""
     run.save_array("map", factor_map(run.files.dictionary, run.settings.seed))
     return {}
+
+
+def describe_factors(run: Run) -> dict[str, Any]:
+    """Bring together what is known of each factor: label, level, words."""
+    level, peak, depth, kept = levels_of(run)
+    labels, places = pd.read_parquet(run.work / "labels.parquet"), run.load_array("map")
+    columns = {
+        "factor": np.arange(len(peak), dtype=np.int32),
+        "label": labels["label"].tolist(),
+        "level": level.tolist(),
+        "peak_layer": peak.astype(np.int16),
+        "depth": depth,
+        "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
+        "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
+        "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
+        "words": pa.array(labels["words"], pa.list_(pa.string())),
+        "alive": peak >= 0,
+        "stability": pa.nulls(len(peak), pa.float32()),
+        "label_kind": labels["kind"].tolist(),
+        "label_precision": labels["precision"].to_numpy(),
+        "label_recall": labels["recall"].to_numpy(),
+        "map_x": places[:, 0],
+        "map_y": places[:, 1],
+    }
+    write_table(run.folder, "factors.parquet", pa.table(columns))
+    return {"levels": {name: int((level == name).sum()) for name in ("low", "mid", "high")}}

@@ -1,4 +1,4 @@
-"""The stages of a build: each streams what the one before it wrote, and writes its own tables.
+"""The first stages of a build: from texts to windows, a scale for each layer, and the dictionary.
 
 Every function takes the run, writes its files whole or not at all, and returns what the manifest
 will say of it. Random choices follow from the seed and the place in the stream alone, so that an
@@ -7,38 +7,30 @@ interrupted stage goes on to the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-from scipy.sparse import csr_array
 
-from tfactors import activation_sample, contexts, corpus, hidden_states, levels, saliency, survey
-from tfactors.bundle import SCHEMAS, example_file, write_dictionary, write_table, write_words
-from tfactors.decomposition import FactorEncoder
+from tfactors import corpus, hidden_states
+from tfactors.bundle import write_dictionary, write_table
 from tfactors.dictionary import DictionaryLearner
 from tfactors.dictionary_2021 import GradientLearner
-from tfactors.held_out_codes import HeldOutCodes, chosen_windows
 from tfactors.parallel import ahead
-from tfactors.run import Checkpoint, Run, replacing
+from tfactors.run import Checkpoint, Run
 from tfactors.settings import Settings
 from tfactors.shared_coding import SharedCoder
-from tfactors.sparse_coding import duality_gap
 
 # Windows that go through the model together, several batches side by side: 16 of 128 tokens stay
 # in a core's cache.
 WINDOWS_A_BATCH = 16
-# Windows, and factors with their examples, that are written to disk together.
+# Windows that are written to disk together.
 WINDOWS_A_WRITE = 1024
-FACTORS_A_WRITE = 256
 # The scale of a layer is estimated on this many windows: 30,000 norms that vary by some 10 % give
 # their mean to 0.1 %.
 SCALE_WINDOWS = 256
@@ -49,9 +41,6 @@ HELD_OUT_SHARE = 0.05
 WINDOWS_A_SHUFFLE = 64
 # Samples that the dictionary's running sums remember: long, so that the atoms settle.
 MEMORY = 300_000
-# LIME explains an activation in this much context each side, which halves the cost. It is a choice,
-# not the whole story: high-level factors keep some 70 % of their activation there.
-SALIENCY_RADIUS = 32
 
 
 def check_corpora(settings: Settings) -> None:
@@ -271,330 +260,3 @@ def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearne
         )
     learner.coder = partial(SharedCoder, ranks=run.ranks)
     return learner
-
-
-def survey_corpus(run: Run) -> dict[str, Any]:
-    """Solve every code of the corpus and keep what each factor does at each layer.
-
-    Every rank surveys batches of its own; rank 0 merges what they found and writes it.
-    """
-    settings, ranks = run.settings, run.ranks
-    checkpoint = Checkpoint(run, f"survey.{ranks.rank}of{ranks.size}")
-    lengths = run.load_array("lengths")
-    firsts = range(0, len(lengths), WINDOWS_A_BATCH)[ranks.rank :: ranks.size]
-    tokens = int(sum(lengths[first : first + WINDOWS_A_BATCH].sum() for first in firsts))
-    if checkpoint.path:
-        state = survey.Survey.load(checkpoint.path)
-    else:
-        state = survey.Survey(
-            run.layers, settings.factors, settings.importance_k, settings.examples
-        )
-    kept = chosen_windows(run.held_out, lengths, settings.seed)
-    step, windows = checkpoint.step, np.arange(len(lengths))
-    run.coder  # noqa: B018 - made once, before threads ask for it
-    frames = (run.files.windows(windows[first:][:WINDOWS_A_BATCH]) for first in firsts[step:])
-    with run.progress(tokens, "survey", "token", state.tokens) as bar:
-        for frame, coded in ahead(partial(_code_batch, run), frames):
-            before = state.tokens
-            _survey_batch(state, frame, coded)
-            _keep_held_out(run, frame, coded.codes, kept)
-            bar.update(state.tokens - before)
-            step += 1
-            checkpoint.save_if_due(step, state.save)
-    if ranks.size > 1:
-        state = _merge_surveys(run, state)
-    if not ranks.leads:
-        return {}
-    _write_survey(run, state)
-    checkpoint.clear()
-    active = np.array([s.active for s in state.states])
-    held_out = state.held_out
-    errors, variance = (sum(getattr(m, n) for m in held_out) for n in ("errors", "variance"))
-    by_layer = [
-        {
-            "layer": layer,
-            "l0": float(active[i].sum() / state.tokens),
-            "explained_variance": held_out[i].explained_variance,
-            "duality_gap": held_out[i].mean_gap,
-            "mean_norm": float(state.norms.value[i] / state.tokens),
-            "density_above_0.1": float((active[i] > 0.1 * state.tokens).mean()),
-        }
-        for i, layer in enumerate(run.layers)
-    ]
-    return {
-        "alive": float((active.sum(axis=0) > 0).mean()),
-        "l0": float(active.sum() / state.tokens / len(run.layers)),
-        "explained_variance": 1 - errors / variance if variance else None,
-        "held_out_tokens": held_out[0].tokens,
-        "layers": [{k: _finite(v) for k, v in row.items()} for row in by_layer],
-    }
-
-
-def _merge_surveys(run: Run, state: survey.Survey) -> survey.Survey:
-    """Return the survey of all ranks on rank 0, one after the other by way of the disk."""
-    if not run.ranks.leads:
-        with replacing(run.work / f"found.{run.ranks.rank}.npz") as temporary:
-            state.save(temporary)
-    run.ranks.wait()
-    for rank in range(1, run.ranks.size) if run.ranks.leads else ():
-        state.merge(survey.Survey.load(run.work / f"found.{rank}.npz"))
-    return state
-
-
-@dataclass
-class _CodedBatch:
-    """What the model and the solver make of some windows; a list has one entry a layer."""
-
-    codes: list[csr_array]  # (tokens, m)
-    norms: np.ndarray  # (layers,) sums of ‖x‖ over the tokens
-    held_out: list[survey.Moments]
-
-
-def _code_batch(run: Run, frame: Any) -> _CodedBatch:
-    """Run the model over some windows and solve every code; threads may share the run."""
-    settings = run.settings
-    states = run.states(list(frame["token_ids"]))
-    sizes = np.array([len(t) for t in frame["token_ids"]])
-    held_out = np.flatnonzero(np.repeat(run.held_out[frame["window"].to_numpy()], sizes))
-    batch = _CodedBatch([], np.empty(len(states)), [survey.Moments() for _ in states])
-    for i, x in enumerate(states):
-        codes = run.coder.encode(x, settings.penalty, settings.tol)
-        batch.codes.append(codes)
-        batch.norms[i] = np.linalg.norm(x, axis=1).sum(dtype=np.float64)
-        if len(held_out):
-            x, codes = x[held_out], codes[held_out]
-            errors = run.coder.squared_error(x, codes)
-            gap = np.full(len(x), np.nan)  # of codes that minimise nothing
-            if settings.coding == "solver":
-                gap = duality_gap(x, run.coder.dictionary, codes, settings.penalty)
-            batch.held_out[i].add(x, codes, errors, gap)
-    return batch
-
-
-def _survey_batch(state: survey.Survey, frame: Any, coded: _CodedBatch) -> None:
-    state.norms.add(coded.norms)
-    for moments, more in zip(state.held_out, coded.held_out, strict=True):
-        moments.merge(more)
-    sizes = np.array([len(t) for t in frame["token_ids"]])
-    words = chain.from_iterable(
-        corpus.words(tokens, starts)
-        for tokens, starts in zip(frame["tokens"], frame["word_starts"], strict=True)
-    )
-    positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
-    windows = np.repeat(frame["window"].to_numpy(), sizes).astype(np.int32)
-    state.add(coded.codes, windows, positions, list(words))
-
-
-def _keep_held_out(run: Run, frame: Any, codes: list[csr_array], kept: np.ndarray) -> None:
-    """Keep the codes of those windows of a batch that are ``kept``, (windows,) bool."""
-    windows = frame["window"].to_numpy()
-    sizes = [len(tokens) for tokens in frame["token_ids"]]
-    rows = np.flatnonzero(np.repeat(kept[windows], sizes))
-    positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
-    places = np.repeat(windows, sizes).astype(np.int32)[rows], positions[rows]
-    HeldOutCodes.of(run).save(*places, [of_layer[rows] for of_layer in codes])
-
-
-def _write_survey(run: Run, state: survey.Survey) -> None:
-    m, n_layers = run.settings.factors, len(run.layers)
-    factor = np.repeat(np.arange(m, dtype=np.int32), n_layers)
-    layer = np.tile(np.asarray(run.layers, np.int16), m)
-    importance = np.stack([s.importance() for s in state.states], axis=1)
-    density = np.stack([s.active / state.tokens for s in state.states], axis=1)
-    maximum = np.stack([s.maximum() for s in state.states], axis=1)
-    values = {"importance": importance, "density": density, "maximum": maximum}
-    write_table(run.folder, "importance.parquet", pa.table(
-        {"factor": factor, "layer": layer} | {k: v.ravel() for k, v in values.items()}
-    ))  # fmt: skip
-    counts = np.stack([s.histogram for s in state.states], axis=1).reshape(m * n_layers, -1)
-    bins = pa.array(list(counts), pa.list_(pa.int32()))
-    write_table(run.folder, "histograms.parquet", pa.table(
-        {"factor": factor, "layer": layer, "counts": bins}
-    ))  # fmt: skip
-    vocabulary = np.array(state.vocabulary, dtype=object)
-    for number, layer_state in zip(run.layers, state.states, strict=True):
-        write_table(run.folder, example_file(number), _example_tables(layer_state, vocabulary))
-    of_layers = zip(run.layers, state.contexts, state.states, strict=True)
-    rows = [contexts.table(layer, kept, s.examples()) for layer, kept, s in of_layers]
-    write_table(run.folder, "contexts.parquet", pa.concat_tables(rows))
-    peak = levels.peak_layers(importance, run.layers)
-    rows = [activation_sample.table(s, vocabulary, peak == int(s.layer[0])) for s in state.samples]
-    write_table(run.folder, "samples.parquet", pa.concat_tables(rows))
-    names, of_word = np.unique([w.casefold() for w in state.vocabulary], return_inverse=True)
-    totals = np.bincount(of_word, state.word_totals).astype(np.int64)
-    tables = []
-    for number, layer_state in zip(run.layers, state.states, strict=True):
-        name, factors, count, mean = layer_state.words(of_word, totals)
-        columns = {
-            "word": pa.array(names)[0:0] if not len(name) else pa.array(names).take(pa.array(name)),
-            "factor": factors, "layer": np.full(len(name), number), "count": count,
-            "mean_activation": mean, "occurrences": totals[name],
-        }  # fmt: skip
-        tables.append(pa.table(columns))
-    write_words(run.folder, pa.concat_tables(tables))
-
-
-def _example_tables(state: survey.LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.Table]:
-    """Tables of many factors each: a small one for every factor costs more than its rows."""
-    found = state.examples()
-    for first in range(0, len(state.active), FACTORS_A_WRITE):
-        factors = list(islice(found, FACTORS_A_WRITE))
-        sizes = [len(windows) for windows, *_ in factors]
-        windows, positions, words, values = map(np.concatenate, zip(*factors, strict=True))
-        numbers = np.arange(first, first + len(factors), dtype=np.int32)
-        columns = {
-            "factor": np.repeat(numbers, sizes),
-            "rank": np.concatenate([np.arange(size, dtype=np.int16) for size in sizes]),
-            "window": windows,
-            "position": positions,
-            "word": pa.array(vocabulary[words], pa.string()),
-            "activation": values,
-        }
-        yield pa.table(columns)
-
-
-def measure_retention(run: Run) -> dict[str, Any]:
-    """Measure how much of each factor's activation is left when its context is cut away."""
-    examples = _peak_examples(run, run.settings.retention_examples)
-    log, encoder = run.work / "retention", run.encoder
-    log.mkdir(exist_ok=True)
-    parts = {
-        log / f"{i}.parquet": part for i, part in enumerate(levels.chunks_of_factors(examples))
-    }
-    missing = _mine(run, parts)
-
-    def measure(path: Path) -> pd.DataFrame:
-        return levels.retention(encoder, parts[path], run.files.windows)
-
-    done = len(examples) - sum(len(parts[path]) for path in missing)
-    with run.progress(len(examples), "levels", "example", done) as bar:
-        for path, measured in ahead(measure, missing):
-            with replacing(path) as temporary:
-                measured.to_parquet(temporary)
-            bar.update(len(parts[path]))
-    run.ranks.wait()
-    if not run.ranks.leads:
-        return {}
-    tables = [pd.read_parquet(path) for path in parts]
-    measured = pd.concat(tables).sort_values(["factor", "layer"], ignore_index=True)
-    write_table(run.folder, "retention.parquet", levels.curve_rows(measured))
-    with replacing(run.work / "retention.parquet") as temporary:
-        measured.drop(columns="curve").to_parquet(temporary)
-    return {"examples": len(examples)}
-
-
-def _mine(run: Run, files: Iterable[Path]) -> list[Path]:
-    """Return the files that this rank has to make and that an earlier run has not made."""
-    return [path for path in list(files)[run.ranks.rank :: run.ranks.size] if not path.exists()]
-
-
-def _importance(run: Run) -> np.ndarray:
-    """Return the importance of every factor at every layer, (m, layers)."""
-    return run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
-
-
-def _peak_examples(run: Run, number: int) -> pd.DataFrame:
-    """Return the strongest examples of every factor at its peak layer."""
-    importance = _importance(run)
-    peak = levels.peak_layers(importance, run.layers)
-    alive = importance.max(axis=1) > 0
-    frames = [run.files.examples(c, peak[c], number) for c in np.flatnonzero(alive).tolist()]
-    return pd.concat(frames, ignore_index=True)
-
-
-def explain_examples(run: Run) -> dict[str, Any]:
-    """Explain the strongest examples of the high-level factors with LIME."""
-    settings = run.settings
-    high = np.flatnonzero(_levels(run)[0] == "high")
-    examples = _peak_examples(run, settings.saliency_examples)
-    examples = examples[examples["factor"].isin(high)]
-    if not settings.saliency_examples:
-        examples = examples.iloc[:0]
-    log, encoder = run.work / "saliency", run.encoder
-    log.mkdir(exist_ok=True)
-    parts = {log / f"{factor}.parquet": part for factor, part in examples.groupby("factor")}
-    missing = _mine(run, parts)
-
-    def explain(path: Path) -> pa.Table:
-        return _explain(run, encoder, parts[path])
-
-    done = len(examples) - sum(len(parts[path]) for path in missing)
-    with run.progress(len(examples), "saliency", "example", done) as bar:
-        for path, explained in ahead(explain, missing):
-            with replacing(path) as temporary:
-                pq.write_table(explained, temporary)
-            bar.update(len(parts[path]))
-    run.ranks.wait()
-    if not run.ranks.leads:
-        return {}
-    tables = [SCHEMAS["saliency"].empty_table(), *map(pq.read_table, parts)]
-    write_table(run.folder, "saliency.parquet", pa.concat_tables(tables))
-    return {
-        "method": "lime",
-        "examples": len(examples),
-        "samples": settings.saliency_samples,
-        "features": settings.saliency_features,
-        "radius": SALIENCY_RADIUS,
-    }
-
-
-def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Table:
-    rows = []
-    windows = run.files.windows(examples["window"].tolist())
-    for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
-        found = saliency.explain_window(
-            encoder, window.token_ids, example.position, example.factor, example.layer,
-            samples=run.settings.saliency_samples, features=run.settings.saliency_features,
-            seed=run.settings.seed, radius=SALIENCY_RADIUS,
-        )  # fmt: skip
-        rows.append({
-            "factor": example.factor, "layer": example.layer, "rank": example.rank,
-            "method": found.method, "weights": found.weights, "score": found.score,
-            "samples": found.samples, "seed": run.settings.seed,
-        })  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
-
-
-def _levels(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
-    """Return level, peak layer and depth of every factor (m,), and its retained activations."""
-    importance = _importance(run)
-    alive = importance.max(axis=1) > 0
-    peak = np.where(alive, levels.peak_layers(importance, run.layers), -1)
-    depth = np.where(alive, levels.depths(peak, run.model.blocks), np.nan)
-    kept = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
-    kept = kept.reindex(np.arange(len(importance)))
-    level = levels.classify(
-        depth, kept["sentence"], run.settings.low_depth, run.settings.sentence_share
-    )
-    return level, peak, depth, kept
-
-
-def describe_factors(run: Run) -> dict[str, Any]:
-    """Bring together what is known of each factor: label, level, words."""
-    level, peak, depth, kept = _levels(run)
-    labels, places = pd.read_parquet(run.work / "labels.parquet"), run.load_array("map")
-    columns = {
-        "factor": np.arange(len(peak), dtype=np.int32),
-        "label": labels["label"].tolist(),
-        "level": level.tolist(),
-        "peak_layer": peak.astype(np.int16),
-        "depth": depth,
-        "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
-        "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
-        "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
-        "words": pa.array(labels["words"], pa.list_(pa.string())),
-        "alive": peak >= 0,
-        "stability": pa.nulls(len(peak), pa.float32()),
-        "label_kind": labels["kind"].tolist(),
-        "label_precision": labels["precision"].to_numpy(),
-        "label_recall": labels["recall"].to_numpy(),
-        "map_x": places[:, 0],
-        "map_y": places[:, 1],
-    }
-    write_table(run.folder, "factors.parquet", pa.table(columns))
-    return {"levels": {name: int((level == name).sum()) for name in ("low", "mid", "high")}}
-
-
-def _finite(value: float | None) -> float | None:
-    """NaN, which JSON cannot hold, as None."""
-    return value if value is not None and np.isfinite(value) else None
