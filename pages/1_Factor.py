@@ -44,6 +44,8 @@ match part:
     case "examples":
         example_list.show(it, examples)
         example_list.sidebar()
+    case "random":
+        factor_parts.drawn(it)
     case "layers":
         factor_parts.by_layer(it)
     case "context":

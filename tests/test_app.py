@@ -464,13 +464,71 @@ def test_the_window_layout_shows_all_that_the_model_read(made_up: Path) -> None:
 
 
 def test_words_the_factor_answers_to_as_a_rule_are_tinted(made_up: Path) -> None:
-    app = open_page("pages/1_Factor.py", factor="4", top="50", context="30")
+    # The strongest 20 are tinted by their activations, those behind them by habit.
+    app = open_page("pages/1_Factor.py", factor="8", top="50", context="30")
     tinted = re.findall(r'class="tf-habit"[^>]*>(.*?)</span>', html_of(app))
     bundle = Bundle.open(made_up / "default")
-    known = set(bundle.words(4, int(bundle.factors["peak_layer"][4]))["word"])
+    known = set(bundle.words(8, int(bundle.factors["peak_layer"][8]))["word"])
     whole = {word.casefold() for word in tinted}
     assert whole
     assert all(any(word in other for other in known) for word in whole)
+
+
+def test_the_strongest_examples_are_tinted_by_the_activations_that_the_bundle_holds(
+    made_up: Path,
+) -> None:
+    bundle = Bundle.open(made_up / "default")
+    factor, layer = 8, int(bundle.factors["peak_layer"][8])
+    context = bundle.contexts(factor, layer).iloc[0]
+    top = bundle.examples(factor, layer, 1).iloc[0]
+    app = open_page("pages/1_Factor.py", factor=str(factor), top="10", layout="window")
+    first = html_of(app).partition('<ol class="tf-list">')[2].partition("</li>")[0]
+    shown = {
+        float(value) for value in re.findall(r'tf-plus" [^>]*title="activation ([\d.]+)"', first)
+    }
+    at = bundle.windows([top["window"]])["word_starts"][0]
+    _, start, stop, _ = passages.cut(at, int(top["position"]), None)
+    beside = [
+        round(float(value), 2)
+        for position, value in zip(context["positions"], context["activations"], strict=True)
+        if not start <= position < stop and value >= passages.FAINTEST * top["activation"]
+    ]
+    assert beside
+    assert shown == set(beside)
+
+
+def test_activations_drawn_at_random_stand_in_bands_of_strength(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    layer = int(bundle.factors["peak_layer"][8])
+    samples = bundle.samples(8, layer)
+    app = open_page("pages/1_Factor.py", factor="8", part="random")
+    bodies = html_of(app)
+    below = samples[samples["quantile"] <= 0.5].head(8)
+    assert len(below)
+    for activation in below["activation"]:
+        assert f">{activation:.2f}</span>" in bodies
+    assert any("Below the middle" in m.value for m in app.markdown)
+
+
+def test_similar_factors_and_tokens_come_with_their_numbers(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    app = open_page("pages/1_Factor.py", factor="8", part="similar")
+    together = bundle.neighbours(8, "together")
+    tables = [table.value for table in app.dataframe]
+    shown = next(table for table in tables if "together" in table)
+    assert shown["together"].tolist() == pytest.approx(together["value"].tolist())
+    assert shown["factor"].tolist() == together["other"].tolist()
+    bodies = html_of(app)
+    for row in bundle.vocabulary(8).itertuples():
+        assert f"<bdi>{passages.escape(row.token)}</bdi> <small>{row.value:.2f}" in bodies
+
+
+def test_a_label_says_how_often_it_is_right(made_up: Path) -> None:
+    factors = Bundle.open(made_up / "default").factors
+    row = factors[factors["label_kind"] == "lemma"].iloc[0]
+    head = words(open_page("pages/1_Factor.py", factor=str(row["factor"])))
+    assert f"{row['label_precision']:.0%} of the held-out tokens" in head
+    assert f"{row['label_recall']:.0%} of those" in head
 
 
 def test_search_ranks_factors_by_what_a_word_gives_of_their_best(made_up: Path) -> None:

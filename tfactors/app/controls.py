@@ -59,6 +59,7 @@ LAYER: Control[int] = view.whole("layer", PEAK, 0, 10**4, check=_has_layer)
 # Which part of the Factor page is open
 PARTS = {
     "examples": "Examples",
+    "random": "At random",
     "layers": "Layer by layer",
     "context": "Context",
     "corpus": "Corpus",

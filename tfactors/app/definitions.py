@@ -159,3 +159,17 @@ def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> s
     )
     place = f"{peak}, a depth of {depth:.0%} (over {low:.0%})"
     return f"{place}, {keeps}: {rule} (margin {margin:.0%})."
+
+
+SAMPLE = (
+    "Activations of the factor at this layer, each drawn with the same chance. The bands are by "
+    "the share of the drawn activations that are at most as large."
+)
+TOGETHER = (
+    "Correlation of two truth values over the held-out tokens: is the one factor active, is the "
+    "other. Only factors that met on at least ten tokens."
+)
+VOCABULARY = (
+    "Cosine of the factor with the input embedding of a token (what layer 0 holds for the token "
+    "alone, less the mean of all tokens). High values: the factor is about the word itself."
+)

@@ -13,9 +13,11 @@ from tfactors.app.factor_view import Selected
 from tfactors.app.passages import Passage
 
 _TINTED = (
-    "The marked word is the one whose activation is shown. Words tinted and dotted around it are "
-    "ones that the factor answers to as a rule: the stronger, the larger its mean activation over "
-    "all their tokens. Text in grey italics stands beside the window in the document; the model "
+    "The marked word is the one whose activation is shown. In the strongest examples the other "
+    "tokens that activate the factor are tinted blue, the deeper the nearer to that activation; "
+    "point at one for its number. In the others, words tinted yellow and dotted are ones that the "
+    "factor answers to as a rule: the stronger, the larger its mean activation over all their "
+    "tokens. Text in grey italics stands beside the window in the document; the model "
     "did not read it here."
 )
 
@@ -69,7 +71,9 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
     layout = view.get(controls.LAYOUT)
     words = None if layout == "window" else view.get(controls.CONTEXT)
     habits = _habits(it)
-    found = _sorted(passages.passages(it.bundle, kept, words, habits=habits), sort)
+    contexts = it.bundle.contexts(it.factor, it.layer)
+    found = passages.passages(it.bundle, kept, words, habits=habits, contexts=contexts)
+    found = _sorted(found, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(
             f"Where it is active at layer {it.layer}", anchor=False, help=definitions.ACTIVATION

@@ -17,6 +17,39 @@ _WORDS = 7
 _LINES = 3
 _CONTEXT = 7
 _SIMILAR = 15
+# Bands of the quantile of an activation among all of a factor's at a layer, and rows of a band.
+_BANDS = (
+    ("The strongest tenth", 0.9, 1.0),
+    ("Above the middle", 0.5, 0.9),
+    ("Below the middle", 0.0, 0.5),
+)
+_DRAWN = 8
+
+
+def drawn(it: Selected) -> None:
+    """Draw activations that were drawn at random, in bands of strength."""
+    st.subheader(f"At random, at layer {it.layer}", anchor=False, help=definitions.SAMPLE)
+    samples = it.bundle.samples(it.factor, it.layer)
+    if samples.empty:
+        silent = f"No token activates this factor at layer {it.layer}."
+        older = (
+            "This bundle holds no random sample: it was imported, or built by an older tfactors."
+        )
+        st.caption(silent if it.bundle.has("samples.parquet") else older)
+        return
+    st.caption(
+        f"The strongest examples flatter: these {len(samples)} were drawn from all tokens that "
+        "activate the factor, the weak ones as likely as the strong."
+    )
+    strongest = float(it.overview.maximum[it.factor, it.column])
+    for name, low, high in _BANDS:
+        band = samples[(samples["quantile"] > low) & (samples["quantile"] <= high)]
+        if band.empty:
+            continue
+        weakest, largest = band["activation"].min(), band["activation"].max()
+        st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
+        found = passages.passages(it.bundle, band.head(_DRAWN), _CONTEXT)
+        st.html(passages.lines(found, strongest))
 
 
 def by_layer(it: Selected) -> None:
@@ -134,6 +167,61 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
 
 
 def similar(it: Selected) -> None:
+    """Draw the factors and the tokens of the vocabulary that are near a factor."""
+    _like_atoms(it)
+    _together(it)
+    _vocabulary(it)
+
+
+def _together(it: Selected) -> None:
+    """Draw the factors that fire on the same held-out tokens."""
+    st.subheader("Factors that fire with it", anchor=False, help=definitions.TOGETHER)
+    found = it.bundle.neighbours(it.factor, "together")
+    if found.empty:
+        none = "No other factor fires on its tokens more often than by chance."
+        older = "This bundle does not say: it was imported, or built by an older tfactors."
+        st.caption(none if it.bundle.has("neighbours.parquet") else older)
+        return
+    st.caption(
+        "By the correlation of firing on held-out text at this factor's peak layer: 1 is on the "
+        "same tokens, 0 is by chance."
+    )
+    rows = factor_table.frame(it.bundle, found["other"].to_numpy())
+    rows["together"] = found["value"].to_numpy()
+    column = st.column_config.NumberColumn("Together", format="%.2f", width="small")
+    factor_table.show(
+        rows,
+        f"together_{it.factor}",
+        f"The {len(rows)} factors that fire most often with factor {it.factor}.",
+        {"together": column},
+        {controls.PART: "examples"},
+    )
+
+
+def _vocabulary(it: Selected) -> None:
+    """Draw the nearest tokens of the model's vocabulary."""
+    st.subheader("Near words of the model's vocabulary", anchor=False, help=definitions.VOCABULARY)
+    if not it.bundle.has("vocabulary.parquet"):
+        st.caption("This bundle does not say: it was imported, or built by an older tfactors.")
+        return
+    kinds = {
+        "input": "Nearest at the input, cosine",
+        "logit": "Logit raised most",
+        "logit_low": "Logit lowered most",
+    }
+    for kind, title in kinds.items():
+        found = it.bundle.vocabulary(it.factor, kind)
+        if len(found):
+            words = ", ".join(
+                f"<bdi>{passages.escape(row.token)}</bdi> <small>{row.value:.2f}</small>"
+                for row in found.itertuples()
+            )
+            st.html(f'<dl class="tf-facts"><dt>{title}</dt><dd>{words}</dd></dl>')
+    if it.bundle.vocabulary(it.factor, "logit").empty:
+        st.caption("The model was saved without a language-model head, so there are no logits.")
+
+
+def _like_atoms(it: Selected) -> None:
     """Draw the factors whose atoms point the same way."""
     st.subheader("Factors like it", anchor=False)
     if not it.bundle.has("dictionary.parquet"):

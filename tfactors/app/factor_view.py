@@ -77,7 +77,7 @@ def name_words(bundle: Bundle, factor: int) -> list[str]:
 def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
     labels, words = bundle.factors["label"].array, bundle.factors["words"].array
     if label := str(labels[factor] or "").strip():
-        return label.split(", ")
+        return label.removeprefix("mixed: ").split(", ")
     return list(dict.fromkeys(word.casefold() for word in words[factor]))[:_TITLE_WORDS]
 
 
@@ -128,8 +128,37 @@ def headline(it: Selected) -> None:
     st.html(
         f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
         f"<h1>{words or 'no words'}</h1>{badge(it.level, it.row['alive'])}"
-        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p></header>'
+        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}</header>'
     )
+
+
+_KINDS = {
+    "word": "its words",
+    "lemma": "the forms of a word",
+    "affix": "the beginning or end of words",
+    "name": "part of a name",
+    "number": "a number",
+    "punctuation": "a mark",
+    "position": "a place in the text",
+    "neighbour": "the word beside it",
+    "source": "where the text is from",
+}
+
+
+def _label(row: pd.Series) -> str:
+    """Return the HTML of what the label claims, and how often it is right."""
+    kind = row["label_kind"]
+    if kind == "mixed":
+        says = "No simple rule tells where it is active: the label names frequent words."
+    elif kind in _KINDS and not pd.isna(row["label_precision"]):
+        says = (
+            f"The label tells {_KINDS[kind]}: {row['label_precision']:.0%} of the held-out tokens "
+            f"that fit activate the factor strongly, and {row['label_recall']:.0%} of those that "
+            "do fit."
+        )
+    else:
+        return ""
+    return f'<p class="tf-why">{html.escape(says)}</p>'
 
 
 def badge(level: str, alive: bool = True) -> str:

@@ -31,7 +31,8 @@ class Passage:
     """One example: a stretch of its window around the word that activates the factor.
 
     ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show, and ``kind``
-    says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule.
+    says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule,
+    "activation" is the factor's activation at the token itself.
     ``earlier`` and ``later`` is text of the document beside the window, which the model did not
     read together with it.
     """
@@ -56,26 +57,32 @@ def passages(
     words: int | None,
     tints: dict[int, np.ndarray] | None = None,
     habits: Mapping[str, float] | None = None,
+    contexts: pd.DataFrame | None = None,
 ) -> list[Passage]:
     """Return the examples with ``words`` words of context on each side (None: whole windows).
 
     ``examples`` has window, position, word, activation and rank; ``tints`` gives the weights of
     the tokens of a window by the rank of the example, ``habits`` those of words in lower case.
+    ``contexts`` (as `Bundle.contexts`) gives activations, which come before habits.
     """
     if examples.empty:
         return []
     windows = bundle.windows(examples["window"].to_list())
     beside = _beside(bundle, examples, windows, words)
     titles = bundle.documents["title"].to_numpy()
+    known = {} if contexts is None else {row.rank: row for row in contexts.itertuples(index=False)}
     found = []
     for example, window in zip(
         examples.itertuples(index=False), windows.itertuples(index=False), strict=True
     ):
         first, start, stop, last = cut(window.word_starts, int(example.position), words)
         before, after = _missing(window.word_starts, int(example.position), words)
-        tint = (tints or {}).get(int(example.rank))
-        if habits:
-            tint = _habits(window.tokens, window.word_starts, habits)
+        tint, kind = (tints or {}).get(int(example.rank)), "saliency"
+        if (context := known.get(int(example.rank))) is not None:
+            tint, kind = np.zeros(len(window.tokens)), "activation"
+            tint[context.positions] = context.activations
+        elif habits:
+            tint, kind = _habits(window.tokens, window.word_starts, habits), "habit"
         found.append(
             Passage(
                 tokens=window.tokens[first:last],
@@ -85,7 +92,7 @@ def passages(
                 source=str(titles[window.document]),
                 word=str(example.word),
                 tints=None if tint is None else tint[first:last],
-                kind="habit" if habits else "saliency",
+                kind=kind,
                 rank=int(example.rank),
                 ranked=bundle.ranked,
                 earlier=_last_words(beside.get(int(example.window) - 1), before),
@@ -238,9 +245,9 @@ def _tokens(p: Passage, first: int, last: int) -> str:
             continue
         body = token.lstrip()
         parts.append(_text(token[: len(token) - len(body)]))
-        parts.append(
-            f'<span class="{_class(p, weight)}" style="--a:{abs(weight):.2f}">{_text(body)}</span>'
-        )
+        says = f' title="activation {weight * largest:.2f}"' if p.kind == "activation" else ""
+        shade = f'style="--a:{min(abs(weight), 1):.2f}"'
+        parts.append(f'<span class="{_class(p, weight)}" {shade}{says}>{_text(body)}</span>')
     return "".join(parts)
 
 
@@ -259,9 +266,11 @@ def _class(p: Passage, weight: float) -> str:
 
 
 def _largest(p: Passage) -> float:
-    """What a full tint stands for: 1 for habits, else the largest weight beside the marked word,
-    whose own would make all others look faint.
+    """What a full tint stands for: 1 for habits, for activations that of the marked word, else the
+    largest weight beside the marked word, whose own would make all others look faint.
     """
+    if p.kind == "activation":
+        return p.activation
     if p.tints is None or p.kind == "habit":
         return 1.0
     others = np.abs(np.delete(p.tints, range(p.start, p.stop)))
@@ -277,7 +286,7 @@ def _mark(p: Passage) -> str:
     word = "".join(p.tokens[p.start : p.stop]).strip()
     own = (
         ""
-        if p.tints is None or p.kind == "habit"
+        if p.tints is None or p.kind != "saliency"
         else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
     )
     what = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
