@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
+import multiprocessing
 import random
 import shutil
 import signal
-import subprocess
-import sys
+from contextlib import AbstractContextManager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,10 @@ from tfactors.errors import InputError
 from tfactors.settings import PRESETS, Settings, with_changes
 
 KILLS = 10
+
+# Children of a server that has imported what a build needs: torch alone takes seconds to import.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["tfactors.build", "torch", "transformers", "lime.lime_base"])
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +50,7 @@ def settings(model, texts) -> Settings:
 
 @pytest.fixture(scope="module")
 def built(settings, tmp_path_factory) -> tf.Bundle:
-    folder = tmp_path_factory.mktemp("out") / "bundle"
-    subprocess.run(
-        command(folder, settings), env=environment(), check=True, stdout=subprocess.DEVNULL
-    )
-    return tf.Bundle.open(folder)
-
-
-def command(folder: Path, settings: Settings) -> list[str]:
-    """A build in a process of its own, to be killed."""
-    return [sys.executable, "-c", RUN, str(folder), json.dumps(settings.to_json())]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return build(tmp_path_factory.mktemp("out") / "bundle", settings, show_progress=False)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -132,44 +123,40 @@ def test_a_finished_build_is_left_as_it_is(built, settings):
 def test_a_build_killed_ten_times_ends_as_if_it_had_never_been(built, settings, tmp_path):
     moments = random.Random(5)
     folder = tmp_path / "killed"
-    line, variables = command(folder, settings), environment()
     kills = 0
     while kills < KILLS:
-        process = subprocess.Popen(line, env=variables, stdout=subprocess.PIPE, text=True)
-        # A line a step: killed in the midst of the work, not while Python starts.
-        for _ in range(moments.randrange(1, 12)):
-            if not process.stdout.readline():
-                break
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-        process.stdout.close()
+        listening, saying = processes.Pipe(duplex=False)
+        process = processes.Process(target=build_aloud, args=(folder, settings, saying))
+        process.start()
+        saying.close()
+        # A word a step: killed in the midst of the work, not while Python starts.
+        with suppress(EOFError):
+            for _ in range(moments.randrange(1, 12)):
+                listening.recv()
+        process.kill()
+        process.join()
+        listening.close()
+        kills += process.exitcode == -signal.SIGKILL
         if (folder / "manifest.json").exists():  # it was faster: start over
             assert contents(folder) == contents(built.path)
             shutil.rmtree(folder)
-    subprocess.run(line, env=variables, check=True, stdout=subprocess.DEVNULL)
+    build(folder, settings, show_progress=False)
     assert contents(folder) == contents(built.path)
 
 
-# Saves a checkpoint at every step, and says so, so that kills fall everywhere.
-RUN = """
-import json, sys
-from tfactors import run
-from tfactors.build import build
-from tfactors.settings import Settings
-run.SECONDS_BETWEEN_CHECKPOINTS = 0.0
-save = run.replacing
-def saying(path):
-    print(path, flush=True)
-    return save(path)
-run.replacing = saying
-from tfactors import context_stages, description, survey_stage
-for module in (context_stages, description, survey_stage):
-    module.replacing = saying
-values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[2]).items()}
-build(sys.argv[1], Settings(**values), show_progress=False)
-"""
+def build_aloud(folder: Path, settings: Settings, saying: Connection) -> None:
+    """Save a checkpoint at every step, and say so, so that kills fall everywhere."""
+    from tfactors import context_stages, description, run, survey_stage
+
+    def aloud(path: Path) -> AbstractContextManager[Path]:
+        saying.send(path.name)
+        return replacing(path)
+
+    replacing = run.replacing
+    run.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    for module in (run, context_stages, description, survey_stage):
+        module.replacing = aloud
+    build(folder, settings, show_progress=False)
 
 
 def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(built, settings):
