@@ -11,19 +11,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pyarrow.parquet as pq
 import pytest
+from browsing import WAIT, Server, Visit, visiting
 from playwright.sync_api import Browser, Locator, expect
-from test_browser import (  # noqa: F401
-    WAIT,
-    Server,
-    Visit,
-    browser,
-    bundles,
-    cold_server,
-    serve,
-    server,
-    visit,
-    visiting,
-)
 
 from tfactors.bundle import Bundle
 
@@ -57,8 +46,8 @@ def chart(reader: Visit) -> Locator:
 
 
 def test_a_link_opens_each_page_on_a_server_that_was_just_started_and_a_reload_restores_it(
-    browser: Browser,  # noqa: F811
-    cold_server: Server,  # noqa: F811
+    browser: Browser,
+    cold_server: Server,
 ) -> None:
     """The first of them opens cold, the others as links of a session of their own."""
     for path, text in (
@@ -82,7 +71,7 @@ def test_a_link_opens_each_page_on_a_server_that_was_just_started_and_a_reload_r
             unharmed(reader)
 
 
-def test_one_back_returns_from_a_factor_that_a_row_opened(visit: Visit) -> None:  # noqa: F811
+def test_one_back_returns_from_a_factor_that_a_row_opened(visit: Visit) -> None:
     visit.open("/Search")
     visit.page.get_by_role("textbox", name="Words, a label").fill("river")
     visit.page.keyboard.press("Enter")
@@ -102,7 +91,7 @@ def test_one_back_returns_from_a_factor_that_a_row_opened(visit: Visit) -> None:
 
 
 def test_an_area_is_drawn_with_the_mouse_undone_by_back_and_a_dot_opens_its_factor(
-    visit: Visit,  # noqa: F811
+    visit: Visit,
 ) -> None:
     visit.open("/Map")
     box = chart(visit).bounding_box()
@@ -126,8 +115,8 @@ def test_an_area_is_drawn_with_the_mouse_undone_by_back_and_a_dot_opens_its_fact
 
 
 def test_labels_stay_in_their_session_leave_as_json_and_come_back(
-    browser: Browser,  # noqa: F811
-    server: Server,  # noqa: F811
+    browser: Browser,
+    server: Server,
     tmp_path: Path,
 ) -> None:
     with visiting(browser, server) as one, visiting(browser, server) as two:
@@ -161,7 +150,7 @@ def test_labels_stay_in_their_session_leave_as_json_and_come_back(
 
 
 def test_two_factors_stand_beside_each_other_and_a_row_changes_the_second(
-    visit: Visit,  # noqa: F811
+    visit: Visit,
 ) -> None:
     visit.open("/Compare?factor=4&to=9")
     visit.shows("Factor 4 at layer")
@@ -174,7 +163,7 @@ def test_two_factors_stand_beside_each_other_and_a_row_changes_the_second(
     visit.shows("Factor 9 at layer")
 
 
-def test_a_factor_in_a_frame_is_compact_and_leads_to_the_whole_page(visit: Visit) -> None:  # noqa: F811
+def test_a_factor_in_a_frame_is_compact_and_leads_to_the_whole_page(visit: Visit) -> None:
     visit.open("/Factor?factor=7&layer=2&embed=true")
     visit.shows("Factor 7 at layer 2")
     assert visit.page.locator("[data-testid=stSidebar]").count() == 0
@@ -186,9 +175,9 @@ def test_a_factor_in_a_frame_is_compact_and_leads_to_the_whole_page(visit: Visit
 
 
 def test_charts_are_saved_as_svg_and_png_and_tables_as_parquet(
-    visit: Visit,  # noqa: F811
+    visit: Visit,
     tmp_path: Path,
-    bundles: Path,  # noqa: F811
+    bundles: Path,
 ) -> None:
     visit.open("/Curves_and_saliency?factors=3%2C4")
     expect(chart(visit).locator("svg.marks")).to_be_visible(timeout=WAIT)
@@ -214,7 +203,7 @@ def test_charts_are_saved_as_svg_and_png_and_tables_as_parquet(
     unharmed(visit)
 
 
-def test_a_key_opens_the_search(visit: Visit) -> None:  # noqa: F811
+def test_a_key_opens_the_search(visit: Visit) -> None:
     visit.open("/Factor?factor=7")
     visit.page.keyboard.press("s")
     visit.query(r"/Search")
@@ -223,7 +212,7 @@ def test_a_key_opens_the_search(visit: Visit) -> None:  # noqa: F811
     visit.shows("Factor 7 at layer")
 
 
-def test_no_page_is_wider_than_a_telephone(visit: Visit) -> None:  # noqa: F811
+def test_no_page_is_wider_than_a_telephone(visit: Visit) -> None:
     visit.page.set_viewport_size({"width": 400, "height": 800})
     for path in ("/Search?q=river", "/Map", "/Compare?factor=4&to=9", "/Labels", "/Your_text",
                  "/Factor?factor=7&embed=true"):  # fmt: skip
