@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 PERPLEXITY = 30.0
-# Distances in this many leading directions are those of the atoms but for a little noise, and a
-# map of 16,384 factors takes minutes.
+# Distances in this many leading directions are those of the atoms but for a little noise, and cost
+# a fraction of them.
 DIRECTIONS = 50
 # Fewer factors than this are laid out by their two leading directions alone.
 FEWEST = 10
