@@ -88,7 +88,7 @@ def test_controls_go_along_to_other_pages_and_back(visit: Visit) -> None:
     visit.page.get_by_role("link", name="Random by level").click()
     visit.query(r"/Random_by_level\?sentence_share=0.9")
     visit.page.get_by_role("link", name="Map", exact=True).click()
-    visit.query(r"/Map\?sentence_share=0.9")
+    visit.query(r"/Map\?factor=7&sentence_share=0.9")
     visit.shows("less than 90%")
     visit.page.get_by_role("link", name="Home").click()
     visit.shows("What does a language model see")
