@@ -1,8 +1,5 @@
 """From text to bundle through the command line, and through ten kills."""
 
-import hashlib
-import json
-import multiprocessing
 import random
 import shutil
 import signal
@@ -13,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from new_processes import contents, processes, run_apart
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
@@ -21,10 +19,6 @@ from tfactors.errors import InputError
 from tfactors.settings import PRESETS, Settings, with_changes
 
 KILLS = 10
-
-# Children of a server that has imported what a build needs: torch alone takes seconds to import.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tfactors.build", "torch", "transformers", "lime.lime_base"])
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +51,7 @@ def built(settings, tmp_path_factory) -> tf.Bundle:
 
 def build_apart(folder: Path, settings: Settings, cores: int = 2) -> None:
     """Build in a process of its own, as people do, with so many cores."""
-    process = processes.Process(target=build_with, args=(folder, settings, cores))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
+    run_apart(build_with, folder, settings, cores)
 
 
 def build_with(folder: Path, settings: Settings, cores: int) -> None:
@@ -70,19 +61,6 @@ def build_with(folder: Path, settings: Settings, cores: int) -> None:
         module.cores = lambda: cores
     torch.set_num_threads(cores)
     build(folder, settings, show_progress=False)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """The checksum of every file, the manifest without what says when it was made."""
-    found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        raw = path.read_bytes()
-        if path.name == "manifest.json":
-            manifest = json.loads(raw)
-            del manifest["created"], manifest["manifest_sha256"]
-            raw = json.dumps(manifest).encode()
-        found[str(path.relative_to(folder))] = hashlib.sha256(raw).hexdigest()
-    return found
 
 
 def test_a_build_ends_with_a_bundle_that_verifies_and_nothing_else(built):

@@ -1,8 +1,5 @@
 """Builds by several processes against the same build by one: the bytes, the errors, the kills."""
 
-import hashlib
-import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -11,14 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from new_processes import contents, processes, run_apart
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
 from tfactors.cli import main
-
-# Processes that start from a server that has imported everything cost a tenth of fresh ones.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tfactors.build", "torch", "transformers", "lime.lime_base"])
 
 SMALL = [
     "--preset", "quick", "--factors", "64", "--penalty", "1", "--max-tokens", "24000",
@@ -41,24 +35,9 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def alone(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What one process builds."""
     folder = tmp_path_factory.mktemp("alone") / "bundle"
-    process = processes.Process(target=main, args=([*command, "--out", str(folder)],))
-    process.start()
-    process.join()
+    run_apart(main, [*command, "--out", str(folder)])
     assert len(tf.Bundle.open(folder).saliency(0, 0).columns)
     return contents(folder)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """The checksum of every file, the manifest without what says when it was made."""
-    found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        raw = path.read_bytes()
-        if path.name == "manifest.json":
-            manifest = json.loads(raw)
-            del manifest["created"], manifest["manifest_sha256"]
-            raw = json.dumps(manifest).encode()
-        found[str(path.relative_to(folder))] = hashlib.sha256(raw).hexdigest()
-    return found
 
 
 def test_torchrun_with_two_processes_builds_the_bytes_of_one(command, alone, tmp_path) -> None:

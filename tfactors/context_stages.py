@@ -62,17 +62,17 @@ def _mine(run: Run, files: Iterable[Path]) -> list[Path]:
     return [path for path in list(files)[run.ranks.rank :: run.ranks.size] if not path.exists()]
 
 
-def _importance(run: Run) -> np.ndarray:
-    """Return the importance of every factor at every layer, (m, layers)."""
-    return run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
+def peaks(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return the peak layer of every factor (−1 for a dead one) and its importance there, (m,)."""
+    importance = run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
+    highest = importance.max(axis=1)
+    return np.where(highest > 0, levels.peak_layers(importance, run.layers), -1), highest
 
 
 def _peak_examples(run: Run, number: int) -> pd.DataFrame:
     """Return the strongest examples of every factor at its peak layer."""
-    importance = _importance(run)
-    peak = levels.peak_layers(importance, run.layers)
-    alive = importance.max(axis=1) > 0
-    frames = [run.files.examples(c, peak[c], number) for c in np.flatnonzero(alive).tolist()]
+    peak, _ = peaks(run)
+    frames = [run.files.examples(c, peak[c], number) for c in np.flatnonzero(peak >= 0).tolist()]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -131,12 +131,10 @@ def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Tab
 
 def levels_of(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
     """Return level, peak layer and depth of every factor (m,), and its retained activations."""
-    importance = _importance(run)
-    alive = importance.max(axis=1) > 0
-    peak = np.where(alive, levels.peak_layers(importance, run.layers), -1)
-    depth = np.where(alive, levels.depths(peak, run.model.blocks), np.nan)
+    peak, _ = peaks(run)
+    depth = np.where(peak >= 0, levels.depths(peak, run.model.blocks), np.nan)
     kept = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
-    kept = kept.reindex(np.arange(len(importance)))
+    kept = kept.reindex(np.arange(len(peak)))
     level = levels.classify(
         depth, kept["sentence"], run.settings.low_depth, run.settings.sentence_share
     )

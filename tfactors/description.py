@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 from scipy.sparse import csc_array
 
-from tfactors import labels, levels, neighbours, vocabulary
+from tfactors import labels, neighbours, vocabulary
 from tfactors.bundle import write_table
-from tfactors.context_stages import levels_of
+from tfactors.context_stages import levels_of, peaks
 from tfactors.factor_map import factor_map
 from tfactors.held_out_codes import HeldOutCodes
 from tfactors.language_head import language_head
@@ -27,13 +27,6 @@ from tfactors.token_rules import rules_of_tokens
 # Examples of a factor that propose labels; the rest of its list says little that is new.
 EXAMPLES_A_LABEL = 60
 WORDS_A_FACTOR = 10
-
-
-def peaks(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Return the peak layer of every factor (−1 for a dead one) and its importance there, (m,)."""
-    importance = run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
-    highest = importance.max(axis=1)
-    return np.where(highest > 0, levels.peak_layers(importance, run.layers), -1), highest
 
 
 def find_neighbours(run: Run) -> dict[str, Any]:

@@ -53,8 +53,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
         for frame, coded in ahead(partial(_code_batch, run), frames):
             before = state.tokens
-            _survey_batch(state, frame, coded)
-            _keep_held_out(run, frame, coded.codes, kept)
+            _survey_batch(run, state, frame, coded, kept)
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
@@ -128,7 +127,10 @@ def _code_batch(run: Run, frame: Any) -> _CodedBatch:
     return batch
 
 
-def _survey_batch(state: survey.Survey, frame: Any, coded: _CodedBatch) -> None:
+def _survey_batch(
+    run: Run, state: survey.Survey, frame: Any, coded: _CodedBatch, kept: np.ndarray
+) -> None:
+    """Take in a batch, and keep the codes of those windows that are ``kept``, (windows,) bool."""
     state.norms.add(coded.norms)
     for moments, more in zip(state.held_out, coded.held_out, strict=True):
         moments.merge(more)
@@ -140,16 +142,8 @@ def _survey_batch(state: survey.Survey, frame: Any, coded: _CodedBatch) -> None:
     positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
     windows = np.repeat(frame["window"].to_numpy(), sizes).astype(np.int32)
     state.add(coded.codes, windows, positions, list(words))
-
-
-def _keep_held_out(run: Run, frame: Any, codes: list[csr_array], kept: np.ndarray) -> None:
-    """Keep the codes of those windows of a batch that are ``kept``, (windows,) bool."""
-    windows = frame["window"].to_numpy()
-    sizes = [len(tokens) for tokens in frame["token_ids"]]
-    rows = np.flatnonzero(np.repeat(kept[windows], sizes))
-    positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
-    places = np.repeat(windows, sizes).astype(np.int32)[rows], positions[rows]
-    HeldOutCodes.of(run).save(*places, [of_layer[rows] for of_layer in codes])
+    rows = np.flatnonzero(kept[windows])
+    HeldOutCodes.of(run).save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
 
 
 def _write_survey(run: Run, state: survey.Survey) -> None:

@@ -1,0 +1,35 @@
+"""Builds in processes of their own, and the bytes that they leave.
+
+The processes start from a server that has imported what a build needs: torch alone takes seconds to
+import.
+"""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["tfactors.build", "torch", "transformers", "lime.lime_base"])
+
+
+def run_apart(work: Callable, *arguments: object) -> None:
+    """Run a function in a process of its own, which must end well."""
+    process = processes.Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The checksum of every file, the manifest without what says when it was made."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        if path.name == "manifest.json":
+            manifest = json.loads(raw)
+            del manifest["created"], manifest["manifest_sha256"]
+            raw = json.dumps(manifest).encode()
+        found[str(path.relative_to(folder))] = hashlib.sha256(raw).hexdigest()
+    return found
