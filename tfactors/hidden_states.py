@@ -5,9 +5,9 @@ section 2 of Yun et al. (2021) and as ``output_hidden_states`` of transformers c
 last layer of a decoder is after its final norm). States are raw: no special tokens are added, and
 scaling is the caller's, with `layer_scales`.
 
-Only the blocks that are needed run. A call makes shallow copies of the modules on the way to the
-list of blocks, puts recording blocks in the copy and shares every weight, so nothing of the
-model changes and threads can share one `Model`.
+Only the blocks that are needed run, and a pass can go on from states put in at any layer: for what
+happens when a factor is taken away, or a state is replaced by its reconstruction. All through
+copies that share every weight (`tfactors.tapped_blocks`), so threads can share one `Model`.
 
 Where the weights come from is told in `tfactors.model_loading`; no code of a model is run.
 """
@@ -17,7 +17,6 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +27,13 @@ from tfactors.model_loading import (
     load_transformer,
     local_folder,
     weight_files,
+)
+from tfactors.tapped_blocks import (
+    LayerReached,
+    form_of_answers,
+    path_of_blocks,
+    recording,
+    replacing,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +73,7 @@ class Model:
         self.vocabulary = int(module.get_input_embeddings().num_embeddings)
         # ALBERT runs each of its few groups of weights many times.
         stored = int(getattr(config, "num_hidden_groups", self.blocks))
-        self._blocks_path = _path_of_blocks(module, stored, name)
+        self._blocks_path = path_of_blocks(module, stored, name)
         self._forward_parameters = inspect.signature(module.forward).parameters
         # RoBERTa and its kin count positions from padding_idx + 1.
         table = getattr(getattr(module, "embeddings", None), "position_embeddings", None)
@@ -126,8 +132,6 @@ class Model:
         Raises:
             ModelError: a layer, a position or a length that the model does not have.
         """
-        import torch
-
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         self._check(layers, lengths, positions)
         rows = lengths if positions is None else np.ones_like(lengths)
@@ -135,8 +139,7 @@ class Model:
         states = np.empty((len(layers), int(rows.sum()), self.width), dtype=np.float32)
         if not states.size:
             return states
-        size = CPU_BATCH if torch.device(self.device).type == "cpu" else ACCELERATOR_BATCH
-        for batch in _batches(lengths, size):
+        for batch in _batches(lengths, self._batch_size):
             recorded = self._forward(
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
@@ -155,6 +158,79 @@ class Model:
                         row, : lengths[text]
                     ]
         return states
+
+    def last_states(
+        self,
+        texts: Sequence[np.ndarray],
+        layer: int,
+        states: np.ndarray,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Run the rest of the network from states put in at one layer; the states of the last.
+
+        With the model's own hidden states this gives its own last ones; the blocks below
+        ``layer`` do not run (but T5's, see `tfactors.tapped_blocks`). Nothing of the model
+        changes, so threads can share it.
+
+        Args:
+            texts: token ids, as for `hidden_states`; they say what is padding and where tokens
+                stand, and must be those of ``states``.
+            layer: where the states are put in; at the last layer they come back as they are.
+            states: (tokens, width) raw hidden states, rows in the order of the texts.
+            starts: as for `hidden_states`.
+
+        Returns:
+            (tokens, width) float32, rows in the same order.
+
+        Raises:
+            ModelError: a layer or a length that the model does not have, or states of another
+                shape.
+        """
+        import torch
+
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        self._check([layer], lengths, None)
+        if states.shape != (lengths.sum(), self.width):
+            raise ModelError(
+                f"states of shape {states.shape}: expected ({lengths.sum()}, {self.width}), a row "
+                "for each token of the texts"
+            )
+        last = np.array(states, dtype=np.float32)
+        if layer == self.blocks:
+            return last
+        ends = np.cumsum(lengths)
+        for batch in _batches(lengths, self._batch_size):
+            tensors = self._inputs(
+                [texts[text] for text in batch],
+                None if starts is None else [starts[text] for text in batch],
+            )
+            padded = np.zeros((*tensors["input_ids"].shape, self.width), np.float32)
+            for row, text in enumerate(batch):
+                padded[row, : lengths[text]] = last[ends[text] - lengths[text] : ends[text]]
+            given = torch.from_numpy(padded).to(self.device)
+            with torch.inference_mode():
+                module = replacing(
+                    self._module, self._blocks_path, layer, given, self._form_of_answers
+                )
+                values = module(**tensors)[0].float().cpu().numpy()
+            for row, text in enumerate(batch):
+                last[ends[text] - lengths[text] : ends[text]] = values[row, : lengths[text]]
+        return last
+
+    @cached_property
+    def _form_of_answers(self) -> list[Any]:
+        import torch
+
+        tensors = self._inputs([np.array([self.unknown_id])], None)
+        with torch.inference_mode():
+            return form_of_answers(
+                self._module, self._blocks_path, lambda module: module(**tensors)
+            )
+
+    @property
+    def _batch_size(self) -> int:
+        on_cpu = self.device.partition(":")[0] == "cpu"
+        return CPU_BATCH if on_cpu else ACCELERATOR_BATCH
 
     def _check(
         self, layers: Sequence[int], lengths: np.ndarray, positions: Sequence[int] | None
@@ -185,6 +261,20 @@ class Model:
         """Run one batch; hidden states of the layers, each (texts, longest, width)."""
         import torch
 
+        tensors = self._inputs(texts, starts)
+        recorded: dict[int, torch.Tensor] = {}
+        with torch.inference_mode():
+            module = recording(self._module, self._blocks_path, layers, recorded)
+            with suppress(LayerReached):
+                recorded[self.blocks] = module(**tensors)[0]
+        return recorded
+
+    def _inputs(
+        self, texts: Sequence[np.ndarray], starts: Sequence[int] | None
+    ) -> "dict[str, Any]":
+        """What one batch is run with: padded ids, the mask, and the positions where they count."""
+        import torch
+
         longest = max(len(text) for text in texts)
         ids = np.full((len(texts), longest), self._padding_id, dtype=np.int64)
         mask = np.zeros((len(texts), longest), dtype=np.int64)
@@ -202,15 +292,12 @@ class Model:
             # Padding repeats the last position, so that no id leaves the model's table.
             inside = np.minimum(np.arange(longest), mask.sum(1, keepdims=True) - 1)
             inputs["position_ids"] = first + inside
-        tensors = {key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()}
+        tensors: dict[str, Any] = {
+            key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()
+        }
         if "use_cache" in self._forward_parameters:
-            tensors["use_cache"] = False  # type: ignore[assignment]
-        recorded: dict[int, torch.Tensor] = {}
-        with torch.inference_mode():
-            module = _with_recording_blocks(self._module, self._blocks_path, layers, recorded)
-            with suppress(_LayerReached):
-                recorded[self.blocks] = module(**tensors)[0]
-        return recorded
+            tensors["use_cache"] = False
+        return tensors
 
 
 def load_model(name: str, device: str = "cpu") -> Model:
@@ -250,70 +337,6 @@ def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.nda
     if not np.all(np.isfinite(norms) & (norms > 0)):
         raise ModelError(f"mean norms of the layers: expected positive numbers, got {norms}")
     return np.sqrt(width) / norms
-
-
-class _LayerReached(Exception):
-    """The last layer that was asked for has been recorded; the rest need not run."""
-
-
-def _with_recording_blocks(
-    module: Any, path: Sequence[str], layers: Sequence[int], recorded: dict[int, Any]
-) -> Any:
-    """Return a copy of ``module`` that shares its weights and records the input of its blocks."""
-    import torch
-
-    last_layer = max(layers)
-    # Counted by calls, not by place in the list: a block may run more than once (ALBERT).
-    layer_numbers = count()
-
-    class Recording(torch.nn.Module):
-        def __init__(self, block: Any) -> None:
-            super().__init__()
-            self.__dict__["block"] = block  # not registered: attributes below reach it
-
-        def __getattr__(self, name: str) -> Any:  # models read attributes off their blocks
-            return getattr(self.__dict__["block"], name)
-
-        def forward(self, *args: Any, **kwargs: Any) -> Any:
-            layer = next(layer_numbers)
-            if layer in layers:
-                recorded[layer] = args[0] if args else kwargs["hidden_states"]
-            if layer == last_layer:
-                raise _LayerReached
-            return self.block(*args, **kwargs)
-
-    root = _shallow_copy(module)
-    parent = root
-    for name in path[:-1]:
-        parent._modules[name] = _shallow_copy(parent._modules[name])
-        parent = parent._modules[name]
-    blocks = parent._modules[path[-1]]
-    parent._modules[path[-1]] = torch.nn.ModuleList(Recording(block) for block in blocks)
-    return root
-
-
-def _shallow_copy(module: Any) -> Any:
-    copy = module.__new__(type(module))
-    copy.__dict__ = dict(module.__dict__)
-    copy.__dict__["_modules"] = dict(module._modules)
-    return copy
-
-
-def _path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
-    """Where the module keeps its list of so many blocks; the outermost of such lists."""
-    import torch
-
-    paths = [
-        path.split(".")
-        for path, child in module.named_modules()
-        if isinstance(child, torch.nn.ModuleList) and len(child) == blocks
-    ]
-    if not paths:
-        raise ModelError(
-            f"model {name!r}: {type(module).__name__} is not one stack of {blocks} blocks; "
-            "give an encoder such as BERT or a decoder such as GPT-2"
-        )
-    return min(paths, key=len)
 
 
 def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
