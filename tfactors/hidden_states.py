@@ -132,6 +132,8 @@ class Model:
         Raises:
             ModelError: a layer, a position or a length that the model does not have.
         """
+        import torch
+
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         self._check(layers, lengths, positions)
         rows = lengths if positions is None else np.ones_like(lengths)
