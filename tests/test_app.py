@@ -31,7 +31,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [page.path for page in controls.PAGES]
 # Pages that show factors before anybody wrote anything.
 READ_FACTORS = [
-    path for path in PAGES if path not in (controls.TEXT_PAGE.path, controls.LABELS_PAGE.path)
+    page.path
+    for page in controls.PAGES
+    if page not in (controls.TEXT_PAGE, controls.LABELS_PAGE, controls.EVIDENCE_PAGE)
 ]
 HEAVY = ("torch", "transformers", "lime", "numba", "sklearn")
 

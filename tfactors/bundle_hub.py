@@ -13,7 +13,7 @@ from pathlib import Path
 from tfactors.bundle_format import BundleError, bundle_files, file_sha256, read_manifest
 
 PREFIX = "hf:"
-_FILES = ["manifest.json", "labels.json", "*.parquet", "examples/*.parquet"]
+_FILES = ["manifest.json", "labels.json", "*.parquet", "examples/*.parquet", "evidence/*"]
 
 
 def bundle_folder(source: str | Path) -> Path:

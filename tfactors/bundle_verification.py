@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tfactors import evidence
 from tfactors.bundle_consistency import Tables
 from tfactors.bundle_format import (
     MANIFEST,
@@ -23,11 +24,13 @@ from tfactors.bundle_format import (
     is_optional,
     read_manifest,
 )
+from tfactors.errors import InputError
 
 # Files that operating systems leave in any folder that someone has looked into.
 _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 # What may lie in the folder and is no table.
-_BESIDE = {MANIFEST, PEOPLES_LABELS}
+_EVIDENCE = [evidence.REPORT, *(f"{name}.json" for name in evidence.NAMES)]
+_BESIDE = {MANIFEST, PEOPLES_LABELS, *(f"{evidence.FOLDER}/{name}" for name in _EVIDENCE)}
 
 
 def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None) -> None:
@@ -42,6 +45,7 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
     steps: list[tuple[str, Callable[[], None]]]
     steps = [(name, partial(_check_seal, folder, name, manifest["files"][name])) for name in names]
     steps += Tables(folder, manifest).checks()
+    steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
     for done, (name, check) in enumerate(steps):
         if progress:
             progress(name, done, len(steps))
@@ -68,6 +72,14 @@ def _check_names(folder: Path, manifest: dict[str, Any], expected: list[str]) ->
             name = (Path(base) / file).relative_to(folder).as_posix()
             if name not in expected and name not in _BESIDE and file not in _HARMLESS:
                 raise BundleError(f"{name}: not part of the bundle; move it elsewhere")
+
+
+def _check_evidence(folder: Path) -> None:
+    """Raise unless what was measured on the bundle can be read."""
+    try:
+        evidence.read_all(evidence.folder_of(folder))
+    except InputError as error:
+        raise BundleError(str(error)) from error
 
 
 def _check_seal(folder: Path, name: str, seal: dict[str, Any]) -> None:

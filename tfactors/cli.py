@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import tfactors
 from tfactors.bundle import Bundle
 from tfactors.corpus import named_corpus
 from tfactors.errors import InputError
+from tfactors.evidence import NAMES, REPORT, folder_of
 from tfactors.ranks import leads
 from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tfactors: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        resumed = options.name in ("build", "import")
+        resumed = options.name in ("build", "import", "evaluate")
         hint = "; the same command goes on from here" if resumed else ""
         if leads():
             print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         "decompose", _decompose, "take a text apart into factors, token by token",
         'tfactors decompose artifacts/default "he left the house" --layer 4',
     )  # fmt: skip
+    _add_evaluate(command)
     dashboard = command(
         "dashboard", _dashboard, "open a bundle in the browser",
         "tfactors dashboard artifacts/mine --port 8600",
@@ -128,6 +130,22 @@ def _parser() -> argparse.ArgumentParser:
     decompose.add_argument("--penalty", type=float, help="λ; by default that of the bundle")
     decompose.add_argument("--top", type=int, default=5, help="factors shown a token (%(default)s)")
     return parser
+
+
+def _add_evaluate(command: Any) -> None:
+    added = command(
+        "evaluate", _evaluate, "measure how good a bundle is on text it has never seen",
+        "tfactors evaluate artifacts/default",
+    )  # fmt: skip
+    added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
+    added.add_argument("--out", type=Path, help="folder of the results (default: BUNDLE/evidence)")
+    added.add_argument(
+        "--only", nargs="+", default=(), metavar="SECTION",
+        help=f"measure these again: {', '.join(NAMES)} (default: what is not measured yet)",
+    )  # fmt: skip
+    added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
+    added.add_argument("--json", action="store_true", help="print JSON")
+    added.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
 def _add_build(command: Any) -> None:
@@ -350,6 +368,20 @@ def _decompose(options: argparse.Namespace) -> None:
     print(decomposition.to_json() if options.json else decomposition.describe(
         bundle.factors["label"], layer=options.layer, top=options.top
     ))  # fmt: skip
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    bundle = Bundle.open(options.bundle)
+    from tfactors.evaluation import evaluate
+
+    sections = evaluate(bundle, options.out, options.only, not options.quiet, options.device)
+    if options.json:
+        print(json.dumps([asdict(section) for section in sections], ensure_ascii=False))
+        return
+    for section in sections:
+        print(f"{section.title} ({section.seconds:,.0f} s)")
+        print("\n".join(f"  {finding}" for finding in section.findings))
+    print(f"\nreport: {(options.out or folder_of(bundle.path)) / REPORT}")
 
 
 def _dashboard(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from tfactors.app import view
 from tfactors.app.view import Control, Unusable
 from tfactors.bundle import Bundle
 from tfactors.bundle_format import LABEL_KINDS
+from tfactors.evidence import NAMES
 
 MOST_CURVES = 12
 PEAK = -1  # stands for the layer where the factor's importance peaks, whichever that is
@@ -148,6 +149,10 @@ TO_LAYER: Control[int] = view.whole("to_layer", PEAK, 0, 10**4)
 # Labels
 LIST = view.words("list", 60)
 
+# Evidence
+SECTION = view.choice("section", "", ("", *NAMES))
+AT = view.words("at", 40)
+
 # Your text
 # About three times what 512 tokens of English take: a text that is too long is told so, not cut.
 TEXT_LENGTH = 8000
@@ -226,7 +231,8 @@ COMPARE_PAGE = Page(
     (BUNDLE, FACTOR, LAYER, TO_BUNDLE, TO_FACTOR, TO_LAYER, *_THRESHOLDS),
 )
 LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
+EVIDENCE_PAGE = Page("pages/9_Evidence.py", "Evidence", ":material/balance:", (BUNDLE, SECTION, AT))
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE),
-    *(MAP_PAGE, COMPARE_PAGE, LABELS_PAGE),
+    *(MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
 )
