@@ -27,7 +27,7 @@ try:
 except ImportError:
     spams = None
 
-BATCH = 4096
+BATCH = 8192
 
 
 def judged(dictionary: np.ndarray, X: np.ndarray, penalty: float) -> dict[str, float]:

@@ -37,11 +37,11 @@ from tfactors.parallel import cores, in_parallel, one_blas_thread
 from tfactors.sparse_coding import SparseCoder
 from tfactors.sparse_coding_kernel import compiled
 
-BLOCK = 256
+BLOCK = 64
 """Atoms whose correlations with everything else are computed by one product; inside a block each
 atom sees the atoms before it already moved."""
 
-RECENT = 0.3
+RECENT = 0.25
 """The share of all samples so far that the running sums remember at most: early codes belong to
 dictionaries long gone."""
 
@@ -150,7 +150,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         n_components: int = 1500,
         penalty: float = 1.0,
         *,
-        batch_size: int = 4096,
+        batch_size: int = 8192,
         epochs: int = 10,
         memory: float = 100_000,
         patience: int = 60_000,

@@ -37,7 +37,7 @@ class Settings:
     scale: str = setting("unit", "'unit': mean norm √d in each layer; 'none': raw states")
     tol: float = setting(1e-3, "largest relative duality gap of a code")
     learner: str = setting("online", "dictionary update: 'online' statistics, or '2021' gradient")
-    batch: int = setting(4096, "states a dictionary update; 100 in 2021")
+    batch: int = setting(8192, "states a dictionary update; 100 in 2021")
     epochs: int = setting(1, "passes over the training windows")
     training_tokens: int = setting(600_000, "tokens the dictionary is learnt on; 0 = all")
     damping: bool = setting(True, "weigh a state by 1/√(count of its token) when learning")
