@@ -21,6 +21,7 @@ from scipy.sparse import csr_array
 from tfactors import activation_sample, contexts, corpus, levels, survey
 from tfactors.bundle import example_file, write_table, write_words
 from tfactors.held_out_codes import HeldOutCodes, chosen_windows
+from tfactors.occurrences import DrawnOccurrences
 from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run, replacing
 from tfactors.sparse_coding import duality_gap
@@ -48,12 +49,13 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         )
     kept = chosen_windows(run.held_out, lengths, settings.seed)
     step, windows = checkpoint.step, np.arange(len(lengths))
+    occurrences = DrawnOccurrences(run)
     run.coder  # noqa: B018 - made once, before threads ask for it
     frames = (run.files.windows(windows[first:][:WINDOWS_A_BATCH]) for first in firsts[step:])
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
         for frame, coded in ahead(partial(_code_batch, run), frames):
             before = state.tokens
-            _survey_batch(run, state, frame, coded, kept)
+            _survey_batch(run, state, frame, coded, kept, occurrences)
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
@@ -128,9 +130,16 @@ def _code_batch(run: Run, frame: Any) -> _CodedBatch:
 
 
 def _survey_batch(
-    run: Run, state: survey.Survey, frame: Any, coded: _CodedBatch, kept: np.ndarray
+    run: Run,
+    state: survey.Survey,
+    frame: Any,
+    coded: _CodedBatch,
+    kept: np.ndarray,
+    occurrences: DrawnOccurrences,
 ) -> None:
-    """Take in a batch, and keep the codes of those windows that are ``kept``, (windows,) bool."""
+    """Take in a batch, and keep the codes of those windows that are ``kept``, (windows,) bool,
+    and of the occurrences of words that were drawn.
+    """
     state.norms.add(coded.norms)
     for moments, more in zip(state.held_out, coded.held_out, strict=True):
         moments.merge(more)
@@ -144,6 +153,7 @@ def _survey_batch(
     state.add(coded.codes, windows, positions, list(words))
     rows = np.flatnonzero(kept[windows])
     HeldOutCodes.of(run).save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
+    occurrences.save(windows, positions, coded.codes)
 
 
 def _write_survey(run: Run, state: survey.Survey) -> None:
