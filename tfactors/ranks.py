@@ -118,17 +118,6 @@ class Ranks:
         raw = np.frombuffer(json.dumps(message).encode(), np.uint8) if self.leads else np.zeros(0)
         return json.loads(self.gather(raw.astype(np.uint8))[0].tobytes())
 
-    def broadcast(self, array: np.ndarray, source: int) -> np.ndarray:
-        """Return rank ``source``'s array; the others give one of its shape and type to fill."""
-        if self.size == 1:
-            return array
-        import torch.distributed as distributed
-
-        with self._connected():
-            tensor = self._tensor(array)
-            distributed.broadcast(tensor, source)
-            return tensor.cpu().numpy()
-
     def gather(self, array: np.ndarray) -> list[np.ndarray]:
         """Return the arrays, (n,) each and of one type, of all ranks on every rank."""
         if self.size == 1:

@@ -25,6 +25,7 @@ from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run
 from tfactors.settings import Settings
 from tfactors.shared_coding import SharedCoder
+from tfactors.training_stream import TrainingStream
 
 # Windows that go through the model together, several batches side by side: 16 of 128 tokens stay
 # in a core's cache.
@@ -37,8 +38,6 @@ SCALE_WINDOWS = 256
 # A corpus of fewer documents holds out windows instead, else nothing or everything is held out.
 DOCUMENTS_TO_HOLD_OUT = 20
 HELD_OUT_SHARE = 0.05
-# Windows whose states are shuffled together before the dictionary learns from them.
-WINDOWS_A_SHUFFLE = 64
 # Samples that the dictionary's running sums remember: long, so that the atoms settle.
 MEMORY = 300_000
 
@@ -189,8 +188,8 @@ def _token_ids(run: Run, windows: np.ndarray) -> Iterator[list[np.ndarray]]:
 def learn_dictionary(run: Run) -> dict[str, Any]:
     """Learn the dictionary on a shuffled stream of all layers' states, or import one.
 
-    The ranks take turns in reading a stretch of it through the model, each one ahead of its turn,
-    and code every batch together; then all of them do the same update.
+    The ranks share its windows, each reading its own ahead of time, and code every batch together;
+    then all of them do the same update.
     """
     if run.settings.dictionary:
         from tfactors.importing import import_stage  # which builds with these stages
@@ -207,42 +206,25 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
             until = np.searchsorted(np.cumsum(lengths[windows]), settings.training_tokens)
             windows = windows[: until + 1]
         order.append(windows)
-    stream = np.concatenate(order)
+    windows = np.concatenate(order)
+    stream = TrainingStream(run, windows, rare)
     learner = _learner(run, checkpoint.path)
-    chunks = range(0, len(stream), WINDOWS_A_SHUFFLE)
-    total = int(lengths[stream].sum()) * len(run.layers)
-    first = checkpoint.step
-    done = int(lengths[stream[: first * WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
-
-    def read(step: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = stream[chunks[step] : chunks[step] + WINDOWS_A_SHUFFLE]
-        token_ids = list(run.files.windows(chosen)["token_ids"])
-        states = run.states(token_ids).reshape(-1, run.model.width)
-        weights = np.tile(rare[np.concatenate(token_ids)], len(run.layers)).astype(np.float32)
-        shuffle = np.random.default_rng([settings.seed, 3, step]).permutation(len(states))
-        return states[shuffle], weights[shuffle]
-
-    mine = ahead(read, range(first + ranks.rank, len(chunks), ranks.size), threads=1)
-    with run.progress(total, "dictionary", "state", done) as bar, closing(mine):
-        for step in range(first, len(chunks)):
-            reader = (step - first) % ranks.size
-            count = int(lengths[stream[chunks[step] :][:WINDOWS_A_SHUFFLE]].sum()) * len(run.layers)
-            if reader == ranks.rank:
-                _, (states, weights) = next(mine)
-            for part in np.array_split(np.arange(count), max(1, round(count / settings.batch))):
-                batch = np.empty((len(part), run.model.width), np.float32)
-                weight = np.empty(len(part), np.float32)
-                if reader == ranks.rank:
-                    batch, weight = states[part], weights[part]
-                batch, weight = ranks.broadcast(batch, reader), ranks.broadcast(weight, reader)
-                learner.partial_fit(batch, sample_weight=weight if settings.damping else None)
-            bar.update(count)
+    total = int(lengths[windows].sum()) * len(run.layers)
+    step = checkpoint.step
+    done = sum(int(lengths[stream.windows(i)].sum()) for i in range(step)) * len(run.layers)
+    stretches = stream.batches(step, settings.batch)
+    with run.progress(total, "dictionary", "state", done) as bar, closing(stretches):
+        for batches in stretches:
+            for states, weights in batches:
+                learner.partial_fit(states, sample_weight=weights if settings.damping else None)
+                bar.update(len(states))
+            step += 1
             if ranks.leads:
-                checkpoint.save_if_due(step + 1, learner.save)
+                checkpoint.save_if_due(step, learner.save)
     if ranks.leads:
         write_dictionary(run.folder, learner.components_)
         checkpoint.clear()
-    return {"samples": total, "windows": len(stream)}
+    return {"samples": total, "windows": len(windows)}
 
 
 def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:

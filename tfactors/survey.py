@@ -103,8 +103,17 @@ class LayerSurvey:
         _index_words(*args, words, self.word_keys, self.word_counts, self.word_sums,
                      self.word_state)  # fmt: skip
 
+    def pack(self) -> None:
+        """Drop the empty slots of the word table; what is left can be merged, but takes in no more.
+
+        A small corpus leaves most of the table empty, and it would be saved, loaded and searched.
+        """
+        used = self.word_keys != _EMPTY
+        for name in ("word_keys", "word_counts", "word_sums"):
+            setattr(self, name, getattr(self, name)[used])
+
     def merge(self, other: LayerSurvey, numbers: np.ndarray) -> None:
-        """Take in what ``other``, which it uses up, has found in other windows.
+        """Take in what ``other``, which it uses up and may be packed, has found in other windows.
 
         ``numbers`` (words of other,) gives the numbers that its words have here.
         """

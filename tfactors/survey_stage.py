@@ -91,6 +91,8 @@ def survey_corpus(run: Run) -> dict[str, Any]:
 def _merge_surveys(run: Run, state: survey.Survey) -> survey.Survey:
     """Return the survey of all ranks on rank 0, one after the other by way of the disk."""
     if not run.ranks.leads:
+        for layer in state.states:
+            layer.pack()
         with replacing(run.work / f"found.{run.ranks.rank}.npz") as temporary:
             state.save(temporary)
     run.ranks.wait()
