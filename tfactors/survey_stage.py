@@ -23,7 +23,7 @@ from tfactors.bundle import example_file, write_table, write_words
 from tfactors.held_out_codes import HeldOutCodes, chosen_windows
 from tfactors.occurrences import DrawnOccurrences
 from tfactors.parallel import ahead
-from tfactors.run import Checkpoint, Run, replacing
+from tfactors.run import Checkpoint, Run
 from tfactors.sparse_coding import duality_gap
 from tfactors.stages import WINDOWS_A_BATCH
 
@@ -93,8 +93,7 @@ def _merge_surveys(run: Run, state: survey.Survey) -> survey.Survey:
     if not run.ranks.leads:
         for layer in state.states:
             layer.pack()
-        with replacing(run.work / f"found.{run.ranks.rank}.npz") as temporary:
-            state.save(temporary)
+        state.save(run.work / f"found.{run.ranks.rank}.npz")  # for rank 0, which reads it now
     run.ranks.wait()
     for rank in range(1, run.ranks.size) if run.ranks.leads else ():
         state.merge(survey.Survey.load(run.work / f"found.{rank}.npz"))
