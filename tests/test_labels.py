@@ -94,14 +94,20 @@ RULES = pd.DataFrame(
     columns=["kind", "text"],
 )  # fmt: skip
 HELD_OUT = [[0, 2]] * 6 + [[0, 2, 4]] * 2 + [[2]] * 4 + [[1]] * 5 + [[3]] * 10 + [[]] * 13
+NO_ANSWERS = pd.DataFrame({"factor": [], "rule": [], "place": []}, dtype=np.int64)
 
 
-def label_of(active_rows, examples, words=("left", "right", "leave")):
-    active = np.zeros((len(HELD_OUT), 1), np.float32)
+def label_of(
+    active_rows, examples, words=("left", "right", "leave"), judged_rows=None, answers=NO_ANSWERS
+):
+    """Label a factor; both halves of the held-out text are HELD_OUT, active at the same rows."""
+    active = np.zeros((2 * len(HELD_OUT), 1), np.float32)
     active[active_rows] = 1
-    judged = labels.judge(
-        matrix(examples, 5), matrix(HELD_OUT, 5), csc_array(active), np.zeros(len(examples), int)
-    )
+    second = active_rows if judged_rows is None else judged_rows
+    active[np.array(list(second), int) + len(HELD_OUT)] = 1
+    judging = np.arange(2 * len(HELD_OUT)) >= len(HELD_OUT)
+    proposed = labels.propose(matrix(examples, 5), np.zeros(len(examples), int), 1, answers)
+    judged = labels.judge(proposed, matrix(HELD_OUT * 2, 5), csc_array(active), judging)
     return labels.choose(judged, RULES, [list(words)]).iloc[0]
 
 
@@ -138,6 +144,21 @@ def test_with_too_few_active_tokens_nothing_is_claimed():
 def test_a_rule_below_one_half_is_not_good_enough():
     label = label_of([0, 1, *range(27, 40)], [[0]] * 10)
     assert label["kind"] == "mixed"
+
+
+def test_one_half_of_the_held_out_text_chooses_the_rule_and_the_other_gives_its_shares():
+    label = label_of(range(8), [[0, 2]] * 10, judged_rows=[0, 1, 2, 3, 12, 13])
+    assert (label["label"], label["kind"]) == ("left", "word")
+    assert label["precision"] == pytest.approx(4 / 8)
+    assert label["recall"] == pytest.approx(4 / 6)
+
+
+def test_words_that_few_examples_show_join_a_list_when_the_factor_answers_to_them():
+    answers = pd.DataFrame({"factor": [0, 0], "rule": [1, 0], "place": [0, 1]})
+    everywhere = [*range(8), *range(12, 17)]
+    assert label_of(everywhere, [[0]] * 10)["label"] == "left"
+    label = label_of(everywhere, [[0]] * 10, answers=answers)
+    assert (label["label"], label["recall"]) == ("right, left", 1)
 
 
 def test_a_dead_factor_has_no_label():

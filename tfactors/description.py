@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.sparse import csc_array
 
-from tfactors import labels, neighbours, vocabulary
+from tfactors import labels, neighbours, token_rules, vocabulary
 from tfactors.bundle import write_table
 from tfactors.context_stages import levels_of, peaks
 from tfactors.factor_map import factor_map
@@ -81,12 +82,13 @@ def label_factors(run: Run) -> dict[str, Any]:
         run.files.windows,
         source_of_window,
     )
-    judged = labels.judge(
-        fits[: len(examples)],
-        fits[len(examples) :],
-        _strongly_active(run, peak, importance),
-        examples["factor"].to_numpy(),
+    held_out = fits[len(examples) :]
+    proposed = labels.propose(
+        fits[: len(examples)], examples["factor"].to_numpy(), m, _answers(run, peak, rules)
     )
+    # Every other window, so that the documents are in both halves.
+    judging = windows % 2 == 1
+    judged = labels.judge(proposed, held_out, _strongly_active(run, peak, importance), judging)
     chosen = labels.choose(judged, rules, words)
     chosen["words"] = words
     with replacing(run.work / "labels.parquet") as temporary:
@@ -97,6 +99,26 @@ def label_factors(run: Run) -> dict[str, Any]:
         "f1": labels.GOOD_ENOUGH,
         "kinds": dict(sorted(kinds.items())),
     }
+
+
+def _answers(run: Run, peak: np.ndarray, rules: pd.DataFrame) -> pd.DataFrame:
+    """Return the words that each factor answers to most at its peak layer: factor, rule, place.
+
+    The order is that of the mean activation over all of a word's tokens, silent ones among them.
+    """
+    words = rules.loc[rules["kind"] == "word", "text"]
+    rule_of = pd.Series(words.index, index=words.to_numpy())
+    parts = []
+    for batch in pq.ParquetFile(run.folder / "factor_words.parquet").iter_batches():
+        frame = batch.to_pandas()
+        parts.append(frame[frame["layer"].to_numpy() == peak[frame["factor"]]])
+    known = pd.concat(parts, ignore_index=True)
+    known["mean"] = known["mean_activation"] * known["count"] / known["occurrences"]
+    known["rule"] = known["word"].str[: token_rules.WORD_LETTERS].map(rule_of)
+    known = known.dropna(subset="rule").drop_duplicates(["factor", "rule"])
+    known = known.sort_values(["factor", "mean", "word"], ascending=[True, False, True])
+    place = known.groupby("factor").cumcount()
+    return known[["factor", "rule"]].assign(place=place).astype(np.int64)
 
 
 def _strongly_active(run: Run, peak: np.ndarray, importance: np.ndarray) -> csc_array:

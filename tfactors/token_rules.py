@@ -22,6 +22,8 @@ from tfactors.sentences import sentence_starts
 # A prefix or suffix has this many letters, and leaves at least two of the word.
 AFFIX_LETTERS = (2, 3, 4)
 STEM_LETTERS = 2
+# A word is told by its first letters; what is longer is no word.
+WORD_LETTERS = 40
 # Stretches of a window, in tokens, that a rule about the position may name.
 STRETCHES = (8, 32)
 WINDOWS_AT_ONCE = 1024
@@ -146,14 +148,14 @@ def _window_rules(
             if piece:
                 rules.append(("affix", f"{piece}…" if begins else f"…{piece}"))
         if at > 0:
-            rules.append(("neighbour", f"after “{words[at - 1].casefold()[:40]}”"))
+            rules.append(("neighbour", f"after “{words[at - 1].casefold()[:WORD_LETTERS]}”"))
         if at + 1 < len(words):
-            rules.append(("neighbour", f"before “{words[at + 1].casefold()[:40]}”"))
+            rules.append(("neighbour", f"before “{words[at + 1].casefold()[:WORD_LETTERS]}”"))
         yield rules
 
 
 def _word_rules(word: str) -> list[tuple[str, str]]:
-    folded = word.casefold()[:40]
+    folded = word.casefold()[:WORD_LETTERS]
     if any(character.isdigit() for character in word):
         rules = [("word", folded), ("number", "a number")]
         return [*rules, ("number", "a year")] if _YEAR.fullmatch(word) else rules

@@ -77,7 +77,7 @@ def name_words(bundle: Bundle, factor: int) -> list[str]:
 def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
     labels, words = bundle.factors["label"].array, bundle.factors["words"].array
     if label := str(labels[factor] or "").strip():
-        return label.removeprefix("mixed: ").split(", ")
+        return label.removeprefix("mixed: ").split(", ")[:_TITLE_WORDS]
     return list(dict.fromkeys(word.casefold() for word in words[factor]))[:_TITLE_WORDS]
 
 
@@ -151,14 +151,16 @@ def _label(row: pd.Series) -> str:
     if kind == "mixed":
         says = "No simple rule tells where it is active: the label names frequent words."
     elif kind in _KINDS and not pd.isna(row["label_precision"]):
+        words = str(row["label"]).split(", ")
+        more = f" ({', '.join(words)})" if kind == "word" and len(words) > _TITLE_WORDS else ""
         says = (
-            f"The label tells {_KINDS[kind]}: {row['label_precision']:.0%} of the held-out tokens "
-            f"that fit activate the factor strongly, and {row['label_recall']:.0%} of those that "
-            "do fit."
+            f"The label tells {_KINDS[kind]}{more}: {row['label_precision']:.0%} of the held-out "
+            f"tokens that fit activate the factor strongly, and {row['label_recall']:.0%} of those "
+            "that do fit."
         )
     else:
         return ""
-    return f'<p class="tf-why">{html.escape(says)}</p>'
+    return f'<p class="tf-why"><bdi>{html.escape(says)}</bdi></p>'
 
 
 def badge(level: str, alive: bool = True) -> str:
