@@ -31,6 +31,7 @@ from tfactors.bundle import (
     write_words,
 )
 from tfactors.bundle_format import LABEL_KINDS
+from tfactors.stability import nearest_cosine
 
 # fmt: off
 DETERMINERS = ["the", "a", "this", "that", "every", "another", "some", "each", "our"]
@@ -129,6 +130,8 @@ def write_synthetic_bundle(
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
     level = np.where(depth <= 1 / 3, "low", np.where(sentence < 0.5, "high", "mid"))
+    second = _learnt_again(seed, atoms, rng.uniform(0.3, 1.0, factors))
+    write_dictionary(folder, second, "second_dictionary.parquet")
     names = [[text.vocabulary[w] for w in dict.fromkeys(row)] for row in liked]
     write_table(
         folder,
@@ -145,7 +148,7 @@ def write_synthetic_bundle(
                 "reach": pa.array(rng.choice([0, 1, 2, 4, 8, 16], factors), mask=~alive),
                 "words": [n if a else [] for n, a in zip(names, alive, strict=True)],
                 "alive": alive,
-                "stability": np.where(alive, rng.uniform(0.3, 1.0, factors), np.nan),
+                "stability": np.where(alive, nearest_cosine(atoms, second), np.nan),
             }
             | _labels_and_map(seed, alive)
         ),
@@ -416,6 +419,15 @@ def _as_written(
 def _atoms(rng: np.random.Generator, factors: int, width: int) -> np.ndarray:
     atoms = rng.standard_normal((factors, width)).astype(np.float32)
     return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def _learnt_again(seed: int, atoms: np.ndarray, steadiness: np.ndarray) -> np.ndarray:
+    """A second dictionary that is near the first, atom by atom in another order."""
+    rng = np.random.default_rng([seed, 1])
+    strange = _atoms(rng, *atoms.shape)
+    second = steadiness[:, None] * atoms + (1 - steadiness[:, None]) * strange
+    second /= np.linalg.norm(second, axis=1, keepdims=True)
+    return second[rng.permutation(len(second))].astype(np.float32)
 
 
 def _counts(rng: np.random.Generator, active: np.ndarray, bins: int) -> np.ndarray:

@@ -39,6 +39,7 @@ def settings(model, texts) -> Settings:
     return with_changes(
         "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=1.0,
         max_tokens=40_000, training_tokens=20_000, saliency_examples=1, saliency_samples=30,
+        stability=True,
     )  # fmt: skip
 
 
@@ -84,6 +85,22 @@ def test_the_codes_of_the_bundle_are_those_of_its_model_and_dictionary(built, se
         np.testing.assert_allclose(found, examples["activation"], rtol=0.02, atol=0.02)
         assert (np.diff(examples["activation"]) <= 0).all()
         assert examples["window"].is_unique
+
+
+def test_a_factor_is_as_steady_as_its_likeness_to_the_nearest_factor_of_another_seed(built):
+    first, second, note = built.dictionary, built.second_dictionary, built.manifest["stability"]
+    stability, alive = built.factors["stability"], built.factors["alive"]
+    cosine = (first @ second.T)[alive]
+    assert np.allclose(stability[alive], cosine.max(axis=1), atol=1e-5)
+    assert np.isnan(stability[~alive]).all()
+    assert 0.3 < stability.mean() < 0.999, "neither chance nor a copy"
+    assert note["seed"] == 1
+    assert (
+        0
+        <= note["matched"]["0.9"]
+        <= note["matched"]["0.7"]
+        <= (first @ second.T > 0.7).mean() * 64
+    )
 
 
 def test_scaled_states_have_mean_norm_root_d(built):

@@ -224,6 +224,8 @@ FACTORS = [
     ("factors", "retained_word", 3, -0.5, "-0.5 is negative"),
     ("factors", "reach", 3, -2, "-2 is negative"),
     ("factors", "stability", 3, 1.5, "1.5 is outside -1 to 1"),
+    ("factors", "stability", 3, 0.1, "is not the cosine to the nearest atom of the second seed"),
+    ("second_dictionary", "atom", 7, [1.0] * 16, "has not norm 1"),
     ("retention", "kind", 10, "worst", "'worst' is none of radius, sentence, word"),
     ("retention", "radius", 10, 5, "5 does not go with kind 'word'"),
     ("retention", "retained", 10, 0.99, "0.99 is not what factors.parquet says"),
@@ -324,13 +326,14 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
 
 
 def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
-    for name in ("contexts", "samples", "neighbours", "vocabulary"):
+    for name in ("contexts", "samples", "neighbours", "vocabulary", "second_dictionary"):
         (copy / f"{name}.parquet").unlink()
     columns = ["label_kind", "label_precision", "label_recall", "map_x", "map_y"]
     rewrite(copy, "factors.parquet", lambda table: table.drop_columns(columns))
     bundle = Bundle.open(copy)
     bundle.verify()
     assert bundle.factors[columns].isna().all(axis=None)
+    assert bundle.second_dictionary is None
     assert list(bundle.contexts(3, 1)) == ["rank", "positions", "activations"]
     assert list(bundle.neighbours(3)) == ["rank", "other", "value"]
     assert list(bundle.vocabulary(3)) == ["rank", "token", "value"]

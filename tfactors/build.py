@@ -1,9 +1,9 @@
 """The stages in order, from text to bundle, resumable at any moment.
 
-corpus → scale → dictionary → survey → levels → saliency → neighbours → vocabulary → labels → map →
-factors → manifest. A run that finds the markers of an earlier one goes on after the last of them,
-and ends with the bytes that an uninterrupted run would have written; the manifest, written last,
-makes the folder a bundle.
+corpus → scale → dictionary → stability → survey → levels → saliency → neighbours → vocabulary →
+labels → map → factors → manifest. A run that finds the markers of an earlier one goes on after the
+last of them, and ends with the bytes that an uninterrupted run would have written; the manifest,
+written last, makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
 the model; rank 0 alone does the others, and everything is written once.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
-from tfactors import context_stages, description, stages, survey_stage
+from tfactors import context_stages, description, stability, stages, survey_stage
 from tfactors.bundle import Bundle, read_manifest, write_manifest
 from tfactors.errors import InputError
 from tfactors.ranks import join
@@ -33,6 +33,7 @@ STAGES = {
     "corpus": stages.read_corpus,
     "scale": stages.estimate_scale,
     "dictionary": stages.learn_dictionary,
+    "stability": stability.learn_again,
     "survey": survey_stage.survey_corpus,
     "levels": context_stages.measure_retention,
     "saliency": context_stages.explain_examples,
@@ -44,7 +45,7 @@ STAGES = {
 }
 
 
-SHARED = {"dictionary", "survey", "levels", "saliency"}
+SHARED = {"dictionary", "stability", "survey", "levels", "saliency"}
 
 
 def build(
@@ -174,6 +175,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             },
             "retention_examples": settings.retention_examples,
         },
+        "stability": notes["stability"],
         "saliency": notes["saliency"],
         "neighbours": notes["neighbours"],
         "vocabulary": notes["vocabulary"],

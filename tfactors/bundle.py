@@ -182,8 +182,13 @@ class Bundle:
                 "this bundle holds no dictionary, only published examples; what needs the factors "
                 "themselves takes a bundle that 'tfactors build' or 'tfactors import' made"
             )
-        atoms = self._file("dictionary.parquet").read().column("atom").combine_chunks()
-        return atoms.flatten().to_numpy().reshape(-1, self.width)
+        return self._atoms("dictionary.parquet")
+
+    @property
+    def second_dictionary(self) -> np.ndarray | None:
+        """The atoms that another seed gave, (m, d) float32; None where that was not tried."""
+        name = "second_dictionary.parquet"
+        return self._atoms(name) if self.has(name) else None
 
     def imported_tensors(self) -> dict[str, np.ndarray]:
         """Return what else the file of an imported dictionary held, float32, by name.
@@ -344,6 +349,10 @@ class Bundle:
                     self._check_size(name, sealed["bytes"])
                 self._files[name] = TableFile(self.path, name, self.width)
             return self._files[name]
+
+    def _atoms(self, name: str) -> np.ndarray:
+        atoms = self._file(name).read().column("atom").combine_chunks()
+        return atoms.flatten().to_numpy().reshape(-1, self.width)
 
     def _check_size(self, name: str, expected: int) -> None:
         """Raise when a file cannot be the one in the manifest, which a reader would not notice."""

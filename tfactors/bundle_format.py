@@ -63,6 +63,11 @@ LAYOUTS: dict[str, Layout] = {
         # A bundle of published examples alone has no dictionary, so this table is optional too.
         keys=("factor",), factors=1024, split=("atom.list.element",), optional=True,
     ),
+    # The same with another seed: how steady are the factors?
+    "second_dictionary": Layout(
+        _schema(factor=_i32, atom=pa.list_(_f32)),
+        keys=("factor",), factors=1024, split=("atom.list.element",), optional=True,
+    ),
     # The other tensors of a dictionary that was imported, row by row, as they were in its file.
     "imported": Layout(
         _schema(tensor=_str, row=_i32, values=pa.list_(_f32)),
@@ -241,7 +246,7 @@ def table_schema(kind: str, width: int, columns: Iterable[str] | None = None) ->
 
     Of the optional columns only those among ``columns``, or all.
     """
-    if kind == "dictionary":
+    if kind in ("dictionary", "second_dictionary"):
         return _schema(factor=_i32, atom=pa.list_(_f32, width))
     optional = LAYOUTS[kind].optional_columns
     left_out = set() if columns is None else set(optional).difference(columns)

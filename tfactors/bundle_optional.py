@@ -32,6 +32,7 @@ _PAIRS_AT_ONCE = 4096
 def optional_checks(tables: Tables) -> list[tuple[str, Callable[[], None]]]:
     """Return the name of each optional file that the bundle has, with what checks its rows."""
     checks = {
+        "second_dictionary.parquet": check_second_dictionary,
         "contexts.parquet": check_contexts,
         "samples.parquet": check_samples,
         "neighbours.parquet": check_neighbours,
@@ -55,6 +56,28 @@ def check_labels_and_map(part: Part) -> None:
     for name in ("label_precision", "label_recall"):
         if name in part.table.column_names:
             part.require(~((part[name] < 0) | (part[name] > 1)), name, "is no share")
+
+
+def check_second_dictionary(tables: Tables) -> None:
+    """Atoms are numbered and have norm 1; a factor's stability is its largest cosine to them."""
+    found: list[np.ndarray] = []
+    for part in tables.parts("second_dictionary.parquet"):
+        numbered = part["factor"] == np.arange(len(part)) + sum(len(atoms) for atoms in found)
+        part.require(numbered, "factor", "is not one more than the factor before")
+        atoms = part.array("atom").flatten().to_numpy().reshape(len(part), -1)
+        norm = np.linalg.norm(atoms.astype(np.float64), axis=1)
+        part.require(np.abs(norm - 1) <= _COSINE, "atom", "has not norm 1")
+        found.append(atoms)
+    second, first = np.concatenate(found), tables.atoms()
+    for part in tables.parts("factors.parquet"):
+        mine = first[part["factor"]]
+        nearest = np.concatenate([
+            (mine[rows] @ second.T).max(axis=1)
+            for rows in np.array_split(np.arange(len(part)), len(part) // _PAIRS_AT_ONCE + 1)
+        ])  # fmt: skip
+        stability = part["stability"]
+        same = ~part["alive"].astype(bool) | (np.abs(nearest - stability) <= _COSINE)
+        part.require(same, "stability", "is not the cosine to the nearest atom of the second seed")
 
 
 def check_contexts(tables: Tables) -> None:

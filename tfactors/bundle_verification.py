@@ -45,7 +45,8 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
     steps: list[tuple[str, Callable[[], None]]]
     steps = [(name, partial(_check_seal, folder, name, manifest["files"][name])) for name in names]
     steps += Tables(folder, manifest).checks()
-    steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
+    if evidence.folder_of(folder).exists():
+        steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
     for done, (name, check) in enumerate(steps):
         if progress:
             progress(name, done, len(steps))

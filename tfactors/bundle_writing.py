@@ -80,14 +80,19 @@ def write_table(
             writer.write_table(group, row_group_size=len(group))
 
 
-def write_dictionary(folder: str | Path, dictionary: np.ndarray) -> None:
-    """Write ``dictionary.parquet`` from the atoms, (m, d) float32, rows of unit norm."""
+def write_dictionary(
+    folder: str | Path, dictionary: np.ndarray, name: str = "dictionary.parquet"
+) -> None:
+    """Write ``dictionary.parquet`` from the atoms, (m, d) float32, rows of unit norm.
+
+    ``name`` may be ``second_dictionary.parquet`` too.
+    """
     factors, width = dictionary.shape
     flat = pa.array(np.ascontiguousarray(dictionary, dtype=np.float32).ravel())
     atoms = pa.FixedSizeListArray.from_arrays(flat, width)
     columns = [pa.array(np.arange(factors, dtype=np.int32)), atoms]
     table = pa.Table.from_arrays(columns, schema=table_schema("dictionary", width))
-    write_table(folder, "dictionary.parquet", [table])
+    write_table(folder, name, [table])
 
 
 def write_imported(folder: str | Path, tensors: dict[str, np.ndarray]) -> None:
@@ -181,7 +186,9 @@ def _conform(batch: pa.RecordBatch | pa.Table, kind: str, name: str) -> pa.Table
     if sorted(table.column_names) != sorted(schema.names):
         given, expected = ", ".join(table.column_names), ", ".join(schema.names)
         raise BundleError(f"{name}: given the columns {given}; expected {expected}")
-    if kind == "dictionary" and pa.types.is_fixed_size_list(table.schema.field("atom").type):
+    if kind in ("dictionary", "second_dictionary") and pa.types.is_fixed_size_list(
+        table.schema.field("atom").type
+    ):
         schema = table_schema(kind, table.schema.field("atom").type.list_size)
     columns = [_column(table.column(field.name), field, name) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)

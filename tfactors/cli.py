@@ -26,7 +26,7 @@ from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 # Settings of a dictionary from elsewhere, and of one that is learnt.
 IMPORTED = ("dictionary", "form", "coding")
-LEARNT = ("factors", "learner", "damping", "batch", "epochs", "training_tokens")
+LEARNT = ("factors", "learner", "damping", "batch", "epochs", "training_tokens", "stability")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

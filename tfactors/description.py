@@ -23,6 +23,7 @@ from tfactors.factor_map import factor_map
 from tfactors.held_out_codes import HeldOutCodes
 from tfactors.language_head import language_head
 from tfactors.run import Run, replacing
+from tfactors.stability import stability_of
 from tfactors.token_rules import rules_of_tokens
 
 # Examples of a factor that propose labels; the rest of its list says little that is new.
@@ -146,6 +147,7 @@ def describe_factors(run: Run) -> dict[str, Any]:
     """Bring together what is known of each factor: label, level, words."""
     level, peak, depth, kept = levels_of(run)
     labels, places = pd.read_parquet(run.work / "labels.parquet"), run.load_array("map")
+    steady = np.where(peak >= 0, stability_of(run), np.nan)
     columns = {
         "factor": np.arange(len(peak), dtype=np.int32),
         "label": labels["label"].tolist(),
@@ -157,7 +159,7 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
         "words": pa.array(labels["words"], pa.list_(pa.string())),
         "alive": peak >= 0,
-        "stability": pa.nulls(len(peak), pa.float32()),
+        "stability": pa.array(steady, pa.float32(), from_pandas=True),
         "label_kind": labels["kind"].tolist(),
         "label_precision": labels["precision"].to_numpy(),
         "label_recall": labels["recall"].to_numpy(),

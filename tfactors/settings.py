@@ -41,6 +41,7 @@ class Settings:
     epochs: int = setting(1, "passes over the training windows")
     training_tokens: int = setting(600_000, "tokens the dictionary is learnt on; 0 = all")
     damping: bool = setting(True, "weigh a state by 1/√(count of its token) when learning")
+    stability: bool = setting(True, "learn a second dictionary, to see which factors come back")
     importance_k: int = setting(200, "importance is the mean of this many largest activations")
     examples: int = setting(200, "words in context kept for each factor and layer")
     retention_examples: int = setting(10, "top examples a factor whose context is cut away")
@@ -111,6 +112,7 @@ PRESETS: dict[str, Settings] = {
         factors=512,
         max_tokens=200_000,
         training_tokens=60_000,
+        stability=False,
         retention_examples=3,
         saliency_examples=0,
     ),
@@ -126,6 +128,7 @@ PRESETS: dict[str, Settings] = {
         batch=100,
         epochs=2,
         training_tokens=0,
+        stability=False,
         saliency_samples=2000,
     ),
 }

@@ -7,7 +7,7 @@ interrupted stage goes on to the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -185,9 +185,14 @@ def _token_ids(run: Run, windows: np.ndarray) -> Iterator[list[np.ndarray]]:
         yield list(run.files.windows(windows[start : start + WINDOWS_A_BATCH])["token_ids"])
 
 
-def learn_dictionary(run: Run) -> dict[str, Any]:
+def learn_dictionary(
+    run: Run,
+    stage: str = "dictionary",
+    write: Callable[[Path, np.ndarray], None] = write_dictionary,
+) -> dict[str, Any]:
     """Learn the dictionary on a shuffled stream of all layers' states, or import one.
 
+    ``stage`` names the progress, and ``write`` puts the atoms (m, d) into the folder.
     The ranks share its windows, each reading its own ahead of time, and code every batch together;
     then all of them do the same update.
     """
@@ -195,7 +200,7 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
         from tfactors.importing import import_stage  # which builds with these stages
 
         return run.ranks.lead(partial(import_stage, run))
-    settings, checkpoint, ranks = run.settings, Checkpoint(run, "dictionary"), run.ranks
+    settings, checkpoint, ranks = run.settings, Checkpoint(run, stage), run.ranks
     lengths = run.load_array("lengths")
     rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
     order = []
@@ -213,7 +218,7 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
     step = checkpoint.step
     done = sum(int(lengths[stream.windows(i)].sum()) for i in range(step)) * len(run.layers)
     stretches = stream.batches(step, settings.batch)
-    with run.progress(total, "dictionary", "state", done) as bar, closing(stretches):
+    with run.progress(total, stage, "state", done) as bar, closing(stretches):
         for batches in stretches:
             for states, weights in batches:
                 learner.partial_fit(states, sample_weight=weights if settings.damping else None)
@@ -222,7 +227,7 @@ def learn_dictionary(run: Run) -> dict[str, Any]:
             if ranks.leads:
                 checkpoint.save_if_due(step, learner.save)
     if ranks.leads:
-        write_dictionary(run.folder, learner.components_)
+        write(run.folder, learner.components_)
         checkpoint.clear()
     return {"samples": total, "windows": len(windows)}
 
