@@ -192,6 +192,7 @@ def learn_dictionary(
 ) -> dict[str, Any]:
     """Learn the dictionary on a shuffled stream of all layers' states, or import one.
 
+
     ``stage`` names the progress, and ``write`` puts the atoms (m, d) into the folder.
     The ranks share its windows, each reading its own ahead of time, and code every batch together;
     then all of them do the same update.
