@@ -543,6 +543,10 @@ def _write_saliency(
         "score": rng.uniform(0.3, 0.95, count),
         "samples": [1000] * count,
         "seed": [0] * count,
+        "errors": [np.full(len(row), 0.03, np.float32) for row in rows["weights"]],
+        "activation": [1.0] * count,
+        "stability": rng.uniform(0.7, 0.99, count),
+        "agreement": rng.uniform(0.5, 0.95, count),
     }
     write_table(folder, "saliency.parquet", pa.table(rows | more))
 

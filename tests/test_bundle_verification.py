@@ -232,9 +232,11 @@ FACTORS = [
     ("retention", "retained", 0, -0.5, "-0.5 is negative"),
 ]
 EVIDENCE = [
-    ("saliency", "weights", 1, [1.0], "1 weights for a window of "),
     ("saliency", "rank", 2, 300, "300 is no example of factor 0 at layer "),
     ("saliency", "samples", 0, -1, "-1 is not a count"),
+    ("saliency", "errors", 1, [1.0], "is not as long as weights"),
+    ("saliency", "activation", 2, -1.0, "-1 is negative"),
+    ("saliency", "stability", 1, 1.5, "1.5 is no correlation"),
     (EXAMPLES, "rank", -1, 99, "99 is not one more than the rank before"),
     (EXAMPLES, "window", 3, 200, "200 is none of the windows 0 to 199"),
     (EXAMPLES, "window", 3, -1, "-1 is none of the windows 0 to 199"),

@@ -14,13 +14,19 @@ from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 from tfactors.bundle import Bundle
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
+from tfactors.lime_fit import (
+    _distances,
+    draw_blocks,
+    draw_masks,
+    fit_lime,
+    standard_errors,
+)
 from tfactors.saliency import (
     MOST_SAMPLES,
-    _distances,
-    draw_masks,
+    Target,
     explain,
+    explain_many,
     explain_window,
-    fit_lime,
 )
 
 
@@ -146,12 +152,93 @@ def test_the_same_seed_gives_the_same_map_and_another_seed_another(
     assert (one.weights != other.weights).any()
 
 
+def test_our_masks_keep_the_target_and_leave_out_every_other_token_equally_often() -> None:
+    kept, all_masks = draw_blocks(length=41, position=7, samples=161, seed=2)
+    assert not all_masks
+    assert kept[0].all()
+    assert kept[:, 7].all()
+    left_out = np.delete(~kept, 7, axis=1)
+    assert (left_out.sum(axis=0) == 20).all()  # 160 masks, 8 blocks a cut
+    assert left_out.sum(axis=1).max() <= 40 / 3
+
+
+def test_a_short_window_gets_every_mask_once_whatever_the_seed() -> None:
+    kept, all_masks = draw_blocks(length=9, position=4, samples=96, seed=0)
+    other, _ = draw_blocks(length=9, position=4, samples=96, seed=1)
+    assert all_masks
+    assert len(kept) == 1 + 8 + 28 == len(np.unique(kept, axis=0))
+    np.testing.assert_array_equal(kept, other)
+
+
+def test_standard_errors_are_the_spread_between_seeds() -> None:
+    random = np.random.default_rng(0)
+    linear, pair = random.normal(size=30), np.triu(random.normal(size=(30, 30)), 1)
+    weights, errors = [], []
+    for seed in range(60):
+        kept, _ = draw_blocks(length=30, position=0, samples=200, seed=seed)
+        out = ~kept
+        values = kept @ linear + np.einsum("ni,ij,nj->n", out, pair, out)
+        free = np.arange(1, 30)
+        weights.append(fit_lime(kept[:, free], values, len(free))[0])
+        errors.append(standard_errors(kept, values, free)[free])
+    spread = np.std(weights, axis=0)
+    ratio = np.sqrt(np.mean(np.square(errors))) / np.sqrt(np.mean(spread**2))
+    assert 0.8 < ratio < 1.6  # HC3 errs on the side of caution
+
+
+def test_a_token_is_told_from_zero_only_beyond_its_error_and_a_share_of_the_activation(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    found = explain_window(encoder, **target, samples=120)
+    size = np.abs(found.weights)
+    expected = (size > 3 * found.errors) & (size >= 0.05 * found.activation)
+    np.testing.assert_array_equal(found.significant, expected & (size > 0))
+    assert (np.delete(found.errors, target["position"]) > 0).all()
+    assert -1 <= found.stability <= 1
+
+
+def test_a_map_of_few_tokens_leaves_nothing_to_chance(encoder: FactorEncoder, target: dict) -> None:
+    one, other = (
+        explain_window(encoder, **target, samples=96, radius=4, seed=seed) for seed in (0, 1)
+    )
+    np.testing.assert_array_equal(one.weights, other.weights)
+    assert not one.errors.any()
+    assert one.stability == 1
+
+
+def test_many_activations_at_once_are_explained_as_one_by_one(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    ids, position = target["token_ids"], target["position"]
+    wanted = [
+        Target(ids, position, target["factor"], 2),
+        Target(ids, position, 3, 2),
+        Target(ids, 5, 3, 1, radius=2),
+    ]
+    calls: list[tuple[int, int]] = []
+    together = explain_many(encoder, wanted, samples=60, progress=lambda *at: calls.append(at))
+    alone = [
+        explain_window(encoder, t.token_ids, t.position, t.factor, t.layer, samples=60,
+                       radius=t.radius)
+        for t in wanted
+    ]  # fmt: skip
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
+        assert one.activation == pytest.approx(other.activation, abs=1e-3)
+        assert one.context == other.context
+    assert calls[-1][1] <= 61 + 6  # the first two share their texts
+
+
 def test_lime_agrees_with_occlusion_on_the_tokens_that_matter(
     encoder: FactorEncoder, target: dict
 ) -> None:
     lime = explain_window(encoder, **target, samples=2000, features=30)
     occlusion = explain_window(encoder, **target, method="occlusion")
-    assert np.corrcoef(lime.weights, occlusion.weights)[0, 1] > 0.6
+    assert lime.agreement(occlusion) > 0.6
+    assert lime.weights[target["position"]] == pytest.approx(
+        occlusion.weights[target["position"]], abs=1e-3
+    )
+    assert not occlusion.errors.any()
     assert 0 < lime.score <= 1
 
 
@@ -159,7 +246,8 @@ def test_as_many_positions_get_a_weight_as_were_asked_for(
     encoder: FactorEncoder, target: dict
 ) -> None:
     found = explain_window(encoder, **target, samples=200, features=7)
-    assert np.count_nonzero(found.weights) == 7
+    others = np.delete(found.weights, target["position"])
+    assert np.count_nonzero(others) == 7
     assert found.weights.shape == target["token_ids"].shape
     assert len(found.tokens) == len(found.weights)
 
@@ -222,8 +310,21 @@ def test_a_factor_that_no_mask_awakes_has_no_weights(encoder: FactorEncoder, tar
 
 def test_samples_are_held_within_bounds(encoder: FactorEncoder, target: dict) -> None:
     short = target | {"token_ids": target["token_ids"][:4], "position": 1}
-    assert explain_window(encoder, **short, samples=-5).samples == 10
-    assert explain_window(encoder, **short, samples=10**9).samples == MOST_SAMPLES
+    few = explain_window(encoder, **short, samples=-5, recipe=None)
+    assert few.samples <= 11  # the target left out is one more
+    long = target | {"token_ids": np.tile(target["token_ids"], 2)}
+    assert explain_window(encoder, **long, samples=3).samples == 11
+    with pytest.raises(Stop):
+        explain_window(encoder, **long, samples=10**9, progress=stop_at)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(done: int, total: int) -> None:
+    assert total <= MOST_SAMPLES + 1
+    raise Stop
 
 
 def test_the_recipe_of_2021_takes_its_own_constants(encoder: FactorEncoder, target: dict) -> None:

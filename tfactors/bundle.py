@@ -283,9 +283,13 @@ class Bundle:
         """Return the stored explanations of a factor's examples at a layer, or of one example.
 
         Columns rank, method, weights (float32 array, one a token of the window), score, samples,
-        seed.
+        seed, and of newer bundles errors (as weights), activation, stability and agreement, which
+        are missing (None, NaN) in older ones.
         """
         frame = self._of_factor("saliency.parquet", factor, layer).drop(columns="layer")
+        for name in LAYOUTS["saliency"].optional_columns:
+            if name not in frame:
+                frame[name] = None if name == "errors" else np.float32("nan")
         return frame if rank is None else frame[frame["rank"] == rank].reset_index(drop=True)
 
     def retention(self, factor: int) -> pd.DataFrame:

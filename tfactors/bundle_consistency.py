@@ -19,6 +19,7 @@ from tfactors.bundle_format import MANIFEST, SCHEMAS, BundleError, example_file,
 from tfactors.bundle_optional import (
     ROUNDING,
     TopExamples,
+    check_errors,
     check_labels_and_map,
     optional_checks,
 )
@@ -252,6 +253,7 @@ class Tables:
         found = []
         for part in self.parts("saliency.parquet"):
             part.require(part["samples"] >= 0, "samples", "is not a count")
+            check_errors(part)
             rows = np.arange(part.first_row, part.first_row + len(part))
             columns = [part["layer"], _place(part), part.lengths("weights"), rows]
             found.append(np.stack([column.astype(np.int64) for column in columns], axis=1))

@@ -104,8 +104,11 @@ LAYOUTS: dict[str, Layout] = {
         _schema(
             factor=_i32, layer=_i16, rank=_i16, method=_str,
             weights=pa.list_(_f32), score=_f32, samples=_i32, seed=pa.int64(),
+            errors=pa.list_(_f32), activation=_f32, stability=_f32, agreement=_f32,
         ),
-        keys=("factor", "layer", "rank", "method"), factors=16, split=("weights.list.element",),
+        keys=("factor", "layer", "rank", "method"), factors=16,
+        split=("weights.list.element",),
+        optional_columns=("errors", "activation", "stability", "agreement"),
     ),
     "retention": Layout(
         _schema(factor=_i32, layer=_i16, kind=_str, radius=_i16, retained=_f32),

@@ -80,6 +80,25 @@ def check_second_dictionary(tables: Tables) -> None:
         part.require(same, "stability", "is not the cosine to the nearest atom of the second seed")
 
 
+def check_errors(part: Part) -> None:
+    """A map has a standard error, no less than 0, for each weight; correlations are within -1, 1.
+
+    Of a map that nobody checked stability and agreement are NaN.
+    """
+    if "errors" in part.table.column_names:
+        same = part.lengths("errors") == part.lengths("weights")
+        part.require(same, "errors", "is not as long as weights")
+        errors = part.array("errors").flatten().to_numpy()
+        whose = np.repeat(np.arange(len(part)), part.lengths("errors"))
+        wrong = np.bincount(whose[~(errors >= 0)], minlength=len(part)) > 0
+        part.require(~wrong, "errors", "holds one that is below 0 or missing")
+    if "activation" in part.table.column_names:
+        part.require(part["activation"] >= 0, "activation", "is negative")
+    for name in ("stability", "agreement"):
+        if name in part.table.column_names:
+            part.require(~(np.abs(part[name]) > 1 + ROUNDING), name, "is no correlation")
+
+
 def check_contexts(tables: Tables) -> None:
     """A context is that of an example, and holds the example's activation as its largest."""
     for part in tables.parts("contexts.parquet"):

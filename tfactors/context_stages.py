@@ -14,17 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfactors import levels, saliency
-from tfactors.bundle import SCHEMAS, write_table
+from tfactors.bundle import LAYOUTS, SCHEMAS, write_table
 from tfactors.decomposition import FactorEncoder
 from tfactors.parallel import ahead
 from tfactors.run import Run, replacing
 
-# LIME explains an activation in this much context each side, which halves the cost. It is a choice,
-# not the whole story: high-level factors keep some 70 % of their activation there.
-SALIENCY_RADIUS = 32
+# A map sees no further than its factor's reach, and at most so far: half the tokens cost half for a
+# text, and half as many texts as they need. High-level factors keep some 64 % of their activation
+# in 32 tokens each side. Fewer than 4 would leave nothing to see.
+HIGH_RADIUS, OTHER_RADIUS, SMALLEST_RADIUS = 32, 16, 4
+# Factors explained together, so that texts of like length fill the model's batches.
+FACTORS_A_PART = 16
 
 
 def measure_retention(run: Run) -> dict[str, Any]:
@@ -77,16 +81,17 @@ def _peak_examples(run: Run, number: int) -> pd.DataFrame:
 
 
 def explain_examples(run: Run) -> dict[str, Any]:
-    """Explain the strongest examples of the high-level factors with LIME."""
+    """Explain the strongest examples with LIME, and the strongest of each also by occlusion.
+
+    Occlusion of mid-level factors is left to whoever asks: they are most, and cost most.
+    """
     settings = run.settings
-    high = np.flatnonzero(levels_of(run)[0] == "high")
-    examples = _peak_examples(run, settings.saliency_examples)
-    examples = examples[examples["factor"].isin(high)]
-    if not settings.saliency_examples:
-        examples = examples.iloc[:0]
+    level, _, _, kept = levels_of(run)
+    examples = _to_explain(run, level, kept["reach"])
     log, encoder = run.work / "saliency", run.encoder
     log.mkdir(exist_ok=True)
-    parts = {log / f"{factor}.parquet": part for factor, part in examples.groupby("factor")}
+    groups = examples.groupby([examples["layer"], examples["factor"] // FACTORS_A_PART])
+    parts = {log / f"{layer}-{group}.parquet": part for (layer, group), part in groups}
     missing = _mine(run, parts)
 
     def explain(path: Path) -> pa.Table:
@@ -102,30 +107,78 @@ def explain_examples(run: Run) -> dict[str, Any]:
     if not run.ranks.leads:
         return {}
     tables = [SCHEMAS["saliency"].empty_table(), *map(pq.read_table, parts)]
-    write_table(run.folder, "saliency.parquet", pa.concat_tables(tables))
+    joined = pa.concat_tables(tables).sort_by([(name, "ascending") for name in _SALIENCY_KEYS])
+    write_table(run.folder, "saliency.parquet", joined)
+    lime = joined.filter(pc.equal(joined["method"], "lime"))
     return {
         "method": "lime",
         "examples": len(examples),
         "samples": settings.saliency_samples,
         "features": settings.saliency_features,
-        "radius": SALIENCY_RADIUS,
+        "radius": {"high": HIGH_RADIUS, "other": OTHER_RADIUS},
+        "score": _median(lime["score"]),
+        "stability": _median(lime["stability"]),
+        "agreement": _median(lime["agreement"]),
     }
 
 
+_SALIENCY_KEYS = LAYOUTS["saliency"].keys
+
+
+def _median(column: pa.ChunkedArray) -> float | None:
+    values = column.to_numpy()
+    return round(float(np.nanmedian(values)), 4) if np.isfinite(values).any() else None
+
+
+def _to_explain(run: Run, level: np.ndarray, reach: pd.Series) -> pd.DataFrame:
+    """Return the examples to explain with their level, and the radius that is shown of each."""
+    settings = run.settings
+    number = {
+        "high": settings.saliency_examples,
+        "low": settings.saliency_examples,
+        "mid": min(settings.saliency_examples, settings.saliency_mid),
+    }
+    examples = _peak_examples(run, max(settings.saliency_examples, 1))
+    examples["level"] = level[examples["factor"]]
+    examples = examples[examples["rank"] < examples["level"].map(number).fillna(0)]
+    most = np.where(examples["level"] == "high", HIGH_RADIUS, OTHER_RADIUS)
+    needed = reach.to_numpy(np.float64, na_value=np.inf)[examples["factor"]]
+    return examples.assign(radius=np.clip(needed, SMALLEST_RADIUS, most).astype(int))
+
+
 def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Table:
-    rows = []
+    settings = run.settings
     windows = run.files.windows(examples["window"].tolist())
-    for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
-        found = saliency.explain_window(
-            encoder, window.token_ids, example.position, example.factor, example.layer,
-            samples=run.settings.saliency_samples, features=run.settings.saliency_features,
-            seed=run.settings.seed, radius=SALIENCY_RADIUS,
-        )  # fmt: skip
-        rows.append({
-            "factor": example.factor, "layer": example.layer, "rank": example.rank,
-            "method": found.method, "weights": found.weights, "score": found.score,
-            "samples": found.samples, "seed": run.settings.seed,
-        })  # fmt: skip
+    targets = [
+        saliency.Target(window.token_ids, at.position, at.factor, at.layer, at.radius)
+        for at, window in zip(examples.itertuples(), windows.itertuples(), strict=True)
+    ]
+    found = saliency.explain_many(
+        encoder, targets, "lime", settings.saliency_samples, settings.saliency_features or None,
+        settings.seed,
+    )  # fmt: skip
+    twice = np.flatnonzero((examples["rank"] == 0) & (examples["level"] != "mid")).tolist()
+    occluded = dict(
+        zip(
+            twice,
+            saliency.explain_many(encoder, [targets[at] for at in twice], "occlusion"),
+            strict=True,
+        )
+    )
+    rows = []
+    for at, (example, lime) in enumerate(zip(examples.itertuples(), found, strict=True)):
+        occlusion = occluded.get(at)
+        agreement = lime.agreement(occlusion) if occlusion else float("nan")
+        for explained in (lime, occlusion):
+            if explained is not None:
+                rows.append({
+                    "factor": example.factor, "layer": example.layer, "rank": example.rank,
+                    "method": explained.method, "weights": explained.weights,
+                    "score": explained.score, "samples": explained.samples,
+                    "seed": settings.seed, "errors": explained.errors,
+                    "activation": explained.activation, "stability": explained.stability,
+                    "agreement": agreement,
+                })  # fmt: skip
     return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
 
 

@@ -47,9 +47,10 @@ class Settings:
     retention_examples: int = setting(10, "top examples a factor whose context is cut away")
     low_depth: float = setting(1 / 3, "factors that peak at this depth or below are low-level")
     sentence_share: float = setting(0.5, "others that retain less in their sentence are high")
-    saliency_examples: int = setting(1, "top examples of each high-level factor that LIME explains")
-    saliency_samples: int = setting(300, "masked texts of one LIME explanation")
-    saliency_features: int = setting(30, "positions that LIME gives a weight")
+    saliency_examples: int = setting(3, "top examples LIME explains of high and low-level factors")
+    saliency_mid: int = setting(1, "top examples LIME explains of mid-level factors, the dearest")
+    saliency_samples: int = setting(128, "masked texts of one LIME explanation")
+    saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
     seed: int = setting(0, "fixes every random choice")
 
     def __post_init__(self) -> None:
@@ -99,7 +100,8 @@ _CHOICES = {
 _SMALLEST = {
     "window_length": 8, "max_tokens": 0, "factors": 2, "penalty": 0, "tol": 1e-7, "batch": 1,
     "epochs": 1, "training_tokens": 0, "importance_k": 1, "examples": 1, "retention_examples": 1,
-    "saliency_examples": 0, "saliency_samples": 10, "saliency_features": 1, "seed": 0,
+    "saliency_examples": 0, "saliency_mid": 0, "saliency_samples": 10, "saliency_features": 0,
+    "seed": 0,
 }  # fmt: skip
 
 PRESETS: dict[str, Settings] = {
@@ -129,7 +131,10 @@ PRESETS: dict[str, Settings] = {
         epochs=2,
         training_tokens=0,
         stability=False,
+        saliency_examples=1,
+        saliency_mid=0,
         saliency_samples=2000,
+        saliency_features=30,
     ),
 }
 PRESET_HELP = {
