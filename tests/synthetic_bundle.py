@@ -30,7 +30,7 @@ from tfactors.bundle import (
     write_table,
     write_words,
 )
-from tfactors.bundle_format import LABEL_KINDS
+from tfactors.bundle_format import LABEL_KINDS, SCHEMAS
 from tfactors.stability import nearest_cosine
 
 # fmt: off
@@ -187,6 +187,8 @@ def write_synthetic_bundle(
     write_table(folder, "samples.parquet", _samples(more, folder, factors, layer_ids))
     write_table(folder, "neighbours.parquet", _neighbours(more, atoms))
     write_table(folder, "vocabulary.parquet", _near_tokens(more, factors, text))
+    effects = _effects(np.random.default_rng([seed, 2]), maximum)
+    write_table(folder, "effects.parquet", effects)
     write_manifest(
         folder,
         {
@@ -616,6 +618,24 @@ def _samples(
         drawn = block[rng.random(len(block)) < 0.4].copy()
         drawn["rank"] = drawn.groupby(["factor", "layer"]).cumcount()
         yield pa.Table.from_pandas(drawn, preserve_index=False)
+
+
+def _effects(rng: np.random.Generator, maximum: np.ndarray) -> pa.Table:
+    """Made-up effects of the factors that are active below the last layer."""
+    below = maximum.copy()
+    below[:, -1] = 0
+    factor = np.flatnonzero(below.max(axis=1) > 0)
+    removed = rng.uniform(0.005, 0.1, len(factor))
+    random = rng.uniform(0.005, 0.03, len(factor))
+    columns = {
+        "factor": factor, "layer": below[factor].argmax(axis=1),
+        "examples": np.full(len(factor), 6), "directions": np.full(len(factor), 2),
+        "removed": removed, "removed_error": removed / 7, "random": random,
+        "random_error": random / 9, "ratio": removed / random,
+        "ratio_error": 0.1 * removed / random, "above": rng.uniform(0, 1, len(factor)),
+        "elsewhere": rng.uniform(0, 1, len(factor)),
+    }  # fmt: skip
+    return pa.table(columns).cast(SCHEMAS["effects"])
 
 
 def _neighbours(rng: np.random.Generator, atoms: np.ndarray) -> Iterator[pa.Table]:

@@ -39,7 +39,7 @@ def settings(model, texts) -> Settings:
     return with_changes(
         "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=1.0,
         max_tokens=40_000, training_tokens=20_000, saliency_examples=1, saliency_samples=30,
-        stability=True,
+        stability=True, effect_examples=2,
     )  # fmt: skip
 
 

@@ -275,6 +275,13 @@ OPTIONAL = [
     ("samples", "activation", 0, 99.0, "99 exceeds the maximum in importance.parquet"),
     ("samples", "activation", 1, -1.0, "-1 is not above 0"),
     ("samples", "quantile", 0, 2.0, "2 is no share above 0"),
+    ("effects", "layer", 0, 3, "3 is the last, where nothing is left to run"),
+    ("effects", "examples", 1, 0, "0 is not above 0"),
+    ("effects", "removed", 1, -0.5, "-0.5 is negative"),
+    ("effects", "random", 1, 0.0, "0 is not above 0"),
+    ("effects", "ratio", 2, 99.0, "99 is not removed 0.0"),
+    ("effects", "ratio_error", 2, None, "None does not go with 6 examples"),
+    ("effects", "elsewhere", 2, 1.5, "1.5 is no share"),
     ("neighbours", "kind", 0, "an", "'an' is none of cosine, together"),
     ("neighbours", "rank", -1, 11, "11 is not one more than the rank before"),
     ("neighbours", "other", 0, 40, "40 is none of the factors 0 to 39"),
@@ -328,7 +335,8 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
 
 
 def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
-    for name in ("contexts", "samples", "neighbours", "vocabulary", "second_dictionary"):
+    optional = ("contexts", "samples", "effects", "neighbours", "vocabulary", "second_dictionary")
+    for name in optional:
         (copy / f"{name}.parquet").unlink()
     columns = ["label_kind", "label_precision", "label_recall", "map_x", "map_y"]
     rewrite(copy, "factors.parquet", lambda table: table.drop_columns(columns))
@@ -339,6 +347,8 @@ def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(
     assert list(bundle.contexts(3, 1)) == ["rank", "positions", "activations"]
     assert list(bundle.neighbours(3)) == ["rank", "other", "value"]
     assert list(bundle.vocabulary(3)) == ["rank", "token", "value"]
+    assert list(bundle.effects(3))[:2] == ["layer", "examples"]
+    assert not len(bundle.effects())
     assert list(bundle.samples(3, 1))[-2:] == ["activation", "quantile"]
     assert not any(map(len, (bundle.contexts(3, 1), bundle.samples(3, 1), bundle.neighbours(3))))
 

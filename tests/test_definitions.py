@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tfactors.bundle_format import SCHEMAS
+from tfactors.effects import DIRECTIONS
 from tfactors.levels import LOW_DEPTH, RADII, REACH_SHARE, SENTENCE_SHARE
 from tfactors.settings import PRESETS
 from tfactors.survey import (
@@ -42,6 +43,8 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     assert f"the mean of its K = {default.importance_k} largest activations" in TEXT
     assert f"at most {default.examples}" in TEXT
     assert f"`importance.retention_examples`, {default.retention_examples} by default" in TEXT
+    assert f"`examples`, {default.effect_examples} by default" in TEXT
+    assert f"mean of {DIRECTIONS} an example" in TEXT
     assert f"windows* of at most {default.window_length} tokens" in TEXT
     assert f"the {WORDS_PER_FACTOR} words with the largest summed activation" in TEXT
     assert f"the {FACTORS_PER_WORD} factors with the\nlargest summed" in TEXT

@@ -17,7 +17,7 @@ SMALL = [
     "--preset", "quick", "--factors", "16", "--penalty", "1", "--max-tokens", "700",
     "--training-tokens", "350", "--window-length", "24", "--importance-k", "10",
     "--examples", "6", "--retention-examples", "2", "--saliency-examples", "1",
-    "--saliency-samples", "12", "--quiet",
+    "--saliency-samples", "12", "--effect-examples", "2", "--quiet",
 ]  # fmt: skip
 # Marks of the tokenizers that no reader should meet.
 MARKS = re.compile("##|[Ġ▁Ċ]|<unk>|<0x")
@@ -77,6 +77,17 @@ def test_an_explanation_shows_a_causal_model_the_left_context_alone(built, capsy
         assert not MARKS.search("".join(found["tokens"]))
         assert found["context"] == [0, 10 if family in CAUSAL else len(found["tokens"])]
         assert (family not in CAUSAL) or not any(found["weights"][10:])
+
+
+def test_the_effect_of_removing_a_factor_is_measured_below_the_last_layer(built) -> None:
+    _, folder = built
+    bundle = tf.Bundle.open(folder)
+    effects, below = bundle.effects(), bundle.importance().query("layer < @bundle.layers[-1]")
+    strongest = below.loc[below.groupby("factor")["importance"].idxmax()].query("importance > 0")
+    assert effects["factor"].tolist() == strongest["factor"].tolist()
+    assert effects["layer"].tolist() == strongest["layer"].tolist()
+    assert (effects["removed"] > 0).all()
+    assert (effects["examples"] <= 2).all()
 
 
 def test_what_is_retained_is_what_the_model_says_of_the_cut_text(built) -> None:

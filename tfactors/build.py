@@ -1,9 +1,9 @@
 """The stages in order, from text to bundle, resumable at any moment.
 
-corpus → scale → dictionary → stability → survey → levels → saliency → neighbours → vocabulary →
-labels → map → factors → manifest. A run that finds the markers of an earlier one goes on after the
-last of them, and ends with the bytes that an uninterrupted run would have written; the manifest,
-written last, makes the folder a bundle.
+corpus → scale → dictionary → stability → survey → levels → saliency → effects → neighbours →
+vocabulary → labels → map → factors → manifest. A run that finds the markers of an earlier one goes
+on after the last of them, and ends with the bytes that an uninterrupted run would have written; the
+manifest, written last, makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
 the model; rank 0 alone does the others, and everything is written once.
 """
@@ -37,6 +37,7 @@ STAGES = {
     "survey": survey_stage.survey_corpus,
     "levels": context_stages.measure_retention,
     "saliency": context_stages.explain_examples,
+    "effects": context_stages.measure_effects,
     "neighbours": description.find_neighbours,
     "vocabulary": description.find_vocabulary,
     "labels": description.label_factors,
@@ -45,7 +46,7 @@ STAGES = {
 }
 
 
-SHARED = {"dictionary", "stability", "survey", "levels", "saliency"}
+SHARED = {"dictionary", "stability", "survey", "levels", "saliency", "effects"}
 
 
 def build(
@@ -177,6 +178,7 @@ def _manifest(run: Run) -> dict[str, Any]:
         },
         "stability": notes["stability"],
         "saliency": notes["saliency"],
+        "effects": notes["effects"],
         "neighbours": notes["neighbours"],
         "vocabulary": notes["vocabulary"],
         "labels": notes["labels"],

@@ -300,6 +300,19 @@ class Bundle:
         """
         return self._of_factor("retention.parquet", factor)
 
+    def effects(self, factor: int | None = None) -> pd.DataFrame:
+        """Return what removing a factor does to the sentence embedding; of all without ``factor``.
+
+        Columns (factor,) layer, examples, directions, removed, removed_error, random, random_error,
+        ratio, ratio_error, above, elsewhere: :mod:`tfactors.effects` says what they mean. No row
+        for a factor that is active at no layer below the last.
+        """
+        if factor is not None:
+            return self._of_factor("effects.parquet", factor)
+        if not self.has("effects.parquet"):
+            return SCHEMAS["effects"].empty_table().to_pandas()
+        return self._file("effects.parquet").read().to_pandas()
+
     def windows(self, ids: Sequence[int] | np.ndarray) -> pd.DataFrame:
         """Return windows of text by number, a row each in the order given.
 

@@ -167,6 +167,16 @@ LAYOUTS: dict[str, Layout] = {
         _schema(factor=_i32, kind=_str, rank=_i16, other=_i32, value=_f32),
         keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
     ),
+    # What removing a factor does to the sentence embedding: tfactors.effects.
+    "effects": Layout(
+        _schema(
+            ("removed_error", "random_error", "ratio_error"),
+            factor=_i32, layer=_i16, examples=_i16, directions=_i16,
+            removed=_f32, removed_error=_f32, random=_f32, random_error=_f32,
+            ratio=_f32, ratio_error=_f32, above=_f32, elsewhere=_f32,
+        ),
+        keys=("factor", "layer"), factors=256, optional=True,
+    ),
     "vocabulary": Layout(
         _schema(factor=_i32, kind=_str, rank=_i16, token=_str, value=_f32),
         keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,

@@ -35,6 +35,7 @@ def optional_checks(tables: Tables) -> list[tuple[str, Callable[[], None]]]:
         "second_dictionary.parquet": check_second_dictionary,
         "contexts.parquet": check_contexts,
         "samples.parquet": check_samples,
+        "effects.parquet": check_effects,
         "neighbours.parquet": check_neighbours,
         "vocabulary.parquet": check_vocabulary,
     }
@@ -177,6 +178,28 @@ def check_neighbours(tables: Tables) -> None:
         near = np.abs(cosine - value) <= _COSINE
         of_atoms = kind == NEIGHBOUR_KINDS.index("cosine")
         part.require(near | ~of_atoms, "value", "is not the cosine of the two atoms")
+
+
+def check_effects(tables: Tables) -> None:
+    """An effect has examples and directions behind it, and a ratio that is that of its means."""
+    blocks = int(tables.manifest["model"]["blocks"])
+    for part in tables.parts("effects.parquet"):
+        part.require(part["layer"] < blocks, "layer", "is the last, where nothing is left to run")
+        for name in ("examples", "directions"):
+            part.require(part[name] > 0, name, "is not above 0")
+        part.require(part["removed"] >= 0, "removed", "is negative")
+        part.require(part["random"] > 0, "random", "is not above 0")
+        for name in ("removed_error", "random_error", "ratio_error"):
+            part.require(~(part[name] < 0), name, "is negative")
+            alone = part["examples"] == 1
+            part.require(
+                np.isnan(part[name]) == alone, name, "does not go with {examples} examples"
+            )
+        near = np.abs(part["ratio"] * part["random"] - part["removed"])
+        near = near <= ROUNDING * part["removed"]
+        part.require(near, "ratio", "is not removed {removed} / random {random}")
+        for name in ("above", "elsewhere"):
+            part.require((part[name] >= 0) & (part[name] <= 1), name, "is no share")
 
 
 def check_vocabulary(tables: Tables) -> None:

@@ -1,8 +1,8 @@
-"""The stages that ask what an activation needs of its context: levels, and LIME.
+"""The stages that ask the model about examples: what an activation needs, and what it does.
 
-Both take the strongest examples of every factor at its peak layer, and keep each part that is done,
-so that an interrupted run goes on where it stopped. What they measure is told in `tfactors.levels`
-and `tfactors.saliency`.
+They take the strongest examples of every factor at one layer, and keep each part that is done, so
+that an interrupted run goes on where it stopped. What they measure is told in `tfactors.levels`,
+`tfactors.saliency` and `tfactors.effects`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfactors import levels, saliency
+from tfactors import effects, levels, saliency
 from tfactors.bundle import LAYOUTS, SCHEMAS, write_table
 from tfactors.decomposition import FactorEncoder
 from tfactors.parallel import ahead
@@ -180,6 +180,42 @@ def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Tab
                     "agreement": agreement,
                 })  # fmt: skip
     return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
+
+
+def measure_effects(run: Run) -> dict[str, Any]:
+    """Measure what taking a factor away does to the sentence embedding, where that is asked for."""
+    number, seed = run.settings.effect_examples, run.settings.seed
+    if not number:
+        return {"examples": 0}
+    importance = run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
+    at = effects.layers_of_effect(importance, run.layers, run.model.blocks)
+    frames = [run.files.examples(c, at[c], number) for c in np.flatnonzero(at >= 0).tolist()]
+    chunks = list(effects.parts(pd.concat(frames, ignore_index=True))) if frames else []
+    log, encoder = run.work / "effects", run.encoder
+    log.mkdir(exist_ok=True)
+    parts = {log / f"{i}.parquet": part for i, part in enumerate(chunks)}
+    missing = _mine(run, parts)
+
+    def measure(path: Path) -> pd.DataFrame:
+        return effects.sizes(encoder, parts[path], run.files.windows, seed)
+
+    done = sum(map(len, chunks)) - sum(len(parts[path]) for path in missing)
+    with run.progress(sum(map(len, chunks)), "effects", "example", done) as bar:
+        for path, measured in ahead(measure, missing):
+            with replacing(path) as temporary:
+                measured.to_parquet(temporary)
+            bar.update(len(parts[path]))
+    run.ranks.wait()
+    if not run.ranks.leads:
+        return {}
+    schema = SCHEMAS["effects"]
+    tables = [pd.read_parquet(path, columns=schema.names) for path in parts]
+    measured = (
+        pd.concat(tables).sort_values("factor") if tables else schema.empty_table().to_pandas()
+    )
+    table = pa.Table.from_pandas(measured, schema, preserve_index=False)
+    write_table(run.folder, "effects.parquet", table)
+    return {"examples": sum(map(len, chunks)), "directions": effects.DIRECTIONS}
 
 
 def levels_of(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:

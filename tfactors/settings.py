@@ -51,6 +51,7 @@ class Settings:
     saliency_mid: int = setting(1, "top examples LIME explains of mid-level factors, the dearest")
     saliency_samples: int = setting(128, "masked texts of one LIME explanation")
     saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
+    effect_examples: int = setting(6, "top examples a factor from which it is removed")
     seed: int = setting(0, "fixes every random choice")
 
     def __post_init__(self) -> None:
@@ -101,7 +102,7 @@ _SMALLEST = {
     "window_length": 8, "max_tokens": 0, "factors": 2, "penalty": 0, "tol": 1e-7, "batch": 1,
     "epochs": 1, "training_tokens": 0, "importance_k": 1, "examples": 1, "retention_examples": 1,
     "saliency_examples": 0, "saliency_mid": 0, "saliency_samples": 10, "saliency_features": 0,
-    "seed": 0,
+    "effect_examples": 0, "seed": 0,
 }  # fmt: skip
 
 PRESETS: dict[str, Settings] = {
@@ -117,6 +118,7 @@ PRESETS: dict[str, Settings] = {
         stability=False,
         retention_examples=3,
         saliency_examples=0,
+        effect_examples=0,
     ),
     # The constants of the 2021 code; K and the examples a factor as on its website.
     "paper": Settings(
