@@ -21,6 +21,7 @@ from tfactors import corpus, hidden_states
 from tfactors.bundle import write_dictionary, write_table
 from tfactors.dictionary import DictionaryLearner
 from tfactors.dictionary_2021 import GradientLearner
+from tfactors.evaluation_sample import held_out_windows
 from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run
 from tfactors.settings import Settings
@@ -37,7 +38,6 @@ WINDOWS_A_WRITE = 1024
 SCALE_WINDOWS = 256
 # A corpus of fewer documents holds out windows instead, else nothing or everything is held out.
 DOCUMENTS_TO_HOLD_OUT = 20
-HELD_OUT_SHARE = 0.05
 # Samples that the dictionary's running sums remember: long, so that the atoms settle.
 MEMORY = 300_000
 
@@ -153,12 +153,7 @@ def _hold_out(run: Run, documents: list[bool], lengths: np.ndarray) -> tuple[np.
         held_out = chosen[of_window]
         if 0.01 < lengths[held_out].sum() / lengths.sum() < 0.2:
             return held_out, "documents"
-    number = max(1, round(HELD_OUT_SHARE * len(lengths))) if len(lengths) > 1 else 0
-    held_out = np.zeros(len(lengths), bool)
-    held_out[np.random.default_rng([run.settings.seed, 0]).permutation(len(lengths))[:number]] = (
-        True
-    )
-    return held_out, "windows"
+    return held_out_windows(len(lengths), run.settings.seed), "windows"
 
 
 def estimate_scale(run: Run) -> dict[str, Any]:
@@ -192,8 +187,8 @@ def learn_dictionary(
 ) -> dict[str, Any]:
     """Learn the dictionary on a shuffled stream of all layers' states, or import one.
 
-
     ``stage`` names the progress, and ``write`` puts the atoms (m, d) into the folder.
+
     The ranks share its windows, each reading its own ahead of time, and code every batch together;
     then all of them do the same update.
     """
