@@ -201,7 +201,7 @@ def _compared(
             Column("above", "Pairs above", "number", "Cosine of the one-to-one partners"),
             Column("pairs", "Pairs", "count", "Where both are active in the sample"),
             Column("same_peak", "Same peak layer", "share", "Pairs that peak at the same layer"),
-            Column("near_peak", "At most one apart", "share", "Pairs with peaks one layer apart or less"),
+            Column("near_peak", "At most one apart", "share", "Pairs with |difference| ≤ 1"),
             Column("same_level", "Same level", "share", "Pairs of one level: low, mid, high"),
             Column("chance", "By chance", "share", "Σ over levels of the product of their shares"),
             Column("kappa", "Cohen's κ", "number", "(same − chance) / (1 − chance)"),
