@@ -25,6 +25,7 @@ from synthetic_bundle import HOSTILE, write_synthetic_bundle
 import tfactors
 from tfactors.app import controls, passages, shell, view
 from tfactors.bundle import Bundle, BundleError, write_manifest
+from tfactors.decomposition import FactorEncoder
 from tfactors.model_loading import KNOWN_SHA256, MINILM_PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -497,6 +498,37 @@ def test_the_strongest_examples_are_tinted_by_the_activations_that_the_bundle_ho
     ]
     assert beside
     assert shown == set(beside)
+
+
+def test_without_the_model_the_other_examples_say_what_to_install() -> None:
+    app = open_page("pages/1_Factor.py", factor="8", top="50", tokens="on")
+    assert not app.exception
+    assert "asks the model itself" in words(app)
+    assert "tf-habit" in html_of(app)
+    shown = open_page("pages/1_Factor.py", factor="8", top="10", tokens="on")
+    assert "asks the model itself" not in words(shown)  # the bundle holds all that is listed
+
+
+def test_the_model_says_what_the_factor_does_at_every_token_of_the_other_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bundle_of_minilm(tmp_path / "default")
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    bundle = Bundle.open(tmp_path / "default")
+    query = {"factor": "2", "layer": "3", "top": "50", "layout": "window", "tokens": "on"}
+    app = open_page("pages/1_Factor.py", **query)
+    assert not app.exception
+    assert "tf-habit" not in html_of(app)
+    example = bundle.examples(2, 3, 50).iloc[30]
+    token_ids = bundle.windows([example["window"]])["token_ids"].iloc[0]
+    encoder = FactorEncoder.from_bundle(bundle)
+    expected = encoder.encode([token_ids], 3)[:, [2]].toarray().ravel()
+    row = html_of(app).partition('<ol class="tf-list">')[2].split("</li>")[30]
+    shown = {float(value) for value in re.findall(r'title="activation ([\d.]+)"', row)}
+    beside = {round(float(value), 2) for value in expected}
+    # Tokens of the marked word have its number, and faint ones are left plain.
+    assert len(shown) > 1
+    assert shown - {round(float(example["activation"]), 2)} <= beside
 
 
 def test_activations_drawn_at_random_stand_in_bands_of_strength(made_up: Path) -> None:

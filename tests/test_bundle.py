@@ -125,6 +125,15 @@ def test_windows_stream_in_batches_of_any_size_from_any_start(bundle, batch, sta
     assert all(len(part) == batch for part in parts[:-1])
 
 
+def test_windows_read_again_are_the_same_and_only_so_many_are_kept_in_memory(folder, monkeypatch):
+    monkeypatch.setattr("tfactors.bundle_table.GROUPS_KEPT", 2)
+    bundle = Bundle.open(folder)
+    first = bundle.windows([0, 40, 80, 120])
+    again = bundle.windows([120, 80, 40, 0])
+    assert first["tokens"].tolist() == again["tokens"].tolist()[::-1]
+    assert len(bundle._files["windows.parquet"]._kept) == 2
+
+
 def test_the_words_of_an_example_stand_in_its_window(bundle):
     for layer in bundle.layers:
         examples = bundle.examples(3, layer)

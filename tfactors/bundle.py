@@ -28,7 +28,7 @@ from tfactors.bundle_format import (
     read_manifest,
     table_kind,
 )
-from tfactors.bundle_table import TableFile, naming
+from tfactors.bundle_table import GROUPS_KEPT, TableFile, naming
 from tfactors.bundle_writing import (
     write_dictionary,
     write_imported,
@@ -326,7 +326,11 @@ class Bundle:
             raise BundleError(f"window {outside[0]}: this bundle has windows 0 to {file.rows - 1}")
         size = LAYOUTS["windows"].rows
         groups, place = np.unique(wanted // size, return_inverse=True)
-        table = file.read_groups(groups.tolist()).take(pa.array(place * size + wanted % size))
+        if not len(groups):
+            return file.read_groups([]).to_pandas()
+        # A whole pass over the text would only push out what readers look at.
+        read = file.recent if len(groups) < GROUPS_KEPT // 2 else file.read_groups
+        table = read(groups.tolist()).take(pa.array(place * size + wanted % size))
         frame = table.drop_columns(["tokens"]).to_pandas()
         frame.insert(3, "tokens", table.column("tokens").to_pylist())
         return frame

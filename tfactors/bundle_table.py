@@ -6,6 +6,7 @@ leaves here as one line of ours.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,6 +19,10 @@ import pyarrow.parquet as pq
 
 from tfactors.bundle_format import LAYOUTS, BundleError, table_kind, table_schema
 
+# Row groups of text in memory, of some 80 kB each: a page asks for the same ones twice, and readers
+# for those of others.
+GROUPS_KEPT = 128
+
 
 class TableFile:
     """One Parquet file of a bundle, opened once, read by row group, shared between threads.
@@ -28,6 +33,7 @@ class TableFile:
     def __init__(self, folder: Path, name: str, width: int) -> None:
         self.name = name
         self.kind = table_kind(name)
+        self._kept: OrderedDict[int, pa.Table] = OrderedDict()
         self._lock = threading.Lock()  # an open Parquet file serves one reader at a time
         with naming(name):
             self._file = pq.ParquetFile(
@@ -70,6 +76,21 @@ class TableFile:
         """Return these row groups in the order given."""
         with self._lock, naming(self.name):
             return self._file.read_row_groups(list(groups), use_threads=False)
+
+    def recent(self, groups: Sequence[int]) -> pa.Table:
+        """Return these row groups in the order given; those read last are kept in memory."""
+        with self._lock:
+            found = {group: self._kept[group] for group in groups if group in self._kept}
+        for group in groups:
+            if group not in found:
+                found[group] = self.read_groups([group])
+        with self._lock:
+            for group in groups:
+                self._kept[group] = found[group]
+                self._kept.move_to_end(group)
+            while len(self._kept) > GROUPS_KEPT:
+                self._kept.popitem(last=False)
+        return pa.concat_tables([found[group] for group in groups])
 
     def where(self, value: int | str) -> pa.Table:
         """Return the rows whose first sorting key is this value."""

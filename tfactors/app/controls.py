@@ -73,6 +73,7 @@ TOP = view.whole("top", 50, 1, 200)
 FLOOR = view.whole("floor", 0, 0, 100)
 CONTEXT = view.whole("context", 12, 0, 60)
 GROUP = view.switch("group")
+TOKENS = view.switch("tokens")  # compute every token's activation where it is not stored
 SORTS = {
     "activation": "Strongest first",
     "weakest": "Weakest first",
@@ -167,7 +168,7 @@ MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One fac
 MEASURE = view.choice("measure", "explained", MEASURES)
 PENALTY = view.number("penalty", None, 0.0, 1000.0)
 
-_LISTING: tuple[Control[Any], ...] = (TOP, FLOOR, CONTEXT, GROUP, SORT, LAYOUT)
+_LISTING: tuple[Control[Any], ...] = (*(TOP, FLOOR, CONTEXT, GROUP, TOKENS, SORT, LAYOUT),)
 _THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, SENTENCE_SHARE)
 
 

@@ -8,14 +8,25 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, downloads, passages, published, view
+from tfactors.app import (
+    controls,
+    definitions,
+    downloads,
+    live_model,
+    passages,
+    published,
+    token_activations,
+    view,
+)
 from tfactors.app.factor_view import Selected
 from tfactors.app.passages import Passage
+from tfactors.errors import InputError
 
 _TINTED = (
-    "The marked word is the one whose activation is shown. In the strongest examples the other "
-    "tokens that activate the factor are tinted blue, the deeper the nearer to that activation; "
-    "point at one for its number. In the others, words tinted yellow and dotted are ones that the "
+    "The marked word is the one whose activation is shown. The other tokens that activate the "
+    "factor are tinted blue, the deeper the nearer to that activation; point at one for its "
+    "number. The bundle holds these numbers of the strongest examples. In the others, until the "
+    "model has read them again, words tinted yellow and dotted are ones that the "
     "factor answers to as a rule: the stronger, the larger its mean activation over all their "
     "tokens. Text in grey italics stands beside the window in the document; the model "
     "did not read it here."
@@ -47,6 +58,11 @@ def sidebar(expanded: bool = True) -> None:
             **view.widget(controls.LAYOUT),
         )  # fmt: skip
         st.toggle("Group by word", **view.widget(controls.GROUP))
+        st.toggle(
+            "Every token's activation", **view.widget(controls.TOKENS),
+            help="The bundle holds the activation of every token of the strongest examples. For "
+            "the others the model reads their windows again, which takes a few seconds.",
+        )  # fmt: skip
 
 
 def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.DataFrame:
@@ -71,7 +87,9 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
     layout = view.get(controls.LAYOUT)
     words = None if layout == "window" else view.get(controls.CONTEXT)
     habits = _habits(it)
-    contexts = it.bundle.contexts(it.factor, it.layer)
+    if view.get(controls.TOKENS) and not it.bundle.ranked:
+        _read_again(it, kept)
+    contexts = token_activations.stored(it, kept)
     found = passages.passages(it.bundle, kept, words, habits=habits, contexts=contexts)
     found = _sorted(found, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -98,6 +116,23 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
     else:
         render = passages.lines if layout == "lines" else passages.texts
         st.html(render(found, strongest))
+
+
+def _read_again(it: Selected, kept: pd.DataFrame) -> None:
+    """Let the model say what the bundle does not hold, or say what is missing for that."""
+    if len(token_activations.stored(it, kept)) == len(kept):
+        return
+    if live_model.missing(it.bundle):
+        with st.container(border=True):
+            live_model.how_to_get(it.bundle)
+        return
+    # A place of its own, which is empty again when the list stands.
+    note = st.empty()
+    try:
+        token_activations.compute(it, kept, lambda share, words: note.progress(share, words))
+    except InputError as error:
+        live_model.refused(error)
+    note.empty()
 
 
 def _habits(it: Selected) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from tfactors.app import published, shell
+from tfactors.app import published, shell, turns
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 
@@ -110,6 +110,7 @@ def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncod
         The model cannot be loaded, or is not the one the bundle was made with.
     """
     own = of(bundle)
+    turns.give_back()
     _wait(own.lock, say)
     try:
         if own.encoder is None:

@@ -36,7 +36,9 @@ def compact(bundle: Bundle) -> None:
         view.change({controls.LAYER: clicked})
         st.rerun()
     examples = bundle.examples(it.factor, it.layer)
-    found = passages.passages(bundle, examples.head(_EXAMPLES), _WORDS)
+    found = passages.passages(
+        bundle, examples.head(_EXAMPLES), _WORDS, contexts=bundle.contexts(it.factor, it.layer)
+    )
     if found:
         st.html(passages.lines(found, float(examples["activation"].max())))
     else:

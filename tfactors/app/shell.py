@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import streamlit as st
 
-from tfactors.app import controls, notes, pictures, store, style, view
+from tfactors.app import controls, notes, pictures, store, style, turns, view
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
 
@@ -32,6 +32,11 @@ _OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
 
 def run() -> None:
     """Draw the frame and, in it, the page that is open."""
+    with turns.turn():
+        _run()
+
+
+def _run() -> None:
     pages = {
         page.path: st.Page(page.path, title=page.title, default=page is controls.HOME)
         for page in controls.PAGES
