@@ -119,6 +119,20 @@ def test_verify_names_a_damaged_file(bundle, capsys):
     assert "importance.parquet" in capsys.readouterr().err
 
 
+def test_a_package_that_is_missing_is_named_in_one_line(
+    model, text_file, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    line = ["build", str(text_file), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main(line) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "tfactors: build needs the package transformers, which is not installed; "
+        "'pip install tfactors' brings all it needs"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
     arguments = [
         "build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick",

@@ -37,6 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"tfactors: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
+    except ModuleNotFoundError as error:  # where only what the reading pages need is installed
+        if str(error.name).startswith("tfactors"):
+            raise
+        print(
+            f"tfactors: {options.name} needs the package {error.name}, which is not installed; "
+            "'pip install tfactors' brings all it needs",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
     except KeyboardInterrupt:
         resumed = options.name in ("build", "import", "evaluate")
         hint = "; the same command goes on from here" if resumed else ""
