@@ -17,11 +17,14 @@ import pandas as pd
 
 from tfactors import levels
 from tfactors.decomposition import FactorEncoder
+from tfactors.evaluation_sample import Sample
 from tfactors.evidence import Chart, Column, Section, Table
 from tfactors.sparse_coding import SparseCoder
 from tfactors.stability import match, nearest_cosine
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from tfactors.evaluation import Evaluation
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -33,6 +36,7 @@ TITLE, ABOUT = (
     ),
 )
 EXAMPLES = 3
+MOST_PAIRS = 400  # pairs whose levels are compared: cutting context away is what costs time
 
 
 def measure(evaluation: Evaluation) -> Section:
@@ -72,10 +76,12 @@ def measure(evaluation: Evaluation) -> Section:
         f"{above[0.7]:.1%} of the factors have a partner above a cosine of 0.7, "
         f"{above[0.9]:.1%} above 0.9.",
     ]
-    by_level, agreement = _by_level(evaluation, cosine), _levels(evaluation, second)
-    tables = [table, by_level]
-    if agreement is not None:
-        compared, findings_of = _compared(*agreement, partner, cosine, evaluation)
+    tables = [table, _by_level(evaluation, cosine)]
+    chosen = np.flatnonzero((cosine > THRESHOLDS[0]) & (partner >= 0))
+    chosen = np.random.default_rng(evaluation.seed).permutation(chosen)[:MOST_PAIRS]
+    if evaluation.encoder.exact and len(chosen):
+        agreement = _levels(evaluation, second, chosen, partner[chosen])
+        compared, findings_of = _compared(*agreement, chosen, partner, cosine, evaluation)
         tables.append(compared)
         findings += findings_of
     return Section("stability", TITLE, ABOUT, tuple(findings), tuple(tables))
@@ -104,22 +110,24 @@ def _by_level(evaluation: Evaluation, cosine: np.ndarray) -> Table:
 
 
 def _levels(
-    evaluation: Evaluation, second: np.ndarray
-) -> tuple[pd.DataFrame, pd.DataFrame, str] | None:
-    """Return peak layer and level of the factors of both dictionaries, measured on one sample."""
+    evaluation: Evaluation, second: np.ndarray, mine: np.ndarray, theirs: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Return peak layer and level of these factors of both dictionaries, from one sample."""
     encoder = evaluation.encoder
-    if not encoder.exact:
-        return None
     other = FactorEncoder(
         encoder.model, SparseCoder(second), encoder.scale, encoder.penalty, encoder.tol,
         encoder.offset,
     )  # fmt: skip
     sample = evaluation.text_for_levels
-    found = [_surveyed(evaluation, one, sample) for one in (encoder, other)]
-    return found[0], found[1], sample.described
+    with evaluation.progress(2 * len(encoder.layers), "stability", "layer") as bar:
+        first = _surveyed(evaluation, encoder, sample, mine, bar)
+        return first, _surveyed(evaluation, other, sample, theirs, bar), sample.described
 
 
-def _surveyed(evaluation: Evaluation, encoder: FactorEncoder, sample) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+def _surveyed(
+    evaluation: Evaluation, encoder: FactorEncoder, sample: Sample, wanted: np.ndarray, bar: tqdm
+) -> pd.DataFrame:
+    """Return peak of every factor and level of the wanted ones, "" for the others, a row each."""
     bundle = evaluation.bundle
     share = len(sample) / bundle.manifest["corpus"]["tokens"]
     top = max(EXAMPLES, round(bundle.manifest["importance"]["k"] * share))
@@ -152,12 +160,15 @@ def _surveyed(evaluation: Evaluation, encoder: FactorEncoder, sample) -> pd.Data
         strongest = strongest.drop_duplicates(["factor", "window"])
         strongest = strongest[strongest.groupby("factor").cumcount() < EXAMPLES]
         best.append(strongest.assign(layer=layer).drop(columns="row"))
+        bar.update(1)
     peak = levels.peak_layers(importance, all_layers)
     alive = importance.max(axis=1) > 0
-    examples = pd.concat(best)
-    examples = examples[peak[examples["factor"]] == examples["layer"]]
-    examples = examples[levels.depths(examples["layer"].to_numpy(), bundle.blocks) > 1 / 3]
     limits = bundle.manifest["importance"]["levels"]
+    low = limits["low_depth"] + levels.ROUNDING
+    examples = pd.concat(best)
+    examples = examples[np.isin(examples["factor"], wanted)]
+    examples = examples[peak[examples["factor"]] == examples["layer"]]
+    examples = examples[levels.depths(examples["layer"].to_numpy(), bundle.blocks) > low]
     texts = pd.DataFrame(
         {"window": range(len(lengths)), "token_ids": sample.texts, "tokens": sample.tokens}
     )
@@ -165,20 +176,21 @@ def _surveyed(evaluation: Evaluation, encoder: FactorEncoder, sample) -> pd.Data
     retained = levels.retention(encoder, examples, lambda ids: texts.iloc[list(ids)], radii=(0,))
     sentence = np.full(m, np.nan)
     sentence[retained["factor"]] = retained["sentence"]
-    depth = np.where(alive, levels.depths(peak, bundle.blocks), np.nan)
-    sentence[depth <= limits["low_depth"] + levels.ROUNDING] = 1.0
+    asked = alive & np.isin(np.arange(m), wanted)
+    depth = np.where(asked, levels.depths(peak, bundle.blocks), np.nan)
+    sentence[depth <= low] = 1.0
     level = levels.classify(depth, sentence, limits["low_depth"], limits["sentence_share"])
     return pd.DataFrame({"peak": np.where(alive, peak, -1), "level": level})
 
 
 def _compared(
-    mine: pd.DataFrame, theirs: pd.DataFrame, described: str, partner: np.ndarray,
-    cosine: np.ndarray, evaluation: Evaluation,
+    mine: pd.DataFrame, theirs: pd.DataFrame, described: str, chosen: np.ndarray,
+    partner: np.ndarray, cosine: np.ndarray, evaluation: Evaluation,
 ) -> tuple[Table, list[str]]:  # fmt: skip
     rows = []
     built = evaluation.bundle.factors["level"].to_numpy(dtype=str)
     for t in (0.5, 0.7, 0.9):
-        pairs = np.flatnonzero((cosine > t) & (partner >= 0))
+        pairs = np.sort(chosen[cosine[chosen] > t])
         a, b = mine.iloc[pairs], theirs.iloc[partner[pairs]]
         known = (a["level"].to_numpy() != "") & (b["level"].to_numpy() != "")
         a, b = a[known], b[known]
@@ -195,7 +207,8 @@ def _compared(
         ))  # fmt: skip
     table = Table(
         "Levels that come back",
-        f"Both dictionaries on {described}; level by the bundle's thresholds, from "
+        f"At most {MOST_PAIRS} pairs, drawn at random; both dictionaries on {described}; "
+        "level by the bundle's thresholds, from "
         f"{EXAMPLES} examples a factor (the bundle itself uses more of both).",
         (
             Column("above", "Pairs above", "number", "Cosine of the one-to-one partners"),

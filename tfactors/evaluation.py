@@ -47,11 +47,11 @@ class Effort:
     rival_tokens: int = 2_500  # of these for controls, which code them many times
     fidelity_tokens: int = 6_000
     training_tokens: int = 30_000  # for controls that have to be trained
-    least_seconds: float = 90.0  # of training of the autoencoder
+    least_seconds: float = 25.0  # of training of the autoencoder
     level_tokens: int = 60_000  # of the whole corpus, for the levels of both seeds
     planted_atoms: int = 3_000
     planted_samples: int = 50_000
-    planted_seconds: float = 15.0
+    planted_seconds: float = 12.0
 
 
 @dataclass

@@ -30,7 +30,7 @@ GAPS_OF = 512  # codes of each layer and λ whose duality gap is computed, in fl
 
 COLUMNS = (
     Column("layer", "Layer", "text", "Hidden state; 0 is the embedding output"),
-    Column("penalty", "λ", "number", "Weight of the L1 norm; starred: the bundle's own"),
+    Column("penalty", "λ", "number", "Weight of the L1 norm of the codes"),
     Column("l0", "L0", "number", "Mean number of active factors a token"),
     Column("l1", "L1", "number", "Mean sum of the activations of a token"),
     Column("explained", "Explained variance", "number", "1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²"),
@@ -148,7 +148,7 @@ def measure(evaluation: Evaluation) -> Section:
     table = Table(
         "Reconstruction by layer and λ",
         f"Held-out text: {sample.described}, each token at every layer. λ is multiplied by "
-        f"{MULTIPLES[0]:g} to {MULTIPLES[-1]:g}.",
+        f"{MULTIPLES[0]:g} to {MULTIPLES[-1]:g}; the bundle's own is {own:g}.",
         columns,
         tuple(tuple(row[:keep]) for row in rows),
         Chart("l0", "explained", pick="layer", log=True, low="low", high="high"),

@@ -141,7 +141,7 @@ def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words:
         base = base.encode(
             color=alt.Color(
                 f"{chart.series}:N", title=None, scale=scale,
-                legend=alt.Legend(orient="bottom", columns=2, labelLimit=260, symbolType="stroke"),
+                legend=alt.Legend(orient="bottom", columns=2, labelLimit=125, symbolType="stroke"),
             ),
             strokeDash=alt.StrokeDash(f"{chart.series}:N", scale=scale, legend=None),
         )  # fmt: skip
@@ -154,8 +154,9 @@ def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words:
         base.mark_point(filled=True, size=60, opacity=1).encode(y=vertical),
     ]
     if chart.low and chart.high:
+        plain = {} if chart.series else {"color": charts.GREY}
         parts.insert(
-            0, base.mark_rule(opacity=0.5).encode(y=f"{chart.low}:Q", y2=f"{chart.high}:Q")
+            0, base.mark_rule(opacity=0.6, **plain).encode(y=f"{chart.low}:Q", y2=f"{chart.high}:Q")
         )
     rows = 0 if not chart.series else (frame[chart.series].nunique() + 1) // 2
     form = charts.form(alt.layer(*parts), 320 + 22 * rows)

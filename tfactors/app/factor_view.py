@@ -244,6 +244,8 @@ def numbers(it: Selected, key: str = "numbers") -> None:
         ("Kept by the sentence", _percent(row["retained_sentence"]), definitions.RETAINED_SENTENCE),
         ("Reach", _reach(row["reach"]), definitions.REACH),
     ]  # fmt: skip
+    if not pd.isna(row["stability"]):
+        cells.append(("Stability", f"{row['stability']:.2f}", definitions.STABILITY))
     if it.bundle.ranked:  # the others were never published
         cells = cells[:1]
     with st.container(horizontal=True, gap="medium", key=key):
