@@ -7,6 +7,7 @@ from tfactors.app import (
     example_list,
     factor_parts,
     factor_view,
+    intervention_view,
     level_controls,
     notes_view,
     sharing,
@@ -54,6 +55,8 @@ match part:
         factor_parts.corpus(it, examples)
     case "similar":
         factor_parts.similar(it)
+    case "effect":
+        intervention_view.of_factor(it)
 level_controls.sidebar(bundle)
 notes_view.sidebar(bundle, it.factor)
 sharing.sidebar(it.factor)

@@ -15,9 +15,11 @@ _PUBLIC = {
     "Explanation": "saliency",
     "InputError": "errors",
     "SparseCoder": "sparse_coding",
+    "Intervention": "intervention",
     "decompose": "decomposition",
     "duality_gap": "sparse_coding",
     "explain": "saliency",
+    "intervene": "intervention",
     "penalty_path": "sparse_coding",
     "sparse_encode": "sparse_coding",
 }

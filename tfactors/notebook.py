@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfactors.app import passages
+from tfactors.app import change_strip, passages
 
 if TYPE_CHECKING:
     from tfactors.bundle import Bundle
     from tfactors.decomposition import Decomposition
+    from tfactors.intervention import Intervention
     from tfactors.saliency import Explanation
 
 _EXAMPLES, _WORDS, _TERMS, _TOKENS = 10, 8, 4, 48
@@ -30,6 +31,7 @@ _LOOK = """<style>
 .tf-nb mark { background: #FDE68A; color: #22262B; font-weight: 650; border-radius: .2rem; }
 .tf-nb .tf-plus { background: rgb(43 108 163 / calc(var(--a) * 55%)); }
 .tf-nb .tf-minus { background: rgb(184 80 0 / calc(var(--a) * 55%)); border-bottom: 1px dashed; }
+.tf-nb .tf-moved { font-weight: 650; outline: 2px solid; }
 .tf-nb td, .tf-nb th { text-align: left; }
 </style>"""
 
@@ -119,6 +121,33 @@ def explanation_html(explanation: Explanation) -> str:
         f"activation {explanation.activation:.2f} ({explanation.method})"
     )
     return _framed(title, passages.texts([passage], max(explanation.activation, 0.0)))
+
+
+def intervention_html(made: Intervention) -> str:
+    """Return a text with its tokens tinted by the change of their final states, and the numbers."""
+    tokens = made.tokens["token"].tolist()
+    where = "every token" if made.position is None else f"“{tokens[made.position].strip()}”"
+    moved = made.tokens.index[made.tokens["step"] != 0].tolist()
+    rows = [
+        ("sentence embedding", f"changes by {made.change:.2%}, cosine {made.cosine:.4f}"),
+        (
+            f"{len(made.random)} random directions",
+            f"{made.random.mean():.2%} on average, {made.random.max():.2%} at most",
+        ),
+    ]
+    if made.similarity:
+        before, after = made.similarity
+        rows.append(("cosine with the other text", f"{before:.4f} before, {after:.4f} after"))
+    if made.words is not None:
+        said = (
+            f"{row.token!r} {row.before:.2%} → {row.after:.2%}" for row in made.words.itertuples()
+        )
+        rows.append((f"words at “{tokens[made.words_at].strip()}”", "; ".join(said)))
+    amount = f"× {made.times:g}" + (f" + {made.add:g}" if made.add else "")
+    title = f"Factor {made.factor} {amount} at layer {made.layer}, at {where}"
+    return _framed(
+        title, _table(rows) + change_strip.strip(tokens, made.tokens["change"].to_numpy(), moved)
+    )
 
 
 def decomposition_html(made: Decomposition) -> str:

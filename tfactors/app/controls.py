@@ -65,6 +65,7 @@ PARTS = {
     "context": "Context",
     "corpus": "Corpus",
     "similar": "Similar",
+    "effect": "What it does",
 }
 PART = view.choice("part", "examples", PARTS)
 
@@ -166,6 +167,13 @@ BESIDES = {"token": "The two tokens", "text": "The whole texts"}
 BESIDE = view.choice("beside", "token", BESIDES)
 MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One factor"}
 MEASURE = view.choice("measure", "explained", MEASURES)
+
+# What a factor does: which one is moved, its activation times what, and where
+MOVED: Control[int | None] = view.whole("moved", None, 0, 10**9, check=_has_factor)
+TIMES = view.number("times", 0.0, 0, 4)
+WHERES = {"token": "This token", "all": "Every token"}
+WHERE = view.choice("where", "token", WHERES)
+
 PENALTY = view.number("penalty", None, 0.0, 1000.0)
 
 _LISTING: tuple[Control[Any], ...] = (*(TOP, FLOOR, CONTEXT, GROUP, TOKENS, SORT, LAYOUT),)
@@ -187,7 +195,7 @@ FACTOR_PAGE = Page(
     "pages/1_Factor.py",
     "Factor",
     ":material/label:",
-    (BUNDLE, FACTOR, LAYER, PART, *_LISTING, *_THRESHOLDS),
+    (BUNDLE, FACTOR, LAYER, PART, EXAMPLE, TIMES, WHERE, *_LISTING, *_THRESHOLDS),
 )
 RANDOM_PAGE = Page(
     "pages/2_Random_by_level.py",
@@ -216,7 +224,7 @@ TEXT_PAGE = Page(
     ":material/edit_note:",
     (
         *(BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, BESIDE),
-        *(LAYER, MEASURE, FACTOR, PENALTY),
+        *(LAYER, MEASURE, FACTOR, PENALTY, MOVED, TIMES, WHERE),
     ),
 )
 MAP_PAGE = Page(

@@ -173,3 +173,39 @@ VOCABULARY = (
     "Cosine of the factor with the input embedding of a token (what layer 0 holds for the token "
     "alone, less the mean of all tokens). High values: the factor is about the word itself."
 )
+
+EFFECT = (
+    "What the factor does, not what it fires on: it is taken away from the hidden state of an "
+    "example's word, x − αΦ, and the rest of the network runs on. How far the mean of the window's "
+    "final states, its sentence embedding, moves, in shares of its length; mean over the strongest "
+    "examples at the factor's strongest layer below the last."
+)
+EFFECT_RANDOM = "The same, with steps of the same length in directions drawn at random."
+EFFECT_RATIO = (
+    "The one over the other: 1 says that the factor does no more than any direction. ± is the "
+    "standard error over the examples."
+)
+EFFECT_ABOVE = "The share of the single random directions that did less in the same example."
+EFFECT_ELSEWHERE = (
+    "The share of the squared change of the final states that falls on other tokens than the one "
+    "that was changed: how far what the factor says travels."
+)
+INTERVENTION = (
+    "The hidden state is moved along the factor, x + (times − 1)αΦ, at this token or at every one, "
+    "and the rest of the network runs on."
+)
+EMBEDDING_CHANGE = "How far the mean of the final states moves: ‖ȳ′ − ȳ‖ / ‖ȳ‖."
+RANDOM_CHANGE = (
+    "The same for steps of the same length in 16 directions drawn at random: mean ± standard "
+    "deviation."
+)
+EMBEDDING_COSINE = "Of the sentence embedding before and after: 1 is the same direction."
+SIMILARITY = (
+    "Of the sentence embeddings of this text and of the other text, before and after the factor "
+    "was moved in this one."
+)
+PREDICTED = (
+    "What the model's language-model head makes of the final state: the next word for a decoder, "
+    "the word at the place for a masked model; the 8 that gain and the 8 that lose most of their "
+    "probability."
+)

@@ -18,6 +18,7 @@ from tfactors.app import (
     definitions,
     factor_table,
     factor_view,
+    intervention_view,
     passages,
     shell,
     text_beside,
@@ -68,6 +69,8 @@ def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
     _over_layers(bundle, made, position)
     st.space("small")
     text_beside.show(bundle, made, position, layer)
+    st.space("small")
+    intervention_view.of_text(bundle, text, made, position, layer)
     if bundle.coding_method == "solver":
         st.space("small")
         text_path.show(bundle, text, position, layer)

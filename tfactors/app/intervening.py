@@ -1,0 +1,71 @@
+"""Interventions on demand: a factor of a text moved in the model, and the answer remembered.
+
+In goes a question (which factor of which text, where, by how much), out comes the
+:class:`tfactors.intervention.Intervention`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from tfactors.app import live_model
+from tfactors.bundle import Bundle
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tfactors.intervention import Intervention
+
+_REMEMBERED = 40  # answers of some 50 kB each
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be moved; equal questions have equal answers.
+
+    ``text`` is a reader's own, or empty where ``window`` is one of the bundle. ``position`` is None
+    for every token.
+    """
+
+    text: str
+    window: int
+    other: str
+    factor: int
+    layer: int
+    position: int | None
+    times: float
+    penalty: float
+
+
+def answer(bundle: Bundle, question: Question) -> "Intervention":
+    """Return the answer, from memory or from the model, with words meanwhile.
+
+    Raises
+    ------
+    InputError
+        The model is busy or cannot be loaded, or a text is empty or too long.
+    """
+    own = live_model.of(bundle)
+    if (known := own.answers.get(question)) is not None:
+        return known
+    note = st.empty()
+    with live_model.using(bundle, note.caption) as encoder:
+        from tfactors.decomposition import tokenize_checked
+        from tfactors.intervention import intervene_tokens
+
+        ids: np.ndarray
+        tokens: list[str]
+        if question.text:
+            ids, tokens, _ = tokenize_checked(question.text, encoder.model)
+        else:
+            window = bundle.windows([question.window]).iloc[0]
+            ids, tokens = window["token_ids"], window["tokens"]
+        other = tokenize_checked(question.other, encoder.model)[0] if question.other else None
+        found = intervene_tokens(
+            encoder, ids, tokens, question.factor, question.layer, question.position,
+            question.times, other_ids=other, penalty=question.penalty,
+        )  # fmt: skip
+    note.empty()
+    own.remember(question, found, _REMEMBERED)
+    return found

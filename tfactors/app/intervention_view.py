@@ -1,0 +1,229 @@
+"""What happens at the end of the network when one factor is taken away or made stronger.
+
+In go a reader's text with a chosen token, or a factor with its examples; out come a slider, the
+text tinted by the change of each final state, and what that does to the sentence embedding, to its
+cosine with another text, and to the predicted words. On the Factor page also what the bundle holds:
+the effect over the factor's examples, beside random directions.
+"""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app import (
+    change_strip,
+    controls,
+    decomposing,
+    definitions,
+    downloads,
+    factor_view,
+    intervening,
+    live_model,
+    passages,
+    published,
+    view,
+)
+from tfactors.app.factor_view import Selected
+from tfactors.bundle import Bundle
+from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from tfactors.decomposition import Decomposition
+    from tfactors.intervention import Intervention
+
+
+def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, layer: int) -> None:
+    """Draw what a factor of a token does in a reader's own text."""
+    st.subheader("What a factor does", anchor=False, help=definitions.INTERVENTION)
+    active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+    if active.empty:
+        st.caption("No factor is active at this token and layer: nothing to take away.")
+        return
+    factors = [int(factor) for factor in active["factor"]]
+    strength = dict(zip(factors, active["activation"], strict=True))
+    asked = view.get(controls.MOVED)
+    factor = asked if asked in strength else factors[0]
+
+    def named(number: int) -> str:
+        words = " / ".join(factor_view.name_words(bundle, number)[:2])
+        return f"{strength[number]:.1f} · {number} {passages.shorten(words, 40)}"
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Factor of this token", factors, format_func=named, width=300,
+            **view.widget(controls.MOVED, factor),
+        )  # fmt: skip
+        _amount()
+    other = view.get(controls.OTHER_TEXT).strip()
+    everywhere = view.get(controls.WHERE) == "all"
+    question = intervening.Question(
+        text, -1, other, factor, layer, None if everywhere else position,
+        view.get(controls.TIMES), decomposing.penalty(bundle),
+    )  # fmt: skip
+    _draw(bundle, question)
+    if layer == bundle.manifest["model"]["blocks"]:
+        st.caption(
+            "This is the last layer: nothing is left to run, so only the token itself changes. "
+            "Choose a lower one to see the factor at work."
+        )
+
+
+def of_factor(it: Selected) -> None:
+    """Draw what a factor does: what the bundle holds, and live in one of its examples."""
+    st.subheader("What it does", anchor=False, help=definitions.EFFECT)
+    _stored(it)
+    st.markdown("##### Try it on an example", help=definitions.INTERVENTION)
+    examples = it.bundle.examples(it.factor, it.layer)
+    if examples.empty:
+        st.caption(f"No token of the corpus activates this factor at layer {it.layer}.")
+        return
+    if live_model.missing(it.bundle):
+        live_model.how_to_get(it.bundle)
+        return
+    number = min(view.get(controls.EXAMPLE), len(examples))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            f"Example, 1 to {len(examples)}", 1, len(examples), width=150,
+            **view.widget(controls.EXAMPLE, number),
+        )  # fmt: skip
+        _amount()
+    example = examples.iloc[number - 1]
+    everywhere = view.get(controls.WHERE) == "all"
+    question = intervening.Question(
+        "", int(example["window"]), "", it.factor, it.layer,
+        None if everywhere else int(example["position"]), view.get(controls.TIMES),
+        decomposing.built(it.bundle),
+    )  # fmt: skip
+    _draw(it.bundle, question)
+    if it.layer == it.bundle.manifest["model"]["blocks"]:
+        st.caption(
+            "At the last layer nothing is left to run: only the token itself changes. Choose a "
+            "lower layer at the top to see the factor at work."
+        )
+
+
+def _stored(it: Selected) -> None:
+    """Draw the effect over the factor's examples that the bundle holds."""
+    effects = it.bundle.effects(it.factor)
+    if effects.empty:
+        if not it.bundle.has("dictionary.parquet"):
+            st.caption(published.NO_DICTIONARY)
+        elif it.bundle.has("effects.parquet"):
+            st.caption("It is active at no layer below the last, where all that runs is measured.")
+        else:
+            st.caption("This bundle holds no effects: it was built by an older tfactors, or quick.")
+        return
+    row = effects.iloc[0]
+    _metrics([
+        ("Change of the sentence embedding", _with_error(row["removed"], row["removed_error"]),
+         definitions.EFFECT),
+        ("A random direction", _with_error(row["random"], row["random_error"]),
+         definitions.EFFECT_RANDOM),
+        ("Ratio", _ratio(row["ratio"], row["ratio_error"]), definitions.EFFECT_RATIO),
+        ("Above random", f"{row['above']:.0%}", definitions.EFFECT_ABOVE),
+        ("On other tokens", f"{row['elsewhere']:.0%}", definitions.EFFECT_ELSEWHERE),
+    ])  # fmt: skip
+    n, random = int(row["examples"]), int(row["examples"]) * int(row["directions"])
+    st.caption(
+        f"The factor is taken away from the word in {n} of its strongest examples at layer "
+        f"{row['layer']}, and the rest of the network runs on; beside it {random} random "
+        f"directions of the same length. Means over {n} examples ± standard error."
+    )
+
+
+def _amount() -> None:
+    """Draw how much and where."""
+    st.slider(
+        "Its activation times", 0.0, 4.0, step=0.25, format="× %.2f", width=260,
+        help="0 takes the factor away, x − αΦ; 1 leaves the text as it is; 2 doubles it.",
+        **view.widget(controls.TIMES),
+    )  # fmt: skip
+    st.segmented_control(
+        "At", list(controls.WHERES), required=True, format_func=controls.WHERES.__getitem__,
+        **view.widget(controls.WHERE),
+    )  # fmt: skip
+
+
+def _draw(bundle: Bundle, question: intervening.Question) -> None:
+    """Draw the answer to a question."""
+    try:
+        made = intervening.answer(bundle, question)
+    except InputError as error:
+        live_model.refused(error)
+        return
+    tokens = made.tokens["token"].tolist()
+    moved = made.tokens.index[made.tokens["step"] != 0].tolist()
+    if not moved:
+        silent = "× 1 leaves everything as it is" if made.times == 1 else "the factor is silent"
+        st.caption(f"Nothing was moved: {silent}.")
+    cells = [
+        ("Sentence embedding", f"{made.change:.1%}", definitions.EMBEDDING_CHANGE),
+        ("Random directions", _spread(made), definitions.RANDOM_CHANGE),
+        ("Cosine, before to after", f"{made.cosine:.3f}", definitions.EMBEDDING_COSINE),
+    ]
+    if made.similarity:
+        before, after = made.similarity
+        cells.append(
+            ("Cosine with the other text", f"{before:.3f} → {after:.3f}", definitions.SIMILARITY)
+        )
+    _metrics(cells)
+    st.html(change_strip.strip(tokens, made.tokens["change"].to_numpy(), moved))
+    top = made.tokens.loc[made.tokens["change"].idxmax()]
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.caption(
+            f"Tint: how far each final state moves, in shares of its length; the largest, "
+            f"{top['change']:.0%}, at “{passages.escape(str(top['token']).strip()[:30])}”. "
+            "Boxed: where the factor was moved."
+        )
+        downloads.show(lambda: made.tokens, f"intervention_{made.factor}_{made.layer}")
+    if made.words is not None:
+        _words(bundle, made)
+
+
+def _words(bundle: Bundle, made: "Intervention") -> None:
+    """Draw the words that become more and less probable."""
+    assert made.words is not None
+    causal = bundle.manifest["model"].get("causal")
+    token = str(made.tokens["token"].iloc[made.words_at]).strip()
+    st.markdown(
+        f"**Predicted words** {'after' if causal else 'at'} “{passages.escape(token[:30])}”",
+        help=definitions.PREDICTED,
+    )
+    if made.words.empty:
+        st.caption("No probability changes.")
+        return
+    shown = pd.DataFrame(
+        {
+            "Word": [passages.shorten(word, 40) for word in made.words["token"]],
+            "Before": made.words["before"],
+            "After": made.words["after"],
+            "Gain": 100 * made.words["gain"],
+        }
+    )
+    percent = st.column_config.NumberColumn(format="percent", width="small")
+    points = st.column_config.NumberColumn(
+        format="%+.2f", width="small", help="In points of a per cent."
+    )
+    st.dataframe(
+        shown, hide_index=True, width="content",
+        column_config={"Before": percent, "After": percent, "Gain": points},
+    )  # fmt: skip
+
+
+def _metrics(cells: list[tuple[str, str, str]]) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        for label, value, tip in cells:
+            st.metric(label, value, help=tip, width="content")
+
+
+def _spread(made: "Intervention") -> str:
+    return f"{made.random.mean():.1%} ± {made.random.std(ddof=1):.1%}"
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.1%}" if pd.isna(error) else f"{value:.1%} ± {error:.1%}"
+
+
+def _ratio(value: float, error: float) -> str:
+    return f"{value:.2f}" if pd.isna(error) else f"{value:.2f} ± {error:.2f}"
