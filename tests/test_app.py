@@ -631,6 +631,26 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     fewer = {metric.label: metric.value for metric in app.metric}["Active factors"]
     assert int(fewer) <= int(values["Active factors"])
     assert float(query(app)["penalty"]) == pytest.approx(slider.max)
+    app = open_page(path, text=text, token="1", layer="3", times="2", **{"with": "He went."})
+    factor = int(app.selectbox(key="control_moved").value)
+    moved = tfactors.intervene(
+        bundle, text, factor, 3, position=1, times=2.0, other="He went."
+    )  # fmt: skip
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Change of the embedding"] == f"{moved.change:.1%}"
+    before, after = moved.similarity
+    assert values["Cosine with the other text"] == f"{before:.3f} → {after:.3f}"
+    app.segmented_control(key="control_where").set_value("all").run()
+    assert query(app)["where"] == "all"
+    everywhere = tfactors.intervene(bundle, text, factor, 3, times=2.0)
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Change of the embedding"] == f"{everywhere.change:.1%}"
+
+    app = open_page("pages/1_Factor.py", factor="3", part="effect", layer="2")
+    effect = bundle.effects(3).iloc[0]
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Ratio"] == f"{effect['ratio']:.2f} ± {effect['ratio_error']:.2f}"
+    assert "Change of the embedding" in values
     app = open_page(path, text="word " * 700)
     assert "reads at most" in words(app)
 

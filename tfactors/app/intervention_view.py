@@ -22,6 +22,7 @@ from tfactors.app import (
     live_model,
     passages,
     published,
+    shell,
     view,
 )
 from tfactors.app.factor_view import Selected
@@ -127,7 +128,7 @@ def _stored(it: Selected) -> None:
     n, random = int(row["examples"]), int(row["examples"]) * int(row["directions"])
     st.caption(
         f"The factor is taken away from the word in {n} of its strongest examples at layer "
-        f"{row['layer']}, and the rest of the network runs on; beside it {random} random "
+        f"{int(row['layer'])}, and the rest of the network runs on; beside it {random} random "
         f"directions of the same length. Means over {n} examples ± standard error."
     )
 
@@ -158,7 +159,7 @@ def _draw(bundle: Bundle, question: intervening.Question) -> None:
         silent = "× 1 leaves everything as it is" if made.times == 1 else "the factor is silent"
         st.caption(f"Nothing was moved: {silent}.")
     cells = [
-        ("Sentence embedding", f"{made.change:.1%}", definitions.EMBEDDING_CHANGE),
+        ("Change of the embedding", f"{made.change:.1%}", definitions.EMBEDDING_CHANGE),
         ("Random directions", _spread(made), definitions.RANDOM_CHANGE),
         ("Cosine, before to after", f"{made.cosine:.3f}", definitions.EMBEDDING_COSINE),
     ]
@@ -170,10 +171,12 @@ def _draw(bundle: Bundle, question: intervening.Question) -> None:
     _metrics(cells)
     st.html(change_strip.strip(tokens, made.tokens["change"].to_numpy(), moved))
     top = made.tokens.loc[made.tokens["change"].idxmax()]
+    word = str(top["token"]).strip()[:30]
+    full = change_strip.full_tint(made.tokens["change"].to_numpy(), moved)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
-            f"Tint: how far each final state moves, in shares of its length; the largest, "
-            f"{top['change']:.0%}, at “{passages.escape(str(top['token']).strip()[:30])}”. "
+            f"Tint: how far each final state moves, in shares of its length; a full one is "
+            f"{full:.1%}, and the largest {top['change']:.0%}, at “{shell.plain(word)}”. "
             "Boxed: where the factor was moved."
         )
         downloads.show(lambda: made.tokens, f"intervention_{made.factor}_{made.layer}")
@@ -187,7 +190,7 @@ def _words(bundle: Bundle, made: "Intervention") -> None:
     causal = bundle.manifest["model"].get("causal")
     token = str(made.tokens["token"].iloc[made.words_at]).strip()
     st.markdown(
-        f"**Predicted words** {'after' if causal else 'at'} “{passages.escape(token[:30])}”",
+        f"**Predicted words** {'after' if causal else 'at'} “{shell.plain(token[:30])}”",
         help=definitions.PREDICTED,
     )
     if made.words.empty:
