@@ -113,7 +113,9 @@ def _stored(it: Selected) -> None:
         elif it.bundle.has("effects.parquet"):
             st.caption("It is active at no layer below the last, where all that runs is measured.")
         else:
-            st.caption("This bundle holds no effects: it was built by an older tfactors, or quick.")
+            st.caption(
+                "This bundle holds no effects: an older tfactors built it, or the quick preset."
+            )
         return
     row = effects.iloc[0]
     _metrics([
