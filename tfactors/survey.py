@@ -213,11 +213,12 @@ class Moments:
     sums: ExactSum = field(default_factory=ExactSum)
 
     def add(self, x: np.ndarray, codes: csr_array, errors: np.ndarray, gap: np.ndarray) -> None:
-        """Take in states (n, d), their codes, squared errors (n,) and duality gaps (n,)."""
+        """Take in states (n, d), their codes, squared errors (n,) and the gaps of some of them."""
         self.tokens += len(x)
         self.active += int(codes.nnz)
         squares = np.einsum("ij,ij->", x, x, dtype=np.float64)
-        numbers = [squares, errors.sum(dtype=np.float64), gap.sum(dtype=np.float64)]
+        gaps = gap.mean(dtype=np.float64) * len(x)
+        numbers = [squares, errors.sum(dtype=np.float64), gaps]
         self.sums.add(np.concatenate([numbers, x.sum(axis=0, dtype=np.float64)]))
 
     def merge(self, other: Moments) -> None:
