@@ -26,6 +26,7 @@ import tfactors
 from tfactors.app import controls, passages, shell, view
 from tfactors.bundle import Bundle, BundleError, write_manifest
 from tfactors.decomposition import FactorEncoder
+from tfactors.evidence import Chart, Column, Section, Table, write_section
 from tfactors.model_loading import KNOWN_SHA256, MINILM_PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -719,3 +720,22 @@ def test_no_text_in_a_url_crashes_a_control(text: str) -> None:
     for control in {c for page in controls.PAGES for c in page.controls}:
         with contextlib.suppress(view.Unusable):
             assert isinstance(control.write(control.read(text)), str)
+
+
+def test_what_was_measured_is_shown_as_text_with_its_sample_and_a_chart(damaged: Path) -> None:
+    columns = (Column("layer", "Layer", "text"), Column("l0", "L0", "number", "mean ‖α‖₀"))
+    hostile = "<img src=x onerror=alert(1)> **bold**"
+    table = Table(hostile, "7 tokens", columns, (("0", 4.25),), Chart("layer", "l0"))
+    section = Section("reconstruction", "Reconstruction", hostile, (hostile,), (table,), "other")
+    write_section(damaged / "evidence", section)
+    (damaged / "evidence" / "fidelity.json").write_text("[1]")
+    app = open_page(controls.EVIDENCE_PAGE.path)
+    assert not app.exception
+    assert "7 tokens" in words(app)
+    assert "\\<img src=x" in words(app)
+    assert " **bold**" not in words(app)
+    assert app.dataframe[0].value["l0"].tolist() == [4.25]
+    assert len(app.get("vega_lite_chart")) == 1
+    warnings = " ".join(warning.value for warning in app.warning)
+    assert "fidelity.json" in warnings
+    assert "another build" in warnings

@@ -48,7 +48,7 @@ class Effort:
     fidelity_tokens: int = 6_000
     training_tokens: int = 30_000  # for controls that have to be trained
     least_seconds: float = 25.0  # of training of the autoencoder
-    level_tokens: int = 60_000  # of the whole corpus, for the levels of both seeds
+    level_tokens: int = 40_000  # of the whole corpus, for the levels of both seeds
     planted_atoms: int = 3_000
     planted_samples: int = 50_000
     planted_seconds: float = 12.0
