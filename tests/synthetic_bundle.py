@@ -189,6 +189,8 @@ def write_synthetic_bundle(
     write_table(folder, "vocabulary.parquet", _near_tokens(more, factors, text))
     effects = _effects(np.random.default_rng([seed, 2]), maximum)
     write_table(folder, "effects.parquet", effects)
+    if factors > 6:
+        _write_senses(folder, text, layer_ids, maximum)
     write_manifest(
         folder,
         {
@@ -682,6 +684,35 @@ def _near_tokens(rng: np.random.Generator, factors: int, text: Text) -> Iterator
                 "value": value.ravel(),
             }
         )
+
+
+SENSES_OF = ("bank", "left")  # words of which two senses are made up
+
+
+def _write_senses(folder: Path, text: Text, layers: list[int], maximum: np.ndarray) -> None:
+    """Of two words: every third occurrence wakes factors 3 and 4, the others 5 and 6."""
+    rows, known = [], []
+    for word in sorted(SENSES_OF):
+        places = []
+        for window in range(text.windows):
+            first, last = text.offsets[window : window + 2]
+            here = [p for p in range(last - first) if text.tokens[first + p].strip() == word]
+            places += [(window, here[0])] if here else []
+        places = places[:48]
+        known.append((word, layers[-1], len(places), 2, 0.9, 0.3))
+        for n, (window, position) in enumerate(places):
+            for at, layer in enumerate(layers):
+                factors = (3, 4) if n % 3 == 0 else (5, 6)
+                values = [float(0.5 * maximum[f, at]) for f in factors]
+                pair = sorted(zip(values, factors, strict=True), reverse=True)
+                found = [(v, f) for v, f in pair if v > 0]
+                numbers, strengths = [f for _, f in found], [v for v, _ in found]
+                rows.append((word, window, position, layer, numbers, strengths))
+    names = ["word", "window", "position", "layer", "factors", "activations"]
+    frame = pd.DataFrame(rows, columns=names)
+    write_table(folder, "occurrences.parquet", frame)
+    names = ["word", "layer", "occurrences", "groups", "silhouette", "chance"]
+    write_table(folder, "senses.parquet", pd.DataFrame(known, columns=names))
 
 
 def _write_text(folder: Path, text: Text) -> None:

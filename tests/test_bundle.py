@@ -51,6 +51,7 @@ def read_everything(bundle: Bundle) -> list:
     """One result of every reading method, for a few factors."""
     found = [bundle.factors, bundle.documents, bundle.dictionary, bundle.importance()]
     found += [bundle.windows([0, 77, 199]), bundle.word_factors("river")]
+    found += [bundle.senses(), bundle.occurrences("Bank ")]
     found += bundle.imported_tensors().values()
     for factor in (3, FACTORS - 1):
         found += [bundle.importance(factor), bundle.retention(factor)]

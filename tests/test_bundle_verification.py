@@ -293,6 +293,16 @@ OPTIONAL = [
     ("vocabulary", "value", 0, 1.5, "1.5 is outside -1 to 1"),
     ("vocabulary", "value", 29, -3.0, "-3 is nearer than the one ranked before"),
     ("vocabulary", "rank", -1, 11, "11 is not one more than the rank before"),
+    ("senses", "groups", 0, 1, "1 is fewer than two"),
+    ("senses", "occurrences", 1, 5, "5 is too few for 2 groups"),
+    ("senses", "chance", 0, -1.5, "-1.5 is outside -1 to 1"),
+    ("occurrences", "window", -1, 200, "200 is none of the windows 0 to 199"),
+    ("occurrences", "position", 3, 99, "99 is outside its window"),
+    ("occurrences", "word", -1, "zebra", "'zebra' is not the word at "),
+    ("occurrences", "factors", 3, [5, 40], "holds a factor that is not there"),
+    ("occurrences", "activations", 3, [1.0], "is not as long as factors"),
+    ("occurrences", "activations", 3, lambda n: [99.0, *n[1:]], "exceeds the maximum in"),
+    ("occurrences", "activations", 3, lambda n: [*n[:-1], -1.0], "holds a number that is not"),
 ]
 
 
@@ -336,7 +346,7 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
 
 def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
     optional = ("contexts", "samples", "effects", "neighbours", "vocabulary", "second_dictionary")
-    for name in optional:
+    for name in (*optional, "senses", "occurrences"):
         (copy / f"{name}.parquet").unlink()
     columns = ["label_kind", "label_precision", "label_recall", "map_x", "map_y"]
     rewrite(copy, "factors.parquet", lambda table: table.drop_columns(columns))
@@ -350,6 +360,7 @@ def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(
     assert list(bundle.effects(3))[:2] == ["layer", "examples"]
     assert not len(bundle.effects())
     assert list(bundle.samples(3, 1))[-2:] == ["activation", "quantile"]
+    assert not any(map(len, (bundle.senses(), bundle.occurrences("bank"))))
     assert not any(map(len, (bundle.contexts(3, 1), bundle.samples(3, 1), bundle.neighbours(3))))
 
 

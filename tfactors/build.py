@@ -1,9 +1,9 @@
 """The stages in order, from text to bundle, resumable at any moment.
 
 corpus → scale → dictionary → stability → survey → levels → saliency → effects → neighbours →
-vocabulary → labels → map → factors → manifest. A run that finds the markers of an earlier one goes
-on after the last of them, and ends with the bytes that an uninterrupted run would have written; the
-manifest, written last, makes the folder a bundle.
+vocabulary → labels → map → senses → factors → manifest. A run that finds the markers of an earlier
+one goes on after the last of them, and ends with the bytes that an uninterrupted run would have
+written; the manifest, written last, makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
 the model; rank 0 alone does the others, and everything is written once.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
-from tfactors import context_stages, description, stability, stages, survey_stage
+from tfactors import context_stages, description, sense_stage, stability, stages, survey_stage
 from tfactors.bundle import Bundle, read_manifest, write_manifest
 from tfactors.errors import InputError
 from tfactors.ranks import join
@@ -42,6 +42,7 @@ STAGES = {
     "vocabulary": description.find_vocabulary,
     "labels": description.label_factors,
     "map": description.map_factors,
+    "senses": sense_stage.find_senses,
     "factors": description.describe_factors,
 }
 
@@ -182,6 +183,7 @@ def _manifest(run: Run) -> dict[str, Any]:
         "neighbours": notes["neighbours"],
         "vocabulary": notes["vocabulary"],
         "labels": notes["labels"],
+        "senses": notes["senses"],
         "histogram": {"edges": BIN_EDGES.tolist()},
         "metrics": survey | notes["factors"],
         "settings": settings.to_json(),

@@ -279,6 +279,28 @@ class Bundle:
         found = self._file("words.parquet").where(word.strip().casefold())
         return found.drop_columns(["word"]).to_pandas()
 
+    def senses(self) -> pd.DataFrame:
+        """Return the frequent words whose occurrences fall into groups, best separated first.
+
+        Columns word (casefolded), layer (where the groups separate best), occurrences, groups,
+        silhouette, chance (the silhouette where there are no groups to find); sorted by the
+        difference of the two. No rows in a bundle that was built without.
+        """
+        frame = self._whole("senses.parquet").to_pandas()
+        order = np.argsort(frame["chance"] - frame["silhouette"], kind="stable")
+        return frame.iloc[order].reset_index(drop=True)
+
+    def occurrences(self, word: str) -> pd.DataFrame:
+        """Return occurrences of a word with their strongest factors, a row an occurrence and layer.
+
+        Columns window, position, layer, factors (int32 array, strongest first), activations
+        (float32 array, rounded to 8 binary digits); of some words only, see :meth:`senses`.
+        """
+        name = "occurrences.parquet"
+        empty = SCHEMAS["occurrences"].empty_table()
+        found = self._file(name).where(word.strip().casefold()) if self.has(name) else empty
+        return found.drop_columns(["word"]).to_pandas()
+
     def saliency(self, factor: int, layer: int, rank: int | None = None) -> pd.DataFrame:
         """Return the stored explanations of a factor's examples at a layer, or of one example.
 
@@ -384,6 +406,12 @@ class Bundle:
                 f"{name}: {size:,} bytes, and the manifest says {expected:,}; "
                 "restore or rebuild the bundle"
             )
+
+    def _whole(self, name: str) -> pa.Table:
+        """An optional table, empty where the bundle has none."""
+        return (
+            self._file(name).read() if self.has(name) else SCHEMAS[table_kind(name)].empty_table()
+        )
 
     def _of_kind(self, name: str, factor: int, kind: str) -> pd.DataFrame:
         frame = self._of_factor(name, factor)

@@ -181,6 +181,22 @@ LAYOUTS: dict[str, Layout] = {
         _schema(factor=_i32, kind=_str, rank=_i16, token=_str, value=_f32),
         keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
     ),
+    # Of frequent words: at which layer their occurrences fall apart, and of those that do so most
+    # the occurrences with their strongest factors.
+    "senses": Layout(
+        _schema(
+            word=_str, layer=_i16, occurrences=_i16, groups=_i16, silhouette=_f32, chance=_f32
+        ),
+        keys=("word",), rows=8192, split=("silhouette", "chance"), optional=True,
+    ),
+    "occurrences": Layout(
+        _schema(
+            word=_str, window=_i32, position=_i16, layer=_i16,
+            factors=pa.list_(_i32), activations=pa.list_(_f32),
+        ),
+        keys=("word", "window", "position", "layer"), rows=4096,
+        split=("activations.list.element",), optional=True,
+    ),
 }
 # fmt: on
 SCHEMAS: dict[str, pa.Schema] = {name: layout.schema for name, layout in LAYOUTS.items()}

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from tfactors.bundle_format import LABEL_KINDS, NEIGHBOUR_KINDS, VOCABULARY_KINDS
 from tfactors.bundle_parts import Part
+from tfactors.senses import SMALLEST_GROUP
 
 if TYPE_CHECKING:
     from tfactors.bundle_consistency import Tables
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Contexts are stored of this many examples a factor and layer, at most.
 CONTEXTS = 20
 ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
+EIGHT_DIGITS = 2.0**-8  # relative: an activation that was rounded to 8 binary digits
 _COSINE = 1e-4  # of two float32 atoms, summed in another order
 _PAIRS_AT_ONCE = 4096
 
@@ -38,6 +40,8 @@ def optional_checks(tables: Tables) -> list[tuple[str, Callable[[], None]]]:
         "effects.parquet": check_effects,
         "neighbours.parquet": check_neighbours,
         "vocabulary.parquet": check_vocabulary,
+        "senses.parquet": check_senses,
+        "occurrences.parquet": check_occurrences,
     }
     present = [name for name in checks if name in tables.manifest["files"]]
     return [(name, partial(checks[name], tables)) for name in present]
@@ -211,6 +215,54 @@ def check_vocabulary(tables: Tables) -> None:
         part.require(~cosine | (value <= 1 + ROUNDING), "value", "is outside -1 to 1")
         low = kind == VOCABULARY_KINDS.index("logit_low")
         _require_falling(part, kind, np.where(low, -1, 1).astype(np.float32))
+
+
+def check_senses(tables: Tables) -> None:
+    """A word that falls into groups has at least two, of three occurrences or more."""
+    for part in tables.parts("senses.parquet"):
+        part.require(part["groups"] >= 2, "groups", "is fewer than two")
+        enough = part["occurrences"] >= SMALLEST_GROUP * part["groups"]
+        part.require(enough, "occurrences", "is too few for {groups} groups")
+        for name in ("silhouette", "chance"):
+            part.require(np.abs(part[name]) <= 1, name, "is outside -1 to 1")
+
+
+def check_occurrences(tables: Tables) -> None:
+    """An occurrence stands where it says, at every layer, its activations falling."""
+    windows = len(tables.offsets) - 1
+    for part in tables.parts("occurrences.parquet"):
+        window = part["window"]
+        inside = (window >= 0) & (window < windows)
+        part.require(inside, "window", f"is none of the windows 0 to {windows - 1:,}")
+        length = np.diff(tables.offsets)[window]
+        fits = (part["position"] >= 0) & (part["position"] < length)
+        part.require(fits, "position", "is outside its window")
+        token = tables.offsets[window] + part["position"]
+        written = tables.vocabulary.take(pa.array(tables.word_of_token[token])).to_pylist()
+        same = np.array([w.casefold() for w in written]) == part.array("word").to_numpy(False)
+        part.require(same, "word", "is not the word at {position}")
+        sizes = part.lengths("factors")
+        part.require(
+            part.lengths("activations") == sizes, "activations", "is not as long as factors"
+        )
+        row = np.repeat(np.arange(len(part)), sizes)
+        factors = part.array("factors").flatten().to_numpy()
+        activations = part.array("activations").flatten().to_numpy()
+        known = (factors >= 0) & (factors < tables.factors)
+        part.require(_of_all(known, row, len(part)), "factors", "holds a factor that is not there")
+        layer = np.searchsorted(tables.layers, part["layer"])[row]
+        top = tables.maximum[factors, layer] * (1 + EIGHT_DIGITS)
+        possible = (activations > 0) & (activations <= top)
+        said = "holds a number that is not above 0, or exceeds the maximum in importance.parquet"
+        part.require(_of_all(possible, row, len(part)), "activations", said)
+        first = np.diff(row, prepend=-1) > 0
+        falls = first | (activations <= np.concatenate([[0], activations[:-1]]))
+        part.require(_of_all(falls, row, len(part)), "activations", "do not fall")
+
+
+def _of_all(ok: np.ndarray, row: np.ndarray, rows: int) -> np.ndarray:
+    """Whether all values of each row are ``ok``."""
+    return np.bincount(row, ~ok, minlength=rows) == 0
 
 
 def _require_kinds(part: Part, kinds: tuple[str, ...]) -> np.ndarray:
