@@ -29,11 +29,12 @@ def is_word(name: str) -> bool:
     return len(name) > 1 and name.isalpha()
 
 
-def drawn(frames: Iterable[Any], tokens: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn(frames: Iterable[Any], tokens: int, only: str = "") -> tuple[np.ndarray, np.ndarray]:
     """Return window and position of the occurrences to keep, in the order of the corpus.
 
     ``frames`` are the windows of a bundle (columns window, tokens, word_starts), ``tokens`` how
-    many there are in the corpus.
+    many there are in the corpus. ``only`` asks for one word, casefolded, however rare it is: the
+    same occurrences that a draw for all words gives it.
     """
     step = -(-tokens // MOST_TOKENS)
     numbers: dict[str, int] = {}
@@ -48,13 +49,13 @@ def drawn(frames: Iterable[Any], tokens: int) -> tuple[np.ndarray, np.ndarray]:
                 if starts[position] or position == 0:
                     here.setdefault(word.casefold(), position)
             for name, position in here.items():
-                if is_word(name):
+                if name == only if only else is_word(name):
                     found.append((numbers.setdefault(name, len(numbers)), window, position))
     words, windows, positions = np.array(found, np.int64).reshape(-1, 3).T
     counts = np.bincount(words, minlength=len(numbers))
     frequent = np.lexsort((np.array(list(numbers), str), -counts))[:WORDS]
     chosen = np.zeros(len(counts), bool)
-    chosen[frequent] = counts[frequent] >= FEWEST
+    chosen[frequent] = counts[frequent] >= (1 if only else FEWEST)
     kept = chosen[words]
     words, windows, positions = words[kept], windows[kept], positions[kept]
     order = np.lexsort((_scrambled(windows, positions), words))

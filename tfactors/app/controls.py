@@ -155,6 +155,10 @@ LIST = view.words("list", 60)
 SECTION = view.choice("section", "", ("", *NAMES))
 AT = view.words("at", 40)
 
+# Word senses
+WORD = view.words("word", 40)
+ALL = view.switch("all")
+
 # Your text
 # About three times what 512 tokens of English take: a text that is too long is told so, not cut.
 TEXT_LENGTH = 8000
@@ -241,7 +245,10 @@ COMPARE_PAGE = Page(
 )
 LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
 EVIDENCE_PAGE = Page("pages/9_Evidence.py", "Evidence", ":material/balance:", (BUNDLE, SECTION, AT))
+SENSES_PAGE = Page(
+    "pages/10_Word_senses.py", "Word senses", ":material/call_split:", (BUNDLE, WORD, LAYER, ALL)
+)
 PAGES = (
-    *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, TEXT_PAGE),
-    *(MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+    *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
+    *(TEXT_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
 )

@@ -209,3 +209,13 @@ PREDICTED = (
     "the word at the place for a masked model; the 8 that gain and the 8 that lose most of their "
     "probability."
 )
+SILHOUETTE = (
+    "How well the groups separate: the mean over the occurrences of (b − a) / max(a, b), a being "
+    "the mean distance to the others of the own group and b that to the nearest other group; "
+    "distances are 1 − cosine of the codes. 1 is perfect, 0 says that there are no groups."
+)
+CHANCE = (
+    "The silhouette of groups found in the same way after every factor's activations have been "
+    "dealt out anew among the occurrences, so that factors go together no more: mean of 20 draws. "
+    "Groups whose silhouette is not above it say nothing."
+)
