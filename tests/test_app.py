@@ -35,7 +35,8 @@ PAGES = [page.path for page in controls.PAGES]
 READ_FACTORS = [
     page.path
     for page in controls.PAGES
-    if page not in (controls.TEXT_PAGE, controls.LABELS_PAGE, controls.EVIDENCE_PAGE)
+    if page
+    not in (controls.TEXT_PAGE, controls.LABELS_PAGE, controls.EVIDENCE_PAGE, controls.SENSES_PAGE)
 ]
 HEAVY = ("torch", "transformers", "lime", "numba", "sklearn")
 

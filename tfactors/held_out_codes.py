@@ -72,6 +72,11 @@ class HeldOutCodes:
                 parts.append(csr_array(tuple(columns), shape=(len(arrays["windows"]), factors)))
         return csr_array(vstack(parts, format="csr"))
 
+    @property
+    def begun(self) -> bool:
+        """Whether a survey has kept codes here, be it of no token."""
+        return self._folder.is_dir()
+
     def _files(self) -> list[Path]:
         if not self._folder.is_dir():
             raise InputError(
