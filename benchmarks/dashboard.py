@@ -9,8 +9,9 @@ the next factor drawn whole, the median time of a search for a word of the bundl
 the server with its children after that. Then 20 readers, each in a session of their own, open
 another factor at the same moment, again and again: the median and 95 % quantile of the time until
 their page is made, and how many pages failed. They speak Streamlit's own protocol, because 20
-browsers would measure themselves. Where the bundle's model is installed, also the median time of a
-move of λ on a text of some 60 tokens, and the memory with the model.
+browsers would measure themselves. The frames of the map are the times between two pictures while
+the mouse draws an area on it. Where the bundle's model is installed, also the median time of a move
+of λ on a text of some 60 tokens, and the memory with the model.
 """
 
 import argparse
@@ -29,6 +30,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -69,6 +71,13 @@ before => location.search !== before
   && !document.querySelector('[data-testid=stMain] [data-stale=true]')
   && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
 """
+FRAMES = """
+() => {
+  window.frames_seen = [];
+  const seen = time => { window.frames_seen.push(time); requestAnimationFrame(seen); };
+  requestAnimationFrame(seen);
+}
+"""
 READERS, ROUNDS = 20, 8
 TEXT = "The bank raised its rates, and the river rose to the top of the bank. " * 4  # 60 tokens
 
@@ -89,6 +98,8 @@ class Result:
     crowd_median: float
     crowd_95: float
     crowd_errors: int
+    map_frame: float
+    map_frame_95: float
     penalty_move: float | None = None
     memory_with_model_mb: float | None = None
 
@@ -160,6 +171,7 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
             page.wait_for_function(DRAWN, arg=str(factor), timeout=60_000)
             times.append(time.perf_counter() - began)
         search = search_time(address, page, words_of(bundle))
+        frames = map_frames(address, page)
         used = memory(process.pid)
         # In a thread of its own, because Playwright has an event loop in this one.
         with ThreadPoolExecutor(1) as thread:
@@ -168,7 +180,8 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
         with_model = memory(process.pid) if moved is not None else None
     return Result(
         str(bundle), factors, start, first, whole, statistics.median(times), late(times), search,
-        used, statistics.median(crowd), late(crowd), errors, moved, with_model,
+        used, statistics.median(crowd), late(crowd), errors, statistics.median(frames),
+        late(frames), moved, with_model,
     )  # fmt: skip
 
 
@@ -242,6 +255,25 @@ def search_time(address: str, page: Page, words: list[str]) -> float:
     return statistics.median(times)
 
 
+def map_frames(address: str, page: Page) -> list[float]:
+    """Return the seconds between two pictures while an area of the map is drawn with the mouse."""
+    page.goto(f"{address}/Map")
+    chart = page.locator("[data-testid=stVegaLiteChart]").first
+    chart.locator(".marks").wait_for(timeout=60_000)
+    page.wait_for_function(IDLE, timeout=60_000)
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 100, box["y"] + 120)
+    page.mouse.down()
+    page.evaluate(FRAMES)
+    for step in range(60):
+        page.mouse.move(box["x"] + 100 + 8 * step, box["y"] + 120 + 3 * step)
+    times = page.evaluate("window.frames_seen")
+    page.mouse.up()
+    page.wait_for_function(IDLE, timeout=60_000)
+    return [(b - a) / 1000 for a, b in pairwise(times)]
+
+
 def penalty_time(address: str, page: Page) -> float | None:
     """Return the median seconds from a step of λ to the text taken apart, or None: no model."""
     page.goto(f"{address}/Your_text?text={urllib.parse.quote(TEXT.strip())}")
@@ -280,7 +312,7 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             results.append(measure(bundle, page, options.steps))
             browser.close()
-    heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%"]
+    heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%", "map", "95%"]
     print(
         f"{'bundle':24} {'factors':>8}",
         *(f"{h:>7}" for h in heads),
@@ -288,7 +320,8 @@ def main() -> None:
     )
     for r in results:
         seconds = (r.server_start, r.first_content, r.first_whole, r.next_median, r.next_95,
-                   r.search, r.penalty_move, r.crowd_median, r.crowd_95)  # fmt: skip
+                   r.search, r.penalty_move, r.crowd_median, r.crowd_95,
+                   r.map_frame, r.map_frame_95)  # fmt: skip
         print(
             f"{r.bundle[-24:]:24} {r.factors:8,}",
             *(f"{'–' if s is None else f'{s:.2f}s':>7}" for s in seconds),

@@ -216,6 +216,12 @@ def _read_a_cell_of_the_map(reader: Visit) -> None:
     attack = "%3Cimg%20src%3Dhttp%3A%2F%2Fevil.invalid%20onerror%3Dalert(1)%3E"
     reader.open(f"/Your_text?text={attack}&with={attack}")
     expect(equation).to_have_text("<", timeout=WAIT)
+    reader.open("/Factor?factor=2&layer=3&top=50")
+    expect(reader.page.locator(".tf-habit").first).to_be_visible(timeout=WAIT)
+    reader.page.get_by_text("Every token's activation").click()
+    reader.query(r"tokens=on")
+    expect(reader.page.locator(".tf-habit")).to_have_count(0, timeout=WAIT)
+    expect(reader.page.locator(".tf-list li").nth(40).locator(".tf-plus").first).to_be_attached()
     assert reader.requests == []
     assert reader.dialogs == []
 

@@ -3,7 +3,7 @@
 Python runs one thread at a time. Where 20 readers click at once and 20 threads share it, all of
 their pages are ready at the end; made one after the other the first is ready at once, and the one
 in the middle after half of the time. A turn is given back before the model is asked, which takes
-longer, and nobody waits for one longer than a second: a page that hangs holds up nobody.
+longer, and nobody waits for one longer than four seconds: a page that hangs holds up nobody.
 """
 
 import threading
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _AT_ONCE = 2  # while one reads a file another computes
-_PATIENCE = 1.0  # seconds
+_PATIENCE = 4.0  # seconds
 
 _TURNS = threading.BoundedSemaphore(_AT_ONCE)
 _HELD: ContextVar[bool] = ContextVar("turn_held", default=False)
