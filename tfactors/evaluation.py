@@ -23,6 +23,7 @@ from tfactors import (
     agreement,
     evidence,
     fidelity,
+    paper_checks,
     planted_factors,
     reconstruction,
     rival_dictionaries,
@@ -125,6 +126,7 @@ SECTIONS: dict[str, Callable[[Evaluation], Section]] = {
     "controls": rival_dictionaries.measure,
     "stability": agreement.measure,
     "recovery": planted_factors.measure,
+    "paper": paper_checks.check_paper,
 }
 
 
