@@ -62,3 +62,13 @@ def test_a_pattern_that_no_factor_is_about_is_said_to_have_none(bundle, monkeypa
     assert best["none"] == 0
     assert "no factor of this bundle" in findings[1]
     assert "no factor of this bundle" not in findings[0]
+
+
+def test_every_number_of_the_section_has_its_definition(bundle):
+    examples = paper_checks._examples(bundle)
+    for table, _ in (
+        paper_checks._distinct_words(bundle, examples),
+        paper_checks._patterns(bundle, examples),
+    ):
+        assert table.sample
+        assert all(column.meaning or column.form == "text" for column in table.columns)

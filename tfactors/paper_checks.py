@@ -170,7 +170,7 @@ def _distinct_words(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list
             rows.append((layer, len(here), float(here["distinct"].median()), share, published))
     medians = [float(row[2]) for row in rows if isinstance(row[2], float)]
     columns = (
-        Column("layer", "Layer", "count"),
+        Column("layer", "Layer", "count", "0 is the embedding output"),
         Column("factors", "Factors", "count", f"with {most} examples at the layer"),
         Column("distinct", "Distinct words", "number", "median over these factors, upper and lower case together"),
         Column("commonest", "Commonest word", "share", "median share of the examples that are the commonest word"),
@@ -236,7 +236,7 @@ def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]
     columns = (
         Column("pattern", "Pattern", "text"),
         Column("factor", "Factor", "count", "the one with the largest share at any layer, by the examples of even rank"),
-        Column("layer", "Layer", "count"),
+        Column("layer", "Layer", "count", "0 is the embedding output"),
         Column("share", "Share", "share", "of its examples of odd rank that stand inside a match of the pattern"),
         Column("examples", "Examples", "count", "of odd rank, at most half of the stored ones"),
     )  # fmt: skip
