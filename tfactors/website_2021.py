@@ -29,7 +29,7 @@ from tqdm import tqdm
 import tfactors
 from tfactors import corpus
 from tfactors.bundle import SCHEMAS, Bundle, example_file, write_manifest, write_table, write_words
-from tfactors.bundle_format import listed_levels
+from tfactors.bundle_format import listed_levels, table_schema
 from tfactors.errors import InputError
 from tfactors.levels import LOW_DEPTH, SENTENCE_SHARE, classify, depths, peak_layers
 from tfactors.website_2021_curves import read_curve
@@ -340,6 +340,8 @@ def _write_factors(
 
 
 def _write_saliency(folder: Path, examples: dict[tuple[int, int], _Examples]) -> None:
+    schema = table_schema("saliency", width=0, columns=())  # of the colours no error was published
+
     def tables() -> Iterator[pa.Table]:
         for (factor, layer), mine in sorted(examples.items()):
             rows = [
@@ -348,7 +350,7 @@ def _write_saliency(folder: Path, examples: dict[tuple[int, int], _Examples]) ->
                 for rank, weights in enumerate(mine.weights)
             ]  # fmt: skip
             if rows:
-                yield pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
+                yield pa.Table.from_pylist(rows, schema=schema)
 
     write_table(folder, "saliency.parquet", tables())
 
