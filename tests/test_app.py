@@ -740,3 +740,13 @@ def test_what_was_measured_is_shown_as_text_with_its_sample_and_a_chart(damaged:
     warnings = " ".join(warning.value for warning in app.warning)
     assert "fidelity.json" in warnings
     assert "another build" in warnings
+
+
+def test_the_label_of_an_option_that_is_gone_is_not_taken_for_a_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list whose labels follow λ hands out the old label when λ moves."""
+    state: dict[str, object] = {"control_moved": "15.1 · 30 river"}
+    monkeypatch.setattr(st, "session_state", state)
+    view._touched(controls.MOVED, "control_moved")
+    assert view.get(controls.MOVED) is None

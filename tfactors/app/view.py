@@ -135,7 +135,14 @@ def widget(control: Control[Any], shown: Any = None) -> dict[str, Any]:
 
 
 def _touched(control: Control[Any], key: str) -> None:
-    change({control: st.session_state[key]})
+    value = st.session_state[key]
+    try:
+        # A choice whose options changed meanwhile hands out the label of one that is gone.
+        if value != control.default:
+            control.read(control.write(value))
+    except ValueError:
+        return
+    change({control: value})
 
 
 def _put(control: Control[Any], value: Any) -> None:
