@@ -102,6 +102,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "saliency": Layout(
         _schema(
+            ("stability", "agreement"),
             factor=_i32, layer=_i16, rank=_i16, method=_str,
             weights=pa.list_(_f32), score=_f32, samples=_i32, seed=pa.int64(),
             errors=pa.list_(_f32), activation=_f32, stability=_f32, agreement=_f32,

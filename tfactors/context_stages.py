@@ -174,7 +174,7 @@ def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Tab
                 rows.append({
                     "factor": example.factor, "layer": example.layer, "rank": example.rank,
                     "method": explained.method, "weights": explained.weights,
-                    "score": explained.score, "samples": explained.samples,
+                    "score": float(np.nan_to_num(explained.score)), "samples": explained.samples,
                     "seed": settings.seed, "errors": explained.errors,
                     "activation": explained.activation, "stability": explained.stability,
                     "agreement": agreement,

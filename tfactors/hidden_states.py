@@ -132,7 +132,6 @@ class Model:
         Raises:
             ModelError: a layer, a position or a length that the model does not have.
         """
-        import torch
 
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         self._check(layers, lengths, positions)
@@ -146,13 +145,12 @@ class Model:
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
                 layers,
+                None if positions is None else [positions[text] for text in batch],
             )
             for slot, layer in enumerate(layers):
                 hidden = recorded[layer]
                 if positions is not None:
-                    target = torch.as_tensor([positions[text] for text in batch])
-                    hidden = hidden[torch.arange(len(batch)), target]
-                    states[slot, batch] = hidden.float().cpu().numpy()
+                    states[slot, batch] = hidden[:, 0].float().cpu().numpy()
                     continue
                 values = hidden.float().cpu().numpy()
                 for row, text in enumerate(batch):
@@ -259,16 +257,20 @@ class Model:
         texts: Sequence[np.ndarray],
         starts: Sequence[int] | None,
         layers: Sequence[int],
+        positions: Sequence[int] | None,
     ) -> "dict[int, torch.Tensor]":
-        """Run one batch; hidden states of the layers, each (texts, longest, width)."""
+        """Run one batch; hidden states of the layers, each (texts, longest or 1, width)."""
         import torch
 
         tensors = self._inputs(texts, starts)
+        at = None if positions is None else torch.as_tensor(positions, device=self.device)
         recorded: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
-            module = recording(self._module, self._blocks_path, layers, recorded)
+            module = recording(self._module, self._blocks_path, layers, recorded, at)
             with suppress(LayerReached):
-                recorded[self.blocks] = module(**tensors)[0]
+                last = module(**tensors)[0]
+                rows = torch.arange(len(last), device=last.device)
+                recorded[self.blocks] = last if at is None else last[rows, at][:, None]
         return recorded
 
     def _inputs(

@@ -49,7 +49,7 @@ class Settings:
     sentence_share: float = setting(0.5, "others that retain less in their sentence are high")
     saliency_examples: int = setting(3, "top examples LIME explains of high and low-level factors")
     saliency_mid: int = setting(1, "top examples LIME explains of mid-level factors, the dearest")
-    saliency_samples: int = setting(128, "masked texts of one LIME explanation")
+    saliency_samples: int = setting(96, "masked texts of one LIME explanation")
     saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
     effect_examples: int = setting(6, "top examples a factor from which it is removed")
     seed: int = setting(0, "fixes every random choice")

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from tfactors.model_loading import ModelError
+from tfactors.target_row import has_target_row, target_row
 
 
 class LayerReached(Exception):
@@ -22,15 +23,31 @@ class LayerReached(Exception):
 
 
 def recording(
-    module: Any, path: Sequence[str], layers: Sequence[int], recorded: dict[int, Any]
+    module: Any,
+    path: Sequence[str],
+    layers: Sequence[int],
+    recorded: dict[int, Any],
+    positions: Any = None,
 ) -> Any:
-    """Return a copy that notes the input of the blocks in ``layers``, and ends after the last."""
+    """Return a copy that notes the input of the blocks in ``layers``, and ends after the last.
+
+    With ``positions``, one a text, only these are noted, (texts, 1, width); where the last block to
+    run allows it, nothing else of it is computed.
+    """
+    import torch
+
     last = max(layers)
 
     def call(layer: int, block: Any, args: tuple, kwargs: dict) -> Any:
+        states = args[0] if args else kwargs["hidden_states"]
         if layer in layers:
-            recorded[layer] = args[0] if args else kwargs["hidden_states"]
+            rows = torch.arange(len(states), device=states.device)
+            recorded[layer] = states if positions is None else states[rows, positions][:, None]
         if layer == last:
+            raise LayerReached
+        if layer == last - 1 and positions is not None and has_target_row(block):
+            mask = args[1] if len(args) > 1 else kwargs.get("attention_mask")
+            recorded[last] = target_row(block, states, mask, positions)
             raise LayerReached
         return block(*args, **kwargs)
 
