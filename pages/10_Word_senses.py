@@ -1,8 +1,10 @@
 """Word senses: the occurrences of a word in groups, by the factors that are active on them."""
 
+import importlib.util
+
 import streamlit as st
 
-from tfactors.app import sense_view, shell
+from tfactors.app import shell
 
 bundle = shell.bundle()
 st.title("Word senses", anchor=False)
@@ -11,4 +13,10 @@ st.markdown(
     "occurrences of a word, drawn at random from the corpus, are put into groups by the six "
     "factors that are strongest on each, at every layer."
 )
-sense_view.show(bundle)
+if importlib.util.find_spec("scipy") is None:
+    st.markdown("The groups are made with the Python package scipy, which is not installed here:")
+    st.code("pip install scipy", language="bash")
+else:
+    from tfactors.app import sense_view
+
+    sense_view.show(bundle)
