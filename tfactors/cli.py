@@ -152,6 +152,11 @@ def _add_evaluate(command: Any) -> None:
         "--only", nargs="+", default=(), metavar="SECTION",
         help=f"measure these again: {', '.join(NAMES)} (default: what is not measured yet)",
     )  # fmt: skip
+    added.add_argument(
+        "--senses", type=Path, metavar="FILE.tsv",
+        help="labelled occurrences of words: columns text, word, offset, label and, if there are "
+        "documents, document (default: those that come with tfactors)",
+    )  # fmt: skip
     added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
     added.add_argument("--json", action="store_true", help="print JSON")
     added.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -383,7 +388,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
     from tfactors.evaluation import evaluate
 
-    sections = evaluate(bundle, options.out, options.only, not options.quiet, options.device)
+    sections = evaluate(
+        bundle, options.out, options.only, not options.quiet, options.device, senses=options.senses
+    )
     if options.json:
         print(json.dumps([asdict(section) for section in sections], ensure_ascii=False))
         return

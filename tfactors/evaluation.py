@@ -27,6 +27,7 @@ from tfactors import (
     planted_factors,
     reconstruction,
     rival_dictionaries,
+    sense_test,
 )
 from tfactors.bundle import Bundle
 from tfactors.decomposition import FactorEncoder
@@ -126,6 +127,7 @@ SECTIONS: dict[str, Callable[[Evaluation], Section]] = {
     "controls": rival_dictionaries.measure,
     "stability": agreement.measure,
     "recovery": planted_factors.measure,
+    "senses": sense_test.check_senses,
     "paper": paper_checks.check_paper,
 }
 
@@ -159,7 +161,8 @@ def evaluate(
     for name, measure in SECTIONS.items():
         if only and name not in only:
             continue
-        if not only and _is_measured(folder, name, bundle):
+        asked = name in only or (name == "senses" and options.get("senses"))
+        if not asked and _is_measured(folder, name, bundle):
             continue
         start = time.monotonic()
         section = measure(evaluation)
