@@ -177,8 +177,9 @@ def _word(
     counts = ", ".join(f"{name} {int((labels == i).sum())}" for i, name in enumerate(names))
     said = (
         f"“{word}” ({counts}): one factor at best F₁ {f1['one factor', at]:.0%} at "
-        f"layer {at}; majority {f1['majority label', None]:.0%}, words around {f1['words around', None]:.0%}, hidden "
-        f"state there {f1['hidden state', at]:.0%}. The layer is chosen after the fact."
+        f"layer {at}; majority {f1['majority label', None]:.0%}, "
+        f"words around {f1['words around', None]:.0%}, hidden state there "
+        f"{f1['hidden state', at]:.0%}. The layer is chosen after the fact."
     )
     return found, said
 
