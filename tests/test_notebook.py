@@ -56,7 +56,9 @@ def test_the_chart_holds_the_importance_of_every_layer(bundle):
 def test_an_explanation_tints_what_supports_and_what_opposes():
     weights = np.array([0.5, 0.9, -0.4, 0], np.float32)
     tokens = ["he", " left", " <b>", " now"]
-    made = Explanation(tokens, 1, 30, 4, "lime", weights, 2.5, 0.9, 100, 0, 100, (0, 4))
+    made = Explanation(
+        tokens, 1, 30, 4, "lime", weights, weights * 0, 2.5, 0.9, 0.8, 100, 0, 100, (0, 4)
+    )
     shown = made._repr_html_()
     assert "<bdi>left</bdi></mark>" in shown
     assert 'class="tf-plus" style="--a:1.00">he' in shown

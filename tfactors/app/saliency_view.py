@@ -4,6 +4,8 @@ In goes a factor at a layer; out come its explained examples, supporting words u
 ones dashed, and a form to explain any other example.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -64,11 +66,11 @@ def _stored(it: Selected, examples: pd.DataFrame) -> None:
     st.markdown("##### Stored with the bundle", help=definitions.SCORE)
     if stored.empty:
         st.caption(
-            "Nothing is stored for this factor at this layer. A bundle stores LIME for its "
-            "high-level factors, at the layer where each is most important."
+            "Nothing is stored for this factor at this layer. A bundle stores LIME for some "
+            "factors, at the layer where each is most important."
         )
         return
-    tints = {int(row.rank): np.asarray(row.weights) for row in stored.itertuples()}
+    tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
     kept = examples[examples["rank"].isin(tints)]
     st.caption(
         " · ".join(
@@ -80,6 +82,16 @@ def _stored(it: Selected, examples: pd.DataFrame) -> None:
     )
     found = passages.passages(it.bundle, kept, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max()), numbers=True))
+
+
+def _told_from_zero(row: Any) -> np.ndarray:
+    """Return the weights of a stored map, 0 where they cannot be told from it."""
+    weights = np.asarray(row.weights)
+    if row.errors is None:  # an older bundle, or the website
+        return weights
+    from tfactors.saliency import told_from_zero
+
+    return np.where(told_from_zero(weights, np.asarray(row.errors), row.activation), weights, 0)
 
 
 def _new(it: Selected, examples: pd.DataFrame) -> None:
@@ -118,9 +130,12 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
         explaining.withdraw()
     answer = explaining.answer(it.bundle, request)
     with text:
-        _text(it, examples, example, None if answer is None else answer.weights)
+        told = None if answer is None else np.where(answer.significant, answer.weights, 0)
+        _text(it, examples, example, told)
     if answer is not None:
         fit = f"score {answer.score:.2f}, " if answer.method == "lime" else ""
+        if np.isfinite(answer.stability):
+            fit += f"two halves of the texts agree to {answer.stability:.2f}, "
         st.caption(
             f"{controls.METHODS[answer.method]}: {fit}{answer.samples:,} texts read; activation "
             f"{answer.activation:.2f} now, {example['activation']:.2f} in the bundle.",
