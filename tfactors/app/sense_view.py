@@ -220,6 +220,10 @@ def _form() -> str:
 def _groups(bundle: Bundle, found: Occurrences, here: senses.Grouping, place: int) -> None:
     codes = found.codes[place]
     numbers = range(here.groups) if here.groups > 1 else [0]
+    st.caption(
+        "Links lead to the factors that mark a group, with the occurrences on which each is "
+        "active. The number before a line is the sum of their activations there."
+    )
     for number in numbers:
         rows = np.flatnonzero(here.group == number)
         marks = senses.marks(codes, here.group, number)
