@@ -395,6 +395,13 @@ def test_an_example_listed_twice_for_one_window_is_named(copy):
         Bundle.open(copy).verify()
 
 
+def test_a_map_with_fewer_weights_than_its_window_has_tokens_is_named(copy):
+    rewrite(copy, "saliency.parquet", put("errors", 1, [1.0]))
+    rewrite(copy, "saliency.parquet", put("weights", 1, [1.0]))
+    with pytest.raises(BundleError, match=r"column 'weights' row 1: 1 weights for a window of "):
+        Bundle.open(copy).verify()
+
+
 def test_a_row_group_cut_through_a_factor_is_refused(copy):
     rewrite(copy, f"{EXAMPLES}.parquet", lambda table: table, groups=[100])
     with pytest.raises(BundleError, match=r"row group \d does not hold 16 whole factors"):
