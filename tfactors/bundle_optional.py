@@ -137,18 +137,12 @@ def check_contexts(tables: Tables) -> None:
 
 def check_samples(tables: Tables) -> None:
     """Samples are ranked by activation, stand where they say, each token once."""
-    windows = len(tables.offsets) - 1
     for part in tables.parts("samples.parquet"):
-        factor, window, activation = part["factor"], part["window"], part["activation"]
+        factor, activation = part["factor"], part["activation"]
         layer = np.searchsorted(tables.layers, part["layer"])
         group = factor.astype(np.int64) * len(tables.layers) + layer
         rank = _require_ranks(part, group)
-        inside = (window >= 0) & (window < windows)
-        part.require(inside, "window", f"is none of the windows 0 to {windows - 1:,}")
-        length = np.diff(tables.offsets)[window]
-        fits = (part["position"] >= 0) & (part["position"] < length)
-        part.require(fits, "position", "is outside its window")
-        token = tables.offsets[window] + part["position"]
+        token = _require_places(tables, part)
         written = tables.vocabulary.take(pa.array(tables.word_of_token[token]))
         part.require(pc.equal(written, part.array("word")), "word", "is not the word at {position}")
         once = np.zeros(len(part), bool)
@@ -229,15 +223,8 @@ def check_senses(tables: Tables) -> None:
 
 def check_occurrences(tables: Tables) -> None:
     """An occurrence stands where it says, at every layer, its activations falling."""
-    windows = len(tables.offsets) - 1
     for part in tables.parts("occurrences.parquet"):
-        window = part["window"]
-        inside = (window >= 0) & (window < windows)
-        part.require(inside, "window", f"is none of the windows 0 to {windows - 1:,}")
-        length = np.diff(tables.offsets)[window]
-        fits = (part["position"] >= 0) & (part["position"] < length)
-        part.require(fits, "position", "is outside its window")
-        token = tables.offsets[window] + part["position"]
+        token = _require_places(tables, part)
         written = tables.vocabulary.take(pa.array(tables.word_of_token[token])).to_pylist()
         same = np.array([w.casefold() for w in written]) == part.array("word").to_numpy(False)
         part.require(same, "word", "is not the word at {position}")
@@ -263,6 +250,17 @@ def check_occurrences(tables: Tables) -> None:
 def _of_all(ok: np.ndarray, row: np.ndarray, rows: int) -> np.ndarray:
     """Whether all values of each row are ``ok``."""
     return np.bincount(row, ~ok, minlength=rows) == 0
+
+
+def _require_places(tables: Tables, part: Part) -> np.ndarray:
+    """Raise unless each row's window and position are those of a token; the tokens' numbers."""
+    window, windows = part["window"], len(tables.offsets) - 1
+    inside = (window >= 0) & (window < windows)
+    part.require(inside, "window", f"is none of the windows 0 to {windows - 1:,}")
+    length = np.diff(tables.offsets)[window]
+    fits = (part["position"] >= 0) & (part["position"] < length)
+    part.require(fits, "position", "is outside its window")
+    return tables.offsets[window] + part["position"]
 
 
 def _require_kinds(part: Part, kinds: tuple[str, ...]) -> np.ndarray:

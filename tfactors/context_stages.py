@@ -7,7 +7,7 @@ that an interrupted run goes on where it stopped. What they measure is told in `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,12 @@ def measure_retention(run: Run) -> dict[str, Any]:
     parts = {
         log / f"{i}.parquet": part for i, part in enumerate(levels.chunks_of_factors(examples))
     }
-    missing = _mine(run, parts)
 
-    def measure(path: Path) -> pd.DataFrame:
-        return levels.retention(encoder, parts[path], run.files.windows)
+    def measure(path: Path) -> pa.Table:
+        measured = levels.retention(encoder, parts[path], run.files.windows)
+        return pa.Table.from_pandas(measured)
 
-    done = len(examples) - sum(len(parts[path]) for path in missing)
-    with run.progress(len(examples), "levels", "example", done) as bar:
-        for path, measured in ahead(measure, missing):
-            with replacing(path) as temporary:
-                measured.to_parquet(temporary)
-            bar.update(len(parts[path]))
-    run.ranks.wait()
+    _make_parts(run, "levels", parts, measure)
     if not run.ranks.leads:
         return {}
     tables = [pd.read_parquet(path) for path in parts]
@@ -61,9 +55,23 @@ def measure_retention(run: Run) -> dict[str, Any]:
     return {"examples": len(examples)}
 
 
-def _mine(run: Run, files: Iterable[Path]) -> list[Path]:
-    """Return the files that this rank has to make and that an earlier run has not made."""
-    return [path for path in list(files)[run.ranks.rank :: run.ranks.size] if not path.exists()]
+def _make_parts(
+    run: Run, stage: str, parts: dict[Path, pd.DataFrame], make: Callable[[Path], pa.Table]
+) -> None:
+    """Make the file of each part of the examples that an earlier run has not, shared by all ranks.
+
+    Returns when every rank has made its own.
+    """
+    mine = list(parts)[run.ranks.rank :: run.ranks.size]
+    missing = [path for path in mine if not path.exists()]
+    total = sum(map(len, parts.values()))
+    done = total - sum(len(parts[path]) for path in missing)
+    with run.progress(total, stage, "example", done) as bar:
+        for path, made in ahead(make, missing):
+            with replacing(path) as temporary:
+                pq.write_table(made, temporary)
+            bar.update(len(parts[path]))
+    run.ranks.wait()
 
 
 def peaks(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -92,18 +100,11 @@ def explain_examples(run: Run) -> dict[str, Any]:
     log.mkdir(exist_ok=True)
     groups = examples.groupby([examples["layer"], examples["factor"] // FACTORS_A_PART])
     parts = {log / f"{layer}-{group}.parquet": part for (layer, group), part in groups}
-    missing = _mine(run, parts)
 
     def explain(path: Path) -> pa.Table:
         return _explain(run, encoder, parts[path])
 
-    done = len(examples) - sum(len(parts[path]) for path in missing)
-    with run.progress(len(examples), "saliency", "example", done) as bar:
-        for path, explained in ahead(explain, missing):
-            with replacing(path) as temporary:
-                pq.write_table(explained, temporary)
-            bar.update(len(parts[path]))
-    run.ranks.wait()
+    _make_parts(run, "saliency", parts, explain)
     if not run.ranks.leads:
         return {}
     tables = [SCHEMAS["saliency"].empty_table(), *map(pq.read_table, parts)]
@@ -194,18 +195,11 @@ def measure_effects(run: Run) -> dict[str, Any]:
     log, encoder = run.work / "effects", run.encoder
     log.mkdir(exist_ok=True)
     parts = {log / f"{i}.parquet": part for i, part in enumerate(chunks)}
-    missing = _mine(run, parts)
 
-    def measure(path: Path) -> pd.DataFrame:
-        return effects.sizes(encoder, parts[path], run.files.windows, seed)
+    def measure(path: Path) -> pa.Table:
+        return pa.Table.from_pandas(effects.sizes(encoder, parts[path], run.files.windows, seed))
 
-    done = sum(map(len, chunks)) - sum(len(parts[path]) for path in missing)
-    with run.progress(sum(map(len, chunks)), "effects", "example", done) as bar:
-        for path, measured in ahead(measure, missing):
-            with replacing(path) as temporary:
-                measured.to_parquet(temporary)
-            bar.update(len(parts[path]))
-    run.ranks.wait()
+    _make_parts(run, "effects", parts, measure)
     if not run.ranks.leads:
         return {}
     schema = SCHEMAS["effects"]
