@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import streamlit as st
 
-from tfactors.app import controls, notes, pictures, store, style, turns, view
+from tfactors.app import controls, garbage, notes, pictures, store, style, turns, view
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
 
@@ -33,7 +33,10 @@ _OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
 def run() -> None:
     """Draw the frame and, in it, the page that is open."""
     with turns.turn():
-        _run()
+        try:
+            _run()
+        finally:
+            garbage.spare_what_stays()
 
 
 def _run() -> None:

@@ -1,0 +1,47 @@
+"""Garbage: what is loaded for good is not searched after every page, and the rest still is."""
+
+import gc
+import sys
+import types
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from tfactors.app import garbage
+
+
+@pytest.fixture(autouse=True)
+def _thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(garbage, "_modules", 0)
+    yield
+    gc.unfreeze()
+
+
+def test_what_is_loaded_is_spared_once_and_again_after_new_modules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    garbage.spare_what_stays()
+    spared = gc.get_freeze_count()
+    assert spared > 10_000
+    new = [[] for _ in range(10_000)]
+    garbage.spare_what_stays()
+    assert gc.get_freeze_count() <= spared
+    monkeypatch.setitem(sys.modules, "just_loaded", types.ModuleType("just_loaded"))
+    garbage.spare_what_stays()
+    assert gc.get_freeze_count() >= spared + len(new) // 2
+
+
+def test_garbage_made_later_is_still_collected() -> None:
+    garbage.spare_what_stays()
+
+    class Page:
+        """Something that a page leaves behind."""
+
+    page = Page()
+    page.itself = page  # type: ignore[attr-defined]
+    left = weakref.ref(page)
+    del page
+    assert left() is not None
+    gc.collect()
+    assert left() is None
