@@ -13,7 +13,7 @@ from tiny_model import write_tiny_bert
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
 from tfactors.hidden_states import load_model
-from tfactors.intervention import Intervention, cosine, intervene_tokens
+from tfactors.intervention import Intervention, cosine, intervene_tokens, read_unmoved
 from tfactors.sparse_coding import SparseCoder
 
 IDS = np.array([12, 55, 200, 31, 8, 340, 77], np.int32)
@@ -171,3 +171,18 @@ def test_it_shows_itself_in_a_notebook_with_every_token_escaped(encoder) -> None
 def test_what_cannot_be_done_is_refused(encoder, how: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         intervene_tokens(encoder, IDS, TOKENS, **({"factor": 1, "layer": 1} | how))
+
+
+def test_states_from_memory_give_the_same_answer_as_the_model_asked_again(encoder) -> None:
+    position, factor = active(encoder, 1)
+    other = IDS[::-1].copy()
+    known = {(ids.tobytes(), layer): read_unmoved(encoder, ids, layer)
+             for ids, layer in ((IDS, 1), (other, encoder.model.blocks))}  # fmt: skip
+    how = {"position": position, "other_ids": other}
+    asked = moved(encoder, factor, 1, **how)
+    remembered = moved(
+        encoder, factor, 1, **how, read=lambda ids, layer: known[ids.tobytes(), layer]
+    )
+    assert remembered.tokens.equals(asked.tokens)
+    assert (remembered.change, remembered.similarity) == (asked.change, asked.similarity)
+    np.testing.assert_array_equal(remembered.random, asked.random)

@@ -14,9 +14,9 @@ text before and after, and, where the model was saved with its head, the words t
 less probable. `tfactors.effects` measures the same for every factor of a bundle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,19 @@ if TYPE_CHECKING:
 
 DIRECTIONS = 16  # random ones beside an intervention
 WORDS = 8  # that gain most, and that lose most
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """A text as the model reads it: raw states that enter a layer, and the last ones, (n, d)."""
+
+    entering: np.ndarray
+    last: np.ndarray
+
+
+def read_unmoved(encoder: FactorEncoder, token_ids: np.ndarray, layer: int) -> Unmoved:
+    """Let the model read a text in which nothing is moved."""
+    return Unmoved(*encoder.model.hidden_states([token_ids], [layer, encoder.model.blocks]))
 
 
 @dataclass(frozen=True)
@@ -128,8 +141,12 @@ def intervene_tokens(
     other_ids: np.ndarray | None = None,
     seed: int = 0,
     penalty: float | None = None,
+    read: Callable[[np.ndarray, int], Unmoved] | None = None,
 ) -> Intervention:
-    """Do the same with a text that is tokens already; λ is the encoder's by default."""
+    """Do the same with a text that is tokens already; λ is the encoder's by default.
+
+    ``read`` hands out what `read_unmoved` returns for token ids and a layer, perhaps from memory.
+    """
     import pandas as pd
 
     encoder.check(layer, factor)
@@ -138,7 +155,9 @@ def intervene_tokens(
         raise InputError(f"position {position}: the text has {n} tokens, counted from 0")
     if not (np.isfinite(times) and np.isfinite(add)):
         raise InputError(f"times {times}, add {add}: expected finite numbers")
-    entering, last = model.hidden_states([token_ids], [layer, model.blocks])
+    read = read or partial(read_unmoved, encoder)
+    unmoved = read(token_ids, layer)
+    entering, last = unmoved.entering, unmoved.last
     scaled = entering * np.float32(encoder.scale[layer])
     if encoder.offset is not None:
         scaled = scaled - encoder.offset
@@ -172,7 +191,7 @@ def intervene_tokens(
     )
     similarity = None
     if other_ids is not None:
-        there = model.hidden_states([other_ids], [model.blocks])[0].mean(axis=0, dtype=np.float64)
+        there = read(other_ids, model.blocks).last.mean(axis=0, dtype=np.float64)
         similarity = (cosine(before, there), cosine(after[0], there))
     place = position
     if place is None:  # the next token after the text, or the token that changes most

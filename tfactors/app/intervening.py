@@ -1,7 +1,8 @@
 """Interventions on demand: a factor of a text moved in the model, and the answer remembered.
 
 In goes a question (which factor of which text, where, by how much), out comes the
-:class:`tfactors.intervention.Intervention`.
+:class:`tfactors.intervention.Intervention`. What the model makes of the text with nothing moved is
+remembered too: a move of λ asks about the same text again.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from tfactors.bundle import Bundle
 if TYPE_CHECKING:
     import numpy as np
 
-    from tfactors.intervention import Intervention
+    from tfactors.intervention import Intervention, Unmoved
 
 _REMEMBERED = 40  # answers of some 50 kB each
+_UNMOVED = 12  # states of at most 2 MB each for MiniLM
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Question:
     penalty: float
 
 
+@dataclass(frozen=True)
+class UnmovedQuestion:
+    """A text, as the bytes of its token ids, to be read with nothing moved."""
+
+    token_ids: bytes
+    layer: int
+
+
 def answer(bundle: Bundle, question: Question) -> "Intervention":
     """Return the answer, from memory or from the model, with words meanwhile.
 
@@ -52,7 +62,14 @@ def answer(bundle: Bundle, question: Question) -> "Intervention":
     note = st.empty()
     with live_model.using(bundle, note.caption) as encoder:
         from tfactors.decomposition import tokenize_checked
-        from tfactors.intervention import intervene_tokens
+        from tfactors.intervention import intervene_tokens, read_unmoved
+
+        def read(token_ids: "np.ndarray", layer: int) -> "Unmoved":
+            text = UnmovedQuestion(token_ids.tobytes(), layer)
+            if (states := own.answers.get(text)) is None:
+                states = read_unmoved(encoder, token_ids, layer)
+                own.remember(text, states, _UNMOVED)
+            return states
 
         ids: np.ndarray
         tokens: list[str]
@@ -64,7 +81,7 @@ def answer(bundle: Bundle, question: Question) -> "Intervention":
         other = tokenize_checked(question.other, encoder.model)[0] if question.other else None
         found = intervene_tokens(
             encoder, ids, tokens, question.factor, question.layer, question.position,
-            question.times, other_ids=other, penalty=question.penalty,
+            question.times, other_ids=other, penalty=question.penalty, read=read,
         )  # fmt: skip
     note.empty()
     own.remember(question, found, _REMEMBERED)

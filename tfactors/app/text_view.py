@@ -69,11 +69,11 @@ def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
     _over_layers(bundle, made, position)
     st.space("small")
     text_beside.show(bundle, made, position, layer)
-    st.space("small")
-    intervention_view.of_text(bundle, text, made, position, layer)
     if bundle.coding_method == "solver":
         st.space("small")
         text_path.show(bundle, text, position, layer)
+    st.space("small")
+    intervention_view.of_text(bundle, text, made, position, layer)  # last: it may ask the model
 
 
 def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
