@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from new_processes import contents, processes, run_apart
@@ -38,8 +39,8 @@ def texts(tmp_path_factory) -> Path:
 def settings(model, texts) -> Settings:
     return with_changes(
         "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=1.0,
-        max_tokens=40_000, training_tokens=20_000, saliency_examples=1, saliency_samples=30,
-        stability=True, effect_examples=2,
+        max_tokens=40_000, training_tokens=20_000, saliency_examples=1,
+        saliency_samples=30, saliency_others=2, stability=True, effect_examples=2,
     )  # fmt: skip
 
 
@@ -181,6 +182,19 @@ def test_a_folder_with_something_else_in_it_is_refused(settings, tmp_path):
     with pytest.raises(InputError, match="something else"):
         build(tmp_path, settings, show_progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_every_map_is_by_occlusion_and_the_first_of_a_factor_also_by_lime(built):
+    maps = pd.concat(
+        built.saliency(c, layer).assign(factor=c)
+        for c, layer in zip(built.factors["factor"], built.factors["peak_layer"], strict=True)
+    ).merge(built.factors[["factor", "level"]])
+    most = maps["level"].map({"high": 0, "mid": 1, "low": 1})
+    assert (maps["rank"] <= most).all()
+    by = maps.groupby("method")["rank"].agg(set)
+    assert by["lime"] == {0}
+    assert by["occlusion"] == {0, 1}
+    assert set(maps["factor"]) == set(built.factors["factor"][built.factors["alive"]])
 
 
 def test_the_2021_method_runs_from_text_to_bundle(model, texts, tmp_path):

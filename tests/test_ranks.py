@@ -16,8 +16,8 @@ from tfactors.cli import main
 
 SMALL = [
     "--preset", "quick", "--factors", "64", "--penalty", "1", "--max-tokens", "24000",
-    "--training-tokens", "18000", "--saliency-examples", "1", "--saliency-samples", "12",
-    "--low-depth", "0", "--sentence-share", "1", "--quiet",
+    "--training-tokens", "18000", "--saliency-examples", "1", "--saliency-others", "1",
+    "--saliency-samples", "12", "--low-depth", "0", "--sentence-share", "1", "--quiet",
 ]  # fmt: skip
 
 

@@ -23,10 +23,11 @@ from tfactors.decomposition import FactorEncoder
 from tfactors.parallel import ahead
 from tfactors.run import Run, replacing
 
-# A map sees no further than its factor's reach, and at most so far: half the tokens cost half for a
-# text, and half as many texts as they need. High-level factors keep some 64 % of their activation
-# in 32 tokens each side. Fewer than 4 would leave nothing to see.
-HIGH_RADIUS, OTHER_RADIUS, SMALLEST_RADIUS = 32, 16, 4
+# A map sees no further than its factor's reach, and at most so far: a text costs as its tokens, and
+# occlusion reads as many texts as tokens, so that twice the radius costs four times as much.
+# High-level factors keep some 64 % of their activation in 32 tokens each side. Fewer than 4 would
+# leave nothing to see. An example without LIME is shown the last of the radii, whatever its level.
+HIGH_RADIUS, OTHER_RADIUS, SMALLEST_RADIUS, OCCLUSION_RADIUS = 32, 16, 4, 12
 # Factors explained together, so that texts of like length fill the model's batches.
 FACTORS_A_PART = 16
 
@@ -89,9 +90,9 @@ def _peak_examples(run: Run, number: int) -> pd.DataFrame:
 
 
 def explain_examples(run: Run) -> dict[str, Any]:
-    """Explain the strongest examples with LIME, and the strongest of each also by occlusion.
+    """Explain the strongest examples by occlusion, and the first of them with LIME too.
 
-    Occlusion of mid-level factors is left to whoever asks: they are most, and cost most.
+    Occlusion has no chance in it, and within a factor's reach it is the cheaper of the two.
     """
     settings = run.settings
     level, _, _, kept = levels_of(run)
@@ -114,9 +115,10 @@ def explain_examples(run: Run) -> dict[str, Any]:
     return {
         "method": "lime",
         "examples": len(examples),
+        "lime": len(lime),
         "samples": settings.saliency_samples,
         "features": settings.saliency_features,
-        "radius": {"high": HIGH_RADIUS, "other": OTHER_RADIUS},
+        "radius": {"high": HIGH_RADIUS, "other": OTHER_RADIUS, "occlusion": OCCLUSION_RADIUS},
         "score": _median(lime["score"]),
         "stability": _median(lime["stability"]),
         "agreement": _median(lime["agreement"]),
@@ -132,19 +134,18 @@ def _median(column: pa.ChunkedArray) -> float | None:
 
 
 def _to_explain(run: Run, level: np.ndarray, reach: pd.Series) -> pd.DataFrame:
-    """Return the examples to explain with their level, and the radius that is shown of each."""
+    """Return the examples to explain, the radius that is shown of each, and whether LIME runs."""
     settings = run.settings
-    number = {
-        "high": settings.saliency_examples,
-        "low": settings.saliency_examples,
-        "mid": min(settings.saliency_examples, settings.saliency_mid),
-    }
-    examples = _peak_examples(run, max(settings.saliency_examples, 1))
-    examples["level"] = level[examples["factor"]]
-    examples = examples[examples["rank"] < examples["level"].map(number).fillna(0)]
-    most = np.where(examples["level"] == "high", HIGH_RADIUS, OTHER_RADIUS)
-    needed = reach.to_numpy(np.float64, na_value=np.inf)[examples["factor"]]
-    return examples.assign(radius=np.clip(needed, SMALLEST_RADIUS, most).astype(int))
+    number = np.where(level == "high", settings.saliency_examples, settings.saliency_others)
+    examples = _peak_examples(run, max(settings.saliency_examples, settings.saliency_others, 1))
+    factor = examples["factor"].to_numpy()
+    wanted = (level[factor] != "") & (examples["rank"] < number[factor])
+    lime = examples["rank"].to_numpy() < settings.saliency_lime
+    with_lime = np.where(level[factor] == "high", HIGH_RADIUS, OTHER_RADIUS)
+    most = np.where(lime, with_lime, OCCLUSION_RADIUS)
+    needed = reach.to_numpy(np.float64, na_value=np.inf)[factor]
+    radius = np.clip(needed, SMALLEST_RADIUS, most).astype(int)
+    return examples.assign(radius=radius, lime=lime)[wanted]
 
 
 def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Table:
@@ -154,22 +155,17 @@ def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Tab
         saliency.Target(window.token_ids, at.position, at.factor, at.layer, at.radius)
         for at, window in zip(examples.itertuples(), windows.itertuples(), strict=True)
     ]
-    found = saliency.explain_many(
-        encoder, targets, "lime", settings.saliency_samples, settings.saliency_features or None,
-        settings.seed,
+    occluded = saliency.explain_many(encoder, targets, "occlusion")
+    first = np.flatnonzero(examples["lime"]).tolist()
+    fitted = saliency.explain_many(
+        encoder, [targets[at] for at in first], "lime", settings.saliency_samples,
+        settings.saliency_features or None, settings.seed,
     )  # fmt: skip
-    twice = np.flatnonzero((examples["rank"] == 0) & (examples["level"] != "mid")).tolist()
-    occluded = dict(
-        zip(
-            twice,
-            saliency.explain_many(encoder, [targets[at] for at in twice], "occlusion"),
-            strict=True,
-        )
-    )
+    lime_of = dict(zip(first, fitted, strict=True))
     rows = []
-    for at, (example, lime) in enumerate(zip(examples.itertuples(), found, strict=True)):
-        occlusion = occluded.get(at)
-        agreement = lime.agreement(occlusion) if occlusion else float("nan")
+    for at, (example, occlusion) in enumerate(zip(examples.itertuples(), occluded, strict=True)):
+        lime = lime_of.get(at)
+        agreement = lime.agreement(occlusion) if lime else float("nan")
         for explained in (lime, occlusion):
             if explained is not None:
                 rows.append({

@@ -47,8 +47,9 @@ class Settings:
     retention_examples: int = setting(10, "top examples a factor whose context is cut away")
     low_depth: float = setting(1 / 3, "factors that peak at this depth or below are low-level")
     sentence_share: float = setting(0.5, "others that retain less in their sentence are high")
-    saliency_examples: int = setting(3, "top examples LIME explains of high and low-level factors")
-    saliency_mid: int = setting(1, "top examples LIME explains of mid-level factors, the dearest")
+    saliency_examples: int = setting(10, "top examples explained of a high-level factor")
+    saliency_others: int = setting(3, "top examples explained of any other factor")
+    saliency_lime: int = setting(1, "how many of them LIME explains too, beside occlusion")
     saliency_samples: int = setting(96, "masked texts of one LIME explanation")
     saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
     effect_examples: int = setting(6, "top examples a factor from which it is removed")
@@ -101,8 +102,8 @@ _CHOICES = {
 _SMALLEST = {
     "window_length": 8, "max_tokens": 0, "factors": 2, "penalty": 0, "tol": 1e-7, "batch": 1,
     "epochs": 1, "training_tokens": 0, "importance_k": 1, "examples": 1, "retention_examples": 1,
-    "saliency_examples": 0, "saliency_mid": 0, "saliency_samples": 10, "saliency_features": 0,
-    "effect_examples": 0, "seed": 0,
+    "saliency_examples": 0, "saliency_others": 0, "saliency_lime": 0, "saliency_samples": 10,
+    "saliency_features": 0, "effect_examples": 0, "seed": 0,
 }  # fmt: skip
 
 PRESETS: dict[str, Settings] = {
@@ -118,6 +119,7 @@ PRESETS: dict[str, Settings] = {
         stability=False,
         retention_examples=3,
         saliency_examples=0,
+        saliency_others=0,
         effect_examples=0,
     ),
     # The constants of the 2021 code; K and the examples a factor as on its website.
@@ -134,7 +136,7 @@ PRESETS: dict[str, Settings] = {
         training_tokens=0,
         stability=False,
         saliency_examples=1,
-        saliency_mid=0,
+        saliency_others=0,
         saliency_samples=2000,
         saliency_features=30,
     ),
