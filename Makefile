@@ -34,12 +34,9 @@ help: ## list these targets
 dashboard: $(VENV)/.dashboard ## install what is missing, open BUNDLE (artifacts/default) at PORT (8501)
 	$(VENV)/bin/tfactors dashboard $(BUNDLE) --port $(PORT)
 
-# The build before the tests fills numba's cache: kernels that were just compiled and kernels read
-# from the cache differ in the last bits of a bundle, which the tests of equal bytes would find.
 test: $(VENV)/.test browser ## install what is missing, run all tests (ARGS="-m 'not browser'" for some)
 	@if [ -z "$$CHROMIUM" ] && [ -x "$(CHROME_ON_A_MAC)" ]; then \
 		export CHROMIUM="$(CHROME_ON_A_MAC)"; fi; \
-	$(VENV)/bin/python -m pytest -q tests/test_build.py -k ends_with_a_bundle >/dev/null; \
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(VENV)/.lint ## check style and types

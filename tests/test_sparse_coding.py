@@ -284,25 +284,31 @@ def test_a_gap_needs_codes_that_fit_and_are_not_negative():
 
 
 REPORT = """
+import hashlib
 import numpy as np
 import tfactors.sparse_coding as sparse_coding
 from tfactors.sparse_coding_kernel import solve_rows
 assert not solve_rows.signatures, "something was compiled at import"
-sparse_coding.sparse_encode(np.ones((2, 3), np.float32), np.eye(3, dtype=np.float32), 0.1)
+random = np.random.default_rng(0)
+atoms = random.normal(size=(64, 32))
+atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+codes = sparse_coding.sparse_encode(random.normal(size=(500, 32)) * 2, atoms, 0.5)
 print(sum(solve_rows.stats.cache_hits.values()), sum(solve_rows.stats.cache_misses.values()))
+print(hashlib.sha256(codes.data.tobytes()).hexdigest())
 """
 
 
-def test_the_kernel_compiles_once_and_is_loaded_from_the_cache_afterwards(tmp_path):
+def test_the_kernel_compiles_once_and_from_the_cache_gives_the_same_bits(tmp_path):
     root = Path(__file__).parents[1]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
 
-    def hits_and_misses():
+    def report():
         done = subprocess.run(
             [sys.executable, "-c", REPORT],
             env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
         )  # fmt: skip
         return done.stdout.split()
 
-    assert hits_and_misses() == ["0", "1"]
-    assert hits_and_misses() == ["1", "0"]
+    hits, misses, compiled = report()
+    assert (hits, misses) == ("0", "1")
+    assert report() == ["1", "0", compiled]

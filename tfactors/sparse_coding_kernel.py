@@ -54,18 +54,32 @@ DEPENDENT = 0.3
 """Atoms are dependent where a pivot of Cholesky falls below DEPENDENT·√eps (float32: 1e-4)."""
 
 
+# No NaN reaches the kernel, and sums may be reordered: both let LLVM use the SIMD lanes.
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "nnan"},
+}
+
+
 def compiled(function: Callable) -> Callable:
     """Compile on the first call and cache it beside the module, or in the user's cache folder."""
-    # No NaN reaches the kernel, and sums may be reordered: both let LLVM use the SIMD lanes.
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    options["fastmath"] = {"reassoc", "contract", "nsz", "nnan"}
     try:
-        return njit(cache=True, **options)(function)
+        return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder at all can be written: compile in every process
-        return njit(**options)(function)
+        return njit(**OPTIONS)(function)
 
 
-@compiled
+def inlined(function: Callable) -> Callable:
+    """A part of compiled functions, which becomes part of the code of each that calls it.
+
+    Left to call it by name, a process that has just compiled both would find the part as compiled
+    by itself, one that reads the cache as compiled with its caller: the last bits would differ.
+    """
+    return njit(forceinline=True, **OPTIONS)(function)
+
+
+@inlined
 def _correlations(b, gram, atoms, values, n, r):
     """r = b − α_S G_S, four rows of the Gram matrix at a time."""
     for j in range(r.size):
@@ -81,7 +95,7 @@ def _correlations(b, gram, atoms, values, n, r):
             r[j] -= v0 * g0[j]
 
 
-@compiled
+@inlined
 def _line_maxima(r, maxima):
     """The largest value of every line of r, and of all of r."""
     highest = r[0]
@@ -94,7 +108,7 @@ def _line_maxima(r, maxima):
     return highest
 
 
-@compiled
+@inlined
 def _most_correlated(r, maxima, place, threshold, joining):
     """Up to JOIN atoms outside the working set with the largest r_j > threshold."""
     joined = 0
@@ -115,7 +129,7 @@ def _most_correlated(r, maxima, place, threshold, joining):
     return joined
 
 
-@compiled
+@inlined
 def _join(j, k, place, atoms, b, b_w, gram, gram_w):
     """Atom j takes place k, the next free one, in the working set."""
     place[j], atoms[k], b_w[k] = k, j, b[j]
@@ -124,7 +138,7 @@ def _join(j, k, place, atoms, b, b_w, gram, gram_w):
         gram_w[k, i] = gram_w[i, k] = row[atoms[i]]
 
 
-@compiled
+@inlined
 def _descend(gram_w, left, alpha, n, penalty):
     """Coordinate descent on the working set; left = b_W − α_W G_WW is kept up to date."""
     zero, width = penalty * 0, (n + LANES - 1) // LANES * LANES
@@ -142,7 +156,7 @@ def _descend(gram_w, left, alpha, n, penalty):
             break
 
 
-@compiled
+@inlined
 def _residual(gram_w, b_w, alpha, n, left):
     """left = b_W − α_W G_WW afresh; returns its largest value."""
     width = (n + LANES - 1) // LANES * LANES
@@ -159,7 +173,7 @@ def _residual(gram_w, b_w, alpha, n, left):
     return highest
 
 
-@compiled
+@inlined
 def _solve_support(gram_w, b_w, alpha, n, penalty, left, lower, upper, step, support, factored):
     """Newton steps α_S += G_SS⁻¹ (left_S − λ) on the support S, kept within α ≥ 0.
 
