@@ -27,7 +27,7 @@ head, curve, bars = st.columns([5, 4, 3], gap="large")
 with head:
     factor_view.headline(it)
 with curve:
-    clicked = factor_view.importance_curve(it, key=f"curve_{it.factor}_{it.layer}")
+    clicked = factor_view.importance_curve(it)
 with bars:
     factor_view.activation_histogram(it, example_list.smallest_shown(examples))
 if clicked is not None and clicked != it.layer:

@@ -63,7 +63,7 @@ if it is not None:
             changes={controls.FACTOR: it.factor, controls.LAYER: controls.PEAK},
         )  # fmt: skip
     with curve:
-        layer = factor_view.importance_curve(it, key="drawn")
+        layer = factor_view.importance_curve(it, "drawn")
     if layer is not None:
         shell.go(controls.FACTOR_PAGE, {controls.FACTOR: it.factor, controls.LAYER: layer})
     example_list.show(it, bundle.examples(it.factor, it.layer))

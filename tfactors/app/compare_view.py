@@ -81,7 +81,7 @@ def right_side(one: Selected, other: Bundle) -> Selected:
 def side(it: Selected, control: view.Control[Any], name: str) -> None:
     """Draw one factor; a click on its curve sets the layer's control."""
     factor_view.headline(it)
-    clicked = factor_view.importance_curve(it, key=f"{name}_{it.factor}_{it.layer}")
+    clicked = factor_view.importance_curve(it, name)
     if clicked is not None and clicked != it.layer:
         view.change({control: clicked})
         st.rerun()

@@ -31,7 +31,7 @@ def compact(bundle: Bundle) -> None:
     with head:
         factor_view.headline(it)
     with curve:
-        clicked = factor_view.importance_curve(it, key=f"curve_{it.factor}_{it.layer}")
+        clicked = factor_view.importance_curve(it)
     if clicked is not None and clicked != it.layer:
         view.change({controls.LAYER: clicked})
         st.rerun()

@@ -108,15 +108,14 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         st.segmented_control(
             "Layer", bundle.layers, required=True, **view.widget(controls.LAYER, layer)
         )
-    # A new key with each choice, so that the same cell can be clicked again later.
-    key = f"map_{measure}_{position}_{layer}"
+    key = charts.unclicked("tokens")
     event = text_charts.token_map(
         cells, controls.MEASURES[measure], key=key,
         alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
         f"{min(first + _SHOWN, len(tokens))} at every layer.",
     )  # fmt: skip
     st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
-    if point := charts.clicked(event, key):
+    if point := charts.clicked(event, key, "tokens"):
         view.change({controls.TOKEN: int(point["position"]), controls.LAYER: int(point["layer"])})
         st.rerun()
 
