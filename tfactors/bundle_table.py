@@ -33,12 +33,11 @@ class TableFile:
     def __init__(self, folder: Path, name: str, width: int) -> None:
         self.name = name
         self.kind = table_kind(name)
-        self._kept: OrderedDict[int, pa.Table] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, tuple[str, ...]], pa.Table] = OrderedDict()
         self._lock = threading.Lock()  # an open Parquet file serves one reader at a time
         with naming(name):
-            self._file = pq.ParquetFile(
-                folder / name, memory_map=True, page_checksum_verification=True
-            )
+            # Not mapped into memory, where what was read once would count for ever.
+            self._file = pq.ParquetFile(folder / name, page_checksum_verification=True)
             found = self._file.schema_arrow.remove_metadata()
         expected = table_schema(self.kind, width, found.names)
         if not found.equals(expected):
@@ -72,25 +71,27 @@ class TableFile:
         """Return the whole file."""
         return self.read_groups(range(self.groups))
 
-    def read_groups(self, groups: Sequence[int]) -> pa.Table:
-        """Return these row groups in the order given."""
+    def read_groups(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+        """Return these row groups in the order given, or some columns of them."""
+        wanted = None if columns is None else list(columns)
         with self._lock, naming(self.name):
-            return self._file.read_row_groups(list(groups), use_threads=False)
+            return self._file.read_row_groups(list(groups), wanted, use_threads=False)
 
-    def recent(self, groups: Sequence[int]) -> pa.Table:
-        """Return these row groups in the order given; those read last are kept in memory."""
+    def recent(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Return columns of row groups in the order given; those read last are kept in memory."""
+        keys = [(group, tuple(columns)) for group in groups]
         with self._lock:
-            found = {group: self._kept[group] for group in groups if group in self._kept}
-        for group in groups:
-            if group not in found:
-                found[group] = self.read_groups([group])
+            found = {key: self._kept[key] for key in keys if key in self._kept}
+        for key in keys:
+            if key not in found:
+                found[key] = self.read_groups([key[0]], columns)
         with self._lock:
-            for group in groups:
-                self._kept[group] = found[group]
-                self._kept.move_to_end(group)
+            for key in keys:
+                self._kept[key] = found[key]
+                self._kept.move_to_end(key)
             while len(self._kept) > GROUPS_KEPT:
                 self._kept.popitem(last=False)
-        return pa.concat_tables([found[group] for group in groups])
+        return pa.concat_tables([found[key] for key in keys])
 
     def where(self, value: int | str) -> pa.Table:
         """Return the rows whose first sorting key is this value."""

@@ -115,6 +115,21 @@ def _names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
     )
 
 
+def folded_names(bundle: Bundle) -> list[str]:
+    """Return the names of all factors for a search, upper and lower case alike."""
+    plain = _folded_names(bundle.fingerprint, bundle)
+    own = notes.shown(bundle).notes
+    if not any(note.label for note in own.values()):
+        return plain
+    changed = {at: name(bundle, at).casefold() for at, note in own.items() if note.label}
+    return [changed.get(at, known) for at, known in enumerate(plain)]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _folded_names(fingerprint: str, _bundle: Bundle) -> list[str]:
+    return [known.casefold() for known in _names(fingerprint, _bundle)["name"]]
+
+
 def headline(it: Selected) -> None:
     """Draw number, words, level and why it has this level."""
     words = '<span class="tf-dot">·</span><wbr>'.join(
@@ -178,13 +193,17 @@ def _meaning(level: str) -> str:
     return f"<em>{definitions.LEVEL_MEANING[level].capitalize()}.</em> "
 
 
-def importance_curve(it: Selected, key: str) -> int | None:
-    """Draw the importance over the layers; return the layer of a point that was clicked."""
+def importance_curve(it: Selected, name: str = "curve") -> int | None:
+    """Draw the importance over the layers; return the layer of a point that was clicked.
+
+    ``name`` tells the curves of a page apart.
+    """
     from tfactors.app import charts  # Altair is slow to import, and the headline need not wait
 
     values = it.overview.importance[it.factor]
     st.markdown("**Importance by layer**", help=_importance(it.bundle))
     peak = int(np.argmax(values))
+    key = charts.unclicked(name)
     event = charts.curve(
         it.overview.band,
         values,
@@ -197,7 +216,7 @@ def importance_curve(it: Selected, key: str) -> int | None:
             f"{it.bundle.layers[peak]}. The grey band holds 90 % of all factors."
         ),
     )
-    point = charts.clicked(event, key)
+    point = charts.clicked(event, key, name)
     return int(point["layer"]) if point else None
 
 

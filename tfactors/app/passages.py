@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -67,7 +68,7 @@ def passages(
     """
     if examples.empty:
         return []
-    windows = bundle.windows(examples["window"].to_list())
+    windows = bundle.windows(examples["window"].to_list(), token_ids=False)
     beside = _beside(bundle, examples, windows, words)
     titles = bundle.documents["title"].to_numpy()
     known = {} if contexts is None else {row.rank: row for row in contexts.itertuples(index=False)}
@@ -77,21 +78,24 @@ def passages(
     ):
         first, start, stop, last = cut(window.word_starts, int(example.position), words)
         before, after = _missing(window.word_starts, int(example.position), words)
+        tokens = window.tokens[first:last]
         tint, kind = (tints or {}).get(int(example.rank)), "saliency"
         if (context := known.get(int(example.rank))) is not None:
             tint, kind = np.zeros(len(window.tokens)), "activation"
             tint[context.positions] = context.activations
+        if tint is not None:
+            tint = tint[first:last]
         elif habits:
-            tint, kind = _habits(window.tokens, window.word_starts, habits), "habit"
+            tint, kind = _habits(tokens, window.word_starts[first:last], habits), "habit"
         found.append(
             Passage(
-                tokens=window.tokens[first:last],
+                tokens=tokens,
                 start=start - first,
                 stop=stop - first,
                 activation=float(example.activation),
                 source=str(titles[window.document]),
                 word=str(example.word),
-                tints=None if tint is None else tint[first:last],
+                tints=tint,
                 kind=kind,
                 rank=int(example.rank),
                 ranked=bundle.ranked,
@@ -130,7 +134,7 @@ def _beside(
             wanted[window.window + 1] = window.document
     last = int(bundle.manifest["corpus"]["windows"])
     known = sorted(number for number in wanted if 0 <= number < last)
-    rows = bundle.windows(known).itertuples(index=False) if known else ()
+    rows = bundle.windows(known, token_ids=False).itertuples(index=False) if known else ()
     return {row.window: row for row in rows if row.document == wanted[row.window]}
 
 
@@ -277,6 +281,7 @@ def _largest(p: Passage) -> float:
     return float(others.max(initial=0.0))
 
 
+@lru_cache(8192)  # a page asks some 1,300 times, and half of all text is a few hundred words
 def _text(token: str) -> str:
     head, paragraph, rest = token.partition("\n")
     return escape(head) + (_PARAGRAPH + escape(rest.replace("\n", " ")) if paragraph else "")

@@ -111,8 +111,6 @@ def by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
 
 def by_name(bundle: Bundle, words: list[str]) -> np.ndarray:
     """Return the factors in whose label or words one of these occurs."""
-    names = factor_view.names(bundle)["name"].str.casefold()
-    hit = np.zeros(len(names), bool)
-    for word in words:
-        hit |= names.str.contains(word, regex=False).to_numpy()
-    return np.flatnonzero(hit)
+    names = factor_view.folded_names(bundle)
+    found = [at for at, name in enumerate(names) if any(word in name for word in words)]
+    return np.array(found, dtype=int)

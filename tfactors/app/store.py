@@ -121,7 +121,8 @@ def _overview(fingerprint: str, _bundle: Bundle) -> Overview:
     frame = _bundle.importance()
     shape = (_bundle.n_factors, len(_bundle.layers))
     columns = (frame[name].to_numpy() for name in ("importance", "density", "maximum"))
-    return Overview(_bundle, *(column.reshape(shape) for column in columns))
+    # Copies, because a view would keep the whole table in memory.
+    return Overview(_bundle, *(column.reshape(shape).copy() for column in columns))
 
 
 def _quantiles(values: np.ndarray, layers: list[int]) -> pd.DataFrame:
