@@ -1,92 +1,87 @@
 """`tfactors evaluate --senses FILE.tsv`: can the senses of words be told from single factors?
 
-In goes a table of labelled occurrences (columns text, word, offset, label, and document if there
-are documents); out comes, for each word and layer, how well a logistic regression tells the labels
-from one factor and from five, chosen inside the training folds by their F statistic, beside the
-majority label, the words around the occurrence and the whole hidden state. Folds hold whole
-documents. Precision, recall and F₁ are means over the labels; the interval of F₁ is that of 200
-bootstrap draws of occurrences.
+In goes a table of labelled occurrences (`tfactors.labelled_senses`); out comes, for each word and
+layer, how well a logistic regression tells the labels from one factor and from five, chosen inside
+the training folds by their F statistic, beside the majority label, the words around the occurrence
+and the whole hidden state; and the same with the layer chosen inside the training folds too. Folds
+hold whole documents, and labels weigh alike however frequent they are. Precision, recall and F₁
+are means over the labels; the interval of F₁ is that of 200 bootstrap draws of documents.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfactors.corpus import normalize_spaces, tokenize
+from tfactors.corpus import tokenize
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
 from tfactors.evidence import Chart, Column, Section, Table
+from tfactors.label_scores import (
+    DRAWS,
+    FOLDS,
+    Folds,
+    folds_of,
+    guessed,
+    interval,
+    logistic,
+    scored,
+    separation,
+)
+from tfactors.labelled_senses import SHIPPED, Occurrence, position_of, read_senses
+from tfactors.parallel import ahead
 
 if TYPE_CHECKING:
     from tfactors.evaluation import Evaluation
 
-COLUMNS = ("text", "word", "offset", "label")
-FOLDS = 5
-DRAWS = 200
 NEIGHBOURS = 10  # words on each side that the bag of words may use
-SHIPPED = Path(__file__).with_name("data") / "senses.tsv"
+MAJORITY, AROUND, WHOLE = "majority label", "words around", "hidden state"
+FACTORS = {"one factor": 1, "five factors": 5}
+Guesses = dict[tuple[str, int | None], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Occurrence:
-    """One row of the table."""
+class Score:
+    """Means over the labels, and the ends of the 95 % interval of the last."""
 
-    text: str
+    precision: float
+    recall: float
+    f1: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of one word.
+
+    ``scores`` are by method and layer: None where the method has none, or chooses it inside the
+    training folds. ``factor`` is, at each layer, the one that parts the labels best, on all
+    occurrences.
+    """
+
     word: str
-    offset: int
-    label: str
-    document: str
+    counts: dict[str, int]
+    documents: int
+    scores: dict[tuple[str, int | None], Score]
+    factor: dict[int, int]
 
+    @property
+    def occurrences(self) -> int:
+        """Labelled occurrences of the word."""
+        return sum(self.counts.values())
 
-def read_senses(path: Path) -> list[Occurrence]:
-    """Return the rows of a table; InputError names the row and the column that cannot be used."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: column '{missing[0]}' is missing; expected {', '.join(COLUMNS)}, "
-                    "separated by tabs"
-                )
-            found = [_occurrence(path, number, row) for number, row in enumerate(reader, start=1)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    if not found:
-        raise InputError(f"{path}: holds no rows")
-    return found
+    def f1(self, method: str, layer: int | None = None) -> float:
+        """F₁ of a method at a layer."""
+        return self.scores[method, layer].f1
 
-
-def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
-    def wrong(column: str, what: str) -> InputError:
-        return InputError(f"{path}: row {number}, column '{column}': {what}")
-
-    for column in COLUMNS:
-        if not (row[column] or "").strip():
-            raise wrong(column, "is empty")
-    text, word, given = row["text"], row["word"].strip(), row["offset"].strip()
-    if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise wrong("offset", f"{given[:20]!r} is not a number of characters, counted from 0")
-    offset = int(given)
-    there = text[offset : offset + len(word)]
-    if there.casefold() != word.casefold():
-        raise wrong("offset", f"{offset} is not where {word[:40]!r} stands, but {there[:40]!r}")
-    document = (row.get("document") or "").strip() or f"row {number}"
-    return Occurrence(text, word.casefold(), offset, row["label"].strip(), document)
-
-
-def position_of(occurrence: Occurrence, tokens: list[str]) -> int:
-    """Return the first token of the word, among those of the text (`tfactors.corpus.tokenize`)."""
-    head = occurrence.text[: occurrence.offset]
-    at = len(normalize_spaces(head + "|")) - 1 if head.strip() else 0
-    return int(np.searchsorted(np.cumsum([len(token) for token in tokens]), at, side="right"))
+    def best(self, method: str) -> int:
+        """The layer at which a method does best, chosen after the fact; the lowest of equals."""
+        return max(self.factor, key=lambda layer: (self.f1(method, layer), -layer))
 
 
 def check_senses(evaluation: Evaluation) -> Section:
@@ -94,47 +89,128 @@ def check_senses(evaluation: Evaluation) -> Section:
     path = Path(evaluation.options.get("senses") or SHIPPED)
     rows = read_senses(path)
     words = sorted({row.word for row in rows})
-    table_rows: list[tuple[str | int | float | None, ...]] = []
-    findings = []
-    for word in words:
+
+    def tell(word: str) -> Told:
         mine = [row for row in rows if row.word == word]
-        found, said = _word(evaluation.encoder, path, word, mine, evaluation.seed)
-        table_rows += found
-        findings.append(said)
-    columns = (
-        Column("word", "Word", "text"),
-        Column("method", "Told from", "text"),
-        Column("layer", "Layer", "count", "of the codes or states; none for what needs no model"),
-        Column("precision", "Precision", "share", "mean over the labels, of all folds together"),
-        Column("recall", "Recall", "share", "mean over the labels"),
-        Column("f1", "F₁", "share", "mean over the labels of the harmonic mean of the two"),
-        Column("low", "From", "share", f"2.5 % quantile of F₁ over {DRAWS} bootstrap draws"),
-        Column("high", "To", "share", f"97.5 % quantile of F₁ over {DRAWS} bootstrap draws"),
-        Column("n", "Occurrences", "count", "labelled occurrences of the word"),
-    )
+        return told(evaluation.encoder, path, word, mine, evaluation.seed)
+
+    found = []
+    _ = evaluation.encoder  # made once, before several threads ask for it
+    with evaluation.progress(len(words), "word senses", "word") as bar:
+        for _, result in ahead(tell, words):
+            found.append(result)
+            bar.update(1)
     sample = (
-        f"{path.name}: {len(rows)} labelled occurrences of {len(words)} words. Cross-validation "
-        f"in up to {FOLDS} folds of whole documents; factors are chosen inside the training folds."
+        f"{path.name}: {len(rows)} labelled occurrences of {len(words)} "
+        f"{'word' if len(words) == 1 else 'words'} in {len({r.document for r in rows})} documents. "
+        f"Cross-validation in up to {FOLDS} folds of whole documents."
     )
-    chart = Chart("layer", "f1", series="method", pick="word", low="low", high="high")
     return Section(
         "senses",
         "Word senses",
         "Whether a single factor tells the senses of a word, and from which layer on: logistic "
         "regressions on one factor and on five, beside the majority label, a bag of the words "
-        f"around (up to {NEIGHBOURS} on each side) and the whole hidden state.",
-        tuple(findings),
-        (Table("Telling the labels of a word", sample, columns, tuple(table_rows), chart),),
+        f"around (up to {NEIGHBOURS} on each side) and the whole hidden state. A factor is chosen "
+        "inside the training folds, by its F statistic.",
+        _findings(found),
+        (_by_word(found, sample), _by_layer(found, sample)),
     )
 
 
-def _word(
-    encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], seed: int
-) -> tuple[list[tuple[Any, ...]], str]:
-    """Return the table rows of one word, and what was found."""
+def _findings(found: list[Told]) -> tuple[str, ...]:
+    """Say what the tables say, without a choice after the fact but where it is named."""
+
+    def middle(method: str) -> str:
+        return f"{np.median([word.f1(method) for word in found]):.0%}"
+
+    def named(words: list[Told]) -> str:
+        return ", ".join(f"“{w.word}” {w.f1('one factor'):.0%}" for w in words)
+
+    ceiling = np.median([word.f1(WHOLE, word.best(WHOLE)) for word in found])
+    said = [
+        f"One factor, itself and its layer chosen inside the training folds, tells the labels with "
+        f"F₁ {middle('one factor')}, five with {middle('five factors')}; the words around with "
+        f"{middle(AROUND)}, the majority label with {middle(MAJORITY)}, the whole hidden state at "
+        f"its best layer, chosen after the fact, with {ceiling:.0%}"
+        + (f" (medians over {len(found)} words)." if len(found) > 1 else ".")
+    ]
+    if len(found) > 1:
+        above = [w for w in found if w.scores["one factor", None].low > w.scores[AROUND, None].high]
+        higher = sum(w.f1("one factor") > w.f1(AROUND) for w in found)
+        order = sorted(found, key=lambda w: -w.f1("one factor"))
+        said += [
+            f"One factor is above the words around for {higher} of {len(found)} words; for "
+            f"{len(above)} of them the intervals do not meet.",
+            f"Best: {named(order[:3])}. Worst: {named(order[:-4:-1])}.",
+        ]
+        two = [w.f1("one factor") for w in found if len(w.counts) == 2]
+        more = [w.f1("one factor") for w in found if len(w.counts) > 2]
+        if two and more:
+            said.append(
+                f"One activation can part two senses, hardly three: the median is "
+                f"{np.median(two):.0%} for the {len(two)} words of two labels and "
+                f"{np.median(more):.0%} for the {len(more)} of more."
+            )
+    return tuple(said)
+
+
+def _by_word(found: list[Told], sample: str) -> Table:
+    inside = "F₁; which, and at which layer, is chosen inside the training folds"
+    columns = (
+        Column("word", "Word", "text"),
+        Column("labels", "Labels", "text", "how many occurrences have each"),
+        Column("documents", "Documents", "count", "that the occurrences stand in"),
+        Column("majority", "Majority label", "share", "F₁ of always the most frequent label"),
+        Column("around", "Words around", "share", "F₁; needs no model"),
+        Column("one", "One factor", "share", inside),
+        Column("low", "From", "share", "2.5 % quantile of F₁ of one factor, draws of documents"),
+        Column("high", "To", "share", "97.5 % quantile of F₁ of one factor"),
+        Column("five", "Five factors", "share", inside),
+        Column("state", "Hidden state", "share", "F₁ at its best layer, chosen after the fact"),
+        Column("best", "Best layer", "count", "of one factor, chosen after the fact"),
+        Column("factor", "Factor there", "text", "with the largest F statistic, all occurrences"),
+    )
+    rows = []
+    for word in found:
+        one, at = word.scores["one factor", None], word.best("one factor")
+        labels = ", ".join(f"{label} {count}" for label, count in word.counts.items())
+        rows.append(
+            (word.word, labels, word.documents, word.f1(MAJORITY), word.f1(AROUND), one.f1,
+             one.low, one.high, word.f1("five factors"), word.f1(WHOLE, word.best(WHOLE)), at,
+             str(word.factor[at]))
+        )  # fmt: skip
+    return Table("Every word", sample, columns, tuple(rows))
+
+
+def _by_layer(found: list[Told], sample: str) -> Table:
+    columns = (
+        Column("word", "Word", "text"),
+        Column("method", "Told from", "text"),
+        Column("layer", "Layer", "count", "of the codes or states; what needs none is everywhere"),
+        Column("precision", "Precision", "share", "mean over the labels, of all folds together"),
+        Column("recall", "Recall", "share", "mean over the labels"),
+        Column("f1", "F₁", "share", "mean over the labels of the harmonic mean of the two"),
+        Column("low", "From", "share", f"2.5 % quantile of F₁, {DRAWS} draws of documents"),
+        Column("high", "To", "share", "97.5 % quantile of F₁"),
+        Column("factor", "Factor", "text", "with the largest F statistic, all occurrences"),
+        Column("n", "Occurrences", "count", "labelled occurrences of the word"),
+    )  # fmt: skip
+    rows = []
+    for word in found:
+        for method in ("one factor", "five factors", WHOLE, AROUND, MAJORITY):
+            for layer, factor in word.factor.items():
+                score = word.scores[method, None if method in (AROUND, MAJORITY) else layer]
+                rows.append(
+                    (word.word, method, layer, score.precision, score.recall, score.f1, score.low,
+                     score.high, str(factor) if method == "one factor" else None, word.occurrences)
+                )  # fmt: skip
+    chart = Chart("layer", "f1", series="method", pick="word", low="low", high="high")
+    return Table("From which layer on", sample, columns, tuple(rows), chart)
+
+
+def told(encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], seed: int) -> Told:
+    """Tell the labels of one word in every way."""
     from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.feature_selection import SelectKBest
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -144,53 +220,44 @@ def _word(
         raise InputError(
             f"{path}: column 'label': the word {word!r} needs two labels and two documents"
         )
-    states = _states(encoder, rows)
-    guesses: dict[tuple[str, int | None], np.ndarray] = {}
-    majority = np.zeros(len(rows), int)
-    for train, test in _folds(labels, documents, seed):
-        majority[test] = np.bincount(labels[train]).argmax()
-    guesses[("majority label", None)] = majority
-    around = [_around(row) for row in rows]
-    bag = CountVectorizer(binary=True, tokenizer=str.split, token_pattern=None).fit_transform(
-        around
-    )
-    logistic = LogisticRegression(max_iter=2000)
-    guesses[("words around", None)] = _guessed(logistic, bag, labels, documents, seed)
-    for layer, x in zip(encoder.layers, states, strict=True):
-        codes = encoder.coder.encode(x, encoder.penalty, encoder.tol)
+    folds = folds_of(labels, documents, seed)
+    guesses: Guesses = {(MAJORITY, None): np.zeros(len(rows), int)}
+    for train, test in folds:
+        guesses[MAJORITY, None][test] = np.bincount(labels[train]).argmax()
+    bag = CountVectorizer(binary=True, tokenizer=str.split, token_pattern=None)
+    words = bag.fit_transform([_around(row) for row in rows])
+    guesses[AROUND, None] = guessed(logistic(), words, labels, folds)
+    codes, factor = [], {}
+    for layer, x in zip(encoder.layers, _states(encoder, rows), strict=True):
+        sparse = encoder.coder.encode(x, encoder.penalty, encoder.tol)
         # Where no factor is active at all there is one that is silent, and tells nothing.
-        dense = codes[:, np.unique(codes.indices) if codes.nnz else [0]].toarray()
-        for count, name in ((1, "one factor"), (5, "five factors")):
-            model = make_pipeline(
-                SelectKBest(_separation, k=min(count, dense.shape[1])), StandardScaler(), logistic
-            )
-            guesses[(name, layer)] = _guessed(model, dense, labels, documents, seed)
-        whole = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
-        guesses[("hidden state", layer)] = _guessed(whole, x, labels, documents, seed)
-    found = []
-    for (method, where), guess in guesses.items():
-        scores = scored(labels, guess)
-        low, high = _interval(labels, guess, seed)
-        found.append((word, method, where, *scores, low, high, len(rows)))
-    f1: dict[tuple[str, int | None], float] = {(row[1], row[2]): row[5] for row in found}
-    at = max(encoder.layers, key=lambda layer: (f1["one factor", layer], -layer))
-    counts = ", ".join(f"{name} {int((labels == i).sum())}" for i, name in enumerate(names))
-    said = (
-        f"“{word}” ({counts}): one factor at best F₁ {f1['one factor', at]:.0%} at "
-        f"layer {at}; majority {f1['majority label', None]:.0%}, "
-        f"words around {f1['words around', None]:.0%}, hidden state there "
-        f"{f1['hidden state', at]:.0%}. The layer is chosen after the fact."
-    )
-    return found, said
+        active = np.unique(sparse.indices) if sparse.nnz else np.array([0])
+        codes.append(sparse[:, active].toarray())
+        factor[layer] = int(active[separation(codes[-1], labels).argmax()])
+        _by_factors(guesses, layer, codes[-1], labels, folds)
+        whole = make_pipeline(StandardScaler(), logistic(C=0.1))
+        guesses[WHOLE, layer] = guessed(whole, x, labels, folds)
+    _by_factors(guesses, None, np.hstack(codes), labels, folds)
+    counts = {str(name): int((labels == i).sum()) for i, name in enumerate(names)}
+    scores = {
+        key: Score(*scored(labels, guess), *interval(labels, guess, documents, seed))
+        for key, guess in guesses.items()
+    }
+    return Told(word, counts, len(np.unique(documents)), scores, factor)
 
 
-def _separation(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The F statistic of each feature; 0 for one that is the same everywhere."""
-    from sklearn.feature_selection import f_classif
+def _by_factors(
+    guesses: Guesses, layer: int | None, codes: np.ndarray, labels: np.ndarray, folds: Folds
+) -> None:
+    """Add what is told from one and from five of the columns of codes."""
+    from sklearn.feature_selection import SelectKBest
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return np.nan_to_num(f_classif(features, labels)[0], nan=0.0, posinf=1e12)
+    for name, count in FACTORS.items():
+        chosen = SelectKBest(separation, k=min(count, codes.shape[1]))
+        model = make_pipeline(chosen, StandardScaler(), logistic())
+        guesses[name, layer] = guessed(model, codes, labels, folds)
 
 
 def _states(encoder: FactorEncoder, rows: list[Occurrence]) -> np.ndarray:
@@ -210,48 +277,3 @@ def _around(row: Occurrence) -> str:
     before = re.findall(r"\w+|[^\w\s]", row.text[: row.offset].casefold())[-NEIGHBOURS:]
     after = re.findall(r"\w+|[^\w\s]", row.text[row.offset + len(row.word) :].casefold())
     return " ".join(before + after[:NEIGHBOURS])
-
-
-def _folds(labels: np.ndarray, documents: np.ndarray, seed: int) -> list[tuple[Any, Any]]:
-    """Return folds of whole documents, labels spread evenly; a fold may lack a label to test."""
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-    folds = min(FOLDS, len(np.unique(documents)))
-    if np.bincount(labels).min() >= folds:
-        splitter: Any = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    else:
-        splitter = GroupKFold(folds)
-    return list(splitter.split(np.zeros(len(labels)), labels, documents))
-
-
-def _guessed(
-    model: Any, features: Any, labels: np.ndarray, documents: np.ndarray, seed: int
-) -> np.ndarray:
-    """Return the label that each occurrence is given by a model that has not seen its document."""
-    from sklearn.base import clone
-
-    guess = np.zeros(len(labels), int)
-    for train, test in _folds(labels, documents, seed):
-        if len(np.unique(labels[train])) < 2:
-            guess[test] = labels[train][0]
-            continue
-        guess[test] = clone(model).fit(features[train], labels[train]).predict(features[test])
-    return guess
-
-
-def scored(labels: np.ndarray, guess: np.ndarray) -> tuple[float, float, float]:
-    """Return precision, recall and F₁, each the mean over the labels; 0 where nothing is found."""
-    numbers = np.unique(labels)
-    right = np.array([((labels == n) & (guess == n)).sum() for n in numbers])
-    given = np.array([(guess == n).sum() for n in numbers])
-    there = np.array([(labels == n).sum() for n in numbers])
-    precision, recall = right / np.maximum(given, 1), right / np.maximum(there, 1)
-    f1 = 2 * right / np.maximum(given + there, 1)
-    return float(precision.mean()), float(recall.mean()), float(f1.mean())
-
-
-def _interval(labels: np.ndarray, guess: np.ndarray, seed: int) -> tuple[float, float]:
-    rng = np.random.default_rng([seed, 11])
-    drawn = rng.integers(0, len(labels), (DRAWS, len(labels)))
-    low, high = np.quantile([scored(labels[i], guess[i])[2] for i in drawn], [0.025, 0.975])
-    return float(low), float(high)
