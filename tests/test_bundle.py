@@ -135,6 +135,37 @@ def test_windows_read_again_are_the_same_and_only_so_many_are_kept_in_memory(fol
     assert len(bundle._files["windows.parquet"]._kept) == 2
 
 
+def test_windows_are_the_same_without_their_token_ids(bundle):
+    bare = bundle.windows([150, 3], token_ids=False)
+    assert bare.equals(bundle.windows([150, 3]).drop(columns="token_ids"))
+    assert list(bundle.windows([], token_ids=False)) == list(bare)
+
+
+def test_examples_are_the_same_when_only_one_layer_stays_open(folder, monkeypatch):
+    expected = {layer: Bundle.open(folder).examples(3, layer) for layer in range(LAYERS)}
+    monkeypatch.setattr("tfactors.bundle.GROUPS_OPEN", 1)
+    bundle = Bundle.open(folder)
+    for layer in [*range(LAYERS), 0, LAYERS - 1]:
+        assert bundle.examples(3, layer).equals(expected[layer])
+        assert [n for n in bundle._files if n.startswith("examples/")] == [example_file(layer)]
+
+
+def test_row_groups_are_found_where_the_bounds_of_some_are_unknown(bundle):
+    """As of a word that is too long; a group without bounds is read, never passed over."""
+    file = bundle._file("factor_words.parquet")
+    assert file.groups > 2
+    for unknown in range(file.groups):
+        known = {group: file.bounds(group) for group in range(file.groups)}
+        file._bounds = {**known, unknown: None}
+        for factor in range(FACTORS):
+            held = {g for g, ends in known.items() if g == unknown or ends[0] <= factor <= ends[1]}
+            found = file.groups_with(factor)
+            first, last = known[unknown]
+            may_be_there = first <= factor <= last
+            assert set(found) == held or (not may_be_there and set(found) == held - {unknown})
+        file._bounds = {}
+
+
 def test_the_words_of_an_example_stand_in_its_window(bundle):
     for layer in bundle.layers:
         examples = bundle.examples(3, layer)

@@ -40,9 +40,9 @@ from tfactors.bundle_writing import (
 if TYPE_CHECKING:
     from tfactors.notebook import Factor
 
-# Files of examples that stay open, one a layer: with 16,384 factors each takes 4 MB for where its
-# row groups lie.
-LAYERS_OPEN = 4
+# Files of examples, one a layer, stay open until they have so many row groups together: where a
+# row group lies takes 4 kB, with 16,384 factors 4 MB a layer.
+GROUPS_OPEN = 2048
 
 __all__ = [
     "FORMAT_VERSION",
@@ -168,7 +168,9 @@ class Bundle:
         frame = table.drop_columns(["words"]).to_pandas()
         frame["reach"] = frame["reach"].astype("Int16")
         frame["listed"] = listed_levels(self.manifest)
-        frame.insert(frame.columns.get_loc("alive"), "words", table.column("words").to_pylist())
+        same: dict[str, str] = {}  # the words of all factors are few, and thousands of times
+        words = [[same.setdefault(w, w) for w in own] for own in table.column("words").to_pylist()]
+        frame.insert(frame.columns.get_loc("alive"), "words", words)
         return frame
 
     @cached_property
@@ -399,9 +401,11 @@ class Bundle:
             file = self._files[name]
             if table_kind(name) == "examples":
                 self._files[name] = self._files.pop(name)  # the last one used stands last
-                layers = [known for known in self._files if table_kind(known) == "examples"]
-                for unused in layers[:-LAYERS_OPEN]:
-                    del self._files[unused]
+                groups = 0
+                for known in [n for n in reversed(self._files) if table_kind(n) == "examples"]:
+                    groups += self._files[known].groups
+                    if groups > GROUPS_OPEN and known != name:
+                        del self._files[known]
             return file
 
     def _atoms(self, name: str) -> np.ndarray:
