@@ -21,6 +21,7 @@ _PUBLIC = {
     "explain": "saliency",
     "intervene": "intervention",
     "penalty_path": "sparse_coding",
+    "retention_at": "levels",
     "sparse_encode": "sparse_coding",
 }
 

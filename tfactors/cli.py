@@ -102,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
         "decompose", _decompose, "take a text apart into factors, token by token",
         'tfactors decompose artifacts/default "he left the house" --layer 4',
     )  # fmt: skip
+    retention = command(
+        "retention", _retention, "say how much context a factor needs, at any layer",
+        "tfactors retention artifacts/default --factor 30 --layer 4",
+    )  # fmt: skip
     _add_evaluate(command)
     dashboard = command(
         "dashboard", _dashboard, "open a bundle in the browser",
@@ -111,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "export", _export, "write the dictionary of a bundle for other tools",
         "tfactors export artifacts/default --format saelens --out sae",
     )  # fmt: skip
-    for added in (verify, info, explain, decompose, export):
+    for added in (verify, info, explain, decompose, retention, export):
         added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
         added.add_argument("--json", action="store_true", help="print JSON")
     export.add_argument(
@@ -132,9 +136,25 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--position", type=int, required=True, help="token, counted from 0")
     explain.add_argument("--factor", type=int, required=True)
     explain.add_argument("--layer", type=int, required=True)
-    explain.add_argument("--method", choices=("lime", "occlusion"), default="lime")
+    explain.add_argument(
+        "--method", choices=("lime", "occlusion", "both"), default="lime",
+        help="both: side by side, with how far they agree (%(default)s)",
+    )  # fmt: skip
+    explain.add_argument(
+        "--recipe", choices=("2021",),
+        help="LIME with the masks, 2,001 texts and 30 weights of the 2021 code",
+    )  # fmt: skip
+    explain.add_argument(
+        "--radius", type=int, metavar="TOKENS",
+        help="show the model only so many tokens on each side (default: the whole text)",
+    )  # fmt: skip
     explain.add_argument("--samples", type=int, default=1000, help="masked texts (%(default)s)")
     explain.add_argument("--seed", type=int, default=0)
+    retention.add_argument("--factor", type=int, required=True)
+    retention.add_argument("--layer", type=int, help="default: where the factor peaks")
+    retention.add_argument(
+        "--examples", type=int, default=10, help="strongest examples to measure (%(default)s)"
+    )
     decompose.add_argument("--layer", type=int, help="only this layer")
     decompose.add_argument("--penalty", type=float, help="λ; by default that of the bundle")
     decompose.add_argument("--top", type=int, default=5, help="factors shown a token (%(default)s)")
@@ -356,22 +376,44 @@ def _number(value: float | None, form: str = ".3f") -> str:
 
 def _explain(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
+    from tfactors.explanation_text import described
     from tfactors.saliency import explain
 
-    explanation = explain(
-        bundle, options.text, options.position, options.factor, options.layer,
-        method=options.method, samples=options.samples, seed=options.seed,
-    )  # fmt: skip
+    methods = ("lime", "occlusion") if options.method == "both" else (options.method,)
+    found = [
+        explain(
+            bundle, options.text, options.position, options.factor, options.layer, method=method,
+            samples=options.samples, seed=options.seed, recipe=options.recipe,
+            radius=options.radius,
+        )
+        for method in methods
+    ]  # fmt: skip
+    if not options.json:
+        print(described(found))
+    elif len(found) == 1:
+        print(found[0].to_json())
+    else:
+        print(f"[{', '.join(one.to_json() for one in found)}]")
+
+
+def _retention(options: argparse.Namespace) -> None:
+    bundle = Bundle.open(options.bundle)
+    from tfactors.levels import RADII, retention_at
+
+    table = retention_at(bundle, options.factor, options.layer, options.examples)
+    kept, reach = table.iloc[0], None if table["reach"].isna()[0] else int(table["reach"][0])
     if options.json:
-        print(explanation.to_json())
+        curve = dict(zip(map(str, RADII), kept["curve"], strict=True))
+        whole = {name: int(kept[name]) for name in ("factor", "layer", "examples")}
+        shares = {name: float(kept[name]) for name in ("word", "sentence")}
+        print(json.dumps(whole | shares | {"reach": reach, "curve": curve}))
         return
-    print(
-        f"factor {options.factor} at layer {options.layer} on "
-        f"{explanation.tokens[options.position].strip()!r}: "
-        f"activation {explanation.activation:.3f}, fit {explanation.score:.3f}"
-    )
-    for token, weight in zip(explanation.tokens, explanation.weights, strict=True):
-        print(f"{weight:+8.3f}  {token.strip()}")
+    print(f"factor {kept['factor']} at layer {kept['layer']}, {kept['examples']} examples")
+    for name in ("word", "sentence"):
+        print(f"{kept[name]:6.1%}  the {name} alone")
+    for radius, share in zip(RADII, kept["curve"], strict=True):
+        mark = "  reach" if radius == reach else ""
+        print(f"{share:6.1%}  {radius} token{'s' if radius != 1 else ''} on each side{mark}")
 
 
 def _decompose(options: argparse.Namespace) -> None:

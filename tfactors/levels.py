@@ -24,6 +24,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tfactors.bundle import Bundle
     from tfactors.decomposition import FactorEncoder
 
 RADII = (0, 1, 2, 4, 8, 16, 32, 64, 128)
@@ -126,6 +127,45 @@ def retention(
             progress(done, len(examples))
     table = pd.concat(tables[1:] or tables, ignore_index=True)
     return table.sort_values(["factor", "layer"], ignore_index=True)
+
+
+def retention_at(
+    bundle: "Bundle",
+    factor: int,
+    layer: int | None = None,
+    examples: int = 10,
+    encoder: "FactorEncoder | None" = None,
+) -> "pd.DataFrame":
+    """Measure one factor of a bundle at any layer, by its strongest examples there.
+
+    Args:
+        bundle: names the model, and holds the examples.
+        factor: which factor.
+        layer: which hidden state; by default where the factor peaks.
+        examples: how many of the strongest.
+        encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
+            only once.
+
+    Returns:
+        One row, as `retention`.
+
+    Raises:
+        InputError: no such factor or layer, or no token that activates the factor there.
+    """
+    from tfactors.decomposition import encoder_of
+    from tfactors.errors import InputError
+
+    if examples < 1:
+        raise InputError(f"examples {examples}: expected 1 or more")
+    encoder = encoder or encoder_of(bundle)
+    encoder.check(bundle.layers[0], factor)
+    if layer is None:
+        layer = max(int(bundle.factors["peak_layer"].iloc[factor]), bundle.layers[0])
+    encoder.check(layer)
+    strongest = bundle.examples(factor, layer, examples).assign(factor=factor, layer=layer)
+    if strongest.empty:
+        raise InputError(f"factor {factor} at layer {layer}: no token of the corpus activates it")
+    return retention(encoder, strongest, bundle.windows)
 
 
 def chunks_of_factors(

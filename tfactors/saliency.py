@@ -138,6 +138,7 @@ def explain(
     features: int | None = None,
     replacement: int | str | None = None,
     recipe: str | None = None,
+    radius: int | None = None,
     encoder: "FactorEncoder | None" = None,
     progress: Progress | None = None,
 ) -> Explanation:
@@ -151,7 +152,8 @@ def explain(
         layer: which hidden state.
         encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
             only once.
-        method, samples, seed, features, replacement, recipe, progress: see `explain_window`.
+        method, samples, seed, features, replacement, recipe, radius, progress: see
+            `explain_window`.
 
     Raises:
         InputError: a text, position, factor, layer or method that cannot be; one line.
@@ -163,7 +165,7 @@ def explain(
     token_ids, tokens, _ = tokenize_checked(text, encoder.model)
     return explain_window(
         encoder, token_ids, position, factor, layer, method, samples, features, seed, replacement,
-        progress, tokens=tokens, recipe=recipe,
+        progress, tokens=tokens, recipe=recipe, radius=radius,
     )  # fmt: skip
 
 

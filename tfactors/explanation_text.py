@@ -1,0 +1,47 @@
+"""Explanations of one activation go in, a table to read in a terminal comes out.
+
+One line a token that the model saw: for each method the weight, its standard error where there is
+one, and a star where it can be told from zero.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfactors.saliency import Explanation
+
+TITLES = {"lime": "LIME", "occlusion": "occlusion"}
+
+
+def described(found: Sequence[Explanation]) -> str:
+    """Return explanations of one activation side by side, with how far they agree.
+
+    Args:
+        found: one or two, of the same token of the same text; the first says what is explained.
+    """
+    first = found[0]
+    lines = [
+        f"factor {first.factor} at layer {first.layer} on "
+        f"{first.tokens[first.position].strip()!r}: activation {first.activation:.3f}"
+    ]
+    for one in found:
+        says = f"{TITLES[one.method]}: {one.samples:,} texts"
+        if one.method == "lime":
+            says += f", fit {one.score:.3f}"
+        if np.isfinite(one.stability):
+            says += f", two halves of the texts agree to {one.stability:.3f}"
+        lines.append(says)
+    for other in found[1:]:
+        lines.append(f"the two agree to {first.agreement(other):.3f} (correlation of weights)")
+    lines.append("* told from zero: beyond 3 standard errors and 5 % of the activation")
+    start, stop = min(one.context[0] for one in found), max(one.context[1] for one in found)
+    for at in range(start, stop):
+        mark = ">" if at == first.position else " "
+        cells = "".join(_cell(one, at) for one in found)
+        lines.append(f"{cells} {mark}{first.tokens[at].strip()}")
+    return "\n".join(lines)
+
+
+def _cell(one: Explanation, at: int) -> str:
+    error = f" ± {one.errors[at]:5.3f}" if one.errors.any() else ""
+    return f"{one.weights[at]:+8.3f}{error} {'*' if one.significant[at] else ' '} "
