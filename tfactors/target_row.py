@@ -18,7 +18,7 @@ def has_target_row(block: Any) -> bool:
     """Whether `target_row` knows the parts of this block."""
     known = type(block).__name__ in _KINDS and not block.is_decoder
     return known and all(
-        type(getattr(block.attention.self, name, None)).__name__ == "Linear"
+        type(getattr(block.attention.self, name, None)).__name__ in ("Linear", "PackedLinear")
         for name in ("query", "key", "value")
     )
 

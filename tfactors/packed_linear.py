@@ -1,0 +1,53 @@
+"""A transformer goes in, whose linear layers leave with their weights packed for this processor.
+
+oneDNN, which comes with PyTorch, multiplies by weights that lie in the order of its kernel faster
+than by weights in rows, and adds the bias, or applies GELU, while the product is in registers. The
+numbers are the same up to float32's rounding. `benchmarks/forward_pass.py` measures both.
+
+Only float32 on a CPU is packed; where oneDNN is missing, everything stays as it is.
+"""
+
+from typing import Any
+
+BATCH_ROWS = 2048
+"""Rows of a product for which the weights are packed; others are right as well."""
+
+
+def pack_linear_layers(module: Any) -> None:
+    """Pack the weights of every linear layer of a model in place, for inference.
+
+    A packed weight takes the place of the one in rows, so that memory stays the same.
+    """
+    import torch
+    from transformers.activations import GELUActivation
+
+    if not torch.backends.mkldnn.is_available() or not hasattr(
+        torch.ops.mkldnn, "_linear_pointwise"
+    ):
+        return
+
+    class PackedLinear(torch.nn.Module):
+        """y = xWᵀ + b, or GELU of it."""
+
+        def __init__(self, linear: Any, activation: str) -> None:
+            super().__init__()
+            weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight, BATCH_ROWS)
+            self.register_buffer("weight", weight, persistent=False)
+            self.register_buffer("bias", linear.bias, persistent=False)
+            self.activation = activation
+
+        def forward(self, x: Any) -> Any:
+            algorithm = "none" if self.activation == "gelu" else ""
+            return torch.ops.mkldnn._linear_pointwise(
+                x, self.weight, self.bias, self.activation, [], algorithm
+            )
+
+    for parent in list(module.modules()):
+        # The only activation that BERT and its kin apply to what `dense` gives, and nothing else.
+        gelu = type(getattr(parent, "intermediate_act_fn", None)) is GELUActivation
+        for name, child in parent.named_children():
+            if type(child) is torch.nn.Linear and child.weight.dtype == torch.float32:
+                fused = gelu and name == "dense"
+                setattr(parent, name, PackedLinear(child, "gelu" if fused else "none"))
+                if fused:
+                    parent.intermediate_act_fn = torch.nn.Identity()
