@@ -64,6 +64,13 @@ def test_dictionary_learning_is_read_as_it_means_it(form, tmp_path, x):
     check_codes(imported, w, form, x, centred=form != "jumprelu")
 
 
+def test_a_matryoshka_autoencoder_of_dictionary_learning_is_read_as_a_batch_topk_one(tmp_path, x):
+    w = weights("batchtopk", M, D) | {"threshold": torch.tensor(0.4)}
+    imported = read_dictionary(write_dictionary_learning(tmp_path / "ae", "matryoshka", w), D)
+    assert (imported.origin.form, imported.origin.k) == ("batchtopk", K)
+    check_codes(imported, w, "batchtopk", x)
+
+
 def test_the_newer_standard_autoencoder_of_dictionary_learning_is_not_centred(tmp_path, x):
     w = weights("standard", M, D)
     state = {"encoder.weight": w["W_enc"], "encoder.bias": w["b_enc"],

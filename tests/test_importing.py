@@ -168,8 +168,17 @@ def mistakes(world: Path, published: Path) -> dict[str, tuple[Path, list[str], s
     (silent / "config.json").write_text("{}")
     good = world / "standard"
     write_saelens(good, "standard", autoencoder("standard", states))
+    whole = principal(states)  # relu(z + 30) = z + 30: one direction of an axis is enough
+    enc, dec = whole["W_enc"][:D], whole["W_dec"][:D]
+    w = {"W_enc": enc.T.contiguous(), "W_dec": dec, "b_enc": 30 - enc @ whole["b_dec"],
+         "b_dec": whole["b_dec"] - 30 * dec.sum(dim=0)}  # fmt: skip
+    turned = write_saelens(world / "turned", "standard", w, apply_b_dec_to_input=False)
+    square_noise = world / "square-noise.npy"
+    np.save(square_noise, np.linalg.qr(noise[:, :D])[0])
     return {
-        "transposed": (world / "square.npy", [], "the wrong way round"),
+        "transposed": (world / "square.npy", [], "W_dec transposed it does, so its orientation"),
+        "an encoder transposed": (turned, [], "with W_enc transposed it does, so its orientation"),
+        "square and another model's": (square_noise, [], "check model, layer and scale, and the"),
         "another model's": (world / "noise.npy", [], "check model, layer and scale"),
         "another's encoder": (stranger, [], "does not reconstruct"),
         "another width": (world / "wide.npy", [], f"have {D} numbers"),

@@ -97,12 +97,17 @@ def write_dictionary_learning(folder: Path, form: str, w: dict[str, torch.Tensor
         "jumprelu": lambda: {"W_enc": w["W_enc"].T.contiguous(), "W_dec": w["W_dec"],
                              "b_enc": w["b_enc"], "b_dec": w["b_dec"],
                              "threshold": w["threshold"]},
+        "matryoshka": lambda: {"W_enc": w["W_enc"].T.contiguous(), "W_dec": w["W_dec"],
+                               "b_enc": w["b_enc"], "b_dec": w["b_dec"],
+                               "k": torch.tensor(K, dtype=torch.int), "threshold": w["threshold"],
+                               "group_sizes": torch.tensor([4, len(w["W_dec"]) - 4])},
         "gated": lambda: linear | {"decoder_bias": w["b_dec"], "r_mag": w["r_mag"],
                                    "gate_bias": w["b_gate"], "mag_bias": w["b_mag"]},
     }[form]()  # fmt: skip
     torch.save(state, folder / "ae.pt")
     classes = {"standard": "AutoEncoder", "topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE",
-               "jumprelu": "JumpReluAutoEncoder", "gated": "GatedAutoEncoder"}  # fmt: skip
+               "jumprelu": "JumpReluAutoEncoder", "matryoshka": "MatryoshkaBatchTopKSAE",
+               "gated": "GatedAutoEncoder"}  # fmt: skip
     trainer = {"dict_class": classes[form], "layer": 1, "lm_name": "tiny",
                "submodule_name": "resid_post_layer_1"}  # fmt: skip
     (folder / "config.json").write_text(json.dumps({"trainer": trainer}))

@@ -23,6 +23,8 @@ from typing import Any
 import tfactors
 from tfactors import context_stages, description, sense_stage, stability, stages, survey_stage
 from tfactors.bundle import Bundle, read_manifest, write_manifest
+from tfactors.bundle_model import recorded
+from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
 from tfactors.ranks import join
 from tfactors.run import WORK, Run, write_json
@@ -109,7 +111,23 @@ def _is_built(run: Run) -> bool:
     """Whether the folder holds this very build; another one in it is an error."""
     if not (run.folder / "manifest.json").exists():
         return False
-    _refuse_other(run, read_manifest(run.folder).get("settings", {}))
+    manifest, settings = read_manifest(run.folder), run.settings
+    there = manifest.get("settings", {})
+    if not settings.differences(there):
+        return True
+    # Of folders and files a bundle tells no more than the last name.
+    _refuse_other(settings.shared(), run.folder, there)
+    found = [(f"model {settings.model!r}", manifest["model"], run.model.sha256)]
+    if settings.dictionary:
+        dictionary = read_dictionary(settings.dictionary, run.model.width, settings.form)
+        imported = manifest["dictionary"].get("imported") or {}
+        found.append((f"{settings.dictionary}", imported, dictionary.origin.sha256))
+    for name, record, sha256 in found:
+        if record.get("sha256") != sha256:
+            raise InputError(
+                f"{run.folder}: holds a build with other weights than those of {name}; give "
+                "another folder for --out, or remove this one"
+            )
     return True
 
 
@@ -117,7 +135,7 @@ def _claim(run: Run) -> None:
     """Make the folder ours: new, empty, or with the same build begun."""
     record = run.work / "settings.json"
     if record.exists():
-        _refuse_other(run, json.loads(record.read_text("utf-8")))
+        _refuse_other(run.settings, run.folder, json.loads(record.read_text("utf-8")))
         for leftover in run.folder.rglob("*.part"):
             leftover.unlink()
         return
@@ -131,24 +149,25 @@ def _claim(run: Run) -> None:
     write_json(record, run.settings.to_json())
 
 
-def _refuse_other(run: Run, recorded: dict[str, Any]) -> None:
-    if differences := run.settings.differences(recorded):
+def _refuse_other(settings: Settings, folder: Path, there: dict[str, Any]) -> None:
+    if differences := settings.differences(there):
         raise InputError(
-            f"{run.folder}: holds a build with other settings ({'; '.join(differences)}); "
+            f"{folder}: holds a build with other settings ({'; '.join(differences)}); "
             "give another folder for --out, or remove this one"
         )
 
 
 def _manifest(run: Run) -> dict[str, Any]:
-    settings = run.settings
+    settings = run.settings.shared()
+    model = recorded(run.settings.model, run.folder)
     notes = {name: run.marker(name)["notes"] for name in STAGES}
     seconds = {name: run.marker(name)["seconds"] for name in STAGES}
     corpus, survey = notes["corpus"], notes["survey"]
     sources = " and ".join(source["title"] for source in corpus["sources"])
     return {
-        "title": settings.title or f"{settings.model} on {sources}",
+        "title": settings.title or f"{model['name']} on {sources}",
         "model": {
-            "name": settings.model,
+            **model,
             "sha256": run.model.sha256,
             "layers": run.layers,
             "blocks": run.model.blocks,

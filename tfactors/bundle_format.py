@@ -358,6 +358,8 @@ def check_manifest(manifest: dict[str, Any]) -> None:
         raise BundleError(f"{MANIFEST}: 'model.layers' is {layers!r}; expected ascending numbers")
     if not 0 <= layers[0] <= layers[-1] <= model["blocks"]:
         raise BundleError(f"{MANIFEST}: layers {layers!r} of a model of {model['blocks']} blocks")
+    if not isinstance(model.get("folder", ""), str):
+        raise BundleError(f"{MANIFEST}: 'model.folder' is {model['folder']!r}; expected a path")
     if model["width"] < 1 or manifest["dictionary"]["factors"] < 1:
         raise BundleError(f"{MANIFEST}: 'model.width' or 'dictionary.factors' is below 1")
     if sorted(scale) != sorted(map(str, layers)) or not all(_is_number(s) for s in scale.values()):

@@ -130,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="folder of the bundle, or hf:owner/name on the hub (default: artifacts/default)",
     )
+    dashboard.add_argument(
+        "--model", type=Path, metavar="FOLDER",
+        help="folder of the bundle's model, where it is not found (or set TFACTORS_MODEL)",
+    )  # fmt: skip
     dashboard.add_argument("--port", type=int, default=8501, help="port (default: %(default)s)")
     for added in (explain, decompose):
         added.add_argument("text", help="the text, of at most the model's length")
@@ -449,6 +453,10 @@ def _dashboard(options: argparse.Namespace) -> None:
     if options.bundle is not None:
         opened = Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
         environment["TFACTORS_BUNDLE"] = str(opened.path.resolve())
+    if options.model is not None:
+        if not (options.model / "config.json").is_file():
+            raise InputError(f"{options.model}: holds no config.json; give the folder of a model")
+        environment["TFACTORS_MODEL"] = str(options.model.resolve())
     # The server starts in the folder of the pages, where nobody keeps bundles.
     if packaged.is_dir():
         environment.setdefault("TFACTORS_ARTIFACTS", str(Path("artifacts").resolve()))

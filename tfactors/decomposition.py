@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfactors.bundle_model import VARIABLE, model_to_load
 from tfactors.corpus import tokenize, word_at
 from tfactors.errors import InputError
 from tfactors.hidden_states import Model, ModelError, load_model
@@ -59,12 +60,14 @@ class FactorEncoder:
         from tfactors.imported_dictionary import ImportedDictionary
         from tfactors.sparse_coding import SparseCoder
 
-        name, expected = bundle.manifest["model"]["name"], bundle.manifest["model"]["sha256"]
+        expected = bundle.manifest["model"]["sha256"]
+        name = model_to_load(bundle.manifest["model"], bundle.path)
         model = load_model(name, device)
         if model.sha256 != expected:
             raise ModelError(
                 f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "
-                f"made with {expected[:12]}…; install the model of the bundle, or rebuild it"
+                f"made with {expected[:12]}…; give the folder of that model in {VARIABLE}, or "
+                "build the bundle again"
             )
         coding = bundle.manifest["coding"]
         imported = ImportedDictionary.from_bundle(bundle)

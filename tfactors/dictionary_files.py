@@ -245,6 +245,10 @@ def _read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
         renamed = {"gate_bias": "b_gate", "mag_bias": "b_mag", "decoder_bias": "b_dec"}
     elif "W_enc" in names and "threshold" in names and "k" not in names:
         kind, centred, encoder_rows_first, renamed = "jumprelu", False, False, {}
+    elif {"W_enc", "threshold", "k", "group_sizes"} <= names:
+        # A Matryoshka autoencoder is a BatchTopK one that was trained on nested parts of itself.
+        kind, encoder_rows_first, renamed = "batchtopk", False, {}
+        del found["group_sizes"]
     elif "k" in names and "encoder.weight" in names:
         kind = form or ("batchtopk" if "BatchTopK" in dictionary_class else "")
         kind = kind or ("topk" if "TopK" in dictionary_class else "")
@@ -269,7 +273,7 @@ def _read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
         model=str(trainer.get("lm_name", "")),
     )  # fmt: skip
     return _autoencoder(
-        path, width, origin, found, encoder_rows_first, decoder_rows_first=kind == "jumprelu"
+        path, width, origin, found, encoder_rows_first, decoder_rows_first="W_enc" in names
     )
 
 

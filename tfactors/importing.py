@@ -24,6 +24,7 @@ import numpy as np
 from tfactors import corpus
 from tfactors.build import build_run
 from tfactors.bundle import Bundle, write_dictionary, write_imported
+from tfactors.bundle_model import shared_path
 from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
 from tfactors.hidden_states import layer_scales
@@ -118,7 +119,7 @@ def _resolved(settings: Settings, changes: dict[str, Any], found: ImportedDictio
                 f"{origin.file}: an autoencoder has no λ; give --penalty with --coding solver"
             )
         penalty = origin.penalty or PENALTIES[scale]
-    title = changes.get("title") or f"{origin.file} on {settings.model}"
+    title = changes.get("title") or f"{origin.file} on {shared_path(settings.model)}"
     resolved = {
         "coding": coding, "scale": scale, "layers": layers, "penalty": float(penalty),
         "factors": len(found.atoms), "title": title,
@@ -139,22 +140,33 @@ def prove(
     measured, limit = _measure(found, coding, penalty, states)
     if measured > limit:
         return {"explained": measured, "limit": limit, "states": len(states)}
-    turned = ""
-    decoder = found.tensors["W_dec"]
-    if decoder.shape[0] == decoder.shape[1]:
-        other = ImportedDictionary(
-            found.origin, found.tensors | {"W_dec": np.ascontiguousarray(decoder.T)}
-        )
-        if _measure(other, coding, penalty, states)[0] > limit:
-            turned = "; transposed it does, so its rows and columns are the wrong way round"
     what = (
         f"explains {measured:.0%} of the variance" if coding == "encoder"
         else f"explains {measured:.0%}, where {limit:.0%} takes more than random directions"
     )  # fmt: skip
     raise InputError(
         f"{found.origin.file}: does not reconstruct the model's hidden states: on {len(states):,} "
-        f"of them it {what}{turned or '; check model, layer and scale'}"
+        f"of them it {what}; {_advice(found, coding, penalty, states)}"
     )
+
+
+def _advice(found: ImportedDictionary, coding: str, penalty: float, states: np.ndarray) -> str:
+    """Return what to check; of square matrices also which are turned, if turning them helps."""
+    matrices = {n: v for n, v in found.tensors.items() if n in ("W_dec", "W_enc")}
+    if len({side for matrix in matrices.values() for side in matrix.shape}) > 1:
+        return "check model, layer and scale"
+    names = [n for n in ("W_dec", "W_enc") if n in matrices and (n, coding) != ("W_enc", "solver")]
+    for turned in [[name] for name in names] + [names] * (len(names) - 1):
+        other = {name: np.ascontiguousarray(matrices[name].T) for name in turned}
+        measured, limit = _measure(
+            ImportedDictionary(found.origin, found.tensors | other), coding, penalty, states
+        )
+        if measured > limit:
+            return (
+                f"with {' and '.join(turned)} transposed it does, so its orientation is wrong: "
+                "rows and columns are the wrong way round"
+            )
+    return "check model, layer and scale, and the orientation: its matrices are square"
 
 
 def _measure(

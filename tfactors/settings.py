@@ -8,8 +8,10 @@ command line.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
+from tfactors.bundle_model import shared_path
 from tfactors.errors import InputError
 
 
@@ -69,6 +71,11 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def shared(self) -> Settings:
+        """Return the record as a bundle tells it, without folders of the machine that built it."""
+        dictionary = Path(self.dictionary).name
+        return replace(self, model=shared_path(self.model), dictionary=dictionary)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:

@@ -36,8 +36,8 @@ class Request:
 
 
 def missing(bundle: Bundle) -> str | None:
-    """Return what has to be installed before anything can be explained, or None."""
-    return live_model.missing(bundle, "lime")
+    """Return what has to be done before anything can be explained, or None."""
+    return live_model.remedy(bundle, "lime")
 
 
 def answer(bundle: Bundle, request: Request) -> "Explanation | None":

