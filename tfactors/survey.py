@@ -192,12 +192,16 @@ class LayerSurvey:
 
 def _best(group: np.ndarray, score: np.ndarray, tie: np.ndarray, n: int) -> np.ndarray:
     """Mark the n largest scores of each group; ties go to the smaller ``tie``."""
-    order = np.lexsort((tie, -score, group))
-    sorted_group = group[order]
-    start = np.flatnonzero(np.diff(sorted_group, prepend=-1))
-    rank = np.arange(len(group)) - np.repeat(start, np.diff(np.append(start, len(group))))
+    groups = int(group.max(initial=-1)) + 1
+    heaps = (
+        np.full((groups, n), -1.0),
+        np.full((groups, n), -1, tie.dtype),
+        np.zeros((groups, n), np.int16),  # has no use here
+        np.full((groups, n), -1),  # which entries they are
+    )
+    _push_all(heaps, group, score, tie)
     mask = np.zeros(len(group), bool)
-    mask[order[rank < n]] = True
+    mask[heaps[3][heaps[3] >= 0]] = True
     return mask
 
 
@@ -454,6 +458,13 @@ def _push_example(heaps, c, value, window, position, word):  # type: ignore[no-u
         positions[c, i], words[c, i] = positions[c, child], words[c, child]
         i = child
     heap[i], places[i], positions[c, i], words[c, i] = value, window, position, word
+
+
+@numba.njit(cache=True, nogil=True)
+def _push_all(heaps, groups, scores, ties):  # type: ignore[no-untyped-def]
+    """Put every entry into the heap of its group."""
+    for entry in range(len(groups)):
+        _push_example(heaps, groups[entry], scores[entry], ties[entry], 0, entry)
 
 
 @numba.njit(cache=True, nogil=True)
