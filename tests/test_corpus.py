@@ -209,6 +209,19 @@ def test_words_are_told_apart_where_the_tokenizer_knows_only_spaces():
     assert words == ["The", "readers", "were", "sleeping"]
 
 
+def test_a_word_is_shown_without_the_marks_around_it_where_the_tokenizer_knows_only_spaces():
+    tokens, word_starts = tokenize("by the river, (readers) don't sleep.", llama_like_bpe())[1:]
+    words = [word_at(tokens, word_starts, i) for i in np.flatnonzero(word_starts)]
+    assert [word for word in words if word.isalpha()][:5] == [
+        "by",
+        "the",
+        "river",
+        "readers",
+        "don",
+    ]
+    assert {",", "(", ")", "."} <= set(words)
+
+
 def test_a_text_of_no_tokens_has_no_windows(bert):
     for nothing in ("", " \n ", "\u200b"):
         ids, tokens, word_starts = tokenize(nothing, bert)

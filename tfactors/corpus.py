@@ -10,6 +10,8 @@ positions.)
 """
 
 import re
+import string
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,6 +48,7 @@ MIN_WINDOW = 8
 # Longer documents are tokenised in pieces of about this many characters, cut between paragraphs,
 # so that the tokenizer's own tables of a book-sized text stay at some hundred MB.
 PIECE_LENGTH = 1_000_000
+_APOSTROPHES = "'’"
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ def tokenize(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarr
         up to the next white space, from there on to the one after. Where one character became
         several tokens, the first holds it and the others are empty.
     word_starts
-        (t,) bool: the tokenizer says that a new word begins, or white space does.
+        (t,) bool: the tokenizer says that a new word begins, or white space does, or a mark meets
+        a letter: SentencePiece knows only spaces, and would say “river,” where others say “river”.
     """
     return _tokenize_normalized(normalize_spaces(text), tokenizer)
 
@@ -179,10 +183,26 @@ def _tokenize_normalized(text: str, tokenizer: Any) -> tuple[np.ndarray, list[st
     tokens = [text[a:b] for a, b in pairwise([*edges, len(text)])]
     word_starts = np.ones(len(ids), bool)
     word_starts[1:] = [
-        before != word or token[:1].isspace()
-        for (before, word), token in zip(pairwise(words), tokens[1:], strict=True)
+        before != word or token[:1].isspace() or _parted(left, token)
+        for (before, word), (left, token) in zip(pairwise(words), pairwise(tokens), strict=True)
     ]
     return np.array(ids, np.int32), tokens, word_starts
+
+
+def _parted(left: str, right: str) -> bool:
+    """Whether one of two neighbouring characters is a mark and the other is none."""
+    return bool(left and right) and _is_mark(left[-1]) != _is_mark(right[0])
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character is punctuation, as BERT's tokenizer sees it.
+
+    >>> [_is_mark(c) for c in ".$—a5é "]
+    [True, True, True, False, False, False, False]
+    """
+    if character.isascii():
+        return character in string.punctuation
+    return unicodedata.category(character).startswith("P")
 
 
 def document_windows(
@@ -245,10 +265,12 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -> str:
-    """Return the whole word, without white space around it, that a token belongs to.
+    """Return the whole word, without white space and marks around it, that a token belongs to.
 
     >>> word_at([" un", "believ", "able", "!"], [True, False, False, True], 1)
     'unbelievable'
+    >>> word_at(["(see", "."], [True, True], 0), word_at(["(see", "."], [True, True], 1)
+    ('see', '.')
     """
     first = position
     while first > 0 and not word_starts[first]:
@@ -256,11 +278,22 @@ def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -
     last = position + 1
     while last < len(tokens) and not word_starts[last]:
         last += 1
-    return "".join(tokens[first:last]).strip()
+    return _bare("".join(tokens[first:last]))
+
+
+def _bare(word: str) -> str:
+    """A word without what stands around it; an apostrophe is part of it, and a mark alone stays."""
+    word = word.strip()
+    first, last = 0, len(word)
+    while first < last and _is_mark(word[first]) and word[first] not in _APOSTROPHES:
+        first += 1
+    while last > first and _is_mark(word[last - 1]) and word[last - 1] not in _APOSTROPHES:
+        last -= 1
+    return word[first:last] or word
 
 
 def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
     """Return for every token the whole word it belongs to, as :func:`word_at` gives it."""
     starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
     spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
-    return [w for a, b in spans for w in ["".join(tokens[a:b]).strip()] * (b - a)]
+    return [w for a, b in spans for w in [_bare("".join(tokens[a:b]))] * (b - a)]
