@@ -3,6 +3,7 @@
 import streamlit as st
 
 from tfactors.app import (
+    context_view,
     controls,
     example_list,
     factor_parts,
@@ -50,7 +51,7 @@ match part:
     case "layers":
         factor_parts.by_layer(it)
     case "context":
-        factor_parts.context(it)
+        context_view.show(it)
     case "corpus":
         factor_parts.corpus(it, examples)
     case "similar":

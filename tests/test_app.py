@@ -416,17 +416,23 @@ def test_an_example_is_explained_with_the_model_once_and_then_remembered(
 ) -> None:
     write_bundle_of_minilm(tmp_path / "default")
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
-    app = open_page("pages/3_Curves_and_saliency.py", factor="2", layer="3", samples="50")
+    page = "pages/3_Curves_and_saliency.py"
+    asked = {"factor": "2", "layer": "3", "samples": "50", "method": "lime"}
+    app = open_page(page, **asked)
     explain = next(b for b in app.button if b.label == "Explain with LIME")
     explain.click().run(timeout=120)
     assert not app.exception
     assert "LIME: score" in words(app)
     assert html_of(app).count('class="tf-plus"') > 1  # one stands in the legend
-    again = open_page("pages/3_Curves_and_saliency.py", factor="2", layer="3", samples="50")
+    again = open_page(page, **asked)
     assert html_of(again) == html_of(app)
-    wrong = open_page(
-        "pages/3_Curves_and_saliency.py", factor="2", layer="3", replacement="nosuchtoken!"
-    )
+    both = open_page(page, **(asked | {"method": "both", "radius": "4"}))
+    next(b for b in both.button if b.label.startswith("Explain with LIME and")).click().run()
+    assert not both.exception
+    assert re.search(r"The two maps (agree to|cannot be compared)", words(both))
+    assert "LIME: score" in words(both)
+    assert "Occlusion: " in words(both)
+    wrong = open_page(page, factor="2", layer="3", replacement="nosuchtoken!", method="lime")
     next(b for b in wrong.button if b.label == "Explain with LIME").click().run(timeout=120)
     assert not wrong.exception
     assert "is no token of the model" in words(wrong)
@@ -457,6 +463,10 @@ def test_the_context_part_says_what_is_left_of_the_activation(made_up: Path) -> 
     word = float(kept.loc[kept["kind"] == "word", "retained"].iloc[0])
     app = open_page("pages/1_Factor.py", factor="4", part="context")
     assert f"the word alone keeps **{word:.0%}**" in words(app)
+    row = Bundle.open(made_up / "default").factors.iloc[4]
+    shown = html_of(app)
+    assert f"{abs(row['depth'] - 1 / 3):.2f} or" in shown
+    assert f"{abs(row['retained_sentence'] - 0.5) * 100:.0f} points" in shown
 
 
 def test_the_window_layout_shows_all_that_the_model_read(made_up: Path) -> None:

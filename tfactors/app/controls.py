@@ -102,8 +102,11 @@ SCALE = view.choice("scale", "importance", SCALES)
 
 # Saliency
 EXAMPLE = view.whole("example", 1, 1, 200)
-METHODS = {"lime": "LIME", "occlusion": "Occlusion"}
-METHOD = view.choice("method", "lime", METHODS)
+METHODS = {"both": "Both", "lime": "LIME", "occlusion": "Occlusion"}
+METHOD = view.choice("method", "both", METHODS)
+RECIPES = {"": "Ours", "2021": "2021"}
+RECIPE = view.choice("recipe", "", RECIPES)
+MASK_RADIUS = view.whole("radius", 0, 0, 512)  # 0 is the whole window
 SAMPLES = view.whole("samples", 500, 50, 1000)
 FEATURES = view.whole("features", 30, 1, 128)
 REPLACEMENT = view.words("replacement", 30)
@@ -213,7 +216,7 @@ CURVES_PAGE = Page(
     ":material/show_chart:",
     (
         *(BUNDLE, CHOSEN, SCALE, FACTOR, LAYER, EXAMPLE),
-        *(METHOD, SAMPLES, FEATURES, REPLACEMENT, LIME_SEED),
+        *(METHOD, RECIPE, MASK_RADIUS, SAMPLES, FEATURES, REPLACEMENT, LIME_SEED),
     ),
 )
 SEARCH_PAGE = Page(

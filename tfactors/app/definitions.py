@@ -31,6 +31,24 @@ REACH = (
     "How many tokens on each side the model has to see to keep 80 % of the activation. Mean curve "
     "over the factor's strongest examples at its peak layer."
 )
+CUTTING = (
+    "A short text is read unlike a long one, so part of what is lost is lost for lack of any text, "
+    "not of this one: docs/LEVELS.md measures both."
+)
+DISTANCE = (
+    "Depth is the peak layer divided by the number of blocks. The distances are differences to the "
+    "thresholds in force, which the sidebar changes."
+)
+STANDARD_ERROR = (
+    "How far a weight of LIME would move with other masks (robust formula HC3). Only a weight "
+    "beyond 3 standard errors and 5 % of the activation can be told from zero, and is coloured. "
+    "Occlusion has none: nothing is left to chance."
+)
+MAP_STABILITY = "Correlation of the weights that two halves of LIME's masked texts give."
+MAP_AGREEMENT = (
+    "Correlation of LIME's weights with those of occlusion, the marked word left out: 1 is the "
+    "same map. Occlusion leaves out one token at a time, so it misses words of which one is enough."
+)
 PEAK = "The layer where the factor's importance is largest. Layer 0 is the embedding output."
 DEPTH = "Peak layer divided by the number of blocks: 0 at the embeddings, 1 at the last block."
 L0 = "Mean number of active factors a token: how many terms the equation of a token has."

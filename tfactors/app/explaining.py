@@ -5,7 +5,7 @@ In goes a request (which example of which factor, by which method), out comes th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -33,6 +33,14 @@ class Request:
     features: int
     replacement: str
     seed: int
+    recipe: str = ""
+    radius: int = 0  # 0: the whole window
+
+    def by(self, method: str) -> "Request":
+        """Return the same question to another method, without what that one does not use."""
+        if method == "occlusion":
+            return replace(self, method=method, samples=0, features=0, seed=0, recipe="")
+        return replace(self, method=method)
 
 
 def missing(bundle: Bundle) -> str | None:
@@ -40,9 +48,16 @@ def missing(bundle: Bundle) -> str | None:
     return live_model.remedy(bundle, "lime")
 
 
-def answer(bundle: Bundle, request: Request) -> "Explanation | None":
-    """Return an answer that was given before."""
-    return live_model.of(bundle).answers.get(request)
+def methods(request: Request) -> list[str]:
+    """Return the methods that a request is for."""
+    return ["lime", "occlusion"] if request.method == "both" else [request.method]
+
+
+def answers(bundle: Bundle, request: Request) -> "list[Explanation] | None":
+    """Return the answers that were given before, one a method; None if one is missing."""
+    known = live_model.of(bundle).answers
+    asked = [request.by(method) for method in methods(request)]
+    return [known[one] for one in asked] if all(one in known for one in asked) else None
 
 
 def ask(request: Request) -> None:
@@ -76,11 +91,15 @@ def run(bundle: Bundle, request: Request, show: Callable[[float, str], object]) 
     try:
         with live_model.using(bundle, lambda words: show(0.0, words)) as encoder:
             window = bundle.windows([request.window]).iloc[0]
-            explanation = explain_window(
-                encoder, window["token_ids"], request.position, request.factor, request.layer,
-                request.method, request.samples, request.features, request.seed,
-                request.replacement or None, tokens=window["tokens"], progress=progress,
-            )  # fmt: skip
-            live_model.of(bundle).remember(request, explanation, _REMEMBERED)
+            for asked in map(request.by, methods(request)):
+                if asked in live_model.of(bundle).answers:
+                    continue
+                explanation = explain_window(
+                    encoder, window["token_ids"], asked.position, asked.factor, asked.layer,
+                    asked.method, asked.samples, asked.features or None, asked.seed,
+                    asked.replacement or None, tokens=window["tokens"], progress=progress,
+                    recipe=asked.recipe or None, radius=asked.radius or None,
+                )  # fmt: skip
+                live_model.of(bundle).remember(asked, explanation, _REMEMBERED)
     finally:
         withdraw()

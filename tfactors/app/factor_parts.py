@@ -1,7 +1,7 @@
 """What there is to know about a factor beside its examples, a part at a time.
 
 In goes a factor at a layer; each function draws one part of the Factor page: its words at every
-layer, how much context it needs, where in the corpus it lives, and which factors are like it.
+layer, where in the corpus it lives, and which factors are like it.
 """
 
 import html
@@ -87,35 +87,6 @@ def _column(it: Selected, layer: int) -> str:
         f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
         f'<p class="tf-sub">importance {importance:.2f}</p><ol>{rows or "<li>silent</li>"}</ol>'
         "</section>"
-    )
-
-
-def context(it: Selected) -> None:
-    """Draw how much of the activation is left when the context is cut to a few tokens."""
-    st.subheader("How much text it needs", anchor=False, help=definitions.REACH)
-    kept = it.bundle.retention(it.factor)
-    if kept.empty:
-        dead = "This was not measured: the factor is dead."
-        st.caption(dead if it.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
-        return
-    layer = int(kept["layer"].iloc[0])
-    alone = {kind: float(kept.loc[kept["kind"] == kind, "retained"].mean())
-             for kind in ("word", "sentence")}  # fmt: skip
-    side = "before" if it.bundle.manifest["model"].get("causal") else "on each side of"
-    st.markdown(
-        f"The model reads its strongest examples at layer {layer} again, with only a few tokens "
-        f"{side} the word. Of the activation, the word alone keeps **{alone['word']:.0%}** "
-        f"and the word's own sentence **{alone['sentence']:.0%}**."
-    )
-    from tfactors.app import charts
-
-    radius = kept[kept["kind"] == "radius"].sort_values("radius")
-    charts.retention(
-        radius,
-        alone["sentence"],
-        it.level,
-        alt="Share of the activation that is left by tokens of context: "
-        + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),
     )
 
 

@@ -4,7 +4,7 @@ In goes a factor at a layer; out come its explained examples, supporting words u
 ones dashed, and a form to explain any other example.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,11 @@ import streamlit as st
 from tfactors.app import controls, definitions, explaining, passages, published, shell, view
 from tfactors.app.explaining import Request
 from tfactors.app.factor_view import Selected
+
+if TYPE_CHECKING:
+    from tfactors.saliency import Explanation
+
+_LISTED = 12  # weights with their errors
 
 LEGEND = (
     '<p class="tf-legend"><span><mark>word</mark> the word whose activation is explained</span>'
@@ -29,14 +34,27 @@ def sidebar() -> None:
             "Method", list(controls.METHODS), required=True,
             format_func=lambda method: controls.METHODS[method],
             help="LIME fits a linear model to the activations of texts with random words left "
-            "out. Occlusion leaves out one word at a time, which is exact and knows no samples.",
+            "out. Occlusion leaves out one word at a time, which is exact and knows no samples. "
+            "Both shows them side by side, with how far they agree.",
             **view.widget(controls.METHOD),
         )  # fmt: skip
-        lime = view.get(controls.METHOD) == "lime"
-        st.slider("Samples", 50, 1000, step=50, disabled=not lime,
+        lime = view.get(controls.METHOD) != "occlusion"
+        ours = lime and view.get(controls.RECIPE) == ""
+        st.number_input("Context, tokens each side", 0, 512, help="How much of the text the model "
+                        "is shown, positions kept. 0 is the whole window; words further out than "
+                        "this have no weight.", **view.widget(controls.MASK_RADIUS))  # fmt: skip
+        st.segmented_control(
+            "Masks of LIME", list(controls.RECIPES), required=True, disabled=not lime,
+            format_func=lambda recipe: controls.RECIPES[recipe],
+            help="Ours leave out blocks of an eighth of the tokens and keep the marked word. Those "
+            "of 2021 leave out 1 to all tokens, read 2,001 texts and give 30 weights: up to "
+            "a minute.",
+            **view.widget(controls.RECIPE),
+        )  # fmt: skip
+        st.slider("Samples", 50, 1000, step=50, disabled=not ours,
                   help="How many masked texts the model reads. More is steadier, and slower.",
                   **view.widget(controls.SAMPLES))  # fmt: skip
-        st.slider("Features", 1, 128, disabled=not lime,
+        st.slider("Features", 1, 128, disabled=not ours,
                   help="How many words may get a weight, those with the largest.",
                   **view.widget(controls.FEATURES))  # fmt: skip
         st.text_input("Replacement token", max_chars=30, placeholder="the unknown token",
@@ -60,28 +78,69 @@ def show(it: Selected) -> None:
 
 
 def _stored(it: Selected, examples: pd.DataFrame) -> None:
-    method = view.get(controls.METHOD)
+    chosen = view.get(controls.METHOD)
     stored = it.bundle.saliency(it.factor, it.layer)
-    stored = stored[stored["method"] == method]
+    if chosen != "both":
+        stored = stored[stored["method"] == chosen]
     st.markdown("##### Stored with the bundle", help=definitions.SCORE)
     if stored.empty:
         st.caption(
-            "Nothing is stored for this factor at this layer. A bundle stores LIME for some "
+            f"Nothing is stored by {controls.METHODS[chosen]} for this factor at this layer. A "
+            "bundle stores maps at the layer where each factor is most important."
+            if chosen != "both"
+            else "Nothing is stored for this factor at this layer. A bundle stores maps for some "
             "factors, at the layer where each is most important."
         )
         return
+    methods = stored.groupby("rank")["method"].agg(set)
+    twice = sorted(rank for rank, by in methods.items() if len(by) > 1)
+    for rank in twice:
+        _side_by_side(it, examples, stored[stored["rank"] == rank])
+    for method in ("lime", "occlusion"):
+        alone = stored[(stored["method"] == method) & ~stored["rank"].isin(twice)]
+        if not alone.empty:
+            _by_method(it, examples, alone, controls.METHODS[method])
+
+
+def _side_by_side(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
+    """Draw the maps of one example by two methods."""
+    agreement = float(stored["agreement"].iloc[0])
+    says = f", which agree to {agreement:.2f}" if np.isfinite(agreement) else ""
+    st.markdown(
+        f"**Example {int(stored['rank'].iloc[0]) + 1}, by both methods{says}**",
+        help=definitions.MAP_AGREEMENT,
+    )
+    stored = stored.sort_values("method")  # lime, occlusion
+    for column, (_, row) in zip(st.columns(2, gap="large"), stored.iterrows(), strict=True):
+        with column:
+            _by_method(it, examples, row.to_frame().T, controls.METHODS[str(row["method"])])
+
+
+def _by_method(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame, title: str) -> None:
+    """Draw the stored maps of one method, one below the other."""
     tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
     kept = examples[examples["rank"].isin(tints)]
     st.caption(
-        " · ".join(
-            f"example {row.rank + 1}: score {row.score:.2f}, {row.samples} samples"
-            if row.samples
-            else f"example {row.rank + 1}: from the website, as shares of the largest weight"
-            for row in stored.itertuples()
-        )
+        f"{title} · " + " · ".join(_says(row) for row in stored.itertuples()),
+        help=f"{definitions.SCORE} {definitions.STANDARD_ERROR}",
     )
     found = passages.passages(it.bundle, kept, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max()), numbers=True))
+
+
+def _says(row: Any) -> str:
+    """Return what is known of a stored map, in a few words."""
+    if not row.samples:
+        return f"example {row.rank + 1}: from the website, as shares of the largest weight"
+    says = f"example {row.rank + 1}: {row.samples} texts"
+    if row.method == "lime":
+        says += f", score {row.score:.2f}"
+        if np.isfinite(row.stability):
+            says += f", halves agree to {row.stability:.2f}"
+    if row.errors is not None:
+        count = int(np.count_nonzero(_told_from_zero(row)))
+        says += f", {count} token{'s' if count != 1 else ''} told from zero"
+    return says
 
 
 def _told_from_zero(row: Any) -> np.ndarray:
@@ -102,6 +161,7 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
         it.factor, it.layer, int(example["window"]), int(example["position"]),
         view.get(controls.METHOD), view.get(controls.SAMPLES), view.get(controls.FEATURES),
         view.get(controls.REPLACEMENT).strip(), view.get(controls.LIME_SEED),
+        view.get(controls.RECIPE), view.get(controls.MASK_RADIUS),
     )  # fmt: skip
     st.markdown("##### Explain an example yourself")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -110,7 +170,7 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
             **view.widget(controls.EXAMPLE, number),
         )  # fmt: skip
         st.button(
-            f"Explain with {controls.METHODS[request.method]}", type="primary", shortcut="E",
+            f"Explain with {_with(request.method)}", type="primary", shortcut="E",
             disabled=missing is not None, on_click=explaining.ask, args=(request,),
         )  # fmt: skip
         stop = st.empty()
@@ -122,27 +182,67 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
     if explaining.asked(request):
         with text:
             _text(it, examples, example, None)
-        if explaining.answer(it.bundle, request) is None:
+        if explaining.answers(it.bundle, request) is None:
             stop.button("Stop", on_click=explaining.withdraw, icon=":material/stop:")
             bar = st.empty()
             explaining.run(it.bundle, request, bar.progress)
             st.rerun()
         explaining.withdraw()
-    answer = explaining.answer(it.bundle, request)
-    with text:
-        told = None if answer is None else np.where(answer.significant, answer.weights, 0)
-        _text(it, examples, example, told)
-    if answer is not None:
-        fit = f"score {answer.score:.2f}, " if answer.method == "lime" else ""
-        if np.isfinite(answer.stability):
-            fit += f"two halves of the texts agree to {answer.stability:.2f}, "
-        st.caption(
-            f"{controls.METHODS[answer.method]}: {fit}{answer.samples:,} texts read; activation "
-            f"{answer.activation:.2f} now, {example['activation']:.2f} in the bundle.",
-            help=definitions.SCORE,
-        )
-        if answer.activation == 0:
-            st.caption("The factor is silent here when the model reads it now: nothing to explain.")
+    found = explaining.answers(it.bundle, request)
+    if not found:
+        with text:
+            _text(it, examples, example, None)
+        return
+    with text.container():
+        _answers(it, examples, example, found)
+
+
+def _with(method: str) -> str:
+    return "LIME and occlusion" if method == "both" else controls.METHODS[method]
+
+
+def _answers(
+    it: Selected, examples: pd.DataFrame, example: pd.Series, found: "list[Explanation]"
+) -> None:
+    """Draw the maps of an example side by side, with what they cost and how far they agree."""
+    if len(found) == 2:
+        agree = found[0].agreement(found[1])
+        says = f"agree to {agree:.2f}" if np.isfinite(agree) else "cannot be compared"
+        st.markdown(f"**The two maps {says}**", help=definitions.MAP_AGREEMENT)
+    for column, answer in zip(st.columns(len(found), gap="large"), found, strict=True):
+        with column:
+            _text(it, examples, example, np.where(answer.significant, answer.weights, 0))
+            fit = f"score {answer.score:.2f}, " if answer.method == "lime" else ""
+            if np.isfinite(answer.stability):
+                fit += f"two halves of the texts agree to {answer.stability:.2f}, "
+            st.caption(
+                f"{controls.METHODS[answer.method]}: {fit}{answer.samples:,} texts read, "
+                f"{int(answer.significant.sum())} of {len(answer.tokens)} tokens told from zero; "
+                f"activation {answer.activation:.2f} now, {example['activation']:.2f} in the "
+                "bundle.",
+                help=f"{definitions.SCORE} {definitions.MAP_STABILITY} "
+                f"{definitions.STANDARD_ERROR}",
+            )
+            _errors(answer)
+    if found[0].activation == 0:
+        st.caption("The factor is silent here when the model reads it now: nothing to explain.")
+
+
+def _errors(answer: "Explanation") -> None:
+    """List the strongest weights with their standard errors."""
+    told = np.flatnonzero(answer.significant)
+    told = told[np.argsort(-np.abs(answer.weights[told]), kind="stable")][:_LISTED]
+    if not told.size:
+        return
+    rows = "".join(
+        f"<dt><bdi>{passages.escape(answer.tokens[at].strip())}</bdi></dt>"
+        f"<dd>{answer.weights[at]:+.2f}"
+        + (f" ± {answer.errors[at]:.2f}" if answer.errors[at] else "")
+        + "</dd>"
+        for at in told
+    )
+    with st.expander(f"The {len(told)} largest weights"):
+        st.html(f'<dl class="tf-facts">{rows}</dl>')
 
 
 def _text(
