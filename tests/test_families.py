@@ -17,6 +17,7 @@ SMALL = [
     "--preset", "quick", "--factors", "16", "--penalty", "1", "--max-tokens", "700",
     "--training-tokens", "350", "--window-length", "24", "--importance-k", "10",
     "--examples", "6", "--retention-examples", "2", "--saliency-examples", "1",
+    "--saliency-others", "1",
     "--saliency-samples", "12", "--effect-examples", "2", "--quiet",
 ]  # fmt: skip
 # Marks of the tokenizers that no reader should meet.
@@ -77,6 +78,22 @@ def test_an_explanation_shows_a_causal_model_the_left_context_alone(built, capsy
         assert not MARKS.search("".join(found["tokens"]))
         assert found["context"] == [0, 10 if family in CAUSAL else len(found["tokens"])]
         assert (family not in CAUSAL) or not any(found["weights"][10:])
+
+
+def test_retention_on_request_is_that_of_the_bundle_at_the_peak(built, capsys) -> None:
+    _, folder = built
+    bundle = tf.Bundle.open(folder)
+    factor = int(np.flatnonzero(bundle.factors["peak_layer"] > 0)[0])
+    kept = bundle.retention(factor)
+    number = str(bundle.manifest["importance"]["retention_examples"])
+    line = ["retention", str(folder), "--factor", str(factor), "--examples", number, "--json"]
+    assert main(line) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["layer"] == kept["layer"][0]
+    stored = kept[kept["kind"] == "radius"].sort_values("radius")["retained"]
+    np.testing.assert_allclose(list(found["curve"].values()), stored, atol=1e-3)
+    assert main([*line, "--layer", "99"]) == 2
+    assert "layer 99" in capsys.readouterr().err
 
 
 def test_the_effect_of_removing_a_factor_is_measured_below_the_last_layer(built) -> None:

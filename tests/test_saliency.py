@@ -14,6 +14,7 @@ from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 from tfactors.bundle import Bundle
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
+from tfactors.explanation_text import described
 from tfactors.lime_fit import (
     _distances,
     draw_blocks,
@@ -240,6 +241,21 @@ def test_lime_agrees_with_occlusion_on_the_tokens_that_matter(
     )
     assert not occlusion.errors.any()
     assert 0 < lime.score <= 1
+
+
+def test_the_two_methods_are_described_side_by_side(encoder: FactorEncoder, target: dict) -> None:
+    lime = explain_window(encoder, **target, samples=300, radius=6)
+    exact = explain_window(encoder, **target, method="occlusion", radius=6)
+    lines = described([lime, exact]).splitlines()
+    start, stop = lime.context
+    assert f"the two agree to {lime.agreement(exact):.3f} (correlation of weights)" in lines
+    rows = lines[-(stop - start) :]
+    own = rows[target["position"] - start]
+    assert own.endswith(">" + lime.tokens[target["position"]].strip())
+    assert own.split()[0] == f"{lime.weights[target['position']]:+.3f}"
+    assert [row.count("*") for row in rows] == (lime.significant.astype(int) + exact.significant)[
+        start:stop
+    ].tolist()
 
 
 def test_as_many_positions_get_a_weight_as_were_asked_for(
