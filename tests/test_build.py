@@ -177,6 +177,19 @@ def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(built
     assert contents(built.path) == before
 
 
+def test_a_second_build_into_a_folder_that_is_being_written_is_refused(settings, tmp_path):
+    folder = tmp_path / "twice"
+    listening, saying = processes.Pipe(duplex=False)
+    first = processes.Process(target=build_aloud, args=(folder, settings, saying))
+    first.start()
+    assert listening.recv()
+    with pytest.raises(InputError, match="another build is writing there"):
+        build(folder, settings, show_progress=False)
+    assert first.is_alive()
+    first.kill()
+    first.join()
+
+
 def test_a_folder_with_something_else_in_it_is_refused(settings, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="something else"):

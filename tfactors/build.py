@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 import tfactors
 from tfactors import context_stages, description, sense_stage, stability, stages, survey_stage
 from tfactors.bundle import Bundle, read_manifest, write_manifest
@@ -68,28 +70,40 @@ def build(
 
 def build_run(run: Run) -> Bundle:
     """Build what a run asks for; :func:`build` with a run that has its model already."""
+    lock = FileLock(run.work / "lock")  # the system's: a killed build holds it no longer
     try:
-        for name in run.ranks.lead(partial(_prepare, run)):
+        for name in run.ranks.lead(partial(_prepare, run, lock)):
             start = time.monotonic()
             stage = partial(STAGES[name], run)
             notes = stage() if name in SHARED else run.ranks.lead(stage)
             run.ranks.lead(partial(_finish, run, name, notes, time.monotonic() - start))
-        run.ranks.lead(partial(_seal, run))
+        run.ranks.lead(partial(_seal, run, lock))
     except InputError as error:
         if run.ranks.size > 1 and not run.ranks.speaks(run.work):
             raise SystemExit(2) from error  # another rank tells the reader
         raise
+    finally:
+        lock.release()
     run.ranks.leave()
     return Bundle.open(run.folder)
 
 
-def _prepare(run: Run) -> list[str]:
+def _prepare(run: Run, lock: FileLock) -> list[str]:
     """Make the folder ours, and return the stages that are left to do."""
     with suppress(OSError):
         (run.work / "ended").unlink()
     if _is_built(run):
         return []
     _claim(run)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{run.folder}: another build is writing there; wait until it has ended, or give "
+            "another folder for --out"
+        ) from error
+    for leftover in run.folder.rglob("*.part"):
+        leftover.unlink()
     return [name for name in STAGES if not run.is_done(name)]
 
 
@@ -100,10 +114,11 @@ def _finish(run: Run, stage: str, notes: dict[str, Any], seconds: float) -> None
         print(f"{stage:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
 
 
-def _seal(run: Run) -> None:
+def _seal(run: Run, lock: FileLock) -> None:
     """Write the manifest, which makes the folder a bundle, and clear the scaffolding away."""
     if not (run.folder / "manifest.json").exists():
         write_manifest(run.folder, _manifest(run))
+    lock.release()  # where an open file cannot be removed
     shutil.rmtree(run.work, ignore_errors=True)
 
 
@@ -136,8 +151,6 @@ def _claim(run: Run) -> None:
     record = run.work / "settings.json"
     if record.exists():
         _refuse_other(run.settings, run.folder, json.loads(record.read_text("utf-8")))
-        for leftover in run.folder.rglob("*.part"):
-            leftover.unlink()
         return
     if run.folder.exists() and not run.folder.is_dir():
         raise InputError(f"{run.folder}: is a file; give a folder for --out")
