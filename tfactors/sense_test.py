@@ -128,11 +128,11 @@ def _findings(found: list[Told]) -> tuple[str, ...]:
 
     ceiling = np.median([word.f1(WHOLE, word.best(WHOLE)) for word in found])
     said = [
-        f"One factor, itself and its layer chosen inside the training folds, tells the labels with "
-        f"F₁ {middle('one factor')}, five with {middle('five factors')}; the words around with "
-        f"{middle(AROUND)}, the majority label with {middle(MAJORITY)}, the whole hidden state at "
-        f"its best layer, chosen after the fact, with {ceiling:.0%}"
-        + (f" (medians over {len(found)} words)." if len(found) > 1 else ".")
+        f"One factor tells the labels with F₁ {middle('one factor')}, five with "
+        f"{middle('five factors')}: factors and their layer are chosen inside the training folds. "
+        f"The words around tell them with {middle(AROUND)}, the majority label with "
+        f"{middle(MAJORITY)}, the whole hidden state at its best layer, chosen after the fact, "
+        f"with {ceiling:.0%}" + (f" (medians over {len(found)} words)." if len(found) > 1 else ".")
     ]
     if len(found) > 1:
         above = [w for w in found if w.scores["one factor", None].low > w.scores[AROUND, None].high]
@@ -158,28 +158,28 @@ def _by_word(found: list[Told], sample: str) -> Table:
     inside = "F₁; which, and at which layer, is chosen inside the training folds"
     columns = (
         Column("word", "Word", "text"),
-        Column("labels", "Labels", "text", "how many occurrences have each"),
-        Column("documents", "Documents", "count", "that the occurrences stand in"),
-        Column("majority", "Majority label", "share", "F₁ of always the most frequent label"),
-        Column("around", "Words around", "share", "F₁; needs no model"),
         Column("one", "One factor", "share", inside),
         Column("low", "From", "share", "2.5 % quantile of F₁ of one factor, draws of documents"),
         Column("high", "To", "share", "97.5 % quantile of F₁ of one factor"),
-        Column("five", "Five factors", "share", inside),
-        Column("state", "Hidden state", "share", "F₁ at its best layer, chosen after the fact"),
+        Column("five", "Five", "share", inside),
+        Column("around", "Around", "share", "F₁ of the words around; needs no model"),
+        Column("majority", "Majority", "share", "F₁ of always the most frequent label"),
+        Column("state", "State", "share", "F₁ of the hidden state, best layer after the fact"),
         Column("best", "Best layer", "count", "of one factor, chosen after the fact"),
-        Column("factor", "Factor there", "text", "with the largest F statistic, all occurrences"),
+        Column("factor", "Factor", "text", "of that layer, largest F statistic, all occurrences"),
+        Column("labels", "Labels", "text", "how many occurrences have each"),
+        Column("documents", "Documents", "count", "that the occurrences stand in"),
     )
     rows = []
     for word in found:
         one, at = word.scores["one factor", None], word.best("one factor")
         labels = ", ".join(f"{label} {count}" for label, count in word.counts.items())
         rows.append(
-            (word.word, labels, word.documents, word.f1(MAJORITY), word.f1(AROUND), one.f1,
-             one.low, one.high, word.f1("five factors"), word.f1(WHOLE, word.best(WHOLE)), at,
-             str(word.factor[at]))
+            (word.word, one.f1, one.low, one.high, word.f1("five factors"), word.f1(AROUND),
+             word.f1(MAJORITY), word.f1(WHOLE, word.best(WHOLE)), at, str(word.factor[at]), labels,
+             word.documents)
         )  # fmt: skip
-    return Table("Every word", sample, columns, tuple(rows))
+    return Table("F₁ for every word", sample, columns, tuple(rows))
 
 
 def _by_layer(found: list[Told], sample: str) -> Table:
@@ -202,7 +202,7 @@ def _by_layer(found: list[Told], sample: str) -> Table:
                 score = word.scores[method, None if method in (AROUND, MAJORITY) else layer]
                 rows.append(
                     (word.word, method, layer, score.precision, score.recall, score.f1, score.low,
-                     score.high, str(factor) if method == "one factor" else None, word.occurrences)
+                     score.high, str(factor) if method == "one factor" else "", word.occurrences)
                 )  # fmt: skip
     chart = Chart("layer", "f1", series="method", pick="word", low="low", high="high")
     return Table("From which layer on", sample, columns, tuple(rows), chart)

@@ -19,6 +19,7 @@ from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 from tfactors.evidence import Chart, Column, Section, Table
 
+_LOW = 16  # rows of a table that is shown whole
 _FORMATS = {"count": ",d", "share": ".1%", "number": ".3f", "small": ".1e", "text": ""}
 
 
@@ -89,8 +90,10 @@ def _table(table: Table, key: str) -> None:
         if len(shown):
             _chart(shown, table.chart, columns, f"Chart: {table.title}. {table.sample}")
     st.caption(shell.plain(table.sample))
+    percent = {c.name: 100 * shown[c.name] for c in table.columns if c.form == "share"}
     st.dataframe(
-        shown, hide_index=True, width="stretch", key=f"table_{key}",
+        shown.assign(**percent), hide_index=True, width="stretch", key=f"table_{key}",
+        height="content" if len(shown) <= _LOW else "auto",
         column_config={name: _config(column) for name, column in columns.items()},
     )  # fmt: skip
     downloads.show(lambda: frame, f"evidence_{key}")
@@ -115,7 +118,7 @@ def _config(column: Column) -> Any:
     label = column.label
     if column.form == "text":
         return st.column_config.TextColumn(label, help=tip)
-    form = {"count": "localized", "share": "percent", "number": "%.3f", "small": "%.1e"}
+    form = {"count": "localized", "share": "%.1f %%", "number": "%.3f", "small": "%.1e"}
     return st.column_config.NumberColumn(label, help=tip, format=form[column.form])
 
 
