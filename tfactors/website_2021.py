@@ -141,7 +141,8 @@ def import_site(site: str | Path, folder: str | Path, show_progress: bool = True
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # it was new or empty: all in it is ours
         raise
-    for problem in problems[:10]:
+    # What is not there at all comes before pages that are only short.
+    for problem in sorted(problems, key=lambda line: "where the site has" in line)[:10]:
         print(f"tfactors: {problem}", file=sys.stderr)
     if len(problems) > 10:
         more = len(problems) - 10
