@@ -74,3 +74,6 @@ def test_a_decomposition_lists_the_strongest_factors_of_each_token():
     shown = Decomposition(tokens, factors, residuals, 1.0)._repr_html_()
     assert "75%: 4.2 · 30 + 1.0 · 7" in shown
     assert "&lt;i&gt;" in shown
+    labels = ["mixed: left, <u>"] * 31
+    shown = Decomposition(tokens, factors, residuals, 1.0, labels)._repr_html_()
+    assert "75%: 4.2 · 30 (left · &lt;u&gt;) + 1.0 · 7 (left · &lt;u&gt;)" in shown

@@ -9,7 +9,7 @@ what each token is made of and what is left over:
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -179,12 +179,14 @@ class Decomposition:
         residuals: one row a layer and token: layer, position, norm (of x), residual (norm of ε),
             explained (1 − ‖ε‖²/‖x‖²), l0 (active factors).
         penalty: the λ it was made with.
+        labels: the label of each factor, for a notebook; empty where none are known.
     """
 
     tokens: "pd.DataFrame"
     factors: "pd.DataFrame"
     residuals: "pd.DataFrame"
     penalty: float
+    labels: Sequence[str] = ()
 
     def _repr_html_(self) -> str:
         from tfactors.notebook import decomposition_html
@@ -343,7 +345,8 @@ def decompose(
     if penalty not in (None, encoder.penalty) and not encoder.exact:
         raise InputError("penalty: the codes of an autoencoder's encoder have none; leave it out")
     penalty = encoder.penalty if penalty is None else float(penalty)
-    return take_apart(read_text(text, encoder), encoder, penalty)[0]
+    made = take_apart(read_text(text, encoder), encoder, penalty)[0]
+    return replace(made, labels=bundle.factors["label"].tolist())
 
 
 def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:

@@ -7,6 +7,7 @@ look. A factor also has its importance curve as an Altair chart. Every token is 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
     from tfactors.intervention import Intervention
     from tfactors.saliency import Explanation
 
-_EXAMPLES, _WORDS, _TERMS, _TOKENS = 10, 8, 4, 48
+_EXAMPLES, _WORDS, _TERMS, _TOKENS, _LABEL = 10, 8, 3, 48, 28
 _LOOK = """<style>
 .tf-nb ol { list-style: none; margin: 0; padding: 0; }
 .tf-nb cite { opacity: .6; font-size: .85em; }
 .tf-nb .tf-line { display: grid; column-gap: .4rem; padding: .1rem 0;
-  grid-template-columns: 3.5rem minmax(0, 1fr) max-content minmax(0, 1fr) minmax(0, 9rem); }
+  grid-template-columns: 3.5rem minmax(0, 1fr) max-content minmax(0, 1fr) minmax(0, 11rem); }
 .tf-nb .tf-before { text-align: right; direction: rtl; }
 .tf-nb .tf-before, .tf-nb .tf-after, .tf-nb cite { overflow: hidden; white-space: nowrap; }
+.tf-nb cite { text-overflow: ellipsis; }
 .tf-nb mark { background: #FDE68A; color: #22262B; font-weight: 650; border-radius: .2rem; }
 .tf-nb .tf-plus { background: rgb(43 108 163 / calc(var(--a) * 55%)); }
 .tf-nb .tf-minus { background: rgb(184 80 0 / calc(var(--a) * 55%)); border-bottom: 1px dashed; }
 .tf-nb .tf-moved { font-weight: 650; outline: 2px solid; }
-.tf-nb td, .tf-nb th { text-align: left; }
 </style>"""
 
 
@@ -41,7 +42,10 @@ def _framed(title: str, body: str) -> str:
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    cells = (f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows)
+    left = ' style="text-align: left"'  # notebooks align cells to the right, and win over a rule
+    cells = (
+        f"<tr><th{left}>{html.escape(a)}</th><td{left}>{html.escape(b)}</td></tr>" for a, b in rows
+    )
     return f"<table>{''.join(cells)}</table>"
 
 
@@ -98,7 +102,7 @@ class Factor:
         examples = self.bundle.examples(self.number, self.peak_layer, _EXAMPLES)
         found = passages.passages(self.bundle, examples, _WORDS)
         level = f", {self.level} level" if self.level else ""
-        title = f"Factor {self.number}: {self.label} (layer {self.peak_layer}{level})"
+        title = f"Factor {self.number}: {named(self.label)} (layer {self.peak_layer}{level})"
         strongest = float(examples["activation"].max()) if len(examples) else 0.0
         body = passages.lines(found, strongest) if found else "<p>No token activates it.</p>"
         return _framed(title, body)
@@ -108,6 +112,16 @@ class Factor:
 
         display(HTML(self._repr_html_()))
         display(self.chart)
+
+
+def named(label: str) -> str:
+    """A label as the pages write it.
+
+    >>> named("mixed: public, power"), named("the word “left”")
+    ('public · power', 'the word “left”')
+    """
+    words = label.removeprefix("mixed: ")
+    return words if words == label else words.replace(", ", " · ")
 
 
 def explanation_html(explanation: Explanation) -> str:
@@ -150,6 +164,11 @@ def intervention_html(made: Intervention) -> str:
     )
 
 
+def _in_words(labels: Sequence[str], factor: int) -> str:
+    label = named(labels[factor]) if factor < len(labels) else ""
+    return f" ({passages.shorten(label, _LABEL)})" if label else ""
+
+
 def decomposition_html(made: Decomposition) -> str:
     """Return a table of tokens with their strongest factors at the last layer."""
     layer = int(np.max(made.residuals["layer"]))
@@ -158,7 +177,10 @@ def decomposition_html(made: Decomposition) -> str:
     rows = []
     for token, share in list(zip(made.tokens.itertuples(), explained, strict=True))[:_TOKENS]:
         terms = active[active["position"] == token.position].head(_TERMS)
-        said = " + ".join(f"{row.activation:.1f} · {row.factor}" for row in terms.itertuples())
+        said = " + ".join(
+            f"{row.activation:.1f} · {row.factor}{_in_words(made.labels, row.factor)}"
+            for row in terms.itertuples()
+        )
         rows.append((passages.shorten(token.token.strip(), 40), f"{share:.0%}: {said or '0'}"))
     more = f" (the first {_TOKENS} tokens)" if len(made.tokens) > _TOKENS else ""
     title = f"Layer {layer}: share explained, and activation · factor{more}"
