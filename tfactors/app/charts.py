@@ -151,12 +151,18 @@ def _histogram() -> str:
     return form(alt.layer(bars, line.mark_rule(strokeDash=[3, 3], color=GREY)), 200)
 
 
-def retention(radii: pd.DataFrame, sentence: float, level: str, **shown: Any) -> Any:
-    """Draw the share of activation left by tokens of context; ``radii`` has radius, retained."""
+def retention(
+    radii: pd.DataFrame, sentence: float, high_below: float, level: str, **shown: Any
+) -> Any:
+    """Draw the share of activation left by tokens of context; ``radii`` has radius, retained.
+
+    ``sentence`` is what the word's own sentence keeps, and ``high_below`` its threshold.
+    """
     frame = radii[["radius", "retained"]].copy()
     frame["level"] = level or "low"
     rules = pd.DataFrame({"retained": [sentence, 0.8], "what": ["its own sentence", "reach: 80 %"]})
-    return draw(_retention(), {"kept": frame, "rules": rules}, **shown)
+    limit = pd.DataFrame({"retained": [high_below], "what": ["high: sentence below this"]})
+    return draw(_retention(), {"kept": frame, "rules": rules, "limit": limit}, **shown)
 
 
 @cache
@@ -171,9 +177,13 @@ def _retention() -> str:
     )
     rules = alt.Chart(alt.NamedData("rules")).encode(y=y)
     words = rules.mark_text(align="left", dx=4, dy=-6, color=GREY, fontSize=12)
+    limit = alt.Chart(alt.NamedData("limit")).encode(y=y)
+    beside = limit.mark_text(align="right", dx=-4, dy=10, color=GREY, fontSize=12)
     parts = [
         rules.mark_rule(strokeDash=[4, 4], color=GREY),
         words.encode(text="what:N", x=alt.value(0)),
+        limit.mark_rule(strokeDash=[1, 3], color=GREY),
+        beside.encode(text="what:N", x=alt.value("width")),
         base.mark_line(strokeWidth=2.5),
         base.mark_point(filled=True, size=70, opacity=1),
     ]

@@ -79,6 +79,7 @@ def _retention(it: Selected, kept: pd.DataFrame) -> None:
     charts.retention(
         radius,
         _alone(kept, "sentence"),
+        it.thresholds.sentence_share,
         it.level,
         alt="Share of the activation that is left by tokens of context: "
         + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),

@@ -211,6 +211,8 @@ def _answers(
         st.markdown(f"**The two maps {says}**", help=definitions.MAP_AGREEMENT)
     for column, answer in zip(st.columns(len(found), gap="large"), found, strict=True):
         with column:
+            if len(found) == 2:
+                st.markdown(controls.METHODS[answer.method])
             _text(it, examples, example, np.where(answer.significant, answer.weights, 0))
             fit = f"score {answer.score:.2f}, " if answer.method == "lime" else ""
             if np.isfinite(answer.stability):
