@@ -48,7 +48,6 @@ MIN_WINDOW = 8
 # Longer documents are tokenised in pieces of about this many characters, cut between paragraphs,
 # so that the tokenizer's own tables of a book-sized text stay at some hundred MB.
 PIECE_LENGTH = 1_000_000
-_APOSTROPHES = "'’"
 
 
 @dataclass(frozen=True)
@@ -265,12 +264,10 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -> str:
-    """Return the whole word, without white space and marks around it, that a token belongs to.
+    """Return the whole word, without white space around it, that a token belongs to.
 
     >>> word_at([" un", "believ", "able", "!"], [True, False, False, True], 1)
     'unbelievable'
-    >>> word_at(["(see", "."], [True, True], 0), word_at(["(see", "."], [True, True], 1)
-    ('see', '.')
     """
     first = position
     while first > 0 and not word_starts[first]:
@@ -278,22 +275,11 @@ def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -
     last = position + 1
     while last < len(tokens) and not word_starts[last]:
         last += 1
-    return _bare("".join(tokens[first:last]))
-
-
-def _bare(word: str) -> str:
-    """A word without what stands around it; an apostrophe is part of it, and a mark alone stays."""
-    word = word.strip()
-    first, last = 0, len(word)
-    while first < last and _is_mark(word[first]) and word[first] not in _APOSTROPHES:
-        first += 1
-    while last > first and _is_mark(word[last - 1]) and word[last - 1] not in _APOSTROPHES:
-        last -= 1
-    return word[first:last] or word
+    return "".join(tokens[first:last]).strip()
 
 
 def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
     """Return for every token the whole word it belongs to, as :func:`word_at` gives it."""
     starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
     spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
-    return [w for a, b in spans for w in [_bare("".join(tokens[a:b]))] * (b - a)]
+    return [w for a, b in spans for w in ["".join(tokens[a:b]).strip()] * (b - a)]
