@@ -279,6 +279,7 @@ def form(chart: Any, height: int) -> str:
 def draw(kept: str, tables: dict[str, pd.DataFrame], **shown: Any) -> Any:
     """Draw a form with its tables; ``shown`` has ``alt`` and, for a selection, ``key``."""
     spec = json.loads(kept) | {"datasets": tables}
+    shown.setdefault("height", spec["height"])  # kept free until the chart stands there
     if "key" in shown:
         shown["on_select"] = shown.get("on_select", "rerun")
     else:

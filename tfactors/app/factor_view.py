@@ -143,7 +143,8 @@ def headline(it: Selected) -> None:
     st.html(
         f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
         f"<h1>{words or 'no words'}</h1>{badge(it.level, it.row['alive'])}"
-        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}</header>'
+        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}'
+        f'<p class="tf-unseen">{_curve_in_words(it)}</p></header>'
     )
 
 
@@ -158,6 +159,16 @@ _KINDS = {
     "neighbour": "the word beside it",
     "source": "where the text is from",
 }
+
+
+def _curve_in_words(it: Selected) -> str:
+    """Return the curve for who cannot see it. Not as the chart's own words, because a chart with
+    other words is embedded anew, which is most of what the next factor takes in the browser.
+    """
+    values = it.overview.importance[it.factor]
+    peak = it.bundle.layers[int(np.argmax(values))]
+    points = ", ".join(f"{v:.2f} at {at}" for at, v in zip(it.bundle.layers, values, strict=True))
+    return f"Importance by layer: {points}. It peaks at layer {peak}."
 
 
 def _label(row: pd.Series) -> str:
@@ -202,7 +213,6 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
 
     values = it.overview.importance[it.factor]
     st.markdown("**Importance by layer**", help=_importance(it.bundle))
-    peak = int(np.argmax(values))
     key = charts.unclicked(name)
     event = charts.curve(
         it.overview.band,
@@ -210,11 +220,8 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
         it.layer,
         it.level,
         key=key,
-        alt=(
-            f"Importance of factor {it.factor} at layers {it.bundle.layers[0]} to "
-            f"{it.bundle.layers[-1]}: {', '.join(f'{v:.2f}' for v in values)}. It peaks at layer "
-            f"{it.bundle.layers[peak]}. The grey band holds 90 % of all factors."
-        ),
+        alt="The factor's importance by layer, before a grey band that holds 90 % of all factors; "
+        "its numbers stand with the headline.",
     )
     point = charts.clicked(event, key, name)
     return int(point["layer"]) if point else None
@@ -244,10 +251,7 @@ def activation_histogram(it: Selected, shown_from: float | None) -> None:
         it.bundle.bin_edges,
         shown_from,
         it.level,
-        alt=(
-            f"Histogram: {int(counts.sum()):,} tokens activate factor {it.factor} at layer "
-            f"{it.layer}, most of them weakly."
-        ),
+        alt="Histogram: how many tokens activate the factor how strongly at this layer.",
     )
 
 

@@ -161,9 +161,9 @@ def _draw(bundle: Bundle, question: intervening.Question) -> None:
         silent = "× 1 leaves everything as it is" if made.times == 1 else "the factor is silent"
         st.caption(f"Nothing was moved: {silent}.")
     cells = [
-        ("Change of the embedding", f"{made.change:.1%}", definitions.EMBEDDING_CHANGE),
+        ("Change of the embedding", _share(made.change), definitions.EMBEDDING_CHANGE),
         ("Random directions", _spread(made), definitions.RANDOM_CHANGE),
-        ("Cosine, before to after", f"{made.cosine:.3f}", definitions.EMBEDDING_COSINE),
+        ("Cosine, before to after", _cosine(made.cosine), definitions.EMBEDDING_COSINE),
     ]
     if made.similarity:
         before, after = made.similarity
@@ -223,7 +223,28 @@ def _metrics(cells: list[tuple[str, str, str]]) -> None:
 
 
 def _spread(made: "Intervention") -> str:
-    return f"{made.random.mean():.1%} ± {made.random.std(ddof=1):.1%}"
+    mean, spread = float(made.random.mean()), float(made.random.std(ddof=1))
+    return f"{_share(mean)} ± {_share(spread)}"
+
+
+def _share(value: float) -> str:
+    """Return a share in per cent, to two places where it is small.
+
+    >>> _share(0.1234), _share(0.0064), _share(0.00002), _share(0.0)
+    ('12.3%', '0.64%', '0.002%', '0%')
+    """
+    places = 1 if value >= 0.01 else 2 if value >= 0.0001 else 3
+    return f"{value:.{places}%}" if value else "0%"
+
+
+def _cosine(value: float) -> str:
+    """Return a cosine to three places, or to as many as part it from 1.
+
+    >>> _cosine(0.9871), _cosine(0.99996), _cosine(1.0)
+    ('0.987', '0.99996', '1')
+    """
+    places = next((n for n in range(3, 7) if value < 1 - 10**-n), None)
+    return f"{value:.{places}f}" if places else "1"
 
 
 def _with_error(value: float, error: float) -> str:
