@@ -142,6 +142,12 @@ def server(bundles: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def model_server(real_model: Path) -> Iterator[Server]:
+    with serve(real_model) as running:
+        yield running
+
+
 @pytest.fixture
 def cold_server(bundles: Path) -> Iterator[Server]:
     with serve(bundles) as running:

@@ -223,3 +223,22 @@ def test_no_page_is_wider_than_a_telephone(visit: Visit) -> None:
         expect(visit.page.locator("[data-testid=stMain] h1").first).to_be_visible()
         main = visit.page.locator("[data-testid=stMain]")
         assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, path
+
+
+def test_the_next_factor_keeps_the_chart_and_a_point_can_be_clicked_again(visit: Visit) -> None:
+    visit.open("/Factor?factor=7")
+    drawn = chart(visit).locator("svg.marks")
+    drawn.evaluate("svg => { svg.kept = true; }")
+    visit.page.get_by_role("button", name="Next").click()
+    visit.shows("Factor 8 at layer")
+    visit.idle()
+    assert drawn.evaluate("svg => svg.kept") is True
+    for _ in range(2):
+        # The invisible targets of a finger lie over the points.
+        chart(visit).locator("svg .mark-symbol.role-mark").last.locator("path").first.click()
+        visit.query(r"/Factor\?factor=8&layer=0$")
+        visit.shows("Factor 8 at layer 0")
+        visit.idle()
+        visit.page.go_back()
+        visit.query(r"/Factor\?factor=8$")
+        visit.idle()
