@@ -31,7 +31,7 @@ def show(bundle: Bundle) -> None:
         st.warning(shell.plain(sentence), icon=":material/error:")
     if not sections:
         st.markdown("Nothing has been measured on this bundle yet. To do so (some minutes):")
-        st.code(f"tfactors evaluate artifacts/{bundle.path.name}", language="bash")
+        st.code(f"tfactors evaluate {bundle.path.parent.name}/{bundle.path.name}", language="bash")
         return
     titles = {section.name: section.title for section in sections}
     chosen = view.get(controls.SECTION)
