@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -28,10 +29,12 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:
 
 @pytest.fixture(scope="module")
 def bundle(encoder: FactorEncoder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """What a decomposition reads of a bundle: the dictionary and a few lines of the manifest."""
+    """What a decomposition reads of a bundle: dictionary, labels, and a part of the manifest."""
     folder = tmp_path_factory.mktemp("bundle")
     write_dictionary(folder, encoder.coder.dictionary)
-    return Bundle(folder, manifest_of(encoder))
+    made = Bundle(folder, manifest_of(encoder))
+    made.factors = pd.DataFrame({"label": [f"label {c}" for c in range(FACTORS)]})
+    return made
 
 
 def manifest_of(encoder: FactorEncoder) -> dict:
