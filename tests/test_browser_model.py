@@ -1,16 +1,76 @@
-"""What asks the model itself, in a real Chromium: what a factor does.
+"""What asks the model itself, in a real Chromium: a text taken apart, and what a factor does.
 
 Run with ``pytest -m browser``; the made-up factors stand over a real model.
 """
 
 import re
+from urllib.parse import quote
 
 import pytest
-from browsing import WAIT, Server, visiting
-from playwright.sync_api import Browser, expect
-from test_browser_explorer import unharmed
+from browsing import WAIT, Server, Visit, visiting
+from playwright.sync_api import Browser, Locator, expect
+from test_browser_explorer import ATTACK, unharmed
 
 pytestmark = pytest.mark.browser
+
+TEXT = "He left the house by the river."
+
+
+def slider(reader: Visit, control: str) -> Locator:
+    return reader.page.locator(f".st-key-control_{control} input[type=range]")
+
+
+def boxed(reader: Visit) -> Locator:
+    """The tokens of the strip whose states were moved."""
+    return reader.page.locator(".tf-strip .tf-moved")
+
+
+def test_a_factor_is_taken_away_from_ones_own_text_and_the_link_restores_it(
+    browser: Browser, model_server: Server
+) -> None:
+    with visiting(browser, model_server) as reader:
+        reader.open(f"/Your_text?text={quote(f'{TEXT} {ATTACK}')}&token=1&layer=2")
+        reader.shows("What a factor does")
+        expect(boxed(reader)).to_have_text(["left"], timeout=WAIT)
+        reader.shows("Random directions")
+        unharmed(reader)
+        for times in ("0.25", "0.5", "0.75", "1"):
+            reader.idle()
+            slider(reader, "times").press("ArrowRight")
+            reader.query(rf"[?&]times={times}($|&)")
+        reader.shows("Nothing was moved: × 1 leaves everything as it is")
+        reader.idle()
+        slider(reader, "times").press("ArrowRight")
+        reader.query(r"[?&]times=1\.25($|&)")
+        expect(boxed(reader)).to_have_text(["left"], timeout=WAIT)
+        reader.page.get_by_text("Every token", exact=True).click()
+        reader.query(r"[?&]where=all($|&)")
+        reader.idle()
+        everywhere = boxed(reader).all_inner_texts()
+        assert len(everywhere) > 1
+        reader.page.reload()
+        reader.idle()
+        expect(boxed(reader)).to_have_text(everywhere, timeout=WAIT)
+        reader.page.go_back()
+        expect(boxed(reader)).to_have_text(["left"], timeout=WAIT)
+        unharmed(reader)
+
+
+def test_a_step_of_the_penalty_changes_the_equation_and_asks_the_model_nothing_new(
+    browser: Browser, model_server: Server
+) -> None:
+    with visiting(browser, model_server) as reader:
+        reader.open(f"/Your_text?text={quote(TEXT)}&token=1&layer=2")
+        reader.shows("Its factors against λ")
+        active = reader.page.locator("[data-testid=stMetric]").first
+        expect(active).to_contain_text("Active factors", timeout=WAIT)
+        before = active.inner_text()
+        slider(reader, "penalty").press("End")
+        reader.query(r"[?&]penalty=")
+        expect(active).not_to_have_text(before, use_inner_text=True, timeout=WAIT)
+        expect(reader.page.get_by_text("Loading PyTorch")).to_have_count(0)
+        reader.page.go_back()
+        expect(active).to_have_text(before, use_inner_text=True, timeout=WAIT)
 
 
 def test_what_a_factor_does_is_shown_as_stored_and_tried_on_an_example(
