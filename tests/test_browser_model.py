@@ -56,23 +56,6 @@ def test_a_factor_is_taken_away_from_ones_own_text_and_the_link_restores_it(
         unharmed(reader)
 
 
-def test_a_step_of_the_penalty_changes_the_equation_and_asks_the_model_nothing_new(
-    browser: Browser, model_server: Server
-) -> None:
-    with visiting(browser, model_server) as reader:
-        reader.open(f"/Your_text?text={quote(TEXT)}&token=1&layer=2")
-        reader.shows("Its factors against λ")
-        active = reader.page.locator("[data-testid=stMetric]").first
-        expect(active).to_contain_text("Active factors", timeout=WAIT)
-        before = active.inner_text()
-        slider(reader, "penalty").press("End")
-        reader.query(r"[?&]penalty=")
-        expect(active).not_to_have_text(before, use_inner_text=True, timeout=WAIT)
-        expect(reader.page.get_by_text("Loading PyTorch")).to_have_count(0)
-        reader.page.go_back()
-        expect(active).to_have_text(before, use_inner_text=True, timeout=WAIT)
-
-
 def test_what_a_factor_does_is_shown_as_stored_and_tried_on_an_example(
     browser: Browser, model_server: Server
 ) -> None:
