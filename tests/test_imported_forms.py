@@ -1,4 +1,4 @@
-"""The whole way of every kind of autoencoder: `tfactors import`, `verify`, `info`, and out again."""
+"""Every kind of autoencoder goes the whole way: `tfactors import`, `verify`, `info`, `export`."""
 
 from pathlib import Path
 

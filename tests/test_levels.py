@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 
-from tfactors.corpus import sentence_bounds, word_at
+from tfactors.corpus import sentence_bounds
 from tfactors.decomposition import FactorEncoder
 from tfactors.levels import (
     RADII,
@@ -25,6 +25,7 @@ from tfactors.levels import (
     retention,
 )
 from tfactors.sparse_coding import sparse_encode
+from tfactors.whole_words import word_at
 
 Windows = pd.DataFrame
 

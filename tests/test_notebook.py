@@ -65,6 +65,16 @@ def test_an_explanation_tints_what_supports_and_what_opposes():
     assert 'class="tf-minus" style="--a:0.80">&lt;b&gt;' in shown
 
 
+def test_a_new_line_that_is_a_token_is_marked_as_one():
+    made = Explanation(
+        ["ends", ".", "\n", "We"], 2, 30, 4, "occlusion", np.array([0.5, 0, 0, 0], np.float32),
+        np.zeros(4, np.float32), 2.5, 0.9, 0.8, 4, 0, 4, (0, 3),
+    )  # fmt: skip
+    shown = made._repr_html_()
+    assert "<bdi>¶</bdi></mark>" in shown
+    assert "on “¶”" in shown
+
+
 def test_a_decomposition_lists_the_strongest_factors_of_each_token():
     tokens = pd.DataFrame({"position": [0, 1], "token": ["<i>", " left"]})
     factors = pd.DataFrame(

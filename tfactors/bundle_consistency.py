@@ -26,6 +26,7 @@ from tfactors.bundle_optional import (
 from tfactors.bundle_parts import Part, parts
 from tfactors.bundle_table import TableFile
 from tfactors.levels import classify
+from tfactors.whole_words import spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
 _SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in float32
@@ -434,7 +435,7 @@ def _words(part: Part, length: np.ndarray) -> tuple[pa.Array, np.ndarray]:
 
 
 def _stripped(words: pa.Array) -> pa.Array:
-    return pa.array([word.strip() for word in words.to_pylist()], pa.string())
+    return pa.array([spelled(word) for word in words.to_pylist()], pa.string())
 
 
 def _joined(arrays: list[np.ndarray], kind: Any) -> np.ndarray:

@@ -358,7 +358,9 @@ def describe(manifest: dict[str, Any]) -> str:
     seconds = manifest["created"]["seconds"]
     stages = ", ".join(f"{name} {value:,.0f} s" for name, value in seconds.items() if value >= 1)
     total = f"{sum(seconds.values()):,.0f} s"
-    lines.append(f"built    {manifest['created']['at']} in {total} ({stages})")
+    lines.append(
+        f"built    {manifest['created']['at']} in {total}{f' ({stages})' if stages else ''}"
+    )
     return "\n".join(lines)
 
 

@@ -39,7 +39,6 @@ __all__ = [
     "read_documents",
     "sentence_bounds",
     "tokenize",
-    "word_at",
 ]
 
 # A shorter stretch gives a hidden state almost no context, and its factors would tell of nothing
@@ -261,25 +260,3 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start:stop]
         start = stop
     yield text[start:]
-
-
-def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -> str:
-    """Return the whole word, without white space around it, that a token belongs to.
-
-    >>> word_at([" un", "believ", "able", "!"], [True, False, False, True], 1)
-    'unbelievable'
-    """
-    first = position
-    while first > 0 and not word_starts[first]:
-        first -= 1
-    last = position + 1
-    while last < len(tokens) and not word_starts[last]:
-        last += 1
-    return "".join(tokens[first:last]).strip()
-
-
-def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
-    """Return for every token the whole word it belongs to, as :func:`word_at` gives it."""
-    starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
-    spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
-    return [w for a, b in spans for w in ["".join(tokens[a:b]).strip()] * (b - a)]

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.bundle_model import VARIABLE, model_to_load
-from tfactors.corpus import tokenize, word_at
+from tfactors.corpus import tokenize
 from tfactors.errors import InputError
 from tfactors.hidden_states import Model, ModelError, load_model
+from tfactors.whole_words import spelled, word_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,7 @@ class Decomposition:
         if layer is not None and layer not in known:
             raise InputError(f"layer {layer}: expected one of {', '.join(map(str, known))}")
         active = dict(list(self.factors.groupby(["layer", "position"])))
-        width = max(len(token.strip()) for token in self.tokens["token"])
+        width = max(len(spelled(token)) for token in self.tokens["token"])
         lines = []
         for shown in known if layer is None else [layer]:
             rows = self.residuals[self.residuals["layer"] == shown]
@@ -228,7 +229,7 @@ class Decomposition:
                 named = [] if strongest is None else strongest.head(top).itertuples()
                 parts = (_named(labels, item.factor, item.activation) for item in named)
                 lines.append(
-                    f"  {token.strip():<{width}}  {row.explained:4.0%}  {', '.join(parts)}"
+                    f"  {spelled(token):<{width}}  {row.explained:4.0%}  {', '.join(parts)}"
                 )
         return "\n".join(lines)
 

@@ -279,11 +279,14 @@ def _read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
 
 def _load_torch(path: Path) -> tuple[dict[str, np.ndarray], str]:
     import pickle
+    import warnings
 
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # about old pickles: what is wrong is said below
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: holds more than weights, and code in a file is never run here; save its "

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfactors.saliency import Explanation
+from tfactors.whole_words import spelled
 
 TITLES = {"lime": "LIME", "occlusion": "occlusion"}
 
@@ -22,7 +23,7 @@ def described(found: Sequence[Explanation]) -> str:
     first = found[0]
     lines = [
         f"factor {first.factor} at layer {first.layer} on "
-        f"{first.tokens[first.position].strip()!r}: activation {first.activation:.3f}"
+        f"{spelled(first.tokens[first.position])!r}: activation {first.activation:.3f}"
     ]
     for one in found:
         says = f"{TITLES[one.method]}: {one.samples:,} texts"
@@ -38,7 +39,7 @@ def described(found: Sequence[Explanation]) -> str:
     for at in range(start, stop):
         mark = ">" if at == first.position else " "
         cells = "".join(_cell(one, at) for one in found)
-        lines.append(f"{cells} {mark}{first.tokens[at].strip()}")
+        lines.append(f"{cells} {mark}{spelled(first.tokens[at])}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfactors.app import change_strip, passages
+from tfactors.whole_words import spelled
 
 if TYPE_CHECKING:
     from tfactors.bundle import Bundle
@@ -128,10 +129,10 @@ def explanation_html(explanation: Explanation) -> str:
     """Return a text with the tokens that an activation depends on tinted by their weights."""
     at, tokens = explanation.position, explanation.tokens
     passage = passages.Passage(
-        tokens, at, at + 1, explanation.activation, "", tokens[at].strip(), explanation.weights
+        tokens, at, at + 1, explanation.activation, "", spelled(tokens[at]), explanation.weights
     )
     title = (
-        f"Factor {explanation.factor} at layer {explanation.layer} on “{tokens[at].strip()}”: "
+        f"Factor {explanation.factor} at layer {explanation.layer} on “{spelled(tokens[at])}”: "
         f"activation {explanation.activation:.2f} ({explanation.method})"
     )
     return _framed(title, passages.texts([passage], max(explanation.activation, 0.0)))
@@ -140,7 +141,7 @@ def explanation_html(explanation: Explanation) -> str:
 def intervention_html(made: Intervention) -> str:
     """Return a text with its tokens tinted by the change of their final states, and the numbers."""
     tokens = made.tokens["token"].tolist()
-    where = "every token" if made.position is None else f"“{tokens[made.position].strip()}”"
+    where = "every token" if made.position is None else f"“{spelled(tokens[made.position])}”"
     moved = made.tokens.index[made.tokens["step"] != 0].tolist()
     rows = [
         ("sentence embedding", f"changes by {made.change:.2%}, cosine {made.cosine:.4f}"),
@@ -156,7 +157,7 @@ def intervention_html(made: Intervention) -> str:
         said = (
             f"{row.token!r} {row.before:.2%} → {row.after:.2%}" for row in made.words.itertuples()
         )
-        rows.append((f"words at “{tokens[made.words_at].strip()}”", "; ".join(said)))
+        rows.append((f"words at “{spelled(tokens[made.words_at])}”", "; ".join(said)))
     amount = f"× {made.times:g}" + (f" + {made.add:g}" if made.add else "")
     title = f"Factor {made.factor} {amount} at layer {made.layer}, at {where}"
     return _framed(
@@ -181,7 +182,7 @@ def decomposition_html(made: Decomposition) -> str:
             f"{row.activation:.1f} · {row.factor}{_in_words(made.labels, row.factor)}"
             for row in terms.itertuples()
         )
-        rows.append((passages.shorten(token.token.strip(), 40), f"{share:.0%}: {said or '0'}"))
+        rows.append((passages.shorten(spelled(token.token), 40), f"{share:.0%}: {said or '0'}"))
     more = f" (the first {_TOKENS} tokens)" if len(made.tokens) > _TOKENS else ""
     title = f"Layer {layer}: share explained, and activation · factor{more}"
     return _framed(title, _table(rows))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tfactors import corpus
+from tfactors import whole_words
 from tfactors.held_out_codes import HeldOutCodes
 from tfactors.run import Run
 
@@ -45,7 +45,7 @@ def drawn(frames: Iterable[Any], tokens: int, only: str = "") -> tuple[np.ndarra
             if window % step:
                 continue
             here: dict[str, int] = {}
-            for position, word in enumerate(corpus.words(texts, starts)):
+            for position, word in enumerate(whole_words.words(texts, starts)):
                 if starts[position] or position == 0:
                     here.setdefault(word.casefold(), position)
             for name, position in here.items():

@@ -17,10 +17,10 @@ from scipy.sparse import csr_array
 
 from tfactors import senses
 from tfactors.bundle import write_table
-from tfactors.corpus import word_at
 from tfactors.occurrences import OCCURRENCES, codes_of
 from tfactors.parallel import ahead
 from tfactors.run import Run
+from tfactors.whole_words import word_at
 
 WORDS_STORED = 256  # some 6 kB each in a bundle of 7 layers
 # Words that are compared with chance, which takes five times as long as the groups themselves.

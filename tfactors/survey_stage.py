@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
-from tfactors import activation_sample, contexts, corpus, levels, survey
+from tfactors import activation_sample, contexts, levels, survey, whole_words
 from tfactors.bundle import example_file, write_table, write_words
 from tfactors.held_out_codes import HeldOutCodes, chosen_windows
 from tfactors.occurrences import DrawnOccurrences
@@ -149,7 +149,7 @@ def _survey_batch(
         moments.merge(more)
     sizes = np.array([len(t) for t in frame["token_ids"]])
     words = chain.from_iterable(
-        corpus.words(tokens, starts)
+        whole_words.words(tokens, starts)
         for tokens, starts in zip(frame["tokens"], frame["word_starts"], strict=True)
     )
     positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])

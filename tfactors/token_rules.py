@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from tfactors.sentences import sentence_starts
+from tfactors.whole_words import spelled
 
 # A prefix or suffix has this many letters, and leaves at least two of the word.
 AFFIX_LETTERS = (2, 3, 4)
@@ -119,7 +120,7 @@ def _window_rules(
     """Yield the rules, kind and text, that fit the token at each position of a window."""
     starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
     stops = [*starts[1:], len(tokens)]
-    words = ["".join(tokens[a:b]).strip() for a, b in zip(starts, stops, strict=True)]
+    words = [spelled("".join(tokens[a:b])) for a, b in zip(starts, stops, strict=True)]
     edges = list(accumulate(map(len, tokens), initial=0))
     opening = {
         bisect.bisect_right(starts, bisect.bisect_left(edges, character)) - 1

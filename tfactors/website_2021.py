@@ -27,7 +27,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 import tfactors
-from tfactors import corpus
+from tfactors import whole_words
 from tfactors.bundle import SCHEMAS, Bundle, example_file, write_manifest, write_table, write_words
 from tfactors.bundle_format import listed_levels, table_schema
 from tfactors.errors import InputError
@@ -82,7 +82,7 @@ class _Text:
             length = len(example.tokens)
             self.lengths.append(length)
             self.tokens_of_word.update(
-                word.casefold() for word in corpus.words(example.tokens, example.word_starts)
+                word.casefold() for word in whole_words.words(example.tokens, example.word_starts)
             )
             self.waiting.append({
                 "window": number, "document": document, "start": self.ends[document],
@@ -207,7 +207,9 @@ def _read_pages(
             number = text.number(example, int(factor >= SHORT_FACTORS), again)
             mine.windows.append(number)
             mine.positions.append(example.position)
-            mine.words.append(corpus.word_at(example.tokens, example.word_starts, example.position))
+            mine.words.append(
+                whole_words.word_at(example.tokens, example.word_starts, example.position)
+            )
             if example.weights is not None:
                 mine.weights.append(example.weights)
         if len(text.waiting) >= WINDOWS_A_WRITE:

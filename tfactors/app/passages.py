@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from tfactors.bundle import Bundle
+from tfactors.whole_words import spelled
 
 # A token longer than this is cut: a reader cannot use it, and 200 rows of 10 kB slow the page.
 LONGEST_TOKEN = 60
@@ -159,7 +160,7 @@ def _habits(
     bounds = [0, *(np.flatnonzero(word_starts[1:]) + 1).tolist(), len(tokens)]
     weights = np.zeros(len(tokens))
     for start, stop in pairwise(bounds):
-        weights[start:stop] = habits.get("".join(tokens[start:stop]).strip().casefold(), 0.0)
+        weights[start:stop] = habits.get(spelled("".join(tokens[start:stop])).casefold(), 0.0)
     return weights
 
 
@@ -288,7 +289,7 @@ def _text(token: str) -> str:
 
 
 def _mark(p: Passage) -> str:
-    word = "".join(p.tokens[p.start : p.stop]).strip()
+    word = spelled("".join(p.tokens[p.start : p.stop]))
     own = (
         ""
         if p.tints is None or p.kind != "saliency"

@@ -1,0 +1,41 @@
+"""The words that tokens are pieces of, as a reader would write them.
+
+In go the tokens of a window and where words begin; out comes the word of one token, or of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -> str:
+    """Return the whole word, without white space around it, that a token belongs to.
+
+    >>> word_at([" un", "believ", "able", "!"], [True, False, False, True], 1)
+    'unbelievable'
+    """
+    first = position
+    while first > 0 and not word_starts[first]:
+        first -= 1
+    last = position + 1
+    while last < len(tokens) and not word_starts[last]:
+        last += 1
+    return spelled("".join(tokens[first:last]))
+
+
+def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
+    """Return for every token the whole word it belongs to, as :func:`word_at` gives it."""
+    starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
+    spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
+    return [w for a, b in spans for w in [spelled("".join(tokens[a:b]))] * (b - a)]
+
+
+def spelled(word: str) -> str:
+    r"""Return a word without white space around it; a sign where it is nothing but white space.
+
+    The tokenizers of decoders have tokens for a new line, which are words of their own.
+
+    >>> spelled(" left"), spelled("\n"), spelled(" ")
+    ('left', '¶', '␣')
+    """
+    return word.strip() or ("¶" if "\n" in word else "␣" if word else "")
