@@ -412,11 +412,12 @@ def _save_tensors(
     path: Path, tensors: dict[str, np.ndarray], dtype: str, metadata: dict[str, Any] | None = None
 ) -> None:
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     kind = getattr(torch, dtype)
     converted = {n: torch.from_numpy(np.array(v)).to(kind) for n, v in tensors.items()}
-    save_file(converted, path, {key: json.dumps(value) for key, value in (metadata or {}).items()})
+    said = {key: json.dumps(value) for key, value in (metadata or {}).items()}
+    path.write_bytes(save(converted, said))  # save_file would keep the file from other users
 
 
 def _config(path: Path) -> dict[str, Any]:
