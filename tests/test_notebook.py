@@ -1,11 +1,14 @@
 """What a notebook shows: the same highlighted text as the dashboard, and nothing that could run."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pandas as pd
 import pytest
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.bundle import Bundle, BundleError
+from tfactors.curve_picture import curve_svg
 from tfactors.decomposition import Decomposition
 from tfactors.saliency import Explanation
 
@@ -51,6 +54,34 @@ def test_the_chart_holds_the_importance_of_every_layer(bundle):
     found = {row["layer"]: row["importance"] for row in rows}
     expected = bundle.importance(7)
     assert found == pytest.approx(dict(zip(expected["layer"], expected["importance"], strict=True)))
+
+
+def test_the_curve_is_also_a_picture_that_needs_no_network(bundle):
+    shown = bundle.factor(7)._curve()
+    assert any(kind.startswith("application/vnd.vegalite") for kind in shown)
+    picture = ElementTree.fromstring(shown["image/svg+xml"])
+    assert "script" not in shown["image/svg+xml"]
+    svg = "{http://www.w3.org/2000/svg}"
+    points = picture.findall(f".//{svg}circle")
+    expected = bundle.importance(7)
+    said = [point.findtext(f"{svg}title") for point in points]
+    assert said == [
+        f"layer {row.layer}: {row.importance:.3f}" for row in expected.itertuples(index=False)
+    ]
+    # Heights are in proportion to importance: the slope is the same for every pair of points.
+    heights = np.array([float(point.get("cy")) for point in points])
+    slope = np.polyfit(expected["importance"], heights, 1)
+    assert slope[0] < 0
+    np.testing.assert_allclose(np.polyval(slope, expected["importance"]), heights, atol=0.1)
+
+
+@pytest.mark.parametrize("importance", [[0.0], [0.0, 0.0], [1e-6, 0.0], [3.0] * 33])
+def test_a_curve_of_any_size_is_drawn_inside_its_picture(importance):
+    picture = ElementTree.fromstring(curve_svg(range(len(importance)), importance))
+    _, _, width, height = map(float, picture.get("viewBox").split())
+    for point in picture.iter("{http://www.w3.org/2000/svg}circle"):
+        assert 0 < float(point.get("cx")) < width
+        assert 0 < float(point.get("cy")) < height
 
 
 def test_an_explanation_tints_what_supports_and_what_opposes():

@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     explain = command(
         "explain", _explain, "say which words of a text one activation depends on",
-        'tfactors explain artifacts/default "he left the house" --position 1 --factor 958 --layer 4',
+        'tfactors explain artifacts/default "he left home" --position 1 --factor 958 --layer 4',
     )  # fmt: skip
     decompose = command(
         "decompose", _decompose, "take a text apart into factors, token by token",

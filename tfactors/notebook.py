@@ -1,7 +1,8 @@
 """How bundles, factors, explanations and decompositions show themselves in a notebook.
 
 In goes one of them, out comes HTML: the highlighted text of the dashboard with a few rules of its
-look. A factor also has its importance curve as an Altair chart. Every token is escaped.
+look. A factor also has its importance curve, an Altair chart, beside it as a picture that shows
+itself without a network. Every token is escaped.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfactors.app import change_strip, passages
+from tfactors.curve_picture import curve_svg
 from tfactors.whole_words import spelled
 
 if TYPE_CHECKING:
@@ -112,7 +114,20 @@ class Factor:
         from IPython.display import HTML, display
 
         display(HTML(self._repr_html_()))
-        display(self.chart)
+        display(self._curve(), raw=True)
+
+    def _curve(self) -> dict[str, Any]:
+        """Return the chart for what draws Vega-Lite itself, and a picture for all else."""
+        import altair as alt
+
+        curve = self.bundle.importance(self.number)
+        picture = curve_svg(curve["layer"].tolist(), curve["importance"].tolist())
+        major = alt.SCHEMA_VERSION.split(".")[0]
+        return {
+            f"application/vnd.vegalite.{major}+json": self.chart.to_dict(),
+            "image/svg+xml": picture,
+            "text/plain": f"importance of factor {self.number} over the layers",
+        }
 
 
 def named(label: str) -> str:
