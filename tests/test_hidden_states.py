@@ -305,9 +305,13 @@ def test_a_model_larger_than_the_memory_that_is_free_gets_one_line(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = sum(tensor.numel() for tensor in load_file(tiny / "model.safetensors").values())
+    read: list[Path] = []
+    summed = model_loading.weights_sha256
+    monkeypatch.setattr(model_loading, "weights_sha256", lambda f: read.extend(f) or summed(f))
     monkeypatch.setattr(model_loading, "free_memory", lambda device: 4 * weights - 1)
     with pytest.raises(ModelError, match=rf"its {weights:,} weights take .* are free on cpu"):
         load_model(str(tiny))
+    assert not read  # hundreds of gigabytes are not read through to be refused
     monkeypatch.setattr(model_loading, "free_memory", lambda device: 4 * weights)
     load_model(str(tiny))
 

@@ -132,16 +132,17 @@ def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
     """Return module and fast tokenizer of a model by name, and the SHA-256 of its weights."""
     folder = local_folder(name) or hub_folder(name)
     weights = weight_files(folder, name)
-    digest = weights_sha256(weights)
-    package = PACKAGE_OF.get(name, name)
-    if package in KNOWN_SHA256 and digest != KNOWN_SHA256[package]:
+    known = KNOWN_SHA256.get(PACKAGE_OF.get(name, name))
+    digest = weights_sha256(weights) if known else ""
+    if digest != (known or ""):
         raise ModelError(
             f"model {name!r}: model.safetensors has sha256 {digest[:12]}…, expected "
-            f"{KNOWN_SHA256[package][:12]}…; reinstall the package {package}"
+            f"{str(known)[:12]}…; reinstall the package {PACKAGE_OF.get(name, name)}"
         )
     with quiet_transformers():
         module, tokenizer = _load(folder, weights, name, device)
-    return module, tokenizer, digest
+    # Last, because it reads every byte: a model that cannot be used is refused without the wait.
+    return module, tokenizer, digest or weights_sha256(weights)
 
 
 @contextmanager
