@@ -20,7 +20,7 @@ from tfactors.dictionary import DictionaryLearner
 from tfactors.run import Run
 from tfactors.settings import with_changes
 from tfactors.sparse_coding import SparseCoder
-from tfactors.survey import Moments
+from tfactors.survey_moments import Moments
 
 
 def sample_states(run: Run, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

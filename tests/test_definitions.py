@@ -10,13 +10,13 @@ from tfactors.bundle_format import SCHEMAS
 from tfactors.effects import DIRECTIONS
 from tfactors.levels import LOW_DEPTH, RADII, REACH_SHARE, SENTENCE_SHARE
 from tfactors.settings import PRESETS
-from tfactors.survey import (
+from tfactors.survey_layer import (
     BIN_EDGES,
     FACTORS_PER_WORD,
     FREQUENT_WORD,
     WORDS_PER_FACTOR,
-    Moments,
 )
+from tfactors.survey_moments import Moments
 
 TEXT = (Path(__file__).parents[1] / "docs/DEFINITIONS.md").read_text(encoding="utf-8")
 # What places or names a number, and is none itself.

@@ -31,7 +31,7 @@ from tfactors.errors import InputError
 from tfactors.ranks import join
 from tfactors.run import WORK, Run, write_json
 from tfactors.settings import Settings
-from tfactors.survey import BIN_EDGES
+from tfactors.survey_layer import BIN_EDGES
 
 STAGES = {
     "corpus": stages.read_corpus,

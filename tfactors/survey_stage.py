@@ -26,6 +26,8 @@ from tfactors.parallel import ahead
 from tfactors.run import Checkpoint, Run
 from tfactors.sparse_coding import duality_gap
 from tfactors.stages import WINDOWS_A_BATCH
+from tfactors.survey_layer import LayerSurvey
+from tfactors.survey_moments import Moments
 
 # Held-out tokens of which one proves its codes in float64, which costs as much as solving them.
 TOKENS_A_PROOF = 8
@@ -108,7 +110,7 @@ class _CodedBatch:
 
     codes: list[csr_array]  # (tokens, m)
     norms: np.ndarray  # (layers,) sums of ‖x‖ over the tokens
-    held_out: list[survey.Moments]
+    held_out: list[Moments]
 
 
 def _code_batch(run: Run, frame: Any) -> _CodedBatch:
@@ -117,7 +119,7 @@ def _code_batch(run: Run, frame: Any) -> _CodedBatch:
     states = run.states(list(frame["token_ids"]))
     sizes = np.array([len(t) for t in frame["token_ids"]])
     held_out = np.flatnonzero(np.repeat(run.held_out[frame["window"].to_numpy()], sizes))
-    batch = _CodedBatch([], np.empty(len(states)), [survey.Moments() for _ in states])
+    batch = _CodedBatch([], np.empty(len(states)), [Moments() for _ in states])
     for i, x in enumerate(states):
         codes = run.coder.encode(x, settings.penalty, settings.tol)
         batch.codes.append(codes)
@@ -182,7 +184,7 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
         tables = _example_tables(state.states[place], vocabulary)
         write_table(run.folder, example_file(run.layers[place]), tables)
 
-    def list_words(layer_state: survey.LayerSurvey) -> tuple[np.ndarray, ...]:
+    def list_words(layer_state: LayerSurvey) -> tuple[np.ndarray, ...]:
         return layer_state.words(of_word, totals)
 
     list(ahead(write_examples, range(n_layers)))
@@ -206,7 +208,7 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
     write_words(run.folder, pa.concat_tables(tables))
 
 
-def _example_tables(state: survey.LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.Table]:
+def _example_tables(state: LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.Table]:
     found = state.examples()
     for first in range(0, len(state.active), FACTORS_A_WRITE):
         factors = list(islice(found, FACTORS_A_WRITE))
