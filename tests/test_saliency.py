@@ -154,13 +154,18 @@ def test_the_same_seed_gives_the_same_map_and_another_seed_another(
 
 
 def test_our_masks_keep_the_target_and_leave_out_every_other_token_equally_often() -> None:
-    kept, all_masks = draw_blocks(length=41, position=7, samples=161, seed=2)
+    kept, all_masks = draw_blocks(length=49, position=7, samples=161, seed=2)
     assert not all_masks
     assert kept[0].all()
     assert kept[:, 7].all()
     left_out = np.delete(~kept, 7, axis=1)
-    assert (left_out.sum(axis=0) == 20).all()  # 160 masks, 8 blocks a cut
-    assert left_out.sum(axis=1).max() <= 40 / 3
+    assert (left_out.sum(axis=0) == 10).all()  # 160 masks, 16 blocks a cut
+    assert (left_out.sum(axis=1)[1:] == 3).all()
+
+
+def test_a_block_has_two_tokens_or_more_so_that_lime_sees_what_they_do_together() -> None:
+    kept, _ = draw_blocks(length=16, position=3, samples=50, seed=0)
+    assert set((~kept).sum(axis=1)[1:].tolist()) == {2, 3}
 
 
 def test_a_short_window_gets_every_mask_once_whatever_the_seed() -> None:
@@ -192,10 +197,45 @@ def test_a_token_is_told_from_zero_only_beyond_its_error_and_a_share_of_the_acti
 ) -> None:
     found = explain_window(encoder, **target, samples=120)
     size = np.abs(found.weights)
-    expected = (size > 3 * found.errors) & (size >= 0.05 * found.activation)
+    expected = (size > 3 * found.errors) & (size >= 0.1 * found.activation)
     np.testing.assert_array_equal(found.significant, expected & (size > 0))
     assert (np.delete(found.errors, target["position"]) > 0).all()
     assert -1 <= found.stability <= 1
+
+
+def test_masks_are_drawn_until_every_weight_is_known_well_enough(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    rough, fine, all_of_them = (
+        explain_window(encoder, **target, samples=2000, precision=precision)
+        for precision in (0.1, 0.004, 0)
+    )
+    for found, precision in ((rough, 0.1), (fine, 0.004)):
+        assert found.errors.max() <= precision * found.activation
+        assert found.samples < 2001
+    assert rough.samples < fine.samples
+    assert all_of_them.samples == 2001
+    few = explain_window(encoder, **target, samples=100, precision=1e-6)
+    assert few.samples == 101  # what was asked for, and the window without the target
+
+
+def test_one_map_among_many_stops_where_it_would_alone(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    wanted = [Target(radius=radius, **target) for radius in (8, None)]
+    together = explain_many(encoder, wanted, samples=400, precision=0.05)
+    alone = [
+        explain_window(encoder, **target, samples=400, precision=0.05, radius=radius)
+        for radius in (8, None)
+    ]
+    assert [found.samples for found in together] == [found.samples for found in alone]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
+
+
+def test_a_precision_that_cannot_be_is_refused(encoder: FactorEncoder, target: dict) -> None:
+    with pytest.raises(InputError, match=r"precision 1\.5: expected a share"):
+        explain_window(encoder, **target, precision=1.5)
 
 
 def test_a_map_of_few_tokens_leaves_nothing_to_chance(encoder: FactorEncoder, target: dict) -> None:
@@ -284,10 +324,13 @@ def test_progress_comes_in_chunks_and_can_stop_the_work(
     encoder: FactorEncoder, target: dict
 ) -> None:
     calls: list[tuple[int, int]] = []
-    explain_window(encoder, **target, samples=300, progress=lambda *at: calls.append(at))
+    count = lambda *at: calls.append(at)  # noqa: E731
+    explain_window(encoder, **target, samples=300, precision=0, progress=count)
     done = [0, *(at for at, _ in calls)]
     assert all(0 < after - before <= 64 for before, after in pairwise(done))
-    assert calls[-1][0] == calls[-1][1] <= 300
+    assert calls[-1][0] == calls[-1][1] <= 301
+    explain_window(encoder, **target, samples=3000, progress=count)  # stops before
+    assert calls[-1][0] == calls[-1][1] < 3000
 
     class Stopped(BaseException):
         pass

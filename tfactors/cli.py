@@ -152,7 +152,14 @@ def _parser() -> argparse.ArgumentParser:
         "--radius", type=int, metavar="TOKENS",
         help="show the model only so many tokens on each side (default: the whole text)",
     )  # fmt: skip
-    explain.add_argument("--samples", type=int, default=1000, help="masked texts (%(default)s)")
+    explain.add_argument(
+        "--samples", type=int, default=1000, help="masked texts at most (%(default)s)"
+    )
+    explain.add_argument(
+        "--precision", type=float, default=0.025, metavar="SHARE",
+        help="stop once no standard error exceeds this share of the activation; 0 runs all "
+        "texts (%(default)s)",
+    )  # fmt: skip
     explain.add_argument("--seed", type=int, default=0)
     retention.add_argument("--factor", type=int, required=True)
     retention.add_argument("--layer", type=int, help="default: where the factor peaks")
@@ -390,7 +397,7 @@ def _explain(options: argparse.Namespace) -> None:
         explain(
             bundle, options.text, options.position, options.factor, options.layer, method=method,
             samples=options.samples, seed=options.seed, recipe=options.recipe,
-            radius=options.radius,
+            precision=options.precision, radius=options.radius,
         )
         for method in methods
     ]  # fmt: skip

@@ -34,7 +34,7 @@ def described(found: Sequence[Explanation]) -> str:
         lines.append(says)
     for other in found[1:]:
         lines.append(f"the two agree to {first.agreement(other):.3f} (correlation of weights)")
-    lines.append("* told from zero: beyond 3 standard errors and 5 % of the activation")
+    lines.append("* told from zero: beyond 3 standard errors and 10 % of the activation")
     start, stop = min(one.context[0] for one in found), max(one.context[1] for one in found)
     for at in range(start, stop):
         mark = ">" if at == first.position else " "

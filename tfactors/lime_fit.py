@@ -4,9 +4,9 @@ A mask z ∈ {0, 1}ᵗ keeps a token where it is 1. Two ways of drawing them:
 
 2021    each mask leaves out k ~ U{1 … t} positions, the target among them (Yun et al.).
 blocks  the target is always kept; the other n tokens are cut at random into blocks of like size,
-        about n / 8 tokens (never more than a third), each mask leaves one block out, and when each
-        token was left out once a new cut is drawn. A window of so few tokens that all masks of at
-        most n / 3 tokens are no more than the samples gets all of them, and chance has no part.
+        about n / 16 tokens but two or more, each mask leaves one block out, and when each token was
+        left out once a new cut is drawn. A window of so few tokens that all masks of at most n / 3
+        tokens are no more than the samples gets all of them, and chance has no part.
 
 The fit is the `lime` package's own: with D = 100·(1 − √(kept / t)), the mask's cosine distance,
 
@@ -27,9 +27,9 @@ from math import comb
 import numpy as np
 
 KERNEL_WIDTH = 25.0
-# Block sizes were compared on 14 examples of the default bundle: smaller blocks agree better with
+# Block sizes were compared on 12 examples of the default bundle: smaller blocks agree better with
 # occlusion, larger ones see more of what tokens do together (docs/LEVELS.md).
-BLOCKS_A_CUT = 8
+BLOCKS_A_CUT = 16
 
 
 def draw_masks(length: int, samples: int, seed: int) -> np.ndarray:
@@ -55,8 +55,9 @@ def draw_blocks(length: int, position: int, samples: int, seed: int) -> tuple[np
         left_out = [list(c) for k in range(most + 1) for c in combinations(others.tolist(), k)]
     else:
         random, left_out = np.random.default_rng(seed), [[]]
+        blocks = min(BLOCKS_A_CUT, len(others) // 2)
         while len(left_out) < samples:
-            cut = np.array_split(random.permutation(others), min(BLOCKS_A_CUT, len(others)))
+            cut = np.array_split(random.permutation(others), blocks)
             left_out += [block.tolist() for block in cut]
     kept = np.ones((min(len(left_out), samples), length), bool)
     for row, block in zip(kept, left_out, strict=False):

@@ -4,13 +4,14 @@ The explained scalar is f(s) = α_c(x_p), factor c at position p of layer l for 
 some positions replaced by the unknown token (Yun et al. 2021, supplementary, algorithm 1).
 
 LIME fits a linear model to f under random masks; masks, fit and standard errors are told in
-`tfactors.lime_fit`. Our masks always keep the target, whose own weight is what occlusion gives it;
-those of ``recipe="2021"`` may leave anything out, and weigh the 30 tokens with the largest weights.
+`tfactors.lime_fit`. Our masks always keep the target, whose own weight is what occlusion gives it,
+and more of them are drawn until every standard error is at most 2.5 % of the activation; those of
+``recipe="2021"`` may leave anything out, and weigh the 30 tokens with the largest weights.
 
 Occlusion: w_i = f(s) − f(s with position i replaced), exact, one forward pass a position.
 
 A weight is *told from zero* (`Explanation.significant`) if |w| > 3 standard errors and |w| is at
-least 5 % of the activation. Many targets are explained in one call: texts of like length fill the
+least 10 % of the activation. Many targets are explained in one call: texts of like length fill the
 model's batches, only the blocks up to their layer run, and targets at one token share every text.
 """
 
@@ -42,7 +43,11 @@ METHODS = ("lime", "occlusion")
 SAMPLES = 1000
 FEATURES = 30
 # What a weight must exceed to be told from zero: standard errors, and a share of the activation.
-ERRORS, SMALLEST_SHARE = 3.0, 0.05
+ERRORS, SMALLEST_SHARE = 3.0, 0.1
+# LIME stops when no standard error is larger than this share of the activation: a weight of the
+# smallest share is then 4 errors away from zero. It looks after so many masks each time, and not
+# before there are twice as many as tokens.
+PRECISION, MASKS_A_ROUND, MASKS_A_TOKEN = 0.025, 48, 2
 # Fewer samples than positions leave the ridge to guess; more than the upper bound is a mistake.
 FEWEST_SAMPLES, MOST_SAMPLES = 10, 20_000
 # Masked windows between two calls of progress: often enough to stop a page within a second.
@@ -138,6 +143,7 @@ def explain(
     features: int | None = None,
     replacement: int | str | None = None,
     recipe: str | None = None,
+    precision: float = PRECISION,
     radius: int | None = None,
     encoder: "FactorEncoder | None" = None,
     progress: Progress | None = None,
@@ -152,7 +158,7 @@ def explain(
         layer: which hidden state.
         encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
             only once.
-        method, samples, seed, features, replacement, recipe, radius, progress: see
+        method, samples, seed, features, replacement, recipe, precision, radius, progress: see
             `explain_window`.
 
     Raises:
@@ -165,12 +171,12 @@ def explain(
     token_ids, tokens, _ = tokenize_checked(text, encoder.model)
     return explain_window(
         encoder, token_ids, position, factor, layer, method, samples, features, seed, replacement,
-        progress, tokens=tokens, recipe=recipe, radius=radius,
+        progress, tokens=tokens, recipe=recipe, precision=precision, radius=radius,
     )  # fmt: skip
 
 
 def told_from_zero(weights: np.ndarray, errors: np.ndarray, activation: float) -> np.ndarray:
-    """Which weights can be told from zero: |w| > 3 errors, and at least 5 % of the activation.
+    """Which weights can be told from zero: |w| > 3 errors, and at least 10 % of the activation.
 
     >>> told_from_zero(np.array([3.0, 3.0, 0.2]), np.array([0.5, 1.5, 0.0]), 10.0)
     array([ True, False, False])
@@ -205,6 +211,7 @@ def explain_window(
     *,
     tokens: Sequence[str] | None = None,
     recipe: str | None = None,
+    precision: float = PRECISION,
     radius: int | None = None,
 ) -> Explanation:
     """Explain one activation in a window of token ids.
@@ -216,7 +223,7 @@ def explain_window(
         factor: which factor.
         layer: which hidden state; only the blocks up to it run.
         method: ``lime``, or ``occlusion`` (exact leave-one-out; t + 1 windows, no samples).
-        samples: windows LIME draws, the original among them; held to 10 … 20,000.
+        samples: windows LIME draws at most, the original among them; held to 10 … 20,000.
         features: positions that LIME gives a weight; by default all but the target.
         seed: fixes the masks, and with them the explanation to the bit.
         replacement: token, or its id, that stands for a masked one; by default the unknown token.
@@ -224,6 +231,8 @@ def explain_window(
             it raises stops the work and reaches the caller.
         tokens: (t,) how the tokens are written; by default as the vocabulary has them.
         recipe: ``2021`` takes the masks, samples and features of the 2021 code.
+        precision: LIME stops once no standard error is larger than this share of the activation;
+            0 draws all samples.
         radius: show the model only so many tokens each side, positions kept; all by default. A
             causal model is shown nothing that follows the target.
 
@@ -232,8 +241,9 @@ def explain_window(
     """
     target = Target(np.asarray(token_ids), position, factor, layer, radius)
     found = explain_many(
-        encoder, [target], method, samples, features, seed, replacement, progress, recipe=recipe
-    )[0]
+        encoder, [target], method, samples, features, seed, replacement, progress,
+        recipe=recipe, precision=precision,
+    )[0]  # fmt: skip
     return found if tokens is None else replace(found, tokens=list(tokens))
 
 
@@ -248,6 +258,7 @@ def explain_many(
     progress: Progress | None = None,
     *,
     recipe: str | None = None,
+    precision: float = PRECISION,
 ) -> list[Explanation]:
     """Explain many activations, each as `explain_window` would; far cheaper than one by one.
 
@@ -261,11 +272,13 @@ def explain_many(
         samples, features = RECIPES[recipe].samples, RECIPES[recipe].features
     if features is not None and features < 1:
         raise InputError(f"features {features}: expected 1 or more")
+    if not 0 <= precision < 1:
+        raise InputError(f"precision {precision}: expected a share of the activation, 0 to below 1")
     masking_id = _replacement_id(encoder, replacement)
     samples = min(max(int(samples), FEWEST_SAMPLES), MOST_SAMPLES)
-    masks = _Masks(method, samples, seed, recipe)
+    masks = _Masks(method, samples, seed, recipe, precision)
     plans = [_planned(encoder, target, masks, masking_id) for target in targets]
-    values = _activations(encoder, plans, progress)
+    values = _activations(encoder, plans, precision, progress)
     return [
         _explanation(encoder, plan, value, masks, features, masking_id)
         for plan, value in zip(plans, values, strict=True)
@@ -280,22 +293,40 @@ class _Masks:
     samples: int
     seed: int
     recipe: str | None
+    precision: float
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """A target with the masked texts that explain it.
+    """A target with the masked texts that may explain it.
 
-    ``kept`` (samples, t') is over the positions in ``context``; the last row is the window without
-    the target, where ``exact_target`` says so. ``texts`` are the distinct ones, row by row.
+    ``kept`` (samples, t') is over the positions in ``context``, and ``texts`` are its token ids.
+    The first row is the window, and of our own masks for LIME the second the window without the
+    target. ``whole`` says that all rows are run: they are all there are, or nothing else is asked.
     """
 
     target: Target
     context: tuple[int, int]
     kept: np.ndarray
-    all_masks: bool
     texts: np.ndarray
-    row_of: np.ndarray
+    all_masks: bool
+    whole: bool
+
+    def next_row(self, done: int) -> int:
+        """Return the row to which to run before looking at the errors again."""
+        least = max(MASKS_A_ROUND, MASKS_A_TOKEN * self.kept.shape[1])
+        rows = len(self.kept) if self.whole else max(least, done + MASKS_A_ROUND)
+        return min(rows, len(self.kept))
+
+    def precise(self, values: np.ndarray, precision: float) -> bool:
+        """Say whether the weights are known well enough by the rows that were run."""
+        if len(values) == len(self.kept):
+            return True
+        own = self.target.position - self.context[0]
+        free = np.delete(np.arange(self.kept.shape[1]), own)
+        kept = np.delete(self.kept[: len(values)], 1, axis=0)
+        errors = standard_errors(kept, np.delete(values, 1), free)
+        return bool(errors.max() <= precision * values[0])
 
 
 def _planned(encoder: "FactorEncoder", target: Target, masks: _Masks, masking_id: int) -> _Plan:
@@ -316,46 +347,75 @@ def _planned(encoder: "FactorEncoder", target: Target, masks: _Masks, masking_id
         kept = draw_masks(length, masks.samples, masks.seed)
     else:
         kept, all_masks = draw_blocks(length, position - start, masks.samples, masks.seed)
-        kept = np.vstack([kept, np.arange(length) != position - start])
-    texts, row_of = np.unique(
-        np.where(kept, ids[start:stop], masking_id), axis=0, return_inverse=True
-    )
-    return _Plan(target, (start, stop), kept, all_masks, texts, row_of.ravel())
+        kept = np.insert(kept, 1, np.arange(length) != position - start, axis=0)
+    whole = all_masks or masks.recipe == "2021" or not masks.precision
+    texts = np.where(kept, ids[start:stop], masking_id)
+    return _Plan(target, (start, stop), kept, texts, all_masks, whole)
 
 
 def _activations(
-    encoder: "FactorEncoder", plans: Sequence[_Plan], progress: Progress | None
+    encoder: "FactorEncoder",
+    plans: Sequence[_Plan],
+    precision: float,
+    progress: Progress | None,
 ) -> list[np.ndarray]:
-    """F of each masked window of each plan; a text that occurs twice is run once."""
-    values = [np.empty(len(plan.texts), np.float32) for plan in plans]
-    done, total = 0, 0
-    jobs: dict[int, dict[tuple[int, int, bytes], list[tuple[int, int]]]] = {}
-    for at, plan in enumerate(plans):
+    """F of the masked windows of each plan, row by row, as far as they had to be run."""
+    values = [np.zeros(0, np.float32) for _ in plans]
+    known: list[dict[bytes, float]] = [{} for _ in plans]  # a text that occurs twice is run once
+    pending, done = list(range(len(plans))), 0
+    while pending:
+        ends = {at: plans[at].next_row(len(values[at])) for at in pending}
+        later = sum(len(plans[at].kept) - ends[at] for at in pending)
+        done = _run_texts(encoder, plans, ends, known, done, later, progress)
+        for at, end in ends.items():
+            values[at] = np.array(
+                [known[at][text.tobytes()] for text in plans[at].texts[:end]], np.float32
+            )
+        pending = [at for at in pending if not plans[at].precise(values[at], precision)]
+        if progress is not None and later and not pending:
+            progress(done, done)
+    return values
+
+
+def _run_texts(
+    encoder: "FactorEncoder",
+    plans: Sequence[_Plan],
+    ends: dict[int, int],
+    known: list[dict[bytes, float]],
+    done: int,
+    later: int,
+    progress: Progress | None,
+) -> int:
+    """Run the texts of these plans up to these rows into ``known``; return how many are done."""
+    jobs: dict[int, dict[tuple[int, int, bytes], list[int]]] = {}
+    for at, end in ends.items():
+        plan = plans[at]
         of_layer = jobs.setdefault(plan.target.layer, {})
-        for row, text in enumerate(plan.texts):
-            key = (plan.context[0], plan.target.position, text.tobytes())
-            of_layer.setdefault(key, []).append((at, row))
-    total = sum(map(len, jobs.values()))
+        for text in dict.fromkeys(row.tobytes() for row in plan.texts[:end]):
+            if text not in known[at]:
+                key = (plan.context[0], plan.target.position, text)
+                of_layer.setdefault(key, []).append(at)
+    total = done + later + sum(map(len, jobs.values()))
     for layer, of_layer in jobs.items():
         wanted = list(of_layer.items())
         size = CHUNK if progress is not None else len(wanted)
         for begin in range(0, len(wanted), size):
             chunk = wanted[begin : begin + size]
-            first = [plans[places[0][0]].texts[places[0][1]] for _, places in chunk]
             codes = encoder.encode(
-                first, layer, positions=[target - start for (start, target, _), _ in chunk],
+                [np.frombuffer(text, plans[them[0]].texts.dtype) for (_, _, text), them in chunk],
+                layer,
+                positions=[target - start for (start, target, _), _ in chunk],
                 starts=[start for (start, _, _), _ in chunk],
-            )  # fmt: skip
-            places = [(row, at, text) for row, (_, them) in enumerate(chunk) for at, text in them]
-            rows, plan_of, text_of = np.array(places).T
+            )
+            places = [(row, at) for row, (_, them) in enumerate(chunk) for at in them]
+            rows, plan_of = np.array(places).T
             factors = np.array([plans[at].target.factor for at in plan_of])
-            active = activations_of(codes, rows, factors)
-            for at, text, value in zip(plan_of, text_of, active, strict=True):
-                values[at][text] = value
+            for (row, at), value in zip(places, activations_of(codes, rows, factors), strict=True):
+                known[at][chunk[row][0][2]] = float(value)
             done += len(chunk)
             if progress is not None:
                 progress(done, total)
-    return [value[plan.row_of] for plan, value in zip(plans, values, strict=True)]
+    return done
 
 
 def _explanation(
@@ -367,17 +427,18 @@ def _explanation(
     masking_id: int,
 ) -> Explanation:
     target, (start, stop) = plan.target, plan.context
+    whole, runs = values[0], len(values)
     weights, errors = np.zeros((2, len(target.token_ids)), np.float32)
     inside, doubt = weights[start:stop], errors[start:stop]  # views: filled below
     score = stability = float("nan")
     if masks.method == "occlusion":
         inside[:] = values[0] - values[1:]
     else:
-        kept, own = plan.kept, target.position - start
+        kept, own = plan.kept[: len(values)], target.position - start
         fixed = masks.recipe is None
         if fixed:
-            inside[own] = values[0] - values[-1]
-            kept, values = kept[:-1], values[:-1]
+            inside[own] = values[0] - values[1]
+            kept, values = np.delete(kept, 1, axis=0), np.delete(values, 1)
         free = np.delete(np.arange(stop - start), own) if fixed else np.arange(stop - start)
         if free.size:
             found, score = fit_lime(kept[:, free], values, features or free.size, masks.seed)
@@ -389,7 +450,7 @@ def _explanation(
     return Explanation(
         encoder.model.tokenizer.convert_ids_to_tokens(np.asarray(target.token_ids).tolist()),
         int(target.position), int(target.factor), int(target.layer), masks.method, weights, errors,
-        float(values[0]), score, stability, len(plan.kept), masks.seed, masking_id,
+        float(whole), score, stability, runs, masks.seed, masking_id,
         plan.context,
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ class Settings:
     saliency_examples: int = setting(10, "top examples explained of a high-level factor")
     saliency_others: int = setting(3, "top examples explained of any other factor")
     saliency_lime: int = setting(1, "how many of them LIME explains too, beside occlusion")
-    saliency_samples: int = setting(96, "masked texts of one LIME explanation")
+    saliency_samples: int = setting(400, "masked texts of one LIME explanation, at most")
     saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
     effect_examples: int = setting(6, "top examples a factor from which it is removed")
     seed: int = setting(0, "fixes every random choice")

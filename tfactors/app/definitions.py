@@ -41,7 +41,7 @@ DISTANCE = (
 )
 STANDARD_ERROR = (
     "How far a weight of LIME would move with other masks (robust formula HC3). Only a weight "
-    "beyond 3 standard errors and 5 % of the activation can be told from zero, and is coloured. "
+    "beyond 3 standard errors and 10 % of the activation can be told from zero, and is coloured. "
     "Occlusion has none: nothing is left to chance."
 )
 MAP_STABILITY = "Correlation of the weights that two halves of LIME's masked texts give."

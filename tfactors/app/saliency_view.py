@@ -46,13 +46,14 @@ def sidebar() -> None:
         st.segmented_control(
             "Masks of LIME", list(controls.RECIPES), required=True, disabled=not lime,
             format_func=lambda recipe: controls.RECIPES[recipe],
-            help="Ours leave out blocks of an eighth of the tokens and keep the marked word. Those "
+            help="Ours leave out blocks of a sixteenth of the tokens and keep the marked word. Those "
             "of 2021 leave out 1 to all tokens, read 2,001 texts and give 30 weights: up to "
             "a minute.",
             **view.widget(controls.RECIPE),
         )  # fmt: skip
-        st.slider("Samples", 50, 1000, step=50, disabled=not ours,
-                  help="How many masked texts the model reads. More is steadier, and slower.",
+        st.slider("Samples, at most", 50, 1000, step=50, disabled=not ours,
+                  help="How many masked texts the model may read. It stops before where every "
+                  "weight is known to 2.5 % of the activation.",
                   **view.widget(controls.SAMPLES))  # fmt: skip
         st.slider("Features", 1, 128, disabled=not ours,
                   help="How many words may get a weight, those with the largest.",
