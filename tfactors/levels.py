@@ -233,8 +233,8 @@ def _retention_of_chunk(
     radii: Sequence[int],
 ) -> "pd.DataFrame":
     """Shares of the examples of some factors at one layer."""
-    from tfactors.corpus import sentence_bounds
     from tfactors.decomposition import activations_of
+    from tfactors.sentences import sentence_bounds, word_bounds
 
     ids = np.unique(examples["window"].to_numpy())
     texts = dict(zip(ids.tolist(), windows(ids.tolist()).itertuples(index=False), strict=True))
@@ -246,7 +246,7 @@ def _retention_of_chunk(
         length = len(window.token_ids)
         if place not in bounds:
             bounds[place] = [
-                _word_bounds(window.word_starts, target),
+                word_bounds(window.word_starts, target),
                 sentence_bounds(window.tokens, target),
                 *((max(0, target - r), min(length, target + r + 1)) for r in radii),
             ]
@@ -293,11 +293,3 @@ def _summary(rows: list[tuple[int, int, np.ndarray, int]], radii: Sequence[int])
 def _reach(curve: np.ndarray, radii: Sequence[int]) -> int | None:
     enough = np.flatnonzero(curve >= REACH_SHARE)
     return int(radii[enough[0]]) if len(enough) else None
-
-
-def _word_bounds(word_starts: Sequence[bool], position: int) -> tuple[int, int]:
-    """Return [start, stop) of the whole word that a token belongs to."""
-    starts = np.flatnonzero(word_starts)
-    before, after = starts[starts <= position], starts[starts > position]
-    start = int(before[-1]) if len(before) else 0
-    return start, int(after[0]) if len(after) else len(word_starts)

@@ -1,4 +1,4 @@
-"""The tokens of a window in, the sentence around one of them out.
+"""The tokens of a window in, the sentence or the word around one of them out.
 
 A sentence ends at . ! ? or … (with the quotes and brackets that close after it) if white space
 and then a capital, a digit or an opening quote follow, at 。！？ and at every newline, because a
@@ -46,6 +46,20 @@ _STOP = re.compile(
     r"""|(?P<newline>\n)"""
 )
 _WORD_BEFORE = re.compile(r"[\w.'’-]*$")
+
+
+def word_bounds(word_starts: Sequence[bool], position: int) -> tuple[int, int]:
+    """Return [start, stop) of the whole word around a position, in tokens of the window.
+
+    >>> word_bounds([True, False, True], 1)
+    (0, 2)
+    """
+    start, stop = position, position + 1
+    while start > 0 and not word_starts[start]:
+        start -= 1
+    while stop < len(word_starts) and not word_starts[stop]:
+        stop += 1
+    return start, stop
 
 
 def sentence_bounds(tokens: Sequence[str], position: int) -> tuple[int, int]:
