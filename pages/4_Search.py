@@ -6,6 +6,7 @@ from tfactors.app import (
     controls,
     definitions,
     factor_table,
+    factor_view,
     level_controls,
     live_model,
     search_filters,
@@ -27,7 +28,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )  # fmt: skip
     st.segmented_control(
         "Level", ["", *controls.LEVELS], format_func=lambda level: level or "all", required=True,
-        help=definitions.LEVEL_RULE, **view.widget(controls.IN_LEVEL),
+        help=definitions.rule(factor_view.thresholds(bundle)), **view.widget(controls.IN_LEVEL),
     )  # fmt: skip
     st.selectbox(
         "Peaks at layer", [controls.PEAK, *bundle.layers], width=150,

@@ -6,13 +6,11 @@ from tfactors.app import definitions, factor_view, level_controls, map_view, she
 
 bundle = shell.bundle()
 limits = factor_view.thresholds(bundle)
-st.title("Map", anchor=False, help=definitions.LEVEL_RULE)
+st.title("Map", anchor=False, help=definitions.rule(limits))
 st.markdown(
     "Every dot is a factor. By likeness, dots that are near each other have similar directions in "
-    "the model's space; the axes mean nothing. By level, **low** are those that peak at a depth of "
-    f"{limits.low_depth:.0%} or less; of the others, **high** are those that keep less than "
-    f"{limits.sentence_share:.0%} of their activation when the model reads only the word's own "
-    "sentence, and **mid** the rest."
+    "the model's space; the axes mean nothing. By level, they stand by what parts the levels. "
+    + definitions.rule(limits)
 )
 map_view.show(bundle)
 level_controls.sidebar(bundle, expanded=True)

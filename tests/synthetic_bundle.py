@@ -129,7 +129,11 @@ def write_synthetic_bundle(
     write_imported(folder, {"W_enc": 2 * atoms, "b_dec": atoms[0]})
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
-    level = np.where(depth <= 1 / 3, "low", np.where(sentence < 0.5, "high", "mid"))
+    other = np.random.default_rng([seed, 3])
+    word_elsewhere = np.where(alive, other.uniform(0.0, 0.7, factors), np.nan)
+    sentence_elsewhere = np.where(alive, other.uniform(0.2, 1.0, factors), np.nan)
+    late = np.where(sentence_elsewhere < 0.5, "high", "mid")
+    level = np.where((depth <= 1 / 3) | (word_elsewhere >= 0.55), "low", late)
     second = _learnt_again(seed, atoms, rng.uniform(0.3, 1.0, factors))
     write_dictionary(folder, second, "second_dictionary.parquet")
     names = [[text.vocabulary[w] for w in dict.fromkeys(row)] for row in liked]
@@ -145,6 +149,8 @@ def write_synthetic_bundle(
                 "depth": depth,
                 "retained_word": sentence * 0.6,
                 "retained_sentence": sentence,
+                "word_elsewhere": word_elsewhere,
+                "sentence_elsewhere": sentence_elsewhere,
                 "reach": pa.array(rng.choice([0, 1, 2, 4, 8, 16], factors), mask=~alive),
                 "words": [n if a else [] for n, a in zip(names, alive, strict=True)],
                 "alive": alive,
@@ -229,7 +235,7 @@ def write_synthetic_bundle(
             "importance": {
                 "k": 200,
                 "examples": examples,
-                "levels": {"low_depth": 1 / 3, "sentence_share": 0.5},
+                "levels": {"low_depth": 1 / 3, "word_share": 0.55, "sentence_share": 0.5},
             },
             "histogram": {"edges": edges.tolist()},
             "metrics": {

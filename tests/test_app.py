@@ -332,10 +332,11 @@ def test_a_level_is_shown_with_its_rule_its_numbers_and_its_margin(made_up: Path
     factors = Bundle.open(made_up / "default").factors
     row = factors[factors["level"] == "high"].iloc[0]
     app = open_page("pages/1_Factor.py", factor=str(row["factor"]))
-    kept = row["retained_sentence"]
+    word, kept = row["word_elsewhere"], row["sentence_elsewhere"]
     assert f"peaks at layer {row['peak_layer']} of 3, a depth of {row['depth']:.0%}" in words(app)
-    assert f"keeps {kept:.0%} of the activation: less than 50%" in words(app)
-    margin = min(row["depth"] - 1 / 3, 0.5 - kept)
+    assert f"its words keep {word:.0%} of the activation at other places" in words(app)
+    assert f"inside another text keeps {kept:.0%}, less than 50%" in words(app)
+    margin = min(row["depth"] - 1 / 3, 0.55 - word, 0.5 - kept)
     assert f"(margin {margin:.0%})" in words(app)
 
 
@@ -422,7 +423,7 @@ def test_an_example_is_explained_with_the_model_once_and_then_remembered(
     write_bundle_of_minilm(tmp_path / "default")
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
     page = "pages/3_Curves_and_saliency.py"
-    asked = {"factor": "2", "layer": "3", "samples": "50", "method": "lime"}
+    asked = {"factor": "1", "layer": "3", "samples": "500", "method": "lime"}
     app = open_page(page, **asked)
     explain = next(b for b in app.button if b.label == "Explain with LIME")
     explain.click().run(timeout=120)
@@ -471,7 +472,8 @@ def test_the_context_part_says_what_is_left_of_the_activation(made_up: Path) -> 
     row = Bundle.open(made_up / "default").factors.iloc[4]
     shown = html_of(app)
     assert f"{abs(row['depth'] - 1 / 3):.2f} or" in shown
-    assert f"{abs(row['retained_sentence'] - 0.5) * 100:.0f} points" in shown
+    assert f"{abs(row['word_elsewhere'] - 0.55) * 100:.0f} points" in shown
+    assert f"{abs(row['sentence_elsewhere'] - 0.5) * 100:.0f} points" in shown
 
 
 def test_the_window_layout_shows_all_that_the_model_read(made_up: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tfactors.bundle_format import SCHEMAS
 from tfactors.effects import DIRECTIONS
-from tfactors.levels import LOW_DEPTH, RADII, REACH_SHARE, SENTENCE_SHARE
+from tfactors.levels import LOW_DEPTH, RADII, REACH_SHARE, SENTENCE_SHARE, WORD_SHARE
 from tfactors.settings import PRESETS
 from tfactors.survey_layer import (
     BIN_EDGES,
@@ -54,8 +54,10 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     assert RADII[-1] == 128
     assert (default.low_depth, LOW_DEPTH) == (1 / 3, 1 / 3)
     assert "depth ≤ 1/3" in TEXT
-    assert default.sentence_share == SENTENCE_SHARE == 0.5
-    assert "kept by the sentence < 0.5" in TEXT
+    assert default.word_share == WORD_SHARE == 0.55
+    assert "kept by the word ≥ 0.55" in TEXT
+    assert default.sentence_share == SENTENCE_SHARE == 0.6
+    assert "kept by the sentence < 0.6" in TEXT
     assert np.allclose(BIN_EDGES[1:] / BIN_EDGES[:-1], 2**0.25)
 
 

@@ -20,6 +20,7 @@ from tfactors.errors import InputError
 from tfactors.evaluation import SECTIONS, Effort, Evaluation, evaluate
 from tfactors.evaluation_sample import draw, interval
 from tfactors.evidence import Chart, Column, Section, Table
+from tfactors.level_checks import SAYS
 from tfactors.planted_factors import plant
 from tfactors.reconstruction import quality
 from tfactors.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK, refitted
@@ -283,3 +284,17 @@ def test_text_of_a_section_stays_text_in_the_report():
 def test_an_unknown_section_is_an_error_of_one_line(bundle, capsys):
     assert main(["evaluate", str(bundle.path), "--only", "luck"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_more_is_left_of_an_activation_the_less_of_its_text_is_exchanged(sections, bundle):
+    table = sections["levels"].tables[0]
+    found = {row["text"]: row for row in rows(table)}
+    levels = [level for level in ("low", "mid", "high") if (bundle.factors["level"] == level).any()]
+    for level in levels:
+        sentence, word, none = (found[SAYS[kind]][level] for kind in ("sentence", "word", "none"))
+        assert 1 >= sentence > none >= 0
+        assert sentence >= word - 0.05
+        own = bundle.factors[bundle.factors["level"] == level]
+        assert str(min(len(own), 20)) in table.sample
+    assert found[SAYS["word"]]["low"] > 0.9
+    assert any("peak at layer 0" in finding for finding in sections["levels"].findings)

@@ -17,10 +17,12 @@ from tfactors.corpus import sentence_bounds
 from tfactors.decomposition import FactorEncoder
 from tfactors.levels import (
     RADII,
+    Thresholds,
     chunks_of_factors,
     classify,
     curve_rows,
     depths,
+    levels_of,
     peak_layers,
     retention,
 )
@@ -63,30 +65,47 @@ def test_the_peak_is_where_the_importance_is_largest() -> None:
 def test_a_third_of_the_blocks_is_still_low() -> None:
     for blocks in (3, 6, 9, 12, 24):
         depth = depths(np.array([blocks // 3, blocks // 3 + 1]), blocks)
-        assert classify(depth, np.array([0.1, 0.1])).tolist() == ["low", "high"]
+        assert classify(depth, np.zeros(2), np.zeros(2)).tolist() == ["low", "high"]
 
 
-@given(
-    depth=st.floats(0, 1),
-    retained=st.floats(0, 1),
-    low=st.floats(0, 1),
-    share=st.floats(0, 1),
-)
+SHARES = st.floats(0, 1)
+
+
+@given(SHARES, SHARES, SHARES, SHARES, SHARES | st.none(), SHARES)
 def test_every_factor_with_numbers_has_the_level_of_the_rule(
-    depth: float, retained: float, low: float, share: float
+    depth: float, word: float, sentence: float, low: float, least: float | None, share: float
 ) -> None:
-    level = classify(np.array([depth]), np.array([retained]), low, share)[0]
+    thresholds = Thresholds(low, least, share)
+    level = classify(np.array([depth]), np.array([word]), np.array([sentence]), thresholds)[0]
     if abs(depth - low) > 1e-6:
-        assert level == ("low" if depth < low else "high" if retained < share else "mid")
+        by_word = least is not None and word >= least
+        rest = "high" if sentence < share else "mid"
+        assert level == ("low" if depth < low or by_word else rest)
 
 
 def test_a_dead_factor_has_no_level() -> None:
-    assert classify(np.array([np.nan, np.nan]), np.array([np.nan, 0.5])).tolist() == ["", ""]
+    dead, known = np.full(2, np.nan), np.array([np.nan, 0.5])
+    assert classify(dead, known, known).tolist() == ["", ""]
 
 
 def test_a_factor_of_unknown_reach_is_low_or_has_no_level() -> None:
     unknown = np.full(2, np.nan)
-    assert classify(np.array([0.1, 0.9]), unknown).tolist() == ["low", ""]
+    assert classify(np.array([0.1, 0.9]), unknown, unknown).tolist() == ["low", ""]
+
+
+def test_a_word_that_stands_nowhere_else_leaves_the_level_to_the_sentence() -> None:
+    late, unknown = np.full(2, 0.9), np.full(2, np.nan)
+    assert classify(late, unknown, np.array([0.2, 0.9])).tolist() == ["high", "mid"]
+
+
+def test_a_bundle_from_before_has_the_levels_of_the_rule_it_was_built_with() -> None:
+    older = Thresholds.of({"importance": {"levels": {"low_depth": 0.25, "sentence_share": 0.4}}})
+    assert older == Thresholds(0.25, None, 0.4)
+    factors = pd.DataFrame({
+        "depth": [0.2, 0.9, 0.9], "retained_sentence": [1.0, 0.3, 0.5],
+        "word_elsewhere": np.nan, "sentence_elsewhere": np.nan,
+    })  # fmt: skip
+    assert levels_of(factors, older).tolist() == ["low", "high", "mid"]
 
 
 def brute_force(module, encoder: FactorEncoder, row: pd.Series, window: pd.Series, span) -> float:

@@ -5,17 +5,18 @@ partner above a cosine of 0.7 and 0.9 (`stability`), beside a random dictionary,
 on a sample of the corpus that both dictionaries code, how often a factor and its partner peak at
 the same layer and have the same level. Importance on the sample is the mean of the K' largest
 activations, K' being the bundle's K times the sample's share of the corpus, and at least 3;
-retained_sentence is measured on the sample's three strongest windows of each factor.
+what a factor keeps elsewhere is measured on the sample's three strongest windows of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from tfactors import levels
+from tfactors import elsewhere, levels
 from tfactors.decomposition import FactorEncoder
 from tfactors.evaluation_sample import Sample
 from tfactors.evidence import Chart, Column, Section, Table
@@ -35,7 +36,7 @@ TITLE, ABOUT = (
         "something about the model; one that does not may be an accident of the seed."
     ),
 )
-EXAMPLES = 3
+EXAMPLES, DRAWS = 3, 3
 MOST_PAIRS = 400  # pairs whose levels are compared: cutting context away is what costs time
 
 
@@ -163,8 +164,8 @@ def _surveyed(
         bar.update(1)
     peak = levels.peak_layers(importance, all_layers)
     alive = importance.max(axis=1) > 0
-    limits = bundle.manifest["importance"]["levels"]
-    low = limits["low_depth"] + levels.ROUNDING
+    thresholds = levels.Thresholds.of(bundle.manifest)
+    low = thresholds.low_depth + levels.ROUNDING
     examples = pd.concat(best)
     examples = examples[np.isin(examples["factor"], wanted)]
     examples = examples[peak[examples["factor"]] == examples["layer"]]
@@ -173,14 +174,40 @@ def _surveyed(
         {"window": range(len(lengths)), "token_ids": sample.texts, "tokens": sample.tokens}
     )
     texts["word_starts"] = list(bundle.windows(sample.windows)["word_starts"])
-    retained = levels.retention(encoder, examples, lambda ids: texts.iloc[list(ids)], radii=(0,))
-    sentence = np.full(m, np.nan)
-    sentence[retained["factor"]] = retained["sentence"]
+    word, sentence = _kept(encoder, examples, texts, thresholds, m, evaluation.seed)
     asked = alive & np.isin(np.arange(m), wanted)
     depth = np.where(asked, levels.depths(peak, bundle.blocks), np.nan)
     sentence[depth <= low] = 1.0
-    level = levels.classify(depth, sentence, limits["low_depth"], limits["sentence_share"])
+    level = levels.classify(depth, word, sentence, thresholds)
     return pd.DataFrame({"peak": np.where(alive, peak, -1), "level": level})
+
+
+def _kept(
+    encoder: FactorEncoder,
+    examples: pd.DataFrame,
+    texts: pd.DataFrame,
+    thresholds: levels.Thresholds,
+    factors: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the word and the sentence of each factor keep, as the thresholds ask, (m,)."""
+
+    def windows(ids: Sequence[int]) -> pd.DataFrame:
+        return texts.iloc[list(ids)]
+
+    word, sentence = np.full((2, factors), np.nan)
+    if thresholds.word_share is None:
+        cut = levels.retention(encoder, examples, windows, radii=(0,))
+        sentence[cut["factor"]] = cut["sentence"]
+        return word, sentence
+    places = elsewhere.WordPlaces(examples, windows, [texts])
+    same = elsewhere.kept_by_the_word(encoder, examples, windows, places, DRAWS, seed)
+    word[same["factor"]] = same["word"]
+    other = elsewhere.kept_elsewhere(
+        encoder, examples, windows, len(texts), ("sentence",), DRAWS, seed
+    )
+    sentence[other["factor"]] = other["sentence"]
+    return word, sentence
 
 
 def _compared(

@@ -205,6 +205,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "examples": settings.examples,
             "levels": {
                 "low_depth": settings.low_depth,
+                "word_share": settings.word_share,
                 "sentence_share": settings.sentence_share,
             },
             "retention_examples": settings.retention_examples,

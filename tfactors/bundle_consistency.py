@@ -25,7 +25,7 @@ from tfactors.bundle_optional import (
 )
 from tfactors.bundle_parts import Part, parts
 from tfactors.bundle_table import TableFile
-from tfactors.levels import classify
+from tfactors.levels import Thresholds, classify
 from tfactors.whole_words import spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
@@ -174,7 +174,7 @@ class Tables:
 
     def check_factors(self) -> None:
         """Factors are numbered, and their levels follow from depth and retained activation."""
-        levels = self.manifest["importance"]["levels"]
+        thresholds = Thresholds.of(self.manifest)
         blocks = max(self.manifest["model"]["blocks"], 1)
         retained = []
         rows = 0
@@ -195,15 +195,21 @@ class Tables:
             part.require(deep, "depth", f"is not peak_layer {{peak_layer}} / {blocks} blocks")
             for name in ("retained_word", "retained_sentence"):
                 part.require(np.isnan(part[name]) | (part[name] >= 0), name, "is negative")
-            level = classify(
-                depth, part["retained_sentence"], levels["low_depth"], levels["sentence_share"]
-            )
+            check_labels_and_map(part)
+            sentence = thresholds.sentence_column
+            missing = sorted({sentence, "word_elsewhere"} - set(part.table.column_names))
+            if missing and thresholds.word_share is not None:
+                raise BundleError(
+                    f"factors.parquet has no column '{missing[0]}', which the manifest's "
+                    "importance.levels.word_share asks for; rebuild the bundle"
+                )
+            word = np.full(len(part), np.nan) if missing else part["word_elsewhere"]
+            level = classify(depth, word, part[sentence], thresholds)
             level = np.where(alive, self._listed(level, mine), "").tolist()
             same = pc.equal(part.array("level"), pa.array(level, pa.string()))
-            part.require(same, "level", "is not the level that depth and retained_sentence give")
+            part.require(same, "level", "is not the level that its rule gives")
             given = ~alive | (np.array(level) != "") | self.published
             part.require(given, "level", "is missing")
-            check_labels_and_map(part)
             reach, stability = part["reach"].astype(np.float64), part["stability"]
             part.require(np.isnan(reach) | (reach >= 0), "reach", "is negative")
             part.require(~(np.abs(stability) > 1 + ROUNDING), "stability", "is outside -1 to 1")

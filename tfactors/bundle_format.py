@@ -79,14 +79,19 @@ LAYOUTS: dict[str, Layout] = {
             (
                 "depth", "retained_word", "retained_sentence", "reach", "stability",
                 "label_precision", "label_recall", "map_x", "map_y",
+                "word_elsewhere", "sentence_elsewhere",
             ),
             factor=_i32, label=_str, level=_str, peak_layer=_i16, depth=_f64,
             retained_word=_f32, retained_sentence=_f32, reach=_i16,
+            word_elsewhere=_f32, sentence_elsewhere=_f32,
             words=pa.list_(_str), alive=pa.bool_(), stability=_f32,
             label_kind=_str, label_precision=_f32, label_recall=_f32, map_x=_f32, map_y=_f32,
         ),
         keys=("factor",),
-        optional_columns=("label_kind", "label_precision", "label_recall", "map_x", "map_y"),
+        optional_columns=(
+            "word_elsewhere", "sentence_elsewhere",
+            "label_kind", "label_precision", "label_recall", "map_x", "map_y",
+        ),
     ),
     "importance": Layout(
         _schema(factor=_i32, layer=_i16, importance=_f32, density=_f32, maximum=_f32),

@@ -8,6 +8,7 @@ that an interrupted run goes on where it stopped. What they measure is told in `
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfactors import effects, levels, saliency
+from tfactors import effects, elsewhere, levels, saliency
 from tfactors.bundle import LAYOUTS, SCHEMAS, write_table
 from tfactors.decomposition import FactorEncoder
 from tfactors.parallel import ahead
@@ -30,10 +31,12 @@ from tfactors.run import Run, replacing
 HIGH_RADIUS, OTHER_RADIUS, SMALLEST_RADIUS, OCCLUSION_RADIUS = 32, 16, 4, 12
 # Factors explained together, so that texts of like length fill the model's batches.
 FACTORS_A_PART = 16
+# Other places of an example's word: a word stands in many texts, and a factor has few examples.
+WORD_DRAWS = 2
 
 
 def measure_retention(run: Run) -> dict[str, Any]:
-    """Measure how much of each factor's activation is left when its context is cut away."""
+    """Measure how much of each factor's activation is left without its context, and elsewhere."""
     examples = _peak_examples(run, run.settings.retention_examples)
     log, encoder = run.work / "retention", run.encoder
     log.mkdir(exist_ok=True)
@@ -41,9 +44,19 @@ def measure_retention(run: Run) -> dict[str, Any]:
         log / f"{i}.parquet": part for i, part in enumerate(levels.chunks_of_factors(examples))
     }
 
+    @cache
+    def places() -> elsewhere.WordPlaces:
+        return elsewhere.WordPlaces(examples, run.files.windows, run.files.iter_windows())
+
     def measure(path: Path) -> pa.Table:
-        measured = levels.retention(encoder, parts[path], run.files.windows)
-        return pa.Table.from_pandas(measured)
+        part, windows, seed = parts[path], run.files.windows, run.settings.seed
+        measured = levels.retention(encoder, part, windows)
+        word = elsewhere.kept_by_the_word(encoder, part, windows, places(), WORD_DRAWS, seed)
+        text = elsewhere.kept_elsewhere(
+            encoder, part, windows, len(run.held_out), ("sentence",), seed=seed
+        )
+        more = {"word_elsewhere": word["word"], "sentence_elsewhere": text["sentence"]}
+        return pa.Table.from_pandas(measured.assign(**more))
 
     _make_parts(run, "levels", parts, measure)
     if not run.ranks.leads:
@@ -214,7 +227,8 @@ def levels_of(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFram
     depth = np.where(peak >= 0, levels.depths(peak, run.model.blocks), np.nan)
     kept = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
     kept = kept.reindex(np.arange(len(peak)))
-    level = levels.classify(
-        depth, kept["sentence"], run.settings.low_depth, run.settings.sentence_share
+    thresholds = levels.Thresholds(
+        run.settings.low_depth, run.settings.word_share, run.settings.sentence_share
     )
+    level = levels.classify(depth, kept["word_elsewhere"], kept["sentence_elsewhere"], thresholds)
     return level, peak, depth, kept

@@ -157,6 +157,8 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
         "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
         "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
+        "word_elsewhere": pa.array(kept["word_elsewhere"], pa.float32(), from_pandas=True),
+        "sentence_elsewhere": pa.array(kept["sentence_elsewhere"], pa.float32(), from_pandas=True),
         "words": pa.array(labels["words"], pa.list_(pa.string())),
         "alive": peak >= 0,
         "stability": pa.array(steady, pa.float32(), from_pandas=True),

@@ -22,7 +22,16 @@ from tfactors.errors import InputError
 FOLDER, REPORT = "evidence", "report.md"
 FORMAT, VERSION = "tfactors-evidence", 1
 # The order in which a reader meets the sections; only these names are read.
-NAMES = ("reconstruction", "fidelity", "controls", "stability", "recovery", "senses", "paper")
+NAMES = (
+    "reconstruction",
+    "fidelity",
+    "controls",
+    "stability",
+    "levels",
+    "recovery",
+    "senses",
+    "paper",
+)
 FORMS = ("text", "count", "share", "number", "small")
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS, MOST_TABLES = 4_000_000, 5_000, 30, 20
 LONGEST_NAME, LONGEST_TEXT = 40, 2_000

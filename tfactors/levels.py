@@ -1,6 +1,18 @@
-"""Importance curves and context reach go in, levels go out: low, mid, high.
+"""Importance curves and what is left of activations go in, levels go out: low, mid, high.
 
 A factor's *peak layer* is where its importance is largest and its *depth* = peak layer / blocks.
+What decides whether it fires? Its level says so, by what its strongest examples keep at that layer
+(`tfactors.elsewhere`):
+
+    low    depth ≤ 1/3, or the same words at other places of the corpus keep 55 % or more: the word
+    high   otherwise, if the word's own sentence inside another text keeps less than 60 %: the text
+           beyond the sentence
+    mid    otherwise: the sentence
+
+The rule stands in for the 2021 authors' sorting by hand; docs/LEVELS.md tells how often readers
+agree with it. Bundles from before it have no such numbers, and an older rule: low by depth alone,
+high if the sentence, cut out, retains less than half.
+
 Its *retained activation* says how much of an example's activation is left when the model sees only
 a part of the context: with the window's tokens s … e − 1 alone, the target p among them,
 
@@ -8,11 +20,7 @@ a part of the context: with the window's tokens s … e − 1 alone, the target 
 
 The span is the target's word alone, its own sentence, or the r tokens each side of it; of a causal
 model only its part up to the target, as nothing else can matter. *Reach* is the smallest r that
-retains 80 %. The rule, which stands in for the 2021 authors' sorting by hand:
-
-    low   depth ≤ 1/3
-    high  otherwise, if its own sentence retains less than half: it needs the text beyond
-    mid   otherwise
+retains 80 %.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +37,7 @@ if TYPE_CHECKING:
 
 RADII = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 REACH_SHARE = 0.8
-LOW_DEPTH = 1 / 3
-SENTENCE_SHARE = 0.5
+LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.6
 
 # Factors measured together: some 5,000 short texts fill batches of like length, and a build that
 # is stopped loses seconds.
@@ -60,32 +67,70 @@ def depths(peak: np.ndarray, blocks: int) -> np.ndarray:
     return np.asarray(peak, np.float64) / blocks
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the levels part. ``word_share`` is None in the older rule, which asks no such thing."""
+
+    low_depth: float = LOW_DEPTH
+    word_share: float | None = WORD_SHARE
+    sentence_share: float = SENTENCE_SHARE
+
+    @classmethod
+    def of(cls, manifest: dict[str, Any]) -> "Thresholds":
+        """Return the thresholds that a bundle was built with."""
+        levels = manifest["importance"]["levels"]
+        word = levels.get("word_share")
+        return cls(
+            float(levels["low_depth"]), None if word is None else float(word),
+            float(levels["sentence_share"]),
+        )  # fmt: skip
+
+    @property
+    def sentence_column(self) -> str:
+        """The column of factors.parquet that ``sentence_share`` is a threshold of."""
+        return "retained_sentence" if self.word_share is None else "sentence_elsewhere"
+
+
 def classify(
     depth: np.ndarray,
-    retained_sentence: np.ndarray,
-    low_depth: float = LOW_DEPTH,
-    sentence_share: float = SENTENCE_SHARE,
+    word: np.ndarray,
+    sentence: np.ndarray,
+    thresholds: Thresholds = Thresholds(),
 ) -> np.ndarray:
     """Level of each factor by the rule above.
 
     Args:
-        depth: (m,) in 0 … 1.
-        retained_sentence: (m,) in 0 … 1; NaN where it was not measured: a dead factor, or
-            published examples without their model.
-        low_depth: at this depth or below a factor is low.
-        sentence_share: a factor that is not low and retains less than this is high.
+        depth: (m,) in 0 … 1; NaN for a dead factor.
+        word: (m,) what the same words keep elsewhere, in 0 … 1; NaN where they stand nowhere else.
+            The older rule makes no use of it.
+        sentence: (m,) the column that the thresholds name, in 0 … 1; NaN where it was not
+            measured: a dead factor, or published examples without their model.
+        thresholds: where the levels part.
 
     Returns:
         (m,) strings ``low``, ``mid``, ``high``, and ``""`` where a number that is needed is NaN.
 
-    >>> classify(np.array([0.2, 0.9, 0.9]), np.array([1.0, 0.8, 0.3])).tolist()
-    ['low', 'mid', 'high']
+    >>> depth = np.array([0.2, 0.9, 0.9, 0.9])
+    >>> word, sentence = np.array([0.1, 0.7, 0.2, 0.2]), np.array([1.0, 0.9, 0.8, 0.3])
+    >>> classify(depth, word, sentence).tolist()
+    ['low', 'low', 'mid', 'high']
     """
-    depth = np.asarray(depth, np.float64)
-    retained = np.asarray(retained_sentence, np.float64)
-    level = np.where(retained < sentence_share, "high", "mid")
-    level = np.where(np.isnan(depth) | np.isnan(retained), "", level)
-    return np.where(depth <= low_depth + ROUNDING, "low", level)
+    depth, word, sentence = (np.asarray(a, np.float64) for a in (depth, word, sentence))
+    level = np.where(sentence < thresholds.sentence_share, "high", "mid")
+    level = np.where(np.isnan(depth) | np.isnan(sentence), "", level)
+    low = depth <= thresholds.low_depth + ROUNDING
+    if thresholds.word_share is not None:
+        low |= ~np.isnan(depth) & (word >= thresholds.word_share)
+    return np.where(low, "low", level)
+
+
+def levels_of(factors: "pd.DataFrame", thresholds: Thresholds) -> np.ndarray:
+    """Level of each row of a bundle's ``factors``, (m,), as `classify`."""
+    depth, word, sentence = (
+        factors[name].to_numpy(dtype=np.float64)
+        for name in ("depth", "word_elsewhere", thresholds.sentence_column)
+    )
+    return classify(depth, word, sentence, thresholds)
 
 
 def retention(

@@ -310,7 +310,8 @@ def _write_factors(
     known = alive & ~np.isnan(curves[:, 0]) & (np.nan_to_num(curves).max(axis=1) > 0)
     peak = np.where(known, peak_layers(np.nan_to_num(curves), LAYERS), -1)
     depth = np.where(known, depths(peak, BLOCKS), np.nan)
-    level = classify(depth, np.full(FACTORS, np.nan))
+    unknown = np.full(FACTORS, np.nan)
+    level = classify(depth, unknown, unknown)
     listed = np.array(
         listed_levels({"dictionary": {"factors": FACTORS}, "website": {"levels": published}})
     )

@@ -152,16 +152,17 @@ def _histogram() -> str:
 
 
 def retention(
-    radii: pd.DataFrame, sentence: float, high_below: float, level: str, **shown: Any
+    radii: pd.DataFrame, sentence: float, high_below: float | None, level: str, **shown: Any
 ) -> Any:
     """Draw the share of activation left by tokens of context; ``radii`` has radius, retained.
 
-    ``sentence`` is what the word's own sentence keeps, and ``high_below`` its threshold.
+    ``sentence`` is what the word's own sentence keeps, and ``high_below`` its threshold, if any.
     """
     frame = radii[["radius", "retained"]].copy()
     frame["level"] = level or "low"
     rules = pd.DataFrame({"retained": [sentence, 0.8], "what": ["its own sentence", "reach: 80 %"]})
     limit = pd.DataFrame({"retained": [high_below], "what": ["high: sentence below this"]})
+    limit = limit.dropna()
     return draw(_retention(), {"kept": frame, "rules": rules, "limit": limit}, **shown)
 
 

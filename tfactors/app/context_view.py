@@ -18,7 +18,7 @@ from tfactors.app.factor_view import Selected
 from tfactors.errors import InputError
 
 if TYPE_CHECKING:
-    from tfactors.app.definitions import Thresholds
+    from tfactors.levels import Thresholds
 
 _REMEMBERED = 200  # small tables
 _EXAMPLES = 10
@@ -79,7 +79,7 @@ def _retention(it: Selected, kept: pd.DataFrame) -> None:
     charts.retention(
         radius,
         _alone(kept, "sentence"),
-        it.thresholds.sentence_share,
+        it.thresholds.sentence_share if it.thresholds.word_share is None else None,
         it.level,
         alt="Share of the activation that is left by tokens of context: "
         + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),
@@ -104,7 +104,7 @@ def distances(
     row: "pd.Series[Any]", level: str, limits: "Thresholds", blocks: int
 ) -> list[tuple[str, str]]:
     """Return the rule with a factor's distance to each threshold, line by line."""
-    depth, sentence = float(row["depth"]), float(row["retained_sentence"])
+    depth, sentence = float(row["depth"]), float(row[limits.sentence_column])
     low, share = limits.low_depth, limits.sentence_share
     layers = (depth - low) * blocks
     found = [
@@ -115,15 +115,24 @@ def distances(
             f"{low:.2f}; low at or below it",
         )
     ]
-    if not np.isnan(sentence):
-        side = "below" if sentence < share else "above"
+    word = float(row["word_elsewhere"])
+    if limits.word_share is not None and not np.isnan(word):
         found.append((
-            "Kept by the sentence",
-            f"{sentence:.0%}, {abs(sentence - share) * 100:.0f} points {side} the threshold "
-            f"{share:.0%}; high below it, unless low",
+            "Kept by its words elsewhere",
+            f"{_apart(word, limits.word_share)}; low at or above it",
         ))  # fmt: skip
+    if not np.isnan(sentence):
+        name = "Kept by the sentence" + (" in another text" if limits.word_share else "")
+        found.append((name, f"{_apart(sentence, share)}; high below it, unless low"))
     found.append(("Level", level or "none"))
     return found
+
+
+def _apart(kept: float, threshold: float) -> str:
+    side = "below" if kept < threshold else "above"
+    return (
+        f"{kept:.0%}, {abs(kept - threshold) * 100:.0f} points {side} the threshold {threshold:.0%}"
+    )
 
 
 def _elsewhere(it: Selected) -> None:

@@ -88,6 +88,7 @@ LAYOUT = view.choice("layout", "lines", LAYOUTS)
 
 # Levels
 LOW_DEPTH = view.number("low_depth", None, 0, 1)
+WORD_SHARE = view.number("word_share", None, 0, 1)
 SENTENCE_SHARE = view.number("sentence_share", None, 0, 1)
 LEVELS = ("low", "mid", "high")
 LEVEL = view.choice("level", "", ("", *LEVELS))
@@ -184,7 +185,7 @@ WHERE = view.choice("where", "token", WHERES)
 PENALTY = view.number("penalty", None, 0.0, 1000.0)
 
 _LISTING: tuple[Control[Any], ...] = (*(TOP, FLOOR, CONTEXT, GROUP, TOKENS, SORT, LAYOUT),)
-_THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, SENTENCE_SHARE)
+_THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,10 @@ In go a factor's numbers and the thresholds in force, out come sentences. docs/D
 the same with formulas and sources.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from tfactors.bundle import Bundle
+from tfactors.levels import ROUNDING, Thresholds, levels_of
 
 IMPORTANCE = (
     "How strongly the factor shows at a layer: the mean of its {k} largest activations there, over "
@@ -24,8 +22,8 @@ RETAINED_WORD = (
 )
 RETAINED_SENTENCE = (
     "What is left of the activation when the model reads only the word's own sentence. Mean over "
-    "the factor's strongest examples at its peak layer. Below the threshold the factor needs text "
-    "beyond the sentence."
+    "the factor's strongest examples at its peak layer. A short text is read unlike a long "
+    "one, so this exaggerates."
 )
 REACH = (
     "How many tokens on each side the model has to see to keep 80 % of the activation. Mean curve "
@@ -115,28 +113,33 @@ SCORE = (
 )
 
 LEVEL_RULE = (
+    "Low, the word decides: the importance peaks at a depth of {low:.0%} or less, or the same "
+    "words elsewhere keep at least {word:.0%} of the activation. High, the text beyond the "
+    "sentence decides: of the others, those whose own sentence inside another text keeps less than "
+    "{sentence:.0%}. Mid, the sentence decides: the rest."
+)
+OLDER_RULE = (
     "Low: the importance peaks at or below the depth threshold. High: it peaks later, and the "
-    "word's own sentence keeps less than the second threshold. Mid: the rest."
+    "word's own sentence, cut out, keeps less than the second threshold. Mid: the rest. (Bundles "
+    "built before November 2026; newer ones ask what decides whether a factor fires.)"
+)
+WORD_ELSEWHERE = (
+    "Share of the activation that the same words have at other places of the corpus, two drawn by "
+    "chance for each of the strongest examples at the peak layer; mean, each at most 100 %."
+)
+KEPT_BY_SENTENCE = (
+    "What the word's own sentence keeps of the activation inside another text; in bundles built "
+    "before November 2026, cut out and alone."
+)
+SENTENCE_ELSEWHERE = (
+    "Share of the activation that is left when all but the word's own sentence is the text of "
+    "another window; mean over the strongest examples at the peak layer, each at most 100 %."
 )
 LEVEL_MEANING = {
-    "low": "about the word itself: one word, one of its senses, or its spelling",
-    "mid": "a pattern inside the sentence",
-    "high": "something that takes text beyond the sentence",
+    "low": "the word itself decides: where it stands, the factor fires",
+    "mid": "the sentence decides: a sense, a role, a phrase",
+    "high": "the text beyond the sentence decides",
 }
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Where the levels part: low at or below ``low_depth``, high under ``sentence_share``."""
-
-    low_depth: float
-    sentence_share: float
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> "Thresholds":
-        """Return the thresholds that the bundle was built with."""
-        levels = bundle.manifest["importance"]["levels"]
-        return cls(float(levels["low_depth"]), float(levels["sentence_share"]))
 
 
 def levels(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
@@ -144,39 +147,59 @@ def levels(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
 
     Factors of the 2021 website have the level at which it lists them, where it does.
     """
-    from tfactors.levels import classify
-
-    ours = classify(
-        factors["depth"].to_numpy(dtype=np.float64),
-        factors["retained_sentence"].to_numpy(dtype=np.float64),
-        thresholds.low_depth,
-        thresholds.sentence_share,
-    )
     listed = factors["listed"].to_numpy(dtype=str)
+    ours = levels_of(factors, thresholds)
     return np.where((listed != "") & factors["alive"].to_numpy(), listed, ours)
+
+
+def rule(thresholds: Thresholds) -> str:
+    """Return the rule of levels, as a sentence."""
+    if thresholds.word_share is None:
+        return OLDER_RULE
+    return LEVEL_RULE.format(
+        low=thresholds.low_depth, word=thresholds.word_share, sentence=thresholds.sentence_share
+    )
+
+
+def sentence(thresholds: Thresholds) -> str:
+    """Return what the number is that tells mid from high."""
+    return RETAINED_SENTENCE if thresholds.word_share is None else SENTENCE_ELSEWHERE
 
 
 def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> str:
     """Return the sentence that gives a factor's level with its rule, its numbers and its margin."""
     if not level:
         return "This factor is dead: no token of the corpus activates it at any layer."
-    depth, retained = float(factor["depth"]), float(factor["retained_sentence"])
-    low, share = thresholds.low_depth, thresholds.sentence_share
+    depth, kept = float(factor["depth"]), float(factor[thresholds.sentence_column])
+    low, least, share = thresholds.low_depth, thresholds.word_share, thresholds.sentence_share
     peak = f"Its importance peaks at layer {factor['peak_layer']} of {blocks}"
-    if level == "low":
+    if depth <= low + ROUNDING:
         return (
             f"{peak}, a depth of {depth:.0%}. Factors at {low:.0%} or less are low-level "
             f"(margin {low - depth:.0%})."
         )
-    keeps = f"and its own sentence alone keeps {retained:.0%} of the activation"
-    margin = min(depth - low, abs(retained - share))
-    rule = (
-        f"less than {share:.0%}, so it needs text beyond the sentence"
+    place, margin = f"{peak}, a depth of {depth:.0%} (over {low:.0%})", [depth - low]
+    if least is not None and not np.isnan(word := float(factor["word_elsewhere"])):
+        says = f"its words keep {word:.0%} of the activation at other places"
+        if level == "low":
+            return (
+                f"{place}, but {says}, at least {least:.0%}: the word decides (margin "
+                f"{word - least:.0%})."
+            )
+        place, margin = f"{place}; {says}, less than {least:.0%}", [*margin, least - word]
+    elif least is not None:
+        place = f"{place}; its words stand nowhere else"
+    where = "inside another text" if least is not None else "alone"
+    decides = (
+        f"less than {share:.0%}, so text beyond the sentence decides"
         if level == "high"
         else f"at least {share:.0%}, so the sentence is enough"
     )
-    place = f"{peak}, a depth of {depth:.0%} (over {low:.0%})"
-    return f"{place}, {keeps}: {rule} (margin {margin:.0%})."
+    margin.append(abs(kept - share))
+    return (
+        f"{place}; and its own sentence {where} keeps {kept:.0%}, {decides} "
+        f"(margin {min(margin):.0%})."
+    )
 
 
 SAMPLE = (

@@ -29,7 +29,7 @@ _COLUMNS: dict[str, Any] = {
         "Density", format="percent", width="small", help=definitions.DENSITY
     ),
     "sentence": st.column_config.NumberColumn(
-        "Kept by sentence", format="percent", width="small", help=definitions.RETAINED_SENTENCE
+        "Kept by sentence", format="percent", width="small", help=definitions.KEPT_BY_SENTENCE
     ),
     "label_kind": st.column_config.TextColumn("Kind", width="small", help=definitions.LABEL_KIND),
     "label_precision": st.column_config.NumberColumn(
@@ -81,17 +81,18 @@ FIRES: dict[str, Any] = {
 def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
+    limits = factor_view.thresholds(bundle)
     peak = overview.importance[factors].argmax(axis=1)
     return pd.DataFrame(
         {
             "factor": factors,
             "words": factor_view.names(bundle)["words"].to_numpy()[factors],
-            "level": definitions.levels(rows, factor_view.thresholds(bundle)),
+            "level": definitions.levels(rows, limits),
             "peak": rows["peak_layer"].to_numpy(),
             "curve": list(overview.importance[factors].astype(float).round(4)),
             "importance": overview.importance[factors, peak],
             "density": overview.density[factors, peak],
-            "sentence": rows["retained_sentence"].to_numpy().round(2),
+            "sentence": rows[limits.sentence_column].to_numpy().round(2),
         }
         | {
             column: rows[column].to_numpy()

@@ -13,8 +13,8 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app import controls, definitions, notes, passages, published, store, view
-from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
+from tfactors.levels import Thresholds
 
 _DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
 _TITLE_WORDS = 4
@@ -44,10 +44,13 @@ class Selected:
 
 def thresholds(bundle: Bundle) -> Thresholds:
     """Return the level thresholds in force: the reader's, else the bundle's."""
-    own = Thresholds.of(bundle)
+    own = Thresholds.of(bundle.manifest)
     low, share = view.get(controls.LOW_DEPTH), view.get(controls.SENTENCE_SHARE)
+    word = None if own.word_share is None else view.get(controls.WORD_SHARE)
     return Thresholds(
-        own.low_depth if low is None else low, own.sentence_share if share is None else share
+        own.low_depth if low is None else low,
+        own.word_share if word is None else word,
+        own.sentence_share if share is None else share,
     )
 
 
@@ -263,8 +266,7 @@ def numbers(it: Selected, key: str = "numbers") -> None:
         ("Importance", f"{overview.importance[here]:.2f}", _importance(it.bundle)),
         ("Density", _percent(overview.density[here]), definitions.DENSITY),
         ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
-        ("Kept by the word", _percent(row["retained_word"]), definitions.RETAINED_WORD),
-        ("Kept by the sentence", _percent(row["retained_sentence"]), definitions.RETAINED_SENTENCE),
+        *_kept(it),
         ("Reach", _reach(row["reach"]), definitions.REACH),
     ]  # fmt: skip
     if not pd.isna(row["stability"]):
@@ -274,6 +276,27 @@ def numbers(it: Selected, key: str = "numbers") -> None:
     with st.container(horizontal=True, gap="medium", key=key):
         for label, value, tip in cells:
             st.metric(label, value, help=tip, width="content")
+
+
+def _kept(it: Selected) -> list[tuple[str, str, str]]:
+    """Return the two numbers that part the levels, beside the depth."""
+    if it.thresholds.word_share is None:
+        return [
+            ("Kept by the word", _percent(it.row["retained_word"]), definitions.RETAINED_WORD),
+            (
+                "Kept by the sentence",
+                _percent(it.row["retained_sentence"]),
+                definitions.RETAINED_SENTENCE,
+            ),
+        ]
+    return [
+        ("Kept by its words", _percent(it.row["word_elsewhere"]), definitions.WORD_ELSEWHERE),
+        (
+            "Kept by the sentence",
+            _percent(it.row["sentence_elsewhere"]),
+            definitions.SENTENCE_ELSEWHERE,
+        ),
+    ]
 
 
 def _importance(bundle: Bundle) -> str:

@@ -14,26 +14,29 @@ def counts(bundle: Bundle) -> dict[str, int]:
 
 
 def sidebar(bundle: Bundle, expanded: bool = False) -> None:
-    """Draw the two thresholds."""
+    """Draw the thresholds."""
     limits = factor_view.thresholds(bundle)
     with st.sidebar, st.expander("Levels", expanded=expanded, icon=":material/stairs:"):
         st.slider(
             "Low: peak at this depth or less", 0.0, 1.0, step=0.01,
             help=definitions.DEPTH, **view.widget(controls.LOW_DEPTH, round(limits.low_depth, 2)),
         )  # fmt: skip
+        if limits.word_share is not None:
+            st.slider(
+                "Low too: its words keep at least", 0.0, 1.0, step=0.01,
+                help=definitions.WORD_ELSEWHERE,
+                **view.widget(controls.WORD_SHARE, round(limits.word_share, 2)),
+            )  # fmt: skip
         st.slider(
             "High: its sentence keeps less than", 0.0, 1.0, step=0.01,
-            help=definitions.RETAINED_SENTENCE,
+            help=definitions.sentence(limits),
             **view.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
         )  # fmt: skip
         found = counts(bundle)
         st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
-        changed = (
-            view.get(controls.LOW_DEPTH) is not None
-            or view.get(controls.SENTENCE_SHARE) is not None
-        )
+        own = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
         st.button(
-            "As built", disabled=not changed, type="tertiary", icon=":material/undo:",
-            on_click=view.change,
-            args=({controls.LOW_DEPTH: None, controls.SENTENCE_SHARE: None},),
+            "As built", disabled=all(view.get(control) is None for control in own),
+            type="tertiary", icon=":material/undo:", on_click=view.change,
+            args=(dict.fromkeys(own),),
         )  # fmt: skip

@@ -12,8 +12,8 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app import controls, definitions, factor_table, factor_view, shell, store, view
-from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
+from tfactors.levels import Thresholds
 
 _MOST_ROWS = 500
 _DRAWN = "map.drawn"  # the area that the chart shows
@@ -84,7 +84,7 @@ def _by_level(
     # There are only as many depths as layers: the dots are spread a little around each.
     spread = (frame["factor"].to_numpy() * 0.618034) % 1 - 0.5
     frame["x"] = depth + spread * 0.7 * width
-    frame["y"] = rows["retained_sentence"].to_numpy(float)
+    frame["y"] = rows[limits.sentence_column].to_numpy(float)
     # The line between two layers stands half-way, so that dots spread around one do not cross it.
     edges = np.concatenate([steps - width / 2, [steps[-1] + width / 2]])
     edge = float(edges[np.searchsorted(steps, limits.low_depth + 1e-9, side="right")])

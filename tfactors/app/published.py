@@ -6,8 +6,8 @@ bundles have numbers.
 
 import pandas as pd
 
-from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
+from tfactors.levels import Thresholds
 
 CURVE = (
     "Read from the picture on the website, whose axis is scaled for each factor: 0 is the lowest "

@@ -46,8 +46,8 @@ def sidebar() -> None:
         st.segmented_control(
             "Masks of LIME", list(controls.RECIPES), required=True, disabled=not lime,
             format_func=lambda recipe: controls.RECIPES[recipe],
-            help="Ours leave out blocks of a sixteenth of the tokens and keep the marked word. Those "
-            "of 2021 leave out 1 to all tokens, read 2,001 texts and give 30 weights: up to "
+            help="Ours leave out blocks of a sixteenth of the tokens and keep the marked word. "
+            "Those of 2021 leave out 1 to all tokens, read 2,001 texts and give 30 weights: up to "
             "a minute.",
             **view.widget(controls.RECIPE),
         )  # fmt: skip

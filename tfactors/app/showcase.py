@@ -11,8 +11,8 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app import definitions, store
-from tfactors.app.definitions import Thresholds
 from tfactors.bundle import Bundle
+from tfactors.levels import Thresholds
 
 # Rarer than the first a factor may be an accident of one document; denser than the second it
 # answers to nearly everything.
@@ -36,15 +36,19 @@ def by_level(bundle: Bundle) -> dict[str, int]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     overview, factors = store.overview(_bundle), _bundle.factors
-    limits = Thresholds.of(_bundle)
+    limits = Thresholds.of(_bundle.manifest)
     levels = definitions.levels(factors, limits)
     density, strength = overview.density.max(axis=1), overview.importance.max(axis=1)
     depth = factors["depth"].to_numpy(float)
-    kept = factors["retained_sentence"].to_numpy(float)
+    kept = factors[limits.sentence_column].to_numpy(float)
+    late = depth - limits.low_depth
+    if limits.word_share is not None:
+        word = factors["word_elsewhere"].fillna(0).to_numpy(float)
+        late = np.minimum(late, limits.word_share - word)
     margin = {
-        "low": limits.low_depth - depth,
-        "mid": np.minimum(depth - limits.low_depth, kept - limits.sentence_share),
-        "high": np.minimum(depth - limits.low_depth, limits.sentence_share - kept),
+        "low": -late,
+        "mid": np.minimum(late, kept - limits.sentence_share),
+        "high": np.minimum(late, limits.sentence_share - kept),
     }
     length = np.array([np.mean([len(w) for w in words] or [0]) for words in factors["words"]])
     usable = (density > _DENSITIES[0]) & (density < _DENSITIES[1]) & (length >= _LONG)

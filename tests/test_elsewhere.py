@@ -1,6 +1,7 @@
 """Activations in another text: what is exchanged, and what the model is left with."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 
 from tfactors.decomposition import FactorEncoder
-from tfactors.foreign_text import (
+from tfactors.elsewhere import (
     KINDS,
     WordPlaces,
     exchanged,
@@ -48,7 +49,7 @@ def test_the_target_and_what_goes_with_it_keep_their_place_in_a_text_of_the_same
     windows: pd.DataFrame,
 ) -> None:
     rows = list(windows.itertuples(index=False))
-    for window, other in zip(rows, rows[1:], strict=False):
+    for window, other in pairwise(rows):
         ids = np.asarray(window.token_ids)
         foreign = np.resize(np.asarray(other.token_ids), len(ids))
         for position in (0, len(ids) // 2, len(ids) - 1):

@@ -1,4 +1,4 @@
-"""How much of an activation is left when the text around the token is another one.
+"""How much of an activation is left elsewhere: in another text, or where its word stands again.
 
 Cutting context away (`tfactors.levels`) leaves a short text, which a model may read unlike any
 other. Here the window keeps its length and the target p its place, and words are exchanged:
@@ -10,8 +10,10 @@ other. Here the window keeps its length and the target p its place, and words ar
 
     kept = mean over the top examples of min(1, α_c(x_p | changed window) / α_c(x_p | window))
 
-The other window and the order are drawn anew for each example, by its place in the corpus, so that
-parts of a corpus give what the whole gives.
+`kept_by_the_word` asks the corpus itself: what has the factor at other places of the same words?
+
+The other window, the order and the places are drawn anew for each example, by its place in the
+corpus, so that parts of a corpus give what the whole gives.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -49,7 +51,7 @@ def kept_elsewhere(
         examples: columns factor, layer, window, position, activation (above 0).
         windows: window numbers -> their rows with token_ids, tokens, word_starts, in that order;
             as `Bundle.windows`.
-        corpus_windows: windows are numbered 0 … corpus_windows − 1; two or more.
+        corpus_windows: windows are numbered 0 … corpus_windows − 1.
         kinds: what is exchanged, of `KINDS`.
         draws: other texts for each example.
         seed: of the draws.
@@ -140,7 +142,9 @@ def _random(example: Any, draws: int, seed: int) -> list[np.random.Generator]:
 
 
 def _other(window: int, windows: int, random: np.random.Generator) -> int:
-    """Draw a window that is not this one."""
+    """Draw a window that is not this one, where there is another."""
+    if windows < 2:
+        return window
     return int((window + 1 + random.integers(windows - 1)) % windows)
 
 
@@ -226,12 +230,14 @@ class WordPlaces:
         a time and any order, as `Bundle.iter_windows` gives them.
         """
         self._word: dict[tuple[int, int], tuple[bytes, int]] = {}
-        for window, group in examples.groupby("window"):
-            row = next(windows([int(window)]).itertuples(index=False))
-            ids = np.asarray(row.token_ids, np.int32)
-            for position in group["position"].unique().tolist():
-                start, stop = word_bounds(row.word_starts, position)
-                self._word[int(window), position] = ids[start:stop].tobytes(), position - start
+        positions = examples.groupby("window")["position"].agg(set)
+        for some in np.array_split(positions.index.to_numpy(), len(positions) // 1000 + 1):
+            for row in windows(some.tolist()).itertuples(index=False):
+                ids = np.asarray(row.token_ids, np.int32)
+                for position in positions[row.window]:
+                    start, stop = word_bounds(row.word_starts, position)
+                    word = ids[start:stop].tobytes(), position - start
+                    self._word[int(row.window), int(position)] = word
         places: dict[bytes, list[tuple[int, int, int]]] = {w: [] for w, _ in self._word.values()}
         for batch in corpus:
             for row in batch.itertuples(index=False):
@@ -246,7 +252,12 @@ class WordPlaces:
         self._places = {word: sorted(found)[:MOST_PLACES] for word, found in places.items()}
 
     def drawn(
-        self, window: int, position: int, without: set[int], number: int, random: np.random.Generator
+        self,
+        window: int,
+        position: int,
+        without: set[int],
+        number: int,
+        random: np.random.Generator,
     ) -> list[tuple[int, int]]:
         """Draw other places of the word at a place, outside some windows: window and position."""
         word, offset = self._word[window, position]
