@@ -21,7 +21,8 @@ from tiny_autoencoders import (
 )
 
 from tfactors.bundle import Bundle, write_dictionary, write_imported, write_manifest
-from tfactors.dictionary_files import read_dictionary, write_dictionary_file
+from tfactors.dictionary_export import write_dictionary_file
+from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
 
 M, D = 40, 12

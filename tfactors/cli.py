@@ -85,7 +85,7 @@ def _import_site(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.dictionary_files import write_dictionary_file
+    from tfactors.dictionary_export import write_dictionary_file
 
     write_dictionary_file(bundle, options.out, options.format)
     if options.json:

@@ -1,0 +1,117 @@
+"""What the files of all libraries share: tensors read as float32, turned, checked, or refused.
+
+In go the path of a file and the width d of the model; out come arrays with one row a factor, or the
+one line that says what is wrong. Which axis is which follows from d alone, because the libraries
+disagree and files get transposed; only where both axes are d does the format's own order count.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.errors import InputError
+from tfactors.imported_dictionary import TENSORS, ImportedDictionary, Origin
+
+
+def autoencoder(
+    path: Path,
+    width: int,
+    origin: Origin,
+    tensors: dict[str, np.ndarray],
+    encoder_rows_first: bool,
+    decoder_rows_first: bool | None = None,
+) -> ImportedDictionary:
+    """Bring the tensors of an autoencoder into our order, and check that they belong together."""
+    if origin.form not in TENSORS:
+        raise InputError(
+            f"{path}: an autoencoder of the form {origin.form!r}; known are {', '.join(TENSORS)}"
+        )
+    needed = set(TENSORS[origin.form])
+    if missing := sorted(needed - tensors.keys()):
+        raise InputError(f"{path}: lacks {', '.join(missing)} of a {origin.form} autoencoder")
+    if unknown := sorted(tensors.keys() - needed):
+        raise InputError(
+            f"{path}: holds {', '.join(unknown)}, which no {origin.form} autoencoder has"
+        )
+    if decoder_rows_first is None:
+        decoder_rows_first = origin.format != "dictionary_learning"
+    kept = {name: tensors[name] for name in sorted(needed)}
+    kept["W_dec"] = rows_a_factor(path, "W_dec", kept["W_dec"], width, decoder_rows_first)
+    if "W_enc" in kept:
+        kept["W_enc"] = rows_a_factor(path, "W_enc", kept["W_enc"], width, encoder_rows_first)
+    factors = len(kept["W_dec"])
+    for name, values in kept.items():
+        if name == "threshold" and values.ndim == 0:
+            values = kept[name] = np.full(factors, values, np.float32)
+        expected = {"W_dec": (factors, width), "W_enc": (factors, width), "b_dec": (width,)}
+        if values.shape != expected.get(name, (factors,)):
+            raise InputError(
+                f"{path}: {name} has shape {values.shape}; expected "
+                f"{expected.get(name, (factors,))} beside {factors:,} factors of {width} numbers"
+            )
+    if origin.form == "topk" and not 0 < origin.k <= factors:
+        raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
+    return ImportedDictionary(origin, kept)
+
+
+def rows_a_factor(
+    path: Path, name: str, matrix: np.ndarray, width: int, rows_first: bool
+) -> np.ndarray:
+    """Return a matrix with one row a factor; d says which axis that is."""
+    if matrix.ndim != 2 or width not in matrix.shape:
+        shape = " × ".join(map(str, matrix.shape))
+        raise InputError(
+            f"{path}: {name} is {shape}, and the model's hidden states have {width} numbers; "
+            "import it with the model that it was trained on"
+        )
+    if matrix.shape[0] != matrix.shape[1]:
+        rows_first = matrix.shape[1] == width
+    return np.ascontiguousarray(matrix if rows_first else matrix.T)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], str, dict[str, str]]:
+    """Return the tensors of a safetensors file as float32, their type, and the file's metadata."""
+    import torch  # noqa: F401 - bfloat16, which numpy does not have
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    dtypes = {str(v.dtype).removeprefix("torch.") for v in tensors.values() if v.dim() == 2}
+    found = {name: np.array(values.float().numpy()) for name, values in tensors.items()}
+    return found, min(dtypes, default="float32"), metadata
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the configuration beside the weights."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing; it says what kind of autoencoder this is") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a configuration; expected a JSON object")
+    return content
+
+
+def refuse(path: Path, config: dict[str, Any], name: str, allowed: tuple[Any, ...]) -> None:
+    """Raise if a setting of the configuration is none of the values that are understood."""
+    if config.get(name) not in allowed:
+        raise InputError(f"{path}: {name} is {config[name]!r}, which tfactors does not support")
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Return what to raise where a file is not what its name says."""
+    reason = str(error).strip().splitlines()
+    return InputError(
+        f"{path}: damaged or not what its name says ({reason[0] if reason else 'empty'}); "
+        "fetch it again"
+    )
