@@ -295,7 +295,7 @@ def test_a_name_that_is_neither_a_file_nor_a_packaged_corpus_is_refused():
 def test_a_file_of_one_s_own_claims_no_licence(tmp_path):
     source = corpus_source(tmp_path / "letters.txt")
     assert (source.name, source.title) == ("letters.txt", "letters.txt")
-    assert source.licence == "not stated"
+    assert source.licence == "Licence not stated"
 
 
 def test_a_document_read_from_a_path_carries_the_name_of_its_source(tmp_path):

@@ -16,7 +16,7 @@ def describe(manifest: dict[str, Any]) -> str:
     ]
     lines += [
         f"         {source.get('title', '')}: {source.get('documents', 0):,} documents, "
-        f"{source.get('tokens', 0):,} tokens; {source.get('licence', 'licence not stated')}"
+        f"{source.get('tokens', 0):,} tokens. {source.get('licence', 'Licence not stated')}"
         for source in corpus["sources"]
     ]
     held_out = f"{corpus.get('held_out_tokens', 0):,} tokens of {corpus.get('held_out', 'text')}"

@@ -92,7 +92,7 @@ def corpus_source(spec: str | Path) -> Source:
     if str(spec).startswith(PREFIX):
         return dataset_source(str(spec))
     name = Path(spec).name or str(spec)
-    return Source(name, name, licence="not stated", attribution="")
+    return Source(name, name, licence="Licence not stated", attribution="")
 
 
 def read_documents(spec: str | Path, column: str | None = None) -> Iterator[Document]:

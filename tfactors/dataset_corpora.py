@@ -81,7 +81,10 @@ def dataset_source(spec: str) -> Source:
     name = DatasetName.parse(spec)
     info = _opened(name).info
     return Source(
-        str(name), str(name), licence=info.license or "not stated", attribution=info.homepage or ""
+        str(name),
+        str(name),
+        licence=info.license or "Licence not stated",
+        attribution=info.homepage or "",
     )
 
 
