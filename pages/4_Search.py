@@ -67,11 +67,17 @@ if missing:
     absent = ", ".join(f"“{shell.plain(word[:40])}”" for word in missing)
     st.caption(f"Not in the index of this bundle: {absent}. Rare words are left out of it.")
 if found is not None:
+    before = len(found)
     found = found[search_filters.passing(bundle, found["factor"].to_numpy())]
     count = f"**{len(found):,}** factor{'s' if len(found) != 1 else ''}"
     order = "the best match first" if "match" in found else "the most important first"
     more = f"; the first {MOST_ROWS} are listed" if len(found) > MOST_ROWS else ""
-    st.markdown(f"{count}, {order}{more}. Click a row to open it.")
+    if len(found):
+        st.markdown(f"{count}, {order}{more}. Click a row to open it.")
+    elif before:
+        st.markdown(f"The filters leave none of the {before:,} that were found: loosen one.")
+    else:
+        st.markdown("No factor was found: try another word or form of it, or part of a word.")
     if len(found):
         found = found.head(MOST_ROWS).reset_index(drop=True)
         rows = factor_table.frame(bundle, found["factor"].to_numpy())

@@ -145,7 +145,7 @@ def test_labels_stay_in_their_session_leave_as_json_and_come_back(
         assert content["labels"]["7"]["note"] == STYLE + ATTACK
         two.open("/Labels")
         two.page.locator("input[type=file]").set_input_files(tmp_path / "labels.json")
-        two.shows("Loaded 1 labels")
+        two.shows("Loaded 1 label and 0 lists.")
         two.page.get_by_role("link", name="Factor", exact=True).click()
         two.shows("Factor ")
         two.open("/Compare?factor=7&to=7")

@@ -27,13 +27,11 @@ def figures(bundle: Bundle) -> list[Figure]:
     manifest = bundle.manifest
     metrics, corpus = manifest.get("metrics", {}), manifest["corpus"]
     found = [
-        Figure("Factors", f"{bundle.n_factors:,}", "Rows of the one dictionary of all layers."),
-        Figure("Layers", str(len(bundle.layers)), "Layer 0 is the embedding output."),
-        Figure("Tokens shown", f"{corpus['tokens']:,}", "In all examples of the website.")
+        Figure("Factors", f"{bundle.n_factors:,}", definitions.ROWS),
+        Figure("Layers", str(len(bundle.layers)), definitions.LAYER),
+        Figure("Tokens shown", f"{corpus['tokens']:,}", definitions.TOKENS_SHOWN)
         if bundle.ranked
-        else Figure(
-            "Tokens read", f"{corpus['tokens']:,}", "Every token was coded at every layer."
-        ),
+        else Figure("Tokens read", f"{corpus['tokens']:,}", definitions.TOKENS_READ),
     ]
     alive = metrics.get("alive")
     if isinstance(alive, float) and alive <= 1:
@@ -113,5 +111,6 @@ def _source(source: dict[str, Any]) -> str:
     text = ": ".join(parts)
     for key in ("attribution", "licence"):
         if source.get(key):
-            text += f". {str(source[key]).rstrip('.')}"
+            more = str(source[key]).rstrip(".")
+            text += f". {more[:1].upper()}{more[1:]}"
     return text + "."

@@ -7,6 +7,7 @@ three numbers a layer, so that a chart costs the same for 500 factors and for 16
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -16,8 +17,13 @@ import pandas as pd
 import streamlit as st
 
 LEVELS = ["low", "mid", "high"]
-GREY = "#8A9099"  # readable on both backgrounds
+GREY = "#8A9099"  # lines that are seen on both backgrounds, 3 to 1 at least
+# Words need more than any grey has on both: `draw` puts the second of each pair on the dark ground.
+WORDS = "#5F646B"
+INK = "#22262B"
+_ON_DARK = {WORDS: "#A9AFB6", INK: "#E8E5DF"}
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
+_NEAR = 0.1  # of the axis of shares: words of two lines nearer than this would overlap
 _LEVEL_SCALE = alt.Scale(domain=LEVELS)
 
 
@@ -79,10 +85,8 @@ def _curves(order: tuple[str, ...], title: str) -> str:
     x = _layer_axis()
     hover = alt.selection_point(fields=["factor"], on="pointerover", empty=False, name="hover")
     pick = alt.selection_point(name="pick", fields=["factor", "layer"], on="click", empty=False)
-    legend = alt.Legend(orient="bottom", columns=2, labelLimit=160, symbolType="stroke")
-    colour = alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)), legend=legend)
-    dashes = [_DASHES[i // 4 % len(_DASHES)] for i in range(len(order))]
-    dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=list(order), range=dashes), legend=None)
+    colour = alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)), legend=legend())
+    dash = alt.StrokeDash("name:N", scale=dashes(order), legend=None)
     base = alt.Chart(alt.NamedData("curves")).encode(
         x=x, y=alt.Y("value:Q", title=title), color=colour
     )
@@ -160,10 +164,12 @@ def retention(
     """
     frame = radii[["radius", "retained"]].copy()
     frame["level"] = level or "low"
-    rules = pd.DataFrame({"retained": [sentence, 0.8], "what": ["its own sentence", "reach: 80 %"]})
-    limit = pd.DataFrame({"retained": [high_below], "what": ["high: sentence below this"]})
-    limit = limit.dropna()
-    return draw(_retention(), {"kept": frame, "rules": rules, "limit": limit}, **shown)
+    what = ["its own sentence", "reach: 80%", "high: sentence below this"]
+    rules = pd.DataFrame({"retained": [sentence, 0.8, high_below], "what": what})
+    rules = rules.dropna().sort_values("retained", ascending=False, ignore_index=True)
+    # Words stand above their line, below it where the line above is too near.
+    rules["below"] = (rules["retained"].shift(1, fill_value=9) - rules["retained"] < _NEAR) * 1
+    return draw(_retention(), {"kept": frame, "rules": rules}, **shown)
 
 
 @cache
@@ -177,16 +183,17 @@ def _retention() -> str:
         tooltip=[alt.Tooltip("radius:O"), alt.Tooltip("retained:Q", format=".0%")],
     )
     rules = alt.Chart(alt.NamedData("rules")).encode(y=y)
-    words = rules.mark_text(align="left", dx=4, dy=-6, color=GREY, fontSize=12)
-    limit = alt.Chart(alt.NamedData("limit")).encode(y=y)
-    beside = limit.mark_text(align="right", dx=-4, dy=10, color=GREY, fontSize=12)
+    words = rules.encode(text="what:N", x=alt.value(0))
     parts = [
         rules.mark_rule(strokeDash=[4, 4], color=GREY),
-        words.encode(text="what:N", x=alt.value(0)),
-        limit.mark_rule(strokeDash=[1, 3], color=GREY),
-        beside.encode(text="what:N", x=alt.value("width")),
         base.mark_line(strokeWidth=2.5),
         base.mark_point(filled=True, size=70, opacity=1),
+        *(
+            words.transform_filter(f"datum.below == {below}").mark_text(
+                align="left", dx=4, dy=9 if below else -9, color=WORDS, fontSize=12
+            )
+            for below in (0, 1)
+        ),
     ]
     return form(alt.layer(*parts), 260)
 
@@ -210,7 +217,7 @@ def _decades() -> str:
     bars = base.mark_bar(opacity=0.8).encode(
         y=y, color=alt.Color("level:N", scale=_LEVEL_SCALE, legend=None)
     )
-    ticks = base.mark_tick(color=GREY, thickness=3).encode(y="expected:Q")
+    ticks = base.mark_tick(color=INK, thickness=2).encode(y="expected:Q")
     return form(alt.layer(bars, ticks), 220)
 
 
@@ -262,9 +269,9 @@ def _band(x: alt.X) -> list[alt.Chart]:
     chart = alt.Chart(alt.NamedData("band")).encode(x=x)
     tip = [
         alt.Tooltip("layer:O"),
-        alt.Tooltip("high:Q", format=".3f", title="95 % of factors are below"),
+        alt.Tooltip("high:Q", format=".3f", title="95% of factors are below"),
         alt.Tooltip("middle:Q", format=".3f", title="median"),
-        alt.Tooltip("low:Q", format=".3f", title="5 % of factors are below"),
+        alt.Tooltip("low:Q", format=".3f", title="5% of factors are below"),
     ]
     return [
         chart.mark_area(color=GREY, opacity=0.18).encode(y="low:Q", y2="high:Q", tooltip=tip),
@@ -272,13 +279,34 @@ def _band(x: alt.X) -> list[alt.Chart]:
     ]
 
 
+def legend() -> alt.Legend:
+    """Return a legend of lines below a chart: as many columns as it has room for."""
+    columns = alt.ExprRef("width < 330 ? 1 : width < 600 ? 2 : 3")
+    return alt.Legend(orient="bottom", columns=columns, labelLimit=210, symbolType="stroke",
+                      symbolSize=400)  # fmt: skip
+
+
+def dashes(names: Sequence[str]) -> alt.Scale:
+    """Return the dashes of lines: no two of twelve share both colour, of which there are eight,
+    and dash, and neighbours never share a dash.
+    """
+    kinds = [_DASHES[(i + i // 8) % len(_DASHES)] for i in range(len(names))]
+    return alt.Scale(domain=list(names), range=kinds)
+
+
 def form(chart: Any, height: int) -> str:
     """Return a chart on named data as JSON, to be kept."""
-    return json.dumps(chart.properties(height=height).to_dict())
+    made = chart.properties(height=height).to_dict()
+    words = {"labelColor": WORDS, "titleColor": WORDS}
+    made["config"] = made.get("config", {}) | {"axis": words, "legend": words}
+    return json.dumps(made)
 
 
 def draw(kept: str, tables: dict[str, pd.DataFrame], **shown: Any) -> Any:
     """Draw a form with its tables; ``shown`` has ``alt`` and, for a selection, ``key``."""
+    if st.context.theme.type == "dark":
+        for light, dark in _ON_DARK.items():
+            kept = kept.replace(light, dark)
     spec = json.loads(kept) | {"datasets": tables}
     shown.setdefault("height", spec["height"])  # kept free until the chart stands there
     if "key" in shown:

@@ -111,8 +111,9 @@ def common(one: Selected, two: Selected) -> None:
             )  # fmt: skip
         words = matching.shared_words(one.bundle, one.factor, two.bundle, two.factor)
         st.metric("Shared words", len(words), help=definitions.SHARED_WORDS, width="content")
-    if words:
-        st.caption(", ".join(shell.plain(passages.shorten(word, 40)) for word in words))
+    # Said either way: where a line comes and goes, all that is below it is drawn anew.
+    shared = ", ".join(shell.plain(passages.shorten(word, 40)) for word in words)
+    st.caption(f"Words in common: {shared or 'none'}.")
     for sentence in filter(None, (why.cosine, why.examples)):
         st.caption(sentence)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import definitions, live_model, published
+from tfactors.app import definitions, downloads, live_model, published
 from tfactors.app.factor_view import Selected
 from tfactors.errors import InputError
 
@@ -70,6 +70,7 @@ def _curves(it: Selected, kept: pd.DataFrame, layer: int) -> None:
     with right:
         st.markdown("**What is left, by tokens of context**", help=definitions.REACH)
         _retention(it, kept)
+    downloads.show(lambda: kept, f"retention_{it.factor}")
 
 
 def _retention(it: Selected, kept: pd.DataFrame) -> None:

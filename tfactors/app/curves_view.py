@@ -35,11 +35,11 @@ def show(bundle: Bundle) -> None:
         "share of its own peak" if by_peak else "importance",
         key="curves",
         alt=f"{controls.SCALES[scale]} over the layers of the factors {', '.join(names.values())}, "
-        "before a grey band that holds 90 % of all factors.",
+        "before a grey band that holds 90% of all factors.",
     )  # fmt: skip
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
-            "Click a point to open that factor at that layer. The grey band holds 90 % of all "
+            "Click a point to open that factor at that layer. The grey band holds 90% of all "
             "factors, the dashed line their median."
         )
         downloads.show(lambda: _table(overview, chosen), "importance")

@@ -26,7 +26,7 @@ RETAINED_SENTENCE = (
     "one, so this exaggerates."
 )
 REACH = (
-    "How many tokens on each side the model has to see to keep 80 % of the activation. Mean curve "
+    "How many tokens on each side the model has to see to keep 80% of the activation. Mean curve "
     "over the factor's strongest examples at its peak layer."
 )
 CUTTING = (
@@ -39,7 +39,7 @@ DISTANCE = (
 )
 STANDARD_ERROR = (
     "How far a weight of LIME would move with other masks (robust formula HC3). Only a weight "
-    "beyond 3 standard errors and 10 % of the activation can be told from zero, and is coloured. "
+    "beyond 3 standard errors and 10% of the activation can be told from zero, and is coloured. "
     "Occlusion has none: nothing is left to chance."
 )
 MAP_STABILITY = "Correlation of the weights that two halves of LIME's masked texts give."
@@ -49,6 +49,13 @@ MAP_AGREEMENT = (
 )
 PEAK = "The layer where the factor's importance is largest. Layer 0 is the embedding output."
 DEPTH = "Peak layer divided by the number of blocks: 0 at the embeddings, 1 at the last block."
+FACTOR = "The number of the factor: its row in the dictionary."
+WORDS = "What the factor is called: a label that somebody wrote, else its own label or words."
+CURVE = "Importance at each layer, from the embeddings on the left to the last block."
+PEAK_IMPORTANCE = (
+    "The mean of the factor's largest activations at its peak layer: how strongly it shows there."
+)
+LAYER = "Layer 0 is the embedding output, layer n what block n puts out."
 L0 = "Mean number of active factors a token: how many terms the equation of a token has."
 EXPLAINED_VARIANCE = (
     "1 − Σ‖x − x̂‖² / Σ‖x − x̄‖² on documents that the dictionary never saw. Predicting the mean "
@@ -82,6 +89,11 @@ MAP = (
     "other; only nearness means something. By level: depth of the peak layer, and what the word's "
     "own sentence keeps."
 )
+MATCH_LAYER = "The layer where it matches best; a click opens it there."
+ACTIVE_ON = "The share of the words' tokens that activate it at this layer."
+MEAN_ACTIVATION = "Its mean activation at this layer on the tokens that activate it."
+FIRES_ON = "The token of the sentence that activates it most."
+FIRES_LAYER = "The layer where it fires most strongly; a click opens it there."
 COSINE = "Of the two directions: 1 is the same direction, 0 is unrelated."
 SHARED_EXAMPLES = (
     "The places in the text where both factors have one of their up to 200 stored examples, out of "
@@ -102,6 +114,15 @@ BESIDE = (
     "The two tokens: their activations at this layer. The whole texts: the largest activation of "
     "each factor over all tokens of the text."
 )
+EQUATION = (
+    "The hidden state of the token as a sum of factors: each number is the activation α of that "
+    "factor, ε what is left over. Largest first."
+)
+IN_WHICH = "In which of the two the factor is active."
+HERE = "Its activation in this text."
+THERE = "Its activation in the other text."
+APART = "Its activation in this text minus that in the other."
+OVER_LAYERS = "The number behind each name is the factor's activation α at that layer; the bar too."
 PATH = (
     "The codes of this token, solved for 24 values of λ, each from the one before. Where a line "
     "leaves zero, the factor becomes worth its price."
@@ -110,6 +131,18 @@ ACTIVATION = "The coefficient α of the factor in the equation of the marked wor
 SCORE = (
     "How well the weights explain the model nearby: the weighted R² of the linear fit to the "
     "activations of the masked texts. 1 is a perfect fit; below 0.5 read the colours with caution."
+)
+
+ROWS = "Rows of the one dictionary that all layers share."
+TOKENS_READ = "Tokens of the corpus. Every one was coded at every layer."
+TOKENS_SHOWN = "Tokens in all examples of the website."
+LABELLED_BY = "You, in this session; or the file of labels beside the bundle."
+OWN_LABEL = "What somebody wrote that the factor stands for."
+NOTE = "What somebody wrote about it."
+HISTOGRAM = (
+    "How many tokens of the corpus activate the factor how strongly. Both axes are logarithmic. "
+    "The examples are taken from the right of the dashed line: they show the factor at its "
+    "strongest, which is not how it usually looks."
 )
 
 LEVEL_RULE = (
@@ -202,6 +235,18 @@ def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> s
     )
 
 
+LAYER_WORDS = (
+    "The words with the largest summed activation at each layer, the sum as a bar. The number is "
+    "the share of the word's tokens that activate the factor there."
+)
+CORPUS = (
+    "Where the factor's strongest examples come from, beside what a random draw of tokens would "
+    "give. A factor lives where its share is well above that of the corpus."
+)
+DECADES = (
+    "Bars: share of the factor's dated examples that are from the decade. Lines: share of all "
+    "dated tokens that are."
+)
 SAMPLE = (
     "Activations of the factor at this layer, each drawn with the same chance. The bands are by "
     "the share of the drawn activations that are at most as large."
@@ -250,6 +295,11 @@ PREDICTED = (
     "the word at the place for a masked model; the 8 that gain and the 8 that lose most of their "
     "probability."
 )
+PROBABILITY = "Of the word, by the model's language-model head; before and after the step."
+GAIN = "After minus before, in points of a per cent."
+SENSE_LAYER = "The layer at which the occurrences of the word separate best."
+OCCURRENCES = "How many places of the word were looked at, drawn at random: at most 48."
+GROUPS = "How many groups its occurrences fall into at that layer."
 SILHOUETTE = (
     "How well the groups separate: the mean over the occurrences of (b − a) / max(a, b), a being "
     "the mean distance to the others of the own group and b that to the nearest other group; "

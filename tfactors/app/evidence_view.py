@@ -94,7 +94,8 @@ def _table(table: Table, key: str) -> None:
     st.dataframe(
         shown.assign(**percent), hide_index=True, width="stretch", key=f"table_{key}",
         height="content" if len(shown) <= _LOW else "auto",
-        column_config={name: _config(column) for name, column in columns.items()},
+        column_config={name: _config(column, frame) for name, column in columns.items()},
+        alt=f"Table: {table.title}. {table.sample}",
     )  # fmt: skip
     downloads.show(lambda: frame, f"evidence_{key}")
 
@@ -113,12 +114,15 @@ def _picked(frame: pd.DataFrame, column: Column, key: str) -> pd.DataFrame:
     return frame[frame[column.name] == chosen]
 
 
-def _config(column: Column) -> Any:
+def _config(column: Column, frame: pd.DataFrame) -> Any:
     tip = shell.plain(column.meaning) or None
     label = column.label
     if column.form == "text":
         return st.column_config.TextColumn(label, help=tip)
-    form = {"count": "localized", "share": "%.1f %%", "number": "%.3f", "small": "%.1e"}
+    # Three places tell nothing of numbers above ten.
+    large = column.form == "number" and frame[column.name].abs().max() >= 10
+    number = "%.1f" if large else "%.3f"
+    form = {"count": "localized", "share": "%.1f%%", "number": number, "small": "%.1e"}
     return st.column_config.NumberColumn(label, help=tip, format=form[column.form])
 
 
@@ -144,9 +148,11 @@ def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words:
         base = base.encode(
             color=alt.Color(
                 f"{chart.series}:N", title=None, scale=scale,
-                legend=alt.Legend(orient="bottom", columns=2, labelLimit=125, symbolType="stroke"),
+                legend=charts.legend(),
             ),
-            strokeDash=alt.StrokeDash(f"{chart.series}:N", scale=scale, legend=None),
+            strokeDash=alt.StrokeDash(
+                f"{chart.series}:N", scale=charts.dashes(scale.domain), legend=None
+            ),
         )  # fmt: skip
     vertical = alt.Y(
         f"{y.name}:Q", title=y.label, scale=alt.Scale(zero=False),

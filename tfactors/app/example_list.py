@@ -112,10 +112,10 @@ def show(it: Selected, examples: pd.DataFrame) -> None:
     st.caption(_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
     strongest = float(examples["activation"].max())
     if view.get(controls.GROUP):
-        st.html(passages.grouped(found, strongest, layout))
+        shown = passages.grouped(found, strongest, layout)
     else:
-        render = passages.lines if layout == "lines" else passages.texts
-        st.html(render(found, strongest))
+        shown = (passages.lines if layout == "lines" else passages.texts)(found, strongest)
+    st.html(shown if ranked or not found else passages.legend(found) + shown)
 
 
 def _read_again(it: Selected, kept: pd.DataFrame) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, factor_table, passages, published, shell
+from tfactors.app import controls, definitions, downloads, factor_table, passages, published, shell
 from tfactors.app.factor_view import Selected
 
 _WORDS = 7
 _LINES = 3
 _CONTEXT = 7
 _SIMILAR = 15
+_DOCUMENTS = 8
 # Bands of the quantile of an activation among all of a factor's at a layer, and rows of a band.
 _BANDS = (
     ("The strongest tenth", 0.9, 1.0),
@@ -50,18 +51,21 @@ def drawn(it: Selected) -> None:
         st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
         found = passages.passages(it.bundle, band.head(_DRAWN), _CONTEXT)
         st.html(passages.lines(found, strongest))
+    downloads.show(lambda: samples, f"random_{it.factor}_{it.layer}")
 
 
 def by_layer(it: Selected) -> None:
     """Draw the words that the factor answers to at each layer, side by side, and examples."""
-    st.subheader("What it answers to, layer by layer", anchor=False)
+    st.subheader("What it answers to, layer by layer", anchor=False, help=definitions.LAYER_WORDS)
     st.caption(
         "The words that carry most of the factor's activation at each layer (bar), and how many of "
         "the word's tokens activate it (number). Follow them to watch a meaning form."
     )
     st.html(
-        f'<div class="tf-layers">{"".join(_column(it, layer) for layer in it.bundle.layers)}</div>'
+        '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
+        f"{''.join(_column(it, layer) for layer in it.bundle.layers)}</div>"
     )
+    downloads.show(lambda: _words_by_layer(it), f"words_{it.factor}")
     for layer in it.bundle.layers:
         found = passages.passages(it.bundle, it.bundle.examples(it.factor, layer, _LINES), _CONTEXT)
         st.markdown(f"**Layer {layer}**{' (peak)' if layer == it.row['peak_layer'] else ''}")
@@ -69,6 +73,11 @@ def by_layer(it: Selected) -> None:
             st.html(passages.lines(found, float(it.overview.maximum[it.factor].max())))
         else:
             st.caption("No token activates it here.")
+
+
+def _words_by_layer(it: Selected) -> pd.DataFrame:
+    words = [it.bundle.words(it.factor, at).assign(layer=at) for at in it.bundle.layers]
+    return pd.concat(words, ignore_index=True)
 
 
 def _column(it: Selected, layer: int) -> str:
@@ -92,7 +101,7 @@ def _column(it: Selected, layer: int) -> str:
 
 def corpus(it: Selected, examples: pd.DataFrame) -> None:
     """Draw from which sources and years the strongest examples come."""
-    st.subheader("Where in the corpus it lives", anchor=False)
+    st.subheader("Where in the corpus it lives", anchor=False, help=definitions.CORPUS)
     if examples.empty:
         st.caption(f"No token activates the factor at layer {it.layer}.")
         return
@@ -115,9 +124,7 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
 
     dated, all_dated = found["year"].dropna(), documents.dropna(subset=["year"])
     if len(dated) >= 10 and all_dated["year"].nunique() > 1:
-        st.markdown(
-            "**By decade**", help="Examples with a year, against the tokens of that decade."
-        )
+        st.markdown("**By decade**", help=definitions.DECADES)
         decades = (all_dated["year"].astype(int) // 10 * 10).to_numpy()
         expected = pd.Series(all_dated["tokens"].to_numpy()).groupby(decades).sum()
         observed = (dated.astype(int) // 10 * 10).value_counts()
@@ -128,13 +135,19 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
             it.level,
             alt="Share of the dated examples by decade, against the share of the corpus.",
         )
-    common = found["title"].value_counts().head(8)
+        st.caption("Bars: of the dated examples. Lines: of all dated text.")
+    columns = ["source", "title", "year"]
+    counts = found[columns].value_counts(dropna=False).rename("examples").reset_index()
+    common = found["title"].value_counts().head(_DOCUMENTS)
     rows = "".join(
         f"<dt>{count} example{'s' if count > 1 else ''}</dt>"
         f"<dd><bdi>{html.escape(passages.shorten(str(title), 120))}</bdi></dd>"
         for title, count in common.items()
     )
+    if len(counts) > _DOCUMENTS:
+        st.markdown(f"**The {_DOCUMENTS} documents with most of them**, of {len(counts)}")
     st.html(f'<dl class="tf-facts">{rows}</dl>')
+    downloads.show(lambda: counts, f"documents_{it.factor}_{it.layer}")
 
 
 def similar(it: Selected) -> None:
@@ -159,7 +172,9 @@ def _together(it: Selected) -> None:
     )
     rows = factor_table.frame(it.bundle, found["other"].to_numpy())
     rows["together"] = found["value"].to_numpy()
-    column = st.column_config.NumberColumn("Together", format="%.2f", width="small")
+    column = st.column_config.NumberColumn(
+        "Together", format="%.2f", width="small", help=definitions.TOGETHER
+    )
     factor_table.show(
         rows,
         f"together_{it.factor}",
@@ -188,13 +203,18 @@ def _vocabulary(it: Selected) -> None:
                 for row in found.itertuples()
             )
             st.html(f'<dl class="tf-facts"><dt>{title}</dt><dd>{words}</dd></dl>')
+    downloads.show(
+        lambda: pd.concat([it.bundle.vocabulary(it.factor, kind).assign(kind=kind)
+                           for kind in kinds], ignore_index=True),
+        f"vocabulary_{it.factor}",
+    )  # fmt: skip
     if it.bundle.vocabulary(it.factor, "logit").empty:
         st.caption("The model was saved without a language-model head, so there are no logits.")
 
 
 def _like_atoms(it: Selected) -> None:
     """Draw the factors whose atoms point the same way."""
-    st.subheader("Factors like it", anchor=False)
+    st.subheader("Factors like it", anchor=False, help=definitions.COSINE)
     if not it.bundle.has("dictionary.parquet"):
         st.caption(published.NO_DICTIONARY)
         return
@@ -208,7 +228,9 @@ def _like_atoms(it: Selected) -> None:
     order = order[order != it.factor][:_SIMILAR]
     rows = factor_table.frame(it.bundle, order)
     rows["cosine"] = cosine[order]
-    column = st.column_config.NumberColumn("Cosine", format="%.2f", width="small")
+    column = st.column_config.NumberColumn(
+        "Cosine", format="%.2f", width="small", help=definitions.COSINE
+    )
     factor_table.show(
         rows,
         f"similar_{it.factor}",

@@ -17,14 +17,18 @@ from tfactors.bundle import Bundle
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
 
 _COLUMNS: dict[str, Any] = {
-    "factor": st.column_config.NumberColumn("Factor", width="small", pinned=True),
-    "words": st.column_config.TextColumn("Words", width="medium"),
-    "level": st.column_config.TextColumn("Level", width="small"),
+    "factor": st.column_config.NumberColumn(
+        "Factor", width="small", pinned=True, help=definitions.FACTOR
+    ),
+    "words": st.column_config.TextColumn("Words", width="medium", help=definitions.WORDS),
+    "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL_RULE),
     "peak": st.column_config.NumberColumn("Peak", width="small", help=definitions.PEAK),
     "curve": st.column_config.BarChartColumn(
-        "Layers", width="small", y_min=0, help="Importance at each layer."
+        "Layers", width="small", y_min=0, help=definitions.CURVE
     ),
-    "importance": st.column_config.NumberColumn("Importance", format="%.2f", width="small"),
+    "importance": st.column_config.NumberColumn(
+        "Importance", format="%.2f", width="small", help=definitions.PEAK_IMPORTANCE
+    ),
     "density": st.column_config.NumberColumn(
         "Density", format="percent", width="small", help=definitions.DENSITY
     ),
@@ -51,28 +55,28 @@ MATCH: dict[str, Any] = {
         help=definitions.MATCH,
     ),
     "at": st.column_config.NumberColumn(
-        "Layer", width="small", help="The layer where it matches best; opens there."
+        "Layer", width="small", help=definitions.MATCH_LAYER
     ),
     "active": st.column_config.NumberColumn(
         "Active on", format="percent", width="small",
-        help="The share of the words' tokens that activate it at this layer.",
+        help=definitions.ACTIVE_ON,
     ),
     "activation": st.column_config.NumberColumn(
         "Activation", format="%.1f", width="small",
-        help="Its mean activation on the tokens that activate it.",
+        help=definitions.MEAN_ACTIVATION,
     ),
 }  # fmt: skip
 
 FIRES: dict[str, Any] = {
     "token": st.column_config.TextColumn(
-        "Fires on", width="small", help="The token of the sentence that activates it most."
+        "Fires on", width="small", help=definitions.FIRES_ON
     ),
     "match": st.column_config.ProgressColumn(
         "Strength", min_value=0, max_value=1, format="%.2f", width="small",
         help=definitions.FIRES,
     ),
     "at": st.column_config.NumberColumn(
-        "Layer", width="small", help="The layer where it fires most strongly; opens there."
+        "Layer", width="small", help=definitions.FIRES_LAYER
     ),
     "activation": MATCH["activation"] | {"help": definitions.ACTIVATION},
 }  # fmt: skip

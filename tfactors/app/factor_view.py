@@ -223,7 +223,7 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
         it.layer,
         it.level,
         key=key,
-        alt="The factor's importance by layer, before a grey band that holds 90 % of all factors; "
+        alt="The factor's importance by layer, before a grey band that holds 90% of all factors; "
         "its numbers stand with the headline.",
     )
     point = charts.clicked(event, key, name)
@@ -240,11 +240,7 @@ def activation_histogram(it: Selected, shown_from: float | None) -> None:
     counts = np.asarray(it.bundle.histogram(it.factor, it.layer))
     st.markdown(
         f"**Activations at layer {it.layer}**",
-        help=(
-            "How many tokens of the corpus activate the factor how strongly. Both axes are "
-            "logarithmic. The examples are taken from the right of the dashed line: they show the "
-            "factor at its strongest, which is not how it usually looks."
-        ),
+        help=definitions.HISTOGRAM,
     )
     if not counts.sum():
         st.caption(f"No token activates this factor at layer {it.layer}.")

@@ -206,14 +206,17 @@ def _words(bundle: Bundle, made: "Intervention") -> None:
             "Gain": 100 * made.words["gain"],
         }
     )
-    percent = st.column_config.NumberColumn(format="percent", width="small")
-    points = st.column_config.NumberColumn(
-        format="%+.2f", width="small", help="In points of a per cent."
+    percent = st.column_config.NumberColumn(
+        format="percent", width="small", help=definitions.PROBABILITY
     )
+    points = st.column_config.NumberColumn(format="%+.2f", width="small", help=definitions.GAIN)
+    word = st.column_config.TextColumn(help=definitions.PREDICTED)
     st.dataframe(
         shown, hide_index=True, width="content",
-        column_config={"Before": percent, "After": percent, "Gain": points},
+        alt="Words whose probability changes most, before and after the factor was moved.",
+        column_config={"Word": word, "Before": percent, "After": percent, "Gain": points},
     )  # fmt: skip
+    downloads.show(lambda: made.words, f"predicted_{made.factor}_{made.layer}")
 
 
 def _metrics(cells: list[tuple[str, str, str]]) -> None:
@@ -224,7 +227,18 @@ def _metrics(cells: list[tuple[str, str, str]]) -> None:
 
 def _spread(made: "Intervention") -> str:
     mean, spread = float(made.random.mean()), float(made.random.std(ddof=1))
-    return f"{_share(mean)} ± {_share(spread)}"
+    return _spread_of(mean, spread)
+
+
+def _spread_of(mean: float, spread: float) -> str:
+    """Return a share and how far it spreads, to the same places.
+
+    >>> _spread_of(0.0142, 0.0041), _spread_of(0.044, 0.0), _spread_of(0.0064, 0.0003)
+    ('1.4% ± 0.4%', '4.4% ± 0.0%', '0.64% ± 0.03%')
+    """
+    shown = _share(mean)
+    places = len(shown.partition(".")[2]) - 1 if "." in shown else 1
+    return f"{shown} ± {spread:.{places}%}"
 
 
 def _share(value: float) -> str:

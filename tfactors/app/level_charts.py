@@ -43,7 +43,7 @@ def _importance() -> str:
     rule = alt.Chart(alt.NamedData("rule"))
     shade = rule.mark_rect(color=charts.GREY, opacity=0.12).encode(x="from:Q", x2="to:Q")
     edge = rule.mark_rule(color=charts.GREY, strokeDash=[4, 4]).encode(x="to:Q")
-    words = rule.mark_text(align="left", dx=5, color=charts.GREY, fontSize=12).encode(
+    words = rule.mark_text(align="left", dx=5, color=charts.WORDS, fontSize=12).encode(
         x="to:Q", y=alt.value(10), text="what:N"
     )
     points = base.mark_point(filled=True, opacity=1).encode(

@@ -23,12 +23,12 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
         )  # fmt: skip
         if limits.word_share is not None:
             st.slider(
-                "Low too: its words keep at least", 0.0, 1.0, step=0.01,
+                "Low too: its words keep at least", 0.0, 1.0, step=0.01, format="percent",
                 help=definitions.WORD_ELSEWHERE,
                 **view.widget(controls.WORD_SHARE, round(limits.word_share, 2)),
             )  # fmt: skip
         st.slider(
-            "High: its sentence keeps less than", 0.0, 1.0, step=0.01,
+            "High: its sentence keeps less than", 0.0, 1.0, step=0.01, format="percent",
             help=definitions.sentence(limits),
             **view.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
         )  # fmt: skip

@@ -56,7 +56,7 @@ def _dots(
     x, y = _axes(axes, steps)
     base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
     points = base.mark_point(
-        filled=True, size=34 if few else 12, opacity=0.65 if few else 0.55, cursor="pointer"
+        filled=True, size=34 if few else 12, opacity=0.8 if few else 0.7, cursor="pointer"
     ).encode(
         color=_colour(colour, dark),
         tooltip=[
@@ -101,7 +101,7 @@ def _colour(colour: str, dark: bool) -> alt.Color:
     if colour == "level":
         return alt.Color("level:N", scale=alt.Scale(domain=LEVELS), legend=top)
     # The end of the scheme that is near the background is left out.
-    scheme = alt.SchemeParams(name="viridis", extent=[0.3, 1.0] if dark else [0.0, 0.8])
+    scheme = alt.SchemeParams(name="viridis", extent=[0.4, 1.0] if dark else [0.0, 0.6])
     if colour == "peak":
         legend = alt.Legend(orient="top", title="peaks at layer", gradientLength=180, tickMinStep=1,
                             format="d")  # fmt: skip

@@ -36,7 +36,7 @@ def show(bundle: Bundle) -> None:
             format_func=controls.COLOURS.__getitem__, **view.widget(controls.COLOUR),
         )  # fmt: skip
         st.button(
-            "All", disabled=view.get(controls.AREA) is None, icon=":material/select_all:",
+            "All factors", disabled=view.get(controls.AREA) is None, icon=":material/select_all:",
             help="Forget the area that was drawn.", on_click=view.change,
             args=({controls.AREA: None},),
         )  # fmt: skip

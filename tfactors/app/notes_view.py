@@ -9,7 +9,7 @@ import html
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, downloads, factor_table, notes, shell, view
+from tfactors.app import controls, definitions, downloads, factor_table, notes, shell, view
 from tfactors.app.notes import Note
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
@@ -84,11 +84,13 @@ def table(bundle: Bundle) -> None:
     rows["note"] = [shown.notes[at].note for at in factors]
     rows["by"] = ["you" if at in mine.notes else "the bundle" for at in factors]
     columns = {
-        "own": st.column_config.TextColumn("Label", width="medium"),
-        "note": st.column_config.TextColumn("Note", width="medium"),
+        "own": st.column_config.TextColumn(
+            "Label", width="medium", help=definitions.OWN_LABEL
+        ),
+        "note": st.column_config.TextColumn("Note", width="medium", help=definitions.NOTE),
         "by": st.column_config.TextColumn(
             "By", width="small",
-            help="You, in this session; or the file of labels beside the bundle.",
+            help=definitions.LABELLED_BY,
         ),
     }  # fmt: skip
     factor_table.show(rows, "labelled", f"The {len(rows)} factors with a label.", columns)
@@ -122,8 +124,7 @@ def lists(bundle: Bundle) -> None:
 def files(bundle: Bundle) -> None:
     """Draw the download of a reader's labels, and the way back in."""
     mine = notes.own(bundle)
-    count = f"{len(mine.notes)} label{'s' if len(mine.notes) != 1 else ''}"
-    listed = f"{len(mine.lists)} list{'s' if len(mine.lists) != 1 else ''}"
+    count = _counted(mine)
     everything = notes.to_json(notes.shown(bundle), bundle.title)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.download_button(
@@ -133,8 +134,9 @@ def files(bundle: Bundle) -> None:
             help="All that is shown here, yours over the bundle's. Put the file into the bundle's "
             "folder, beside manifest.json, and everybody who opens the bundle sees it.",
         )  # fmt: skip
-        downloads.show(lambda: _rows(bundle), "labels")
-    st.caption(f"Of your own: {count} and {listed}. {_KEPT}")
+        if notes.shown(bundle).notes:
+            downloads.show(lambda: _rows(bundle), "labels")
+    st.caption(f"Of your own: {count}. {_KEPT}")
     given = st.file_uploader("Load a labels.json", type="json", key="labels_file")
     stamp = (given.file_id, bundle.fingerprint) if given is not None else None
     if given is not None and st.session_state.get("notes.loaded") != stamp:
@@ -144,11 +146,15 @@ def files(bundle: Bundle) -> None:
         except InputError as error:
             st.session_state["notes.said"] = (False, str(error))
         else:
-            done = f"Loaded {len(found.notes)} labels and {len(found.lists)} lists."
-            st.session_state["notes.said"] = (True, done)
+            st.session_state["notes.said"] = (True, f"Loaded {_counted(found)}.")
         st.rerun()
     if given is not None and (said := st.session_state.get("notes.said")):
         (st.success if said[0] else st.error)(shell.plain(said[1]))
+
+
+def _counted(some: notes.Notes) -> str:
+    labels, lists = len(some.notes), len(some.lists)
+    return f"{labels} label{'s' if labels != 1 else ''} and {lists} list{'s' if lists != 1 else ''}"
 
 
 def _rows(bundle: Bundle) -> pd.DataFrame:

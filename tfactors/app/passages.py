@@ -202,7 +202,7 @@ def lines(found: Iterable[Passage], strongest: float) -> str:
             f"{_mark(p)}"
             f'<span class="tf-after"><bdi>{after}</bdi></span>{_source(p)}</li>'
         )
-    return f'<ol class="tf-list">{"".join(rows)}</ol>'
+    return _list(rows)
 
 
 def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> str:
@@ -219,7 +219,26 @@ def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> 
             f'<li class="tf-text">{number}{_activation(p, strongest)}'
             f"<p><bdi>{body.strip()}</bdi></p>{_source(p)}</li>"
         )
-    return f'<ol class="tf-list">{"".join(rows)}</ol>'
+    return _list(rows)
+
+
+def _list(rows: Sequence[str]) -> str:
+    says = "Examples: activation, words before, the word, words after, and where it stands"
+    return f'<ol class="tf-list" role="list" aria-label="{says}">{"".join(rows)}</ol>'
+
+
+def legend(found: Sequence[Passage]) -> str:
+    """Return what the marks of a list of examples mean: those that it has, and no others."""
+    kinds = {p.kind for p in found if p.tints is not None and np.any(p.tints)}
+    parts = ["<mark>word</mark> its activation stands before the line"]
+    if "activation" in kinds:
+        parts.append('<span class="tf-plus" style="--a:.6">word</span> activates the factor too')
+    if "habit" in kinds:
+        parts.append('<span class="tf-habit" style="--a:.6">word</span> usually does (not measured '
+                     "here)")  # fmt: skip
+    if any(p.earlier or p.later for p in found):
+        parts.append('<span class="tf-outside">word</span> beside what the model read at once')
+    return f'<p class="tf-legend">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
 
 
 def grouped(found: Sequence[Passage], strongest: float, layout: str) -> str:
@@ -245,14 +264,21 @@ def _tokens(p: Passage, first: int, last: int) -> str:
     for i in range(first, last):
         token = p.tokens[i]
         weight = 0.0 if p.tints is None or not largest else float(p.tints[i]) / largest
-        if abs(weight) < FAINTEST:
+        if p.tints is None or abs(weight) < FAINTEST:
             parts.append(_text(token))
             continue
         body = token.lstrip()
         parts.append(_text(token[: len(token) - len(body)]))
-        says = f' title="activation {weight * largest:.2f}"' if p.kind == "activation" else ""
+        says = unseen = ""
+        if p.kind == "activation":
+            says = f' title="activation {weight * largest:.2f}"'
+        elif p.kind == "saliency":  # here the weights are what the text is shown for
+            says = f' title="weight {p.tints[i]:+.3g}"'
+            unseen = f'<span class="tf-unseen"> ({p.tints[i]:+.2g})</span>'
         shade = f'style="--a:{min(abs(weight), 1):.2f}"'
-        parts.append(f'<span class="{_class(p, weight)}" {shade}{says}>{_text(body)}</span>')
+        parts.append(
+            f'<span class="{_class(p, weight)}" {shade}{says}>{_text(body)}{unseen}</span>'
+        )
     return "".join(parts)
 
 

@@ -90,7 +90,7 @@ def _fills(dots: pd.DataFrame, colour: str) -> list[str]:
         values = np.log(np.maximum(values, 1e-9))
     low, high = values.min(), values.max()
     # As on the page in the light theme, the end of the scheme that is near white is left out.
-    share = (values - low) / ((high - low) or 1) * 0.8
+    share = (values - low) / ((high - low) or 1) * 0.6
     stops = np.linspace(0, 1, len(_VIRIDIS))
     mixed = np.stack([np.interp(share, stops, channel) for channel in _VIRIDIS.T], axis=1)
     return [f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in mixed.round().astype(int)]

@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, explaining, passages, published, shell, view
+from tfactors import explanation_text
+from tfactors.app import (
+    controls,
+    definitions,
+    downloads,
+    explaining,
+    passages,
+    published,
+    shell,
+    view,
+)
 from tfactors.app.explaining import Request
 from tfactors.app.factor_view import Selected
 
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
     from tfactors.saliency import Explanation
 
 _LISTED = 12  # weights with their errors
+_DEFINED = f"{definitions.SCORE} {definitions.MAP_STABILITY} {definitions.STANDARD_ERROR}"
 
 LEGEND = (
     '<p class="tf-legend"><span><mark>word</mark> the word whose activation is explained</span>'
@@ -97,10 +108,14 @@ def _stored(it: Selected, examples: pd.DataFrame) -> None:
     twice = sorted(rank for rank, by in methods.items() if len(by) > 1)
     for rank in twice:
         _side_by_side(it, examples, stored[stored["rank"] == rank])
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        downloads.show(
+            lambda: _stored_table(it, examples, stored), f"saliency_{it.factor}_{it.layer}"
+        )
     for method in ("lime", "occlusion"):
         alone = stored[(stored["method"] == method) & ~stored["rank"].isin(twice)]
         if not alone.empty:
-            _by_method(it, examples, alone, controls.METHODS[method])
+            _by_method(it, examples, alone)
 
 
 def _side_by_side(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
@@ -114,34 +129,44 @@ def _side_by_side(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) ->
     stored = stored.sort_values("method")  # lime, occlusion
     for column, (_, row) in zip(st.columns(2, gap="large"), stored.iterrows(), strict=True):
         with column:
-            _by_method(it, examples, row.to_frame().T, controls.METHODS[str(row["method"])])
+            _by_method(it, examples, row.to_frame().T)
 
 
-def _by_method(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame, title: str) -> None:
+def _by_method(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
     """Draw the stored maps of one method, one below the other."""
     tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
     kept = examples[examples["rank"].isin(tints)]
     st.caption(
-        f"{title} · " + " · ".join(_says(row) for row in stored.itertuples()),
-        help=f"{definitions.SCORE} {definitions.STANDARD_ERROR}",
+        "  \n".join(_says(row) for row in stored.itertuples()),
+        help=_DEFINED,
     )
     found = passages.passages(it.bundle, kept, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max()), numbers=True))
 
 
 def _says(row: Any) -> str:
-    """Return what is known of a stored map, in a few words."""
+    """Return what is known of a stored map, in a sentence."""
+    place = f"Example {row.rank + 1} · "
     if not row.samples:
-        return f"example {row.rank + 1}: from the website, as shares of the largest weight"
-    says = f"example {row.rank + 1}: {row.samples} texts"
-    if row.method == "lime":
-        says += f", score {row.score:.2f}"
-        if np.isfinite(row.stability):
-            says += f", halves agree to {row.stability:.2f}"
-    if row.errors is not None:
-        count = int(np.count_nonzero(_told_from_zero(row)))
-        says += f", {count} token{'s' if count != 1 else ''} told from zero"
-    return says
+        return f"{place}{controls.METHODS[row.method]}, from the website: shares of the largest"
+    told = None if row.errors is None else int(np.count_nonzero(_told_from_zero(row)))
+    return place + explanation_text.in_words(
+        row.method, int(row.samples), row.score, row.stability, told
+    )
+
+
+def _stored_table(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return the stored maps as a row for each token of each."""
+    places = examples.set_index("rank")["window"].loc[stored["rank"]]
+    windows = it.bundle.windows(places.to_list(), token_ids=False)
+    parts = [
+        pd.DataFrame({
+            "example": row.rank + 1, "method": row.method, "token": tokens,
+            "weight": row.weights, "error": np.nan if row.errors is None else row.errors,
+        })
+        for row, tokens in zip(stored.itertuples(), windows["tokens"], strict=True)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
 def _told_from_zero(row: Any) -> np.ndarray:
@@ -212,19 +237,15 @@ def _answers(
         st.markdown(f"**The two maps {says}**", help=definitions.MAP_AGREEMENT)
     for column, answer in zip(st.columns(len(found), gap="large"), found, strict=True):
         with column:
-            if len(found) == 2:
-                st.markdown(controls.METHODS[answer.method])
             _text(it, examples, example, np.where(answer.significant, answer.weights, 0))
-            fit = f"score {answer.score:.2f}, " if answer.method == "lime" else ""
-            if np.isfinite(answer.stability):
-                fit += f"two halves of the texts agree to {answer.stability:.2f}, "
+            says = explanation_text.in_words(
+                answer.method, answer.samples, answer.score, answer.stability,
+                int(answer.significant.sum()),
+            )  # fmt: skip
             st.caption(
-                f"{controls.METHODS[answer.method]}: {fit}{answer.samples:,} texts read, "
-                f"{int(answer.significant.sum())} of {len(answer.tokens)} tokens told from zero; "
-                f"activation {answer.activation:.2f} now, {example['activation']:.2f} in the "
-                "bundle.",
-                help=f"{definitions.SCORE} {definitions.MAP_STABILITY} "
-                f"{definitions.STANDARD_ERROR}",
+                f"{says}; activation {answer.activation:.2f} now, {example['activation']:.2f} in "
+                "the bundle.",
+                help=_DEFINED,
             )
             _errors(answer)
     if found[0].activation == 0:
@@ -244,8 +265,17 @@ def _errors(answer: "Explanation") -> None:
         + "</dd>"
         for at in told
     )
-    with st.expander(f"The {len(told)} largest weights"):
+    count = f"{len(told)} largest weights" if len(told) != 1 else "one weight told from zero"
+    with st.expander(f"The {count}"):
         st.html(f'<dl class="tf-facts">{rows}</dl>')
+        downloads.show(lambda: _weights(answer), f"weights_{answer.method}")
+
+
+def _weights(answer: "Explanation") -> pd.DataFrame:
+    return pd.DataFrame({
+        "token": answer.tokens, "weight": answer.weights, "error": answer.errors,
+        "told_from_zero": answer.significant,
+    })  # fmt: skip
 
 
 def _text(

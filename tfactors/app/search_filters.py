@@ -29,8 +29,9 @@ def sidebar(bundle: Bundle) -> None:
                 (controls.RECALL, "Recall of the label", definitions.LABEL_RECALL),
             ):
                 st.slider(
-                    f"{label}, at least", 0.0, 1.0, step=0.05, help=tip, **view.widget(control)
-                )
+                    f"{label}, at least", 0.0, 1.0, step=0.05, format="percent", help=tip,
+                    **view.widget(control),
+                )  # fmt: skip
         else:
             st.caption("This bundle has no scored labels; a newer build makes them.")
         if bundle.factors["stability"].notna().any():
@@ -71,4 +72,4 @@ def passing(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
 
 def _range(name: str) -> str:
     low, high = controls.DENSITIES[name]
-    return f"{name}: {low * 100:g} to {high * 100:g} %" if name else "any"
+    return f"{name}: {low * 100:g} to {high * 100:g}%" if name else "any"

@@ -79,10 +79,12 @@ def _suggest(known: pd.DataFrame) -> None:
         st.dataframe(
             known, hide_index=True, alt="Words, their best layer, groups and silhouettes.",
             column_config={
-                "word": "Word",
-                "layer": st.column_config.NumberColumn("Best layer"),
-                "occurrences": st.column_config.NumberColumn("Occurrences"),
-                "groups": st.column_config.NumberColumn("Groups"),
+                "word": st.column_config.TextColumn("Word", help="In lower case."),
+                "layer": st.column_config.NumberColumn("Best layer", help=definitions.SENSE_LAYER),
+                "occurrences": st.column_config.NumberColumn(
+                    "Occurrences", help=definitions.OCCURRENCES
+                ),
+                "groups": st.column_config.NumberColumn("Groups", help=definitions.GROUPS),
                 "silhouette": st.column_config.NumberColumn(
                     "Silhouette", format="%.2f", help=definitions.SILHOUETTE
                 ),
@@ -201,7 +203,7 @@ def _form() -> str:
     base = alt.Chart(alt.NamedData("silhouettes")).encode(
         x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0, grid=False)),
         y=alt.Y("silhouette:Q", title="silhouette", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("what:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
+        color=alt.Color("what:N", title=None, scale=scale, legend=charts.legend()),
         tooltip=[
             alt.Tooltip("what:N", title="of"),
             alt.Tooltip("layer:O"),

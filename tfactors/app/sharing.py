@@ -40,7 +40,8 @@ def compact(bundle: Bundle) -> None:
         bundle, examples.head(_EXAMPLES), _WORDS, contexts=bundle.contexts(it.factor, it.layer)
     )
     if found:
-        st.html(passages.lines(found, float(examples["activation"].max())))
+        shown = passages.lines(found, float(examples["activation"].max()))
+        st.html(shown if bundle.ranked else passages.legend(found) + shown)
     else:
         st.caption(f"No token activates this factor at layer {it.layer}.")
     with st.container(horizontal=True, horizontal_alignment="distribute"):
@@ -59,7 +60,7 @@ def sidebar(factor: int) -> None:
         st.code(
             f'<iframe src="{whole}" title="Factor {factor}" width="100%" height="{_HEIGHT}" '
             'style="border: 0"></iframe>',
-            language="html", wrap_lines=True,
+            language=None, wrap_lines=True,
         )  # fmt: skip
 
 

@@ -103,12 +103,14 @@ def _apart(bundle: Bundle, here: pd.Series, there: pd.Series, layer: int, key: s
     ]
     rows[["here", "there", "apart"]] = both[["here", "there", "apart"]].to_numpy()
     rows["at"] = layer
-    columns = {"in": st.column_config.TextColumn("In", width="small")} | {
+    columns = {
+        "in": st.column_config.TextColumn("In", width="small", help=definitions.IN_WHICH)
+    } | {
         name: st.column_config.NumberColumn(label, help=tip, format="%.2f", width="small")
         for name, label, tip in (
-            ("here", "This", "Activation in this text."),
-            ("there", "Other", "Activation in the other text."),
-            ("apart", "Apart", "Activation in this text minus that in the other."),
+            ("here", "This", definitions.HERE),
+            ("there", "Other", definitions.THERE),
+            ("apart", "Apart", definitions.APART),
         )
     }
     factor_table.show(

@@ -9,7 +9,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from tfactors.app.charts import GREY, draw, form
+from tfactors.app.charts import GREY, dashes, draw, form, legend
+from tfactors.app.controls import MEASURES
 
 
 def token_map(cells: pd.DataFrame, title: str, **shown: Any) -> Any:
@@ -24,16 +25,17 @@ def token_map(cells: pd.DataFrame, title: str, **shown: Any) -> Any:
 def _token_map(title: str) -> str:
     pick = alt.selection_point(name="pick", fields=["position", "layer"], on="click", empty=False)
     # The number before the token keeps equal tokens apart; readers need not see it.
+    number = ".0%" if title == MEASURES["explained"] else ".3~g"
     label = "substring(datum.label, indexof(datum.label, ' ') + 1)"
     base = alt.Chart(alt.NamedData("cells")).encode(
         x=alt.X("token:N", sort=None, title=None,
                 axis=alt.Axis(labelExpr=label, labelAngle=-50, labelOverlap=False)),
         y=alt.Y("layer:O", sort="descending", title="layer", axis=alt.Axis(grid=False)),
         tooltip=[alt.Tooltip("token:N"), alt.Tooltip("layer:O"),
-                 alt.Tooltip("value:Q", format=".3~g", title=title)],
+                 alt.Tooltip("value:Q", format=number, title=title)],
     )  # fmt: skip
-    legend = alt.Legend(orient="top", title=title, gradientLength=160)
-    cells = base.mark_rect(cursor="pointer").encode(color=alt.Color("value:Q", legend=legend))
+    gradient = alt.Legend(orient="top", title=title, gradientLength=160, format=number)
+    cells = base.mark_rect(cursor="pointer").encode(color=alt.Color("value:Q", legend=gradient))
     frame = base.transform_filter("datum.chosen").mark_rect(
         filled=False, strokeWidth=3, stroke="#D9A400"
     )
@@ -50,7 +52,6 @@ def path(rows: pd.DataFrame, penalty: float, **shown: Any) -> Any:
 @lru_cache(64)
 def _path(order: tuple[str, ...]) -> str:
     x = _penalty_axis()
-    legend = alt.Legend(orient="bottom", columns=2, labelLimit=160, symbolType="stroke")
     lines = (
         alt.Chart(alt.NamedData("path"))
         .mark_line(strokeWidth=2.2)
@@ -58,7 +59,8 @@ def _path(order: tuple[str, ...]) -> str:
             x=x,
             y=alt.Y("activation:Q", title="activation", scale=alt.Scale(type="sqrt")),
             color=alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)),
-                            legend=legend),
+                            legend=legend()),
+            strokeDash=alt.StrokeDash("name:N", scale=dashes(order), legend=None),
             tooltip=[alt.Tooltip("name:N", title="factor"), alt.Tooltip("penalty:Q", format=".3~g"),
                      alt.Tooltip("activation:Q", format=".2f")],
         )

@@ -16,6 +16,7 @@ from tfactors.app import (
     controls,
     decomposing,
     definitions,
+    downloads,
     factor_table,
     factor_view,
     intervention_view,
@@ -130,6 +131,10 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         (made.residuals["position"] == position) & (made.residuals["layer"] == layer)
     ].iloc[0]
     active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+    st.subheader(
+        f"What “{shell.plain(passages.shorten(word, 40))}” is made of at layer {layer}",
+        anchor=False, help=definitions.EQUATION,
+    )  # fmt: skip
     equation(bundle, word, active, layer, "equation")
     with st.container(horizontal=True, gap="medium"):
         st.metric(
@@ -188,7 +193,7 @@ def equation(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: s
 
 def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
-    st.subheader("The same token over the layers", anchor=False)
+    st.subheader("The same token over the layers", anchor=False, help=definitions.OVER_LAYERS)
     columns = []
     of_token = made.factors[made.factors["position"] == position]
     largest = float(of_token["activation"].max()) if len(of_token) else 1.0
@@ -205,9 +210,18 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
             "</section>"
         )
     st.caption("Its strongest factors at each layer: watch the meaning of the word settle.")
-    st.html(f'<div class="tf-layers" aria-label="{word}">{"".join(columns)}</div>')
+    group = f'<div class="tf-layers" role="group" tabindex="0" aria-label="{word} by layer">'
+    st.html(f"{group}{''.join(columns)}</div>")
+    downloads.show(
+        lambda: of_token.assign(name=[_plain_name(bundle, at) for at in of_token["factor"]]),
+        f"token_{position}",
+    )
+
+
+def _plain_name(bundle: Bundle, factor: int) -> str:
+    words = factor_view.name_words(bundle, factor)
+    return words[0] if words else str(factor)
 
 
 def _name(bundle: Bundle, factor: int) -> str:
-    words = factor_view.name_words(bundle, factor)
-    return html.escape(passages.shorten(words[0], 24) if words else str(factor))
+    return html.escape(passages.shorten(_plain_name(bundle, factor), 24))

@@ -19,9 +19,9 @@ def show(bundle: Bundle) -> factor_view.Selected:
     it = factor_view.select(bundle, factor, view.get(controls.LAYER))
     peak = factor_view.peak_layer(bundle, factor)
     place = bundle.layers.index(it.layer)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="toolbar"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
         st.number_input(
-            f"Factor, 0 to {bundle.n_factors - 1:,}", 0, bundle.n_factors - 1, width=150,
+            f"Factor, 0 to {bundle.n_factors - 1:,}", 0, bundle.n_factors - 1, width=140,
             **view.widget(controls.FACTOR, factor),
         )  # fmt: skip
         st.button("Previous", shortcut="P", on_click=_step, args=(bundle, factor - 1))
