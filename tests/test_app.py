@@ -488,7 +488,8 @@ def test_the_window_layout_shows_all_that_the_model_read(made_up: Path) -> None:
 def test_words_the_factor_answers_to_as_a_rule_are_tinted(made_up: Path) -> None:
     # The strongest 20 are tinted by their activations, those behind them by habit.
     app = open_page("pages/1_Factor.py", factor="8", top="50", context="30")
-    tinted = re.findall(r'class="tf-habit"[^>]*>(.*?)</span>', html_of(app))
+    listed = html_of(app).partition('<ol class="tf-list"')[2]
+    tinted = re.findall(r'class="tf-habit"[^>]*>(.*?)</span>', listed)
     bundle = Bundle.open(made_up / "default")
     known = set(bundle.words(8, int(bundle.factors["peak_layer"][8]))["word"])
     whole = {word.casefold() for word in tinted}
@@ -504,7 +505,7 @@ def test_the_strongest_examples_are_tinted_by_the_activations_that_the_bundle_ho
     context = bundle.contexts(factor, layer).iloc[0]
     top = bundle.examples(factor, layer, 1).iloc[0]
     app = open_page("pages/1_Factor.py", factor=str(factor), top="10", layout="window")
-    first = html_of(app).partition('<ol class="tf-list">')[2].partition("</li>")[0]
+    first = html_of(app).partition('<ol class="tf-list"')[2].partition("</li>")[0]
     shown = {
         float(value) for value in re.findall(r'tf-plus" [^>]*title="activation ([\d.]+)"', first)
     }
@@ -542,7 +543,7 @@ def test_the_model_says_what_the_factor_does_at_every_token_of_the_other_example
     token_ids = bundle.windows([example["window"]])["token_ids"].iloc[0]
     encoder = FactorEncoder.from_bundle(bundle)
     expected = encoder.encode([token_ids], 3)[:, [2]].toarray().ravel()
-    row = html_of(app).partition('<ol class="tf-list">')[2].split("</li>")[30]
+    row = html_of(app).partition('<ol class="tf-list"')[2].split("</li>")[30]
     shown = {float(value) for value in re.findall(r'title="activation ([\d.]+)"', row)}
     beside = {round(float(value), 2) for value in expected}
     # Tokens of the marked word have its number, and faint ones are left plain.
@@ -614,7 +615,9 @@ def test_search_goes_by_number_filters_by_level_and_opens_what_is_chosen() -> No
     follow(app.run())
     assert "Factor 7 at layer" in words(app)
     app = open_page("pages/4_Search.py", q="999999999999999")
-    assert "**0** factors" in words(app)
+    assert "No factor was found" in words(app)
+    app = open_page("pages/4_Search.py", q="river", stable="1")
+    assert "The filters leave none of the" in words(app)
     app = open_page("pages/4_Search.py", **{"in": "high"})
     table = app.dataframe[0].value
     assert set(table["level"]) == {"high"}

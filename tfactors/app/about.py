@@ -107,7 +107,9 @@ def _codes(bundle: Bundle) -> str:
 def _source(source: dict[str, Any]) -> str:
     parts = [str(source["title"])]
     if source.get("documents"):
-        parts.append(f"{source['documents']:,} documents, {source.get('tokens', 0):,} tokens")
+        count = int(source["documents"])
+        documents = f"{count:,} document{'s' if count != 1 else ''}"
+        parts.append(f"{documents}, {source.get('tokens', 0):,} tokens")
     text = ": ".join(parts)
     for key in ("attribution", "licence"):
         if source.get(key):

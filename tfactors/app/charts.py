@@ -281,8 +281,8 @@ def _band(x: alt.X) -> list[alt.Chart]:
 
 def legend() -> alt.Legend:
     """Return a legend of lines below a chart: as many columns as it has room for."""
-    columns = alt.ExprRef("width < 330 ? 1 : width < 600 ? 2 : 3")
-    return alt.Legend(orient="bottom", columns=columns, labelLimit=210, symbolType="stroke",
+    columns, longest = alt.ExprRef("width < 600 ? 2 : 3"), alt.ExprRef("min(210, width / 2 - 45)")
+    return alt.Legend(orient="bottom", columns=columns, labelLimit=longest, symbolType="stroke",
                       symbolSize=400)  # fmt: skip
 
 

@@ -145,6 +145,10 @@ HISTOGRAM = (
     "strongest, which is not how it usually looks."
 )
 
+LEVEL = (
+    "What decides whether the factor fires: low the word, mid its sentence, high the text beyond. "
+    "A factor's own page gives the rule with its numbers."
+)
 LEVEL_RULE = (
     "Low, the word decides: the importance peaks at a depth of {low:.0%} or less, or the same "
     "words elsewhere keep at least {word:.0%} of the activation. High, the text beyond the "
@@ -297,6 +301,7 @@ PREDICTED = (
 )
 PROBABILITY = "Of the word, by the model's language-model head; before and after the step."
 GAIN = "After minus before, in points of a per cent."
+SENSE_WORD = "A word of the corpus, in lower case."
 SENSE_LAYER = "The layer at which the occurrences of the word separate best."
 OCCURRENCES = "How many places of the word were looked at, drawn at random: at most 48."
 GROUPS = "How many groups its occurrences fall into at that layer."

@@ -95,7 +95,7 @@ def _table(table: Table, key: str) -> None:
         shown.assign(**percent), hide_index=True, width="stretch", key=f"table_{key}",
         height="content" if len(shown) <= _LOW else "auto",
         column_config={name: _config(column, frame) for name, column in columns.items()},
-        alt=f"Table: {table.title}. {table.sample}",
+        alt=f"Table: {table.title}. {table.sample}", placeholder="–",
     )  # fmt: skip
     downloads.show(lambda: frame, f"evidence_{key}")
 

@@ -35,8 +35,9 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
 
 def quality_table(table: pd.DataFrame) -> None:
     """Draw factors a token and explained variance of each layer."""
+    shown = table.assign(**{c: 100 * table[c] for c in table if c == "explained_variance"})
     st.dataframe(
-        table,
+        shown,
         hide_index=True,
         alt="Factors a token and explained variance of each layer.",
         column_config={
@@ -47,7 +48,7 @@ def quality_table(table: pd.DataFrame) -> None:
                 "Factors a token", format="%.1f", help=definitions.L0
             ),
             "explained_variance": st.column_config.ProgressColumn(
-                "Explained variance", min_value=0, max_value=1, format="percent",
+                "Explained variance", min_value=0, max_value=100, format="%.0f%%",
                 help=definitions.EXPLAINED_VARIANCE,
             ),
         },

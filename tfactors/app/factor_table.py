@@ -21,7 +21,7 @@ _COLUMNS: dict[str, Any] = {
         "Factor", width="small", pinned=True, help=definitions.FACTOR
     ),
     "words": st.column_config.TextColumn("Words", width="medium", help=definitions.WORDS),
-    "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL_RULE),
+    "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL),
     "peak": st.column_config.NumberColumn("Peak", width="small", help=definitions.PEAK),
     "curve": st.column_config.BarChartColumn(
         "Layers", width="small", y_min=0, help=definitions.CURVE
@@ -92,7 +92,7 @@ def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
             "factor": factors,
             "words": factor_view.names(bundle)["words"].to_numpy()[factors],
             "level": definitions.levels(rows, limits),
-            "peak": rows["peak_layer"].to_numpy(),
+            "peak": rows["peak_layer"].astype("Int64").where(rows["alive"]).array,
             "curve": list(overview.importance[factors].astype(float).round(4)),
             "importance": overview.importance[factors, peak],
             "density": overview.density[factors, peak],
@@ -129,6 +129,7 @@ def show(
         hide_index=True,
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
+        placeholder="–",
         height=min(_ROW * (len(rows) + 1) + 3, tallest),
         column_order=["factor", "words", *columns, *shared],
         column_config={**_COLUMNS, **columns},

@@ -50,6 +50,13 @@ def show(bundle: Bundle) -> None:
     if places == "levels":
         rules, steps = _by_level(frame, bundle, limits)
     frame = frame.dropna(subset=["x", "y"])
+    if frame.empty:
+        st.info(
+            "No factor of this bundle has a place here: it was imported without a dictionary, or "
+            "all are dead.",
+            icon=":material/info:",
+        )
+        return
     _chart(bundle, frame, places, rules, steps)
     _inside(bundle, frame)
 

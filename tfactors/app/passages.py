@@ -230,14 +230,13 @@ def _list(rows: Sequence[str]) -> str:
 def legend(found: Sequence[Passage]) -> str:
     """Return what the marks of a list of examples mean: those that it has, and no others."""
     kinds = {p.kind for p in found if p.tints is not None and np.any(p.tints)}
-    parts = ["<mark>word</mark> its activation stands before the line"]
+    parts = ["<mark>word</mark> the number is its activation"]
     if "activation" in kinds:
-        parts.append('<span class="tf-plus" style="--a:.6">word</span> activates the factor too')
+        parts.append('<span class="tf-plus" style="--a:.6">word</span> also active')
     if "habit" in kinds:
-        parts.append('<span class="tf-habit" style="--a:.6">word</span> usually does (not measured '
-                     "here)")  # fmt: skip
+        parts.append('<span class="tf-habit" style="--a:.6">word</span> usually active')
     if any(p.earlier or p.later for p in found):
-        parts.append('<span class="tf-outside">word</span> beside what the model read at once')
+        parts.append('<span class="tf-outside">word</span> not read by the model here')
     return f'<p class="tf-legend">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
 
 

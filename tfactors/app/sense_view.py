@@ -79,7 +79,7 @@ def _suggest(known: pd.DataFrame) -> None:
         st.dataframe(
             known, hide_index=True, alt="Words, their best layer, groups and silhouettes.",
             column_config={
-                "word": st.column_config.TextColumn("Word", help="In lower case."),
+                "word": st.column_config.TextColumn("Word", help=definitions.SENSE_WORD),
                 "layer": st.column_config.NumberColumn("Best layer", help=definitions.SENSE_LAYER),
                 "occurrences": st.column_config.NumberColumn(
                     "Occurrences", help=definitions.OCCURRENCES
