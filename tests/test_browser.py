@@ -116,6 +116,17 @@ def test_keys_step_through_factors_and_layers(visit: Visit) -> None:
         visit.idle()
 
 
+def test_keys_are_letters_while_somebody_writes(visit: Visit) -> None:
+    visit.open("/Factor?factor=7")
+    visit.page.get_by_text("Your label").click()
+    field = visit.page.get_by_role("textbox", name="Label of factor 7")
+    field.press_sequentially("snap jk")
+    visit.idle()
+    expect(field).to_have_value("snap jk")
+    assert visit.page.url.endswith("/Factor?factor=7")
+    visit.shows("Factor 7 at layer")
+
+
 def test_a_level_is_drawn_with_one_click_and_the_link_repeats_the_draw(
     browser: Browser, server: Server
 ) -> None:
@@ -234,11 +245,12 @@ def test_text_keeps_its_contrast_in_light_and_dark(
         reader.open("/Factor?factor=7")
         page = reader.page
         expect(page.locator("mark").first).to_be_visible()
+        expect(page.locator("svg.marks").first).to_be_visible(timeout=WAIT)
         measured = page.evaluate(CONTRASTS)
         assert page.evaluate("getComputedStyle(document.querySelector('mark')).fontWeight") >= "600"
     brightness = measured.pop("brightness")
     assert brightness > 0.8 if scheme == "light" else brightness < 0.05
-    assert len(measured) == 5
+    assert len(measured) == 9
     assert {name: value for name, value in measured.items() if value < 4.5} == {}
 
 
@@ -256,12 +268,19 @@ CONTRASTS = """
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
   const app = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor;
   const found = {brightness: luminance(paint([app]))};
-  for (const name of ['mark', '.tf-why', '.tf-badge', 'cite', '.tf-act']) {
+  for (const name of ['mark', '.tf-why', '.tf-badge', 'cite', '.tf-act', '.tf-legend', 'kbd',
+                      '[data-testid=stCaptionContainer] p', 'svg.marks .role-axis-label text']) {
     const element = document.querySelector('[data-testid=stMain] ' + name);
     const behind = [];
-    for (let e = element; e; e = e.parentElement)
+    let opacity = 1;
+    for (let e = element; e; e = e.parentElement) {
       behind.unshift(getComputedStyle(e).backgroundColor);
-    const a = luminance(paint([...behind, getComputedStyle(element).color]));
+      opacity *= getComputedStyle(e).opacity;
+    }
+    const style = getComputedStyle(element);
+    const colour = element instanceof SVGElement ? style.fill : style.color;
+    const text = `color-mix(in srgb, ${colour} ${100 * opacity}%, transparent)`;
+    const a = luminance(paint([...behind, text]));
     const b = luminance(paint(behind));
     found[name] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   }
