@@ -23,6 +23,8 @@ if sharing.is_embedded():
     st.stop()
 it = toolbar.show(bundle)
 examples = bundle.examples(it.factor, it.layer)
+part = view.get(controls.PART)
+begun = example_list.begin(it, examples) if part == "examples" else None
 
 head, curve, bars = st.columns([5, 4, 3], gap="large")
 with head:
@@ -37,14 +39,13 @@ if clicked is not None and clicked != it.layer:
 
 notes_view.show(bundle, it.factor)
 factor_view.numbers(it)
-part = view.get(controls.PART)
 st.segmented_control(
     "Show", list(controls.PARTS), required=True, format_func=controls.PARTS.__getitem__,
     label_visibility="collapsed", **view.widget(controls.PART),
 )  # fmt: skip
 match part:
     case "examples":
-        example_list.show(it, examples)
+        example_list.show(it, examples, begun)
         example_list.sidebar()
     case "random":
         factor_parts.drawn(it)

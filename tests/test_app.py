@@ -85,6 +85,12 @@ def open_page(path: str = controls.HOME.path, **query: str) -> AppTest:
     return app.run()
 
 
+def unfold(app: AppTest, name: str) -> AppTest:
+    """Open a part of the sidebar that is folded away, as a click on its title does."""
+    app.session_state[f"fold_{name}"] = True
+    return app.run()
+
+
 def words(app: AppTest) -> str:
     """Everything a reader can read in the main part and the sidebar, tags left out."""
     kinds = ("title", "subheader", "markdown", "caption", "info", "error", "code")
@@ -232,7 +238,7 @@ def test_a_shared_link_restores_the_view_in_another_session() -> None:
     app.segmented_control(key="control_layer").set_value(2).run()
     app.selectbox(key="control_sort").set_value("after").run()
     app.toggle(key="control_group").set_value(True).run()
-    app.slider(key="control_sentence_share").set_value(0.9).run()
+    unfold(app, "levels").slider(key="control_sentence_share").set_value(0.9).run()
     other = open_page("pages/1_Factor.py", **query(app))
     assert html_of(other) == html_of(app)
     assert query(other) == query(app)
@@ -772,3 +778,11 @@ def test_the_label_of_an_option_that_is_gone_is_not_taken_for_a_value(
     monkeypatch.setattr(st, "session_state", state)
     view._touched(controls.MOVED, "control_moved")
     assert view.get(controls.MOVED) is None
+
+
+def test_what_is_folded_away_is_made_when_it_is_opened_and_stays_open_with_the_next_factor() -> None:
+    app = open_page("pages/1_Factor.py", factor="7")
+    assert "iframe" not in words(app)
+    assert "This view exactly as it is now" in words(unfold(app, "share"))
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert 'title="Factor 8"' in words(app)

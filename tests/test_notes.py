@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from synthetic_bundle import HOSTILE
-from test_app import _fresh_caches, damaged, html_of, made_up, open_page, words  # noqa: F401
+from test_app import _fresh_caches, damaged, html_of, made_up, open_page, unfold, words  # noqa: F401
 
 from tfactors.app import notes
 from tfactors.app.notes import Note, Notes
@@ -66,7 +66,7 @@ def test_a_bad_file_gets_one_line(text: str, said: str) -> None:
 
 def test_a_label_of_the_reader_names_the_factor_on_other_pages() -> None:
     app = open_page(FACTOR, factor="7")
-    app.text_input(key="own_label_7").set_value("my <b>river</b> *x*").run()
+    unfold(app, "label").text_input(key="own_label_7").set_value("my <b>river</b> *x*").run()
     app.text_area(key="own_note_7").set_value("first\n<img src=x onerror=alert(1)>").run()
     app.multiselect(key="own_lists_7").set_value(["water"]).run()
     assert not app.exception
@@ -85,13 +85,13 @@ def test_a_label_of_the_reader_names_the_factor_on_other_pages() -> None:
     app.switch_page(FACTOR)
     app.query_params["factor"] = "7"
     app.run()
-    app.text_input(key="own_label_7").set_value("").run()
+    unfold(app, "label").text_input(key="own_label_7").set_value("").run()
     assert "my &lt;b&gt;" not in html_of(app)
 
 
 def test_labels_of_one_session_are_not_seen_in_another() -> None:
     one = open_page(FACTOR, factor="7")
-    one.text_input(key="own_label_7").set_value("secret").run()
+    unfold(one, "label").text_input(key="own_label_7").set_value("secret").run()
     assert "secret" in html_of(one)
     assert "secret" not in html_of(open_page(FACTOR, factor="7"))
 
@@ -104,7 +104,7 @@ def test_a_file_beside_the_bundle_is_shown_to_all_until_the_reader_says_otherwis
     app = open_page(FACTOR, factor="7")
     assert "seen" in html_of(app)
     assert "<script" not in html_of(app)
-    app.text_input(key="own_label_7").set_value("mine").run()
+    unfold(app, "label").text_input(key="own_label_7").set_value("mine").run()
     assert "<h1><bdi>mine</bdi></h1>" in html_of(app)
     (damaged / "labels.json").write_text("{")
     app = open_page(FACTOR, factor="7")

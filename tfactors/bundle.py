@@ -354,7 +354,7 @@ class Bundle:
             raise BundleError(f"window {outside[0]}: this bundle has windows 0 to {file.rows - 1}")
         size = LAYOUTS["windows"].rows
         groups, place = np.unique(wanted // size, return_inverse=True)
-        columns = [c for c in SCHEMAS["windows"].names if token_ids or c != "token_ids"]
+        columns = _window_columns(token_ids)
         if not len(groups):
             return file.read_groups([], columns).to_pandas()
         # A whole pass over the text would only push out what readers look at.
@@ -363,6 +363,17 @@ class Bundle:
         frame = table.drop_columns(["tokens"]).to_pandas()
         frame.insert(3, "tokens", table.column("tokens").to_pylist())
         return frame
+
+    def warm_windows(self, ids: Sequence[int] | np.ndarray) -> None:
+        """Read windows into memory, where :meth:`windows` without ``token_ids`` finds them.
+
+        For another thread: most of the time Python is free meanwhile.
+        """
+        file = self._file("windows.parquet")
+        groups = np.unique(np.asarray(ids, dtype=np.int64) // LAYOUTS["windows"].rows)
+        known = groups[(groups >= 0) & (groups < file.groups)][: GROUPS_KEPT // 2]
+        if len(known):
+            file.recent(known.tolist(), _window_columns(token_ids=False))
 
     def iter_windows(self, batch: int = 1024, start: int = 0) -> Iterator[pd.DataFrame]:
         """Yield the windows from ``start`` on, ``batch`` at a time, as :meth:`windows` does."""
@@ -450,3 +461,7 @@ class Bundle:
         if layer is not None and layer not in self.layers:
             known = ", ".join(map(str, self.layers))
             raise BundleError(f"layer {layer}: this bundle has the layers {known}")
+
+
+def _window_columns(token_ids: bool) -> list[str]:
+    return [name for name in SCHEMAS["windows"].names if token_ids or name != "token_ids"]

@@ -4,6 +4,8 @@ In go the stored examples (strongest first), out comes one list as the reader wa
 from this activation on, in this order, as lines or as running text.
 """
 
+from concurrent.futures import Future
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -15,6 +17,7 @@ from tfactors.app import (
     live_model,
     passages,
     published,
+    reading_ahead,
     token_activations,
     view,
 )
@@ -79,17 +82,29 @@ def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.Data
     return kept.sort_values(["window", "position"]) if sort == "document" else kept
 
 
-def show(it: Selected, examples: pd.DataFrame) -> None:
+def begin(it: Selected, examples: pd.DataFrame) -> "Future[None]":
+    """Begin to read the text of the list, for :func:`show`, while other things are drawn."""
+    return reading_ahead.begin(it.bundle, _kept(examples)["window"].to_list())
+
+
+def _kept(examples: pd.DataFrame) -> pd.DataFrame:
+    top, floor = view.get(controls.TOP), view.get(controls.FLOOR) / 100
+    return choose(examples, top, floor, view.get(controls.SORT))
+
+
+def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
     """Draw the list of a factor's examples, as the sidebar says."""
     stored = len(examples)
     sort = view.get(controls.SORT)
-    kept = choose(examples, view.get(controls.TOP), view.get(controls.FLOOR) / 100, sort)
+    kept = _kept(examples)
     layout = view.get(controls.LAYOUT)
     words = None if layout == "window" else view.get(controls.CONTEXT)
     habits = _habits(it)
     if view.get(controls.TOKENS) and not it.bundle.ranked:
         _read_again(it, kept)
     contexts = token_activations.stored(it, kept)
+    if begun is not None:
+        reading_ahead.finish(begun)
     found = passages.passages(it.bundle, kept, words, habits=habits, contexts=contexts)
     found = _sorted(found, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):

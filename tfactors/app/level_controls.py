@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from tfactors.app import controls, definitions, factor_view, view
+from tfactors.app import controls, definitions, factor_view, folding, view
 from tfactors.bundle import Bundle
 
 
@@ -15,8 +15,11 @@ def counts(bundle: Bundle) -> dict[str, int]:
 
 def sidebar(bundle: Bundle, expanded: bool = False) -> None:
     """Draw the thresholds."""
+    levels = folding.part("levels", "Levels", ":material/stairs:", expanded)
+    if not levels.open:
+        return
     limits = factor_view.thresholds(bundle)
-    with st.sidebar, st.expander("Levels", expanded=expanded, icon=":material/stairs:"):
+    with levels:
         st.slider(
             "Low: peak at this depth or less", 0.0, 1.0, step=0.01,
             help=definitions.DEPTH, **view.widget(controls.LOW_DEPTH, round(limits.low_depth, 2)),

@@ -9,7 +9,16 @@ import html
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, downloads, factor_table, notes, shell, view
+from tfactors.app import (
+    controls,
+    definitions,
+    downloads,
+    factor_table,
+    folding,
+    notes,
+    shell,
+    view,
+)
 from tfactors.app.notes import Note
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
@@ -22,10 +31,13 @@ _KEPT = (
 
 def sidebar(bundle: Bundle, factor: int) -> None:
     """Draw the fields in which a reader labels a factor."""
+    own = folding.part("label", "Your label", ":material/edit:")
+    if not own.open:
+        return
     note = notes.shown(bundle).notes.get(factor, Note())
     lists = notes.shown(bundle).lists
     mine = [name for name, members in lists.items() if factor in members]
-    with st.sidebar, st.expander("Your label", expanded=False, icon=":material/edit:"):
+    with own:
         keys = [_field(name, factor, value) for name, value in
                 (("label", note.label), ("note", note.note), ("lists", mine))]  # fmt: skip
         st.text_input(

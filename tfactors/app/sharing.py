@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from tfactors.app import controls, factor_view, passages, shell, showcase, view
+from tfactors.app import controls, factor_view, folding, passages, shell, showcase, view
 from tfactors.bundle import Bundle
 
 _EXAMPLES = 12
@@ -52,7 +52,10 @@ def compact(bundle: Bundle) -> None:
 
 def sidebar(factor: int) -> None:
     """Draw the link of this page and the code that embeds it."""
-    with st.sidebar, st.expander("Share", expanded=False, icon=":material/share:"):
+    share = folding.part("share", "Share", ":material/share:")
+    if not share.open:
+        return
+    with share:
         st.caption("This view exactly as it is now:")
         st.code(address(), language=None, wrap_lines=True)
         st.caption("The factor in a page of yours:")
