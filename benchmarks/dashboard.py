@@ -9,9 +9,11 @@ the next factor drawn whole, the median time of a search for a word of the bundl
 the server with its children after that. Then 20 readers, each in a session of their own, open
 another factor at the same moment, again and again: the median and 95 % quantile of the time until
 their page is made, and how many pages failed. They speak Streamlit's own protocol, because 20
-browsers would measure themselves. The frames of the map are the times between two pictures while
-the mouse draws an area on it. Where the bundle's model is installed, also the median time of a move
-of λ on a text of some 60 tokens, and the memory with the model.
+browsers would measure themselves. Of the map: the seconds until its dots stand, the times between
+two pictures while the mouse moves over the dots and while it draws an area (median, 95 % quantile
+and longest), and the seconds from letting go to the list of what is in the area. Where the bundle's
+model is installed, also the median time of a move of λ on a text of some 60 tokens, and the memory
+with the model.
 """
 
 import argparse
@@ -71,10 +73,21 @@ before => location.search !== before
   && !document.querySelector('[data-testid=stMain] [data-stale=true]')
   && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
 """
+LISTED = """
+before => location.search !== before
+  && document.querySelector('[data-testid=stMain] [data-testid=stDataFrame] canvas')
+  && !document.querySelector('[data-testid=stMain] [data-stale=true]')
+  && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+"""
 FRAMES = """
 () => {
-  window.frames_seen = [];
-  const seen = time => { window.frames_seen.push(time); requestAnimationFrame(seen); };
+  const times = window.frames_seen = [];
+  // Those of an earlier call end, when another list has taken the place of theirs.
+  const seen = time => {
+    if (times !== window.frames_seen) return;
+    times.push(time);
+    requestAnimationFrame(seen);
+  };
   requestAnimationFrame(seen);
 }
 """
@@ -98,8 +111,14 @@ class Result:
     crowd_median: float
     crowd_95: float
     crowd_errors: int
+    map_marks: float
+    map_list: float
     map_frame: float
     map_frame_95: float
+    map_longest: float
+    hover_frame: float
+    hover_frame_95: float
+    hover_longest: float
     penalty_move: float | None = None
     memory_with_model_mb: float | None = None
 
@@ -171,7 +190,7 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
             page.wait_for_function(DRAWN, arg=str(factor), timeout=60_000)
             times.append(time.perf_counter() - began)
         search = search_time(address, page, words_of(bundle))
-        frames = map_frames(address, page)
+        moved_map = map_times(address, page)
         used = memory(process.pid)
         # In a thread of its own, because Playwright has an event loop in this one.
         with ThreadPoolExecutor(1) as thread:
@@ -180,8 +199,7 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
         with_model = memory(process.pid) if moved is not None else None
     return Result(
         str(bundle), factors, start, first, whole, statistics.median(times), late(times), search,
-        used, statistics.median(crowd), late(crowd), errors, statistics.median(frames),
-        late(frames), moved, with_model,
+        used, statistics.median(crowd), late(crowd), errors, *moved_map, moved, with_model,
     )  # fmt: skip
 
 
@@ -255,22 +273,37 @@ def search_time(address: str, page: Page, words: list[str]) -> float:
     return statistics.median(times)
 
 
-def map_frames(address: str, page: Page) -> list[float]:
-    """Return the seconds between two pictures while an area of the map is drawn with the mouse."""
+def map_times(address: str, page: Page) -> tuple[float, ...]:
+    """Return the seconds until the map's dots stand and, after an area is drawn, its list; then
+    those between two pictures while drawing and while moving over dots: median, 95 %, longest.
+    """
+    began = time.perf_counter()
     page.goto(f"{address}/Map")
     chart = page.locator("[data-testid=stVegaLiteChart]").first
     chart.locator(".marks").wait_for(timeout=60_000)
+    marks = time.perf_counter() - began
     page.wait_for_function(IDLE, timeout=60_000)
     box = chart.bounding_box()
     assert box is not None
+    hover = frames_while_moving(page, box["x"] + 100, box["y"] + 120)
     page.mouse.move(box["x"] + 100, box["y"] + 120)
     page.mouse.down()
+    draw = frames_while_moving(page, box["x"] + 100, box["y"] + 120)
+    before = page.evaluate("location.search")
+    began = time.perf_counter()
+    page.mouse.up()
+    page.wait_for_function(LISTED, arg=before, timeout=60_000)
+    listed = time.perf_counter() - began
+    of_each = [(statistics.median(times), late(times), max(times)) for times in (draw, hover)]
+    return marks, listed, *of_each[0], *of_each[1]
+
+
+def frames_while_moving(page: Page, left: float, top: float) -> list[float]:
+    """Return the seconds between two pictures while the mouse goes across and down a chart."""
     page.evaluate(FRAMES)
     for step in range(60):
-        page.mouse.move(box["x"] + 100 + 8 * step, box["y"] + 120 + 3 * step)
+        page.mouse.move(left + 8 * step, top + 3 * step)
     times = page.evaluate("window.frames_seen")
-    page.mouse.up()
-    page.wait_for_function(IDLE, timeout=60_000)
     return [(b - a) / 1000 for a, b in pairwise(times)]
 
 
@@ -312,7 +345,8 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             results.append(measure(bundle, page, options.steps))
             browser.close()
-    heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%", "map", "95%"]
+    heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%",
+             "map", "list", "draw", "95%", "most", "hover", "95%", "most"]  # fmt: skip
     print(
         f"{'bundle':24} {'factors':>8}",
         *(f"{h:>7}" for h in heads),
@@ -321,7 +355,8 @@ def main() -> None:
     for r in results:
         seconds = (r.server_start, r.first_content, r.first_whole, r.next_median, r.next_95,
                    r.search, r.penalty_move, r.crowd_median, r.crowd_95,
-                   r.map_frame, r.map_frame_95)  # fmt: skip
+                   r.map_marks, r.map_list, r.map_frame, r.map_frame_95, r.map_longest,
+                   r.hover_frame, r.hover_frame_95, r.hover_longest)  # fmt: skip
         print(
             f"{r.bundle[-24:]:24} {r.factors:8,}",
             *(f"{'–' if s is None else f'{s:.2f}s':>7}" for s in seconds),

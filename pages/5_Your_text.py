@@ -14,8 +14,11 @@ EXAMPLES = (
 bundle = shell.bundle()
 st.title("Your text", anchor=False)
 st.text_area(
-    f"A text of up to {decomposing.MOST_TOKENS} tokens", max_chars=controls.TEXT_LENGTH, height=110,
-    placeholder=EXAMPLES[0], **view.widget(controls.TEXT),
+    f"A text of up to {decomposing.longest(bundle)} tokens",
+    max_chars=controls.TEXT_LENGTH, height=110, placeholder=EXAMPLES[0],
+    help=f"The factors were learnt from windows of {bundle.manifest['corpus']['window_length']} "
+    "tokens: in a longer text the model sees more context than they have seen.",
+    **view.widget(controls.TEXT),
 )  # fmt: skip
 text = view.get(controls.TEXT).strip()
 if live_model.missing(bundle):

@@ -21,12 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 from synthetic_bundle import HOSTILE, write_synthetic_bundle
+from tiny_model import write_tiny_bert
 
 import tfactors
 from tfactors.app import controls, passages, shell, view
 from tfactors.bundle import Bundle, BundleError, write_manifest
 from tfactors.decomposition import FactorEncoder
 from tfactors.evidence import Chart, Column, Section, Table, write_section
+from tfactors.hidden_states import load_model
 from tfactors.model_loading import KNOWN_SHA256, MINILM_PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +57,8 @@ def write_bundle_of_minilm(folder: Path) -> None:
     write_synthetic_bundle(folder, layers=7, width=384, factors=20, hostile=False)
     manifest = Bundle.open(folder).manifest
     manifest["model"] |= {"name": MINILM_PACKAGE, "sha256": KNOWN_SHA256[MINILM_PACKAGE]}
-    manifest["coding"]["penalty"] = 1e-3  # small, so that even factors drawn at random are active
+    # Small enough for factors drawn at random to be active, large enough to part them.
+    manifest["coding"]["penalty"] = 0.2
     write_manifest(folder, manifest)
 
 
@@ -657,7 +660,7 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     slider.set_value(slider.max).run()
     assert not app.exception
     fewer = {metric.label: metric.value for metric in app.metric}["Active factors"]
-    assert int(fewer) <= int(values["Active factors"])
+    assert int(fewer) < int(values["Active factors"])
     assert float(query(app)["penalty"]) == pytest.approx(slider.max)
     app = open_page(path, text=text, token="1", layer="3", times="2", **{"with": "He went."})
     factor = int(app.selectbox(key="control_moved").value)
@@ -683,6 +686,30 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     assert "Change of the embedding" in values
     app = open_page(path, text="word " * 700)
     assert "reads at most" in words(app)
+    assert app.text_area[0].label == "A text of up to 512 tokens"
+
+
+def test_a_model_of_few_positions_says_how_much_text_it_takes_before_and_after_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(str(write_tiny_bert(tmp_path / "model")))
+    write_synthetic_bundle(
+        tmp_path / "bundles/default", layers=3, width=model.width, factors=20, hostile=False
+    )
+    manifest = Bundle.open(tmp_path / "bundles/default").manifest
+    manifest["model"] |= {"name": model.name, "sha256": model.sha256}
+    write_manifest(tmp_path / "bundles/default", manifest)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path / "bundles"))
+    path, most = "pages/5_Your_text.py", model.max_length
+    app = open_page(path)
+    assert app.text_area[0].label == f"A text of up to {most} tokens"
+    app = open_page(path, text="the " * most)
+    assert not app.exception
+    assert "Its factors against λ" in words(app)
+    app = open_page(path, text="the " * (most + 1))
+    assert f"the text has {most + 1} tokens" in words(app)
+    assert f"reads at most {most} at once" in words(app)
+    assert app.text_area[0].label == f"A text of up to {most} tokens"
 
 
 def test_looking_factors_up_never_loads_the_model() -> None:
@@ -780,7 +807,7 @@ def test_the_label_of_an_option_that_is_gone_is_not_taken_for_a_value(
     assert view.get(controls.MOVED) is None
 
 
-def test_what_is_folded_away_is_made_when_it_is_opened_and_stays_open_with_the_next_factor() -> None:
+def test_what_is_folded_away_is_made_when_opened_and_stays_open_with_the_next_factor() -> None:
     app = open_page("pages/1_Factor.py", factor="7")
     assert "iframe" not in words(app)
     assert "This view exactly as it is now" in words(unfold(app, "share"))

@@ -56,6 +56,45 @@ def test_a_factor_is_taken_away_from_ones_own_text_and_the_link_restores_it(
         unharmed(reader)
 
 
+def test_a_step_of_the_penalty_moves_the_equation_its_numbers_and_the_link(
+    browser: Browser, model_server: Server
+) -> None:
+    with visiting(browser, model_server) as reader:
+        reader.open(f"/Your_text?text={quote(TEXT)}&token=1&layer=3")
+        reader.shows("Its factors against λ")
+        reader.idle()
+
+        def says() -> tuple[int, int, str]:
+            numbers = reader.page.locator("[data-testid=stMetricValue]").all_inner_texts()
+            equation = reader.page.locator(".st-key-terms_equation").inner_text()
+            return int(numbers[0]), int(numbers[1].rstrip("%")), equation
+
+        def moved(key: str, penalty: str) -> tuple[int, int, str]:
+            before = says()[2]
+            slider(reader, "penalty").press(key)
+            reader.query(rf"[?&]penalty={penalty}($|&)")
+            equation = reader.page.locator(".st-key-terms_equation")
+            expect(equation).not_to_have_text(before, use_inner_text=True, timeout=WAIT)
+            reader.idle()
+            return says()
+
+        active, explained, equation = says()
+        fewer = moved("End", r"0\.8")
+        assert fewer[0] < active
+        assert fewer[1] < explained
+        more = moved("Home", r"0\.04")
+        assert more[0] > active
+        assert more[1] >= explained
+        slider(reader, "penalty").press("ArrowRight")
+        reader.query(r"[?&]penalty=0\.045($|&)")
+        reader.idle()
+        for _ in range(3):
+            reader.page.go_back()
+        reader.query(r"layer=3$")
+        shown = reader.page.locator(".st-key-terms_equation")
+        expect(shown).to_have_text(equation, use_inner_text=True, timeout=WAIT)
+
+
 def test_what_a_factor_does_is_shown_as_stored_and_tried_on_an_example(
     browser: Browser, model_server: Server
 ) -> None:

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -126,6 +127,24 @@ def weights_sha256(files: Sequence[Path]) -> str:
         return digests[0]
     lines = [f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def positions(name: str) -> int | None:
+    """Return how many tokens a model that is here reads at once, from its config.json alone.
+
+    None where that does not say. ``Model.max_length`` says it for certain, of a loaded model.
+    """
+    folder = local_folder(name) or hub_folder(name, download=False)
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    most = config.get("max_position_embeddings", config.get("n_positions"))
+    if not isinstance(most, int) or most <= 0:
+        return None
+    # RoBERTa and its kin count positions from the one behind that of padding.
+    kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
+    return most - int(config.get("pad_token_id", 1)) - 1 if kin else most
 
 
 def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:

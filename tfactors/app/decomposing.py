@@ -7,6 +7,7 @@ model nor its lock.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ MOST_TOKENS = 512
 _READ = 6  # texts whose states are kept: at most some 6 MB each for MiniLM, 20 for BERT
 _APART = 12  # decompositions, of at most some 2 MB each
 _PATH_STEPS = 24
+_DRAWN = 8  # factors of a path
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Path:
     factors: pd.DataFrame
     fit: pd.DataFrame
 
+    @cached_property
+    def strongest(self) -> tuple[list[int], pd.DataFrame]:
+        """The few strongest factors, strongest first, and their rows of ``factors``."""
+        largest = self.factors.groupby("factor")["activation"].max().nlargest(_DRAWN)
+        return largest.index.tolist(), self.factors[self.factors["factor"].isin(largest.index)]
+
 
 @dataclass(frozen=True)
 class _Read:
@@ -84,6 +92,13 @@ def penalty(bundle: Bundle) -> float:
     """Return λ: the reader's, else the bundle's; an autoencoder's own codes know none."""
     own = view.get(controls.PENALTY)
     return built(bundle) if own is None or bundle.coding_method == "encoder" else own
+
+
+def longest(bundle: Bundle) -> int:
+    """Return how many tokens of text the page takes: what it bears, or fewer the model reads."""
+    encoder = live_model.of(bundle).encoder
+    known = live_model.positions(bundle) if encoder is None else encoder.model.max_length
+    return min(MOST_TOKENS, known or MOST_TOKENS)
 
 
 def take_apart(bundle: Bundle, text: str, at: float | None = None) -> "Decomposition":

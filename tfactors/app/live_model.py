@@ -76,6 +76,21 @@ def missing(bundle: Bundle, *packages: str) -> str | None:
     return None if found else f"the model {bundle.manifest['model']['name']}"
 
 
+@st.cache_data(max_entries=8, show_spinner=False)
+def _positions(fingerprint: str, _bundle: Bundle) -> int | None:
+    from tfactors.model_loading import positions
+
+    try:
+        return positions(model_to_load(_bundle.manifest["model"], _bundle.path))
+    except InputError:
+        return None
+
+
+def positions(bundle: Bundle) -> int | None:
+    """Return how many tokens the model reads at once, without loading it; None: not known."""
+    return _positions(bundle.fingerprint, bundle)
+
+
 def remedy(bundle: Bundle, *packages: str) -> str | None:
     """Return in a few words what would bring the model, or None where it is there."""
     lacking = missing(bundle, *packages)

@@ -37,6 +37,7 @@ def run() -> None:
             _run()
         finally:
             garbage.spare_what_stays()
+            garbage.give_memory_back()
 
 
 def _run() -> None:

@@ -42,9 +42,8 @@ def _token_map(title: str) -> str:
     return form(alt.layer(cells.add_params(pick), frame), 370)
 
 
-def path(rows: pd.DataFrame, penalty: float, **shown: Any) -> Any:
-    """Draw coefficients against λ; ``rows`` has penalty, activation and name."""
-    order = rows.groupby("name")["activation"].max().sort_values(ascending=False).index
+def path(rows: pd.DataFrame, order: list[str], penalty: float, **shown: Any) -> Any:
+    """Draw coefficients against λ; ``rows`` has penalty, activation and name, one of ``order``."""
     tables = {"path": rows, "here": pd.DataFrame({"penalty": [penalty]})}
     return draw(_path(tuple(order)), tables, **shown)
 

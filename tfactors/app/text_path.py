@@ -9,25 +9,22 @@ import streamlit as st
 from tfactors.app import decomposing, definitions, downloads, factor_view, text_charts
 from tfactors.bundle import Bundle
 
-_FACTORS = 8
-
 
 def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
     """Draw the path of a token."""
     st.subheader("Its factors against λ", anchor=False, help=definitions.PATH)
     path = decomposing.path(bundle, text, position, layer)
-    factors = path.factors
-    strongest = factors.groupby("factor")["activation"].max().nlargest(_FACTORS).index
-    if strongest.empty:
+    strongest, shown = path.strongest
+    if not strongest:
         st.caption("No factor is active at any λ of the range.")
         return
-    shown = factors[factors["factor"].isin(strongest)].copy()
-    shown["name"] = factor_view.names(bundle)["name"].to_numpy()[shown["factor"]]
+    names = {factor: factor_view.name(bundle, factor) for factor in strongest}
+    shown = shown.assign(name=shown["factor"].map(names))
     penalty = decomposing.penalty(bundle)
     left, right = st.columns([7, 4], gap="large")
     with left:
         text_charts.path(
-            shown, penalty,
+            shown, list(names.values()), penalty,
             alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
         )  # fmt: skip
     first, last = path.fit.iloc[0], path.fit.iloc[-1]

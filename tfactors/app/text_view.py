@@ -177,16 +177,15 @@ def equation(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: s
             f'<p class="tf-equation"><mark><bdi>{passages.escape(word)}</bdi></mark> = </p>',
             width="content",
         )
-        for place, row in enumerate(active.head(TERMS).itertuples()):
+        factors, values = active["factor"].tolist()[:TERMS], active["activation"].tolist()
+        for place, (factor, value) in enumerate(zip(factors, values, strict=False)):
             words = " / ".join(
-                passages.shorten(part, 24)
-                for part in factor_view.name_words(bundle, row.factor)[:2]
+                passages.shorten(part, 24) for part in factor_view.name_words(bundle, factor)[:2]
             )
             shell.link(
                 controls.FACTOR_PAGE,
-                f"{'+ ' if place else ''}**{row.activation:.1f}** "
-                f"{shell.plain(words or str(row.factor))}",
-                changes={controls.FACTOR: int(row.factor), controls.LAYER: layer},
+                f"{'+ ' if place else ''}**{value:.1f}** {shell.plain(words or str(factor))}",
+                changes={controls.FACTOR: factor, controls.LAYER: layer},
             )
         st.html(f'<p class="tf-equation">{none}{rest}+ ε</p>', width="content")
 
@@ -195,15 +194,19 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
     st.subheader("The same token over the layers", anchor=False, help=definitions.OVER_LAYERS)
     columns = []
-    of_token = made.factors[made.factors["position"] == position]
-    largest = float(of_token["activation"].max()) if len(of_token) else 1.0
+    here = (made.factors["position"] == position).to_numpy()
+    layers, factors, values = (
+        made.factors[name].to_numpy()[here].tolist() for name in ("layer", "factor", "activation")
+    )
+    largest = max(values, default=1.0)
+    terms: dict[int, list[tuple[int, float]]] = {layer: [] for layer in bundle.layers}
+    for layer, factor, value in zip(layers, factors, values, strict=True):
+        terms[layer].append((factor, value))
     for layer in bundle.layers:
-        active = of_token[of_token["layer"] == layer].head(TERMS)
         items = "".join(
-            f'<li style="--w:{row.activation / largest:.3f}">'
-            f"<bdi>{_name(bundle, row.factor)}</bdi>"
-            f"<span>{row.activation:.1f}</span></li>"
-            for row in active.itertuples()
+            f'<li style="--w:{value / largest:.3f}"><bdi>{_name(bundle, factor)}</bdi>'
+            f"<span>{value:.1f}</span></li>"
+            for factor, value in terms[layer][:TERMS]
         )
         columns.append(
             f'<section class="tf-column"><h4>Layer {layer}</h4><ol>{items or "<li>–</li>"}</ol>'
