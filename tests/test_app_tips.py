@@ -47,6 +47,8 @@ def open_view(page: controls.Page, query: dict[str, str]) -> AppTest:
         app.run().switch_page(page.path)
     for name, value in query.items():
         app.query_params[name] = value
+    for part in ("levels", "label", "share"):  # what is folded away is read as well
+        app.session_state[f"fold_{part}"] = True
     return app.run()
 
 

@@ -194,9 +194,9 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
     st.subheader("The same token over the layers", anchor=False, help=definitions.OVER_LAYERS)
     columns = []
-    here = (made.factors["position"] == position).to_numpy()
+    of_token = made.factors[made.factors["position"] == position]
     layers, factors, values = (
-        made.factors[name].to_numpy()[here].tolist() for name in ("layer", "factor", "activation")
+        of_token[name].tolist() for name in ("layer", "factor", "activation")
     )
     largest = max(values, default=1.0)
     terms: dict[int, list[tuple[int, float]]] = {layer: [] for layer in bundle.layers}
