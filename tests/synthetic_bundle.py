@@ -151,6 +151,7 @@ def write_synthetic_bundle(
                 "retained_sentence": sentence,
                 "word_elsewhere": word_elsewhere,
                 "sentence_elsewhere": sentence_elsewhere,
+                "same_place": np.where(alive, 0.2, np.nan),
                 "reach": pa.array(rng.choice([0, 1, 2, 4, 8, 16], factors), mask=~alive),
                 "words": [n if a else [] for n, a in zip(names, alive, strict=True)],
                 "alive": alive,

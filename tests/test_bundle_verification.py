@@ -223,6 +223,7 @@ FACTORS = [
     ("factors", "level", 3, "huge", "'huge' is not the level that its rule gives"),
     ("factors", "retained_word", 3, -0.5, "-0.5 is negative"),
     ("factors", "sentence_elsewhere", 3, 1.5, "1.5 is no share"),
+    ("factors", "same_place", 3, 1.5, "1.5 is no share"),
     ("factors", "reach", 3, -2, "-2 is negative"),
     ("factors", "stability", 3, 1.5, "1.5 is outside -1 to 1"),
     ("factors", "stability", 3, 0.1, "is not the cosine to the nearest atom of the second seed"),

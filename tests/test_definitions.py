@@ -56,8 +56,8 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     assert "depth ≤ 1/3" in TEXT
     assert default.word_share == WORD_SHARE == 0.55
     assert "kept by the word ≥ 0.55" in TEXT
-    assert default.sentence_share == SENTENCE_SHARE == 0.6
-    assert "kept by the sentence < 0.6" in TEXT
+    assert default.sentence_share == SENTENCE_SHARE == 0.5
+    assert "kept by the sentence < 0.5" in TEXT
     assert np.allclose(BIN_EDGES[1:] / BIN_EDGES[:-1], 2**0.25)
 
 

@@ -235,8 +235,8 @@ def _compared(
     table = Table(
         "Levels that come back",
         f"At most {MOST_PAIRS} pairs, drawn at random; both dictionaries on {described}; "
-        "level by the bundle's thresholds, from "
-        f"{EXAMPLES} examples a factor (the bundle itself uses more of both).",
+        "level by the bundle's thresholds but the place's, which takes more examples, from "
+        f"{EXAMPLES} a factor (the bundle itself uses more of both).",
         (
             Column("above", "Pairs above", "number", "Cosine of the one-to-one partners"),
             Column("pairs", "Pairs", "count", "Where both are active in the sample"),

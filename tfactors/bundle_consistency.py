@@ -197,13 +197,16 @@ class Tables:
                 part.require(np.isnan(part[name]) | (part[name] >= 0), name, "is negative")
             check_labels_and_map(part)
             sentence = thresholds.sentence_column
-            missing = sorted({sentence, "word_elsewhere"} - set(part.table.column_names))
+            missing = sorted(
+                {sentence, "word_elsewhere", "same_place"} - set(part.table.column_names)
+            )
             if missing and thresholds.word_share is not None:
                 raise BundleError(
                     f"factors.parquet has no column '{missing[0]}', which the manifest's "
                     "importance.levels.word_share asks for; rebuild the bundle"
                 )
-            word = np.full(len(part), np.nan) if missing else part["word_elsewhere"]
+            unknown = np.full(len(part), np.nan)
+            word = unknown if missing else np.fmax(part["word_elsewhere"], part["same_place"])
             level = classify(depth, word, part[sentence], thresholds)
             level = np.where(alive, self._listed(level, mine), "").tolist()
             same = pc.equal(part.array("level"), pa.array(level, pa.string()))

@@ -58,7 +58,14 @@ def check_labels_and_map(part: Part) -> None:
         if {first, second} <= set(part.table.column_names):
             both = np.isnan(part[first]) == np.isnan(part[second])
             part.require(both, first, f"and {second} {{{second}}}: one of the two is missing")
-    for name in ("label_precision", "label_recall", "word_elsewhere", "sentence_elsewhere"):
+    shares = (
+        "label_precision",
+        "label_recall",
+        "word_elsewhere",
+        "sentence_elsewhere",
+        "same_place",
+    )
+    for name in shares:
         if name in part.table.column_names:
             part.require(~((part[name] < 0) | (part[name] > 1)), name, "is no share")
 

@@ -64,9 +64,22 @@ def measure_retention(run: Run) -> dict[str, Any]:
     tables = [pd.read_parquet(path) for path in parts]
     measured = pd.concat(tables).sort_values(["factor", "layer"], ignore_index=True)
     write_table(run.folder, "retention.parquet", levels.curve_rows(measured))
+    measured["same_place"] = _same_place(run, measured["factor"], measured["layer"])
     with replacing(run.work / "retention.parquet") as temporary:
         measured.drop(columns="curve").to_parquet(temporary)
     return {"examples": len(examples)}
+
+
+def _same_place(run: Run, factors: pd.Series, layers: pd.Series) -> list[float]:
+    """Return the share of each factor's examples at the same place, of all that are kept."""
+    windows = [frame["token_ids"].str.len() for frame in run.files.iter_windows()]
+    lengths = pd.concat(windows).to_numpy()
+    found = []
+    for factor, layer in zip(factors, layers, strict=True):
+        examples = run.files.examples(int(factor), int(layer), run.settings.examples)
+        positions = examples["position"].to_numpy(np.int64)
+        found.append(elsewhere.same_place(positions, lengths[examples["window"]]))
+    return found
 
 
 def _make_parts(
@@ -230,5 +243,6 @@ def levels_of(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFram
     thresholds = levels.Thresholds(
         run.settings.low_depth, run.settings.word_share, run.settings.sentence_share
     )
-    level = levels.classify(depth, kept["word_elsewhere"], kept["sentence_elsewhere"], thresholds)
+    word = np.fmax(kept["word_elsewhere"], kept["same_place"])
+    level = levels.classify(depth, word, kept["sentence_elsewhere"], thresholds)
     return level, peak, depth, kept

@@ -159,6 +159,7 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
         "word_elsewhere": pa.array(kept["word_elsewhere"], pa.float32(), from_pandas=True),
         "sentence_elsewhere": pa.array(kept["sentence_elsewhere"], pa.float32(), from_pandas=True),
+        "same_place": pa.array(kept["same_place"], pa.float32(), from_pandas=True),
         "words": pa.array(labels["words"], pa.list_(pa.string())),
         "alive": peak >= 0,
         "stability": pa.array(steady, pa.float32(), from_pandas=True),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tfactors.decomposition import FactorEncoder
 
+# Tokens of a window that are the same place.
+PLACE = 8
 # Places of a word that are kept to draw from.
 MOST_PLACES = 64
 
@@ -95,6 +97,21 @@ def kept_elsewhere(
     table = rows[["factor", "layer"]].assign(**dict(zip(kinds, kept.mean(axis=1).T, strict=True)))
     groups = table.groupby(["factor", "layer"], sort=True)
     return pd.concat([groups.mean(), groups.size().rename("examples")], axis=1).reset_index()
+
+
+def same_place(positions: np.ndarray, lengths: np.ndarray) -> float:
+    """The largest share of some examples that stand in the same 8 tokens of their windows.
+
+    Args:
+        positions: (n,) of the examples in their windows, from 0; one or more.
+        lengths: (n,) tokens of the windows. Places are counted from the start, and from the end.
+
+    >>> same_place(np.array([0, 1, 7, 60]), np.array([64, 64, 64, 64]))
+    0.75
+    """
+    from_start = np.bincount(positions // PLACE).max()
+    from_end = np.bincount((lengths - 1 - positions) // PLACE).max()
+    return float(max(from_start, from_end) / len(positions))
 
 
 def exchanged(

@@ -4,8 +4,9 @@ A factor's *peak layer* is where its importance is largest and its *depth* = pea
 What decides whether it fires? Its level says so, by what its strongest examples keep at that layer
 (`tfactors.elsewhere`):
 
-    low    depth ≤ 1/3, or the same words at other places of the corpus keep 55 % or more: the word
-    high   otherwise, if the word's own sentence inside another text keeps less than 60 %: the text
+    low    depth ≤ 1/3, or the same words at other places of the corpus keep 55 % or more, or 55 %
+           or more of its examples stand in the same 8 tokens of their windows: the word or place
+    high   otherwise, if the word's own sentence inside another text keeps less than half: the text
            beyond the sentence
     mid    otherwise: the sentence
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 RADII = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 REACH_SHARE = 0.8
-LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.6
+LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.5
 
 # Factors measured together: some 5,000 short texts fill batches of like length, and a build that
 # is stopped loses seconds.
@@ -69,7 +70,10 @@ def depths(peak: np.ndarray, blocks: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the levels part. ``word_share`` is None in the older rule, which asks no such thing."""
+    """Where the levels part. ``word_share`` is None in the older rule, which asks no such thing.
+
+    It is a threshold of the word, and of the place.
+    """
 
     low_depth: float = LOW_DEPTH
     word_share: float | None = WORD_SHARE
@@ -101,8 +105,9 @@ def classify(
 
     Args:
         depth: (m,) in 0 … 1; NaN for a dead factor.
-        word: (m,) what the same words keep elsewhere, in 0 … 1; NaN where they stand nowhere else.
-            The older rule makes no use of it.
+        word: (m,) what the same words keep elsewhere, or the share of the examples at one place
+            where that is more, in 0 … 1; NaN where neither is known. The older rule makes no use
+            of it.
         sentence: (m,) the column that the thresholds name, in 0 … 1; NaN where it was not
             measured: a dead factor, or published examples without their model.
         thresholds: where the levels part.
@@ -126,11 +131,11 @@ def classify(
 
 def levels_of(factors: "pd.DataFrame", thresholds: Thresholds) -> np.ndarray:
     """Level of each row of a bundle's ``factors``, (m,), as `classify`."""
-    depth, word, sentence = (
+    depth, word, place, sentence = (
         factors[name].to_numpy(dtype=np.float64)
-        for name in ("depth", "word_elsewhere", thresholds.sentence_column)
+        for name in ("depth", "word_elsewhere", "same_place", thresholds.sentence_column)
     )
-    return classify(depth, word, sentence, thresholds)
+    return classify(depth, np.fmax(word, place), sentence, thresholds)
 
 
 def retention(

@@ -49,7 +49,7 @@ class Settings:
     retention_examples: int = setting(10, "top examples a factor whose context is cut or exchanged")
     low_depth: float = setting(1 / 3, "factors that peak at this depth or below are low-level")
     word_share: float = setting(0.55, "others whose words keep as much elsewhere are low too")
-    sentence_share: float = setting(0.6, "of the rest, less kept by the sentence elsewhere is high")
+    sentence_share: float = setting(0.5, "of the rest, less kept by the sentence elsewhere is high")
     saliency_examples: int = setting(10, "top examples explained of a high-level factor")
     saliency_others: int = setting(3, "top examples explained of any other factor")
     saliency_lime: int = setting(1, "how many of them LIME explains too, beside occlusion")

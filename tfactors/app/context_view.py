@@ -122,6 +122,12 @@ def distances(
             "Kept by its words elsewhere",
             f"{_apart(word, limits.word_share)}; low at or above it",
         ))  # fmt: skip
+    place = float(row["same_place"])
+    if limits.word_share is not None and not np.isnan(place):
+        found.append((
+            "Examples at one place of the window",
+            f"{_apart(place, limits.word_share)}; low at or above it",
+        ))  # fmt: skip
     if not np.isnan(sentence):
         name = "Kept by the sentence" + (" in another text" if limits.word_share else "")
         found.append((name, f"{_apart(sentence, share)}; high below it, unless low"))

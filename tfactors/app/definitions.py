@@ -150,8 +150,9 @@ LEVEL = (
     "A factor's own page gives the rule with its numbers."
 )
 LEVEL_RULE = (
-    "Low, the word decides: the importance peaks at a depth of {low:.0%} or less, or the same "
-    "words elsewhere keep at least {word:.0%} of the activation. High, the text beyond the "
+    "Low, the word or its place decides: the importance peaks at a depth of {low:.0%} or less, or "
+    "the same words elsewhere keep at least {word:.0%} of the activation, or as many of the "
+    "examples stand in the same 8 tokens of their windows. High, the text beyond the "
     "sentence decides: of the others, those whose own sentence inside another text keeps less than "
     "{sentence:.0%}. Mid, the sentence decides: the rest."
 )
@@ -168,12 +169,16 @@ KEPT_BY_SENTENCE = (
     "What the word's own sentence keeps of the activation inside another text; in bundles built "
     "before November 2026, cut out and alone."
 )
+SAME_PLACE = (
+    "The largest share of the factor's examples at its peak layer that stand in the same 8 tokens "
+    "of their windows, counted from the start or from the end."
+)
 SENTENCE_ELSEWHERE = (
     "Share of the activation that is left when all but the word's own sentence is the text of "
     "another window; mean over the strongest examples at the peak layer, each at most 100 %."
 )
 LEVEL_MEANING = {
-    "low": "the word itself decides: where it stands, the factor fires",
+    "low": "the word itself, or its place, decides whether the factor fires",
     "mid": "the sentence decides: a sense, a role, a phrase",
     "high": "the text beyond the sentence decides",
 }
@@ -218,7 +223,7 @@ def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> s
     place, margin = f"{peak}, a depth of {depth:.0%} (over {low:.0%})", [depth - low]
     if least is not None and not np.isnan(word := float(factor["word_elsewhere"])):
         says = f"its words keep {word:.0%} of the activation at other places"
-        if level == "low":
+        if level == "low" and word >= least:
             return (
                 f"{place}, but {says}, at least {least:.0%}: the word decides (margin "
                 f"{word - least:.0%})."
@@ -226,6 +231,12 @@ def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> s
         place, margin = f"{place}; {says}, less than {least:.0%}", [*margin, least - word]
     elif least is not None:
         place = f"{place}; its words stand nowhere else"
+    if least is not None and level == "low":  # by the word it was said above
+        share_of = float(factor["same_place"])
+        return (
+            f"{place}, but {share_of:.0%} of its examples stand in the same 8 tokens of their "
+            f"windows, at least {least:.0%}: the place decides (margin {share_of - least:.0%})."
+        )
     where = "inside another text" if least is not None else "alone"
     decides = (
         f"less than {share:.0%}, so text beyond the sentence decides"

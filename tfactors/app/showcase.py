@@ -43,7 +43,7 @@ def _by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     kept = factors[limits.sentence_column].to_numpy(float)
     late = depth - limits.low_depth
     if limits.word_share is not None:
-        word = factors["word_elsewhere"].fillna(0).to_numpy(float)
+        word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
         late = np.minimum(late, limits.word_share - word)
     margin = {
         "low": -late,
