@@ -233,6 +233,15 @@ def test_one_map_among_many_stops_where_it_would_alone(
         np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
 
 
+def test_a_short_text_whose_masks_are_all_known_comes_to_an_end(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    short = target | {"token_ids": target["token_ids"][5:18], "position": 12}
+    found = explain_window(encoder, **short, samples=700, precision=1e-9)
+    assert found.samples == 701  # of which there are no more than 68 texts
+    assert np.isfinite(found.weights).all()
+
+
 def test_a_precision_that_cannot_be_is_refused(encoder: FactorEncoder, target: dict) -> None:
     with pytest.raises(InputError, match=r"precision 1\.5: expected a share"):
         explain_window(encoder, **target, precision=1.5)

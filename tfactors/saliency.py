@@ -390,9 +390,9 @@ def _run_texts(
     jobs: dict[int, dict[tuple[int, int, bytes], list[int]]] = {}
     for at, end in ends.items():
         plan = plans[at]
-        of_layer = jobs.setdefault(plan.target.layer, {})
         for text in dict.fromkeys(row.tobytes() for row in plan.texts[:end]):
             if text not in known[at]:
+                of_layer = jobs.setdefault(plan.target.layer, {})
                 key = (plan.context[0], plan.target.position, text)
                 of_layer.setdefault(key, []).append(at)
     total = done + later + sum(map(len, jobs.values()))
