@@ -189,7 +189,7 @@ def test_the_server_never_has_torch_in_memory(browser: Browser, cold_server: Ser
 def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_free(
     browser: Browser, real_model: Path
 ) -> None:
-    link = "/Curves_and_saliency?factor=2&layer=3&samples=1000"
+    link = "/Curves_and_saliency?factor=1&layer=3&samples=1000"
     with serve(real_model) as server, visiting(browser, server) as reader:
         reader.open(link)
         page = reader.page
@@ -200,7 +200,7 @@ def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_f
         expect(page.get_by_role("progressbar")).to_have_count(0, timeout=WAIT)
         expect(page.locator(".tf-text .tf-plus")).to_have_count(0)
         with visiting(browser, server) as other:
-            other.open(link.replace("1000", "50"))
+            other.open(link.replace("1000", "500"))
             other.page.get_by_role("button", name="Explain with LIME").click()
             other.shows("LIME: score")
             expect(other.page.locator(".tf-text .tf-plus").first).to_be_visible()

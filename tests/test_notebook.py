@@ -92,8 +92,8 @@ def test_an_explanation_tints_what_supports_and_what_opposes():
     )
     shown = made._repr_html_()
     assert "<bdi>left</bdi></mark>" in shown
-    assert 'class="tf-plus" style="--a:1.00">he' in shown
-    assert 'class="tf-minus" style="--a:0.80">&lt;b&gt;' in shown
+    assert 'class="tf-plus" style="--a:1.00" title="weight +0.5">he' in shown
+    assert 'class="tf-minus" style="--a:0.80" title="weight -0.4">&lt;b&gt;' in shown
 
 
 def test_a_new_line_that_is_a_token_is_marked_as_one():

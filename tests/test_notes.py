@@ -118,7 +118,7 @@ def test_a_downloaded_file_loads_in_another_session() -> None:
     app.file_uploader(key="labels_file").set_value(
         ("labels.json", made.encode(), "application/json")
     ).run()
-    assert "Loaded 1 labels and 1 lists" in app.success[0].value.replace("\\", "")
+    assert "Loaded 1 label and 1 list" in app.success[0].value.replace("\\", "")
     assert app.dataframe[0].value["own"].tolist() == ["three"]
     bad = made.replace("The first", "another")
     app = open_page(LABELS)

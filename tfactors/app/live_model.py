@@ -88,7 +88,7 @@ def _positions(fingerprint: str, _bundle: Bundle) -> int | None:
 
 def positions(bundle: Bundle) -> int | None:
     """Return how many tokens the model reads at once, without loading it; None: not known."""
-    return _positions(bundle.fingerprint, bundle)
+    return None if missing(bundle) else _positions(bundle.fingerprint, bundle)
 
 
 def remedy(bundle: Bundle, *packages: str) -> str | None:
