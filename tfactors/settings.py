@@ -119,13 +119,13 @@ PRESETS: dict[str, Settings] = {
         corpora=("sotu", "wikipedia"),
         title="MiniLM on State of the Union addresses and Wikipedia articles",
     ),
-    # What costs minutes is cut: three examples say the level, LIME waits until someone asks for it.
+    # What costs minutes is cut: two examples say the level, LIME waits until someone asks for it.
     "quick": Settings(
         factors=512,
         max_tokens=200_000,
         training_tokens=60_000,
         stability=False,
-        retention_examples=3,
+        retention_examples=2,
         saliency_examples=0,
         saliency_others=0,
         effect_examples=0,
