@@ -75,7 +75,7 @@ def load_kernels_of_survey(codes: csr_array) -> None:
     surveys = [Survey([0], codes.shape[1]) for _ in range(2)]
     for number, survey in enumerate(surveys):
         survey.add([codes], windows + 2 * number, positions % 256, ["word"] * 512)
-        survey.states[0].pack()
+    surveys[1].states[0].pack()
     surveys[0].merge(surveys[1])
 
 
