@@ -29,6 +29,8 @@ from scipy.sparse import csr_array
 from states import MODEL, machine
 
 from tfactors import stages, survey_stage
+from tfactors.dictionary import DictionaryLearner
+from tfactors.learning_stage import learn_dictionary
 from tfactors.ranks import join
 from tfactors.run import Run
 from tfactors.settings import Settings, with_changes
@@ -49,13 +51,13 @@ def work(folder: Path, settings: Settings) -> None:
     os.sched_setaffinity(0, {cores[int(os.environ["LOCAL_RANK"]) % len(cores)]})
     run = Run(folder, settings, show_progress=False, ranks=join())
     warm = run.model.hidden_states([np.arange(1000, 1128)] * 4, run.layers).reshape(-1, 384)
-    learner = stages.DictionaryLearner(64, 2.0).fit(warm[:1024])
+    learner = DictionaryLearner(64, 2.0).fit(warm[:1024])
     load_kernels_of_survey(learner.transform(warm[:512]))
     writing = timed(survey_stage._write_survey)
     survey_stage._write_survey = writing  # type: ignore[assignment]
     found = {}
     for name, stage in (
-        ("dictionary", stages.learn_dictionary),
+        ("dictionary", learn_dictionary),
         ("survey", survey_stage.survey_corpus),
     ):
         measured = timed(stage)

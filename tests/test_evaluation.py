@@ -17,9 +17,10 @@ from tfactors import evidence, labelled_senses
 from tfactors.build import build
 from tfactors.cli import main
 from tfactors.errors import InputError
-from tfactors.evaluation import SECTIONS, Effort, Evaluation, evaluate
+from tfactors.evaluation import Effort, Evaluation
 from tfactors.evaluation_sample import draw, interval
 from tfactors.evidence import Chart, Column, Section, Table
+from tfactors.evidence_sections import SECTIONS, evaluate
 from tfactors.level_checks import SAYS
 from tfactors.planted_factors import plant
 from tfactors.reconstruction import quality

@@ -18,6 +18,7 @@ import pandas as pd
 
 from tfactors import elsewhere, levels
 from tfactors.decomposition import FactorEncoder
+from tfactors.evaluation import Evaluation
 from tfactors.evaluation_sample import Sample
 from tfactors.evidence import Chart, Column, Section, Table
 from tfactors.sparse_coding import SparseCoder
@@ -26,7 +27,6 @@ from tfactors.stability import match, nearest_cosine
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from tfactors.evaluation import Evaluation
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 TITLE, ABOUT = (

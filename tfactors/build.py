@@ -28,6 +28,7 @@ from tfactors.bundle import Bundle, read_manifest, write_manifest
 from tfactors.bundle_model import recorded
 from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
+from tfactors.learning_stage import learn_dictionary
 from tfactors.ranks import join
 from tfactors.run import WORK, Run, write_json
 from tfactors.settings import Settings
@@ -36,7 +37,7 @@ from tfactors.survey_layer import BIN_EDGES
 STAGES = {
     "corpus": stages.read_corpus,
     "scale": stages.estimate_scale,
-    "dictionary": stages.learn_dictionary,
+    "dictionary": learn_dictionary,
     "stability": stability.learn_again,
     "survey": survey_stage.survey_corpus,
     "levels": context_stages.measure_retention,

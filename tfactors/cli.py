@@ -174,7 +174,7 @@ def _decompose(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.evaluation import evaluate
+    from tfactors.evidence_sections import evaluate
 
     sections = evaluate(
         bundle, options.out, options.only, not options.quiet, options.device, senses=options.senses

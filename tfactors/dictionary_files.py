@@ -1,7 +1,7 @@
 """Files of dictionaries, read: 2021, SAELens, sparsify, dictionary_learning, our own.
 
 In goes a path and the width d of the model; out comes an :class:`ImportedDictionary` with one row a
-factor in every matrix. The proof by reconstruction (:mod:`tfactors.importing`) can still refuse it.
+factor in every matrix. The proof by reconstruction (`dictionary_proof`) can still refuse it.
 Nothing in a file is run: .npy without pickle, safetensors, and ae.pt as weights only.
 """
 

@@ -13,16 +13,13 @@ ones in every run).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfactors.evaluation import Evaluation
 from tfactors.evaluation_sample import interval
 from tfactors.evidence import Chart, Column, Section, Table
 from tfactors.language_head import language_head
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 MASKED = 0.15
 WITH = {"reconstruction": "its reconstruction", "mean": "the layer's mean", "zero": "zero"}

@@ -8,16 +8,12 @@ is cut away and beside what the same words have at other places of the corpus.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from tfactors.elsewhere import KINDS, kept_elsewhere
+from tfactors.evaluation import Evaluation
 from tfactors.evidence import Column, Section, Table
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 FACTORS, EXAMPLES, DRAWS = 20, 5, 2  # of each level; of each factor; of each example
 TITLE = "Levels"

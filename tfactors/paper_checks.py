@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,10 +21,8 @@ from scipy.stats import spearmanr
 from tfactors.bundle import Bundle, example_file
 from tfactors.decomposition import FactorEncoder, tokenize_checked
 from tfactors.errors import InputError
+from tfactors.evaluation import Evaluation
 from tfactors.evidence import Chart, Column, Section, Table
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 _SONGS = "The album was described as full of {} songs."
 # The edits of the paper's table 4, with the activations it gives at layer 8 of 12.

@@ -17,19 +17,16 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfactors.dictionary import DictionaryLearner
+from tfactors.evaluation import Evaluation
 from tfactors.evidence import Column, Section, Table
 from tfactors.reconstruction import quality
 from tfactors.sparse_coding import SparseCoder
 from tfactors.stability import match
 from tfactors.topk_autoencoder import TopKAutoencoder
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 TERMS, TOPIC, NOISE, FOUND = 10, 50, 0.05, 0.9
 WIDTHS = (256, 768)

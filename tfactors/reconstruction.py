@@ -12,17 +12,14 @@ mean; of the others the mean over layers is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from tfactors.evaluation import Evaluation
 from tfactors.evaluation_sample import interval
 from tfactors.evidence import Chart, Column, Section, Table
 from tfactors.sparse_coding import duality_gap
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 # Eight penalties around the bundle's, as multiples of it.
 MULTIPLES = (0.25, 0.354, 0.5, 0.707, 1.0, 1.414, 2.0, 2.828)

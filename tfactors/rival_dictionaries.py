@@ -14,19 +14,16 @@ the shrinkage that λ causes, our codes are also shown *refitted*: least squares
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from tfactors.dictionary import DictionaryLearner
+from tfactors.evaluation import Evaluation
 from tfactors.evidence import Chart, Column, Section, Table
 from tfactors.reconstruction import Quality, pooled, quality
 from tfactors.sparse_coding import SparseCoder
 from tfactors.topk_autoencoder import TopKAutoencoder
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 TERMS = (4, 8, 16, 32, 64)
 SEARCH = 24  # penalties tried for those that give so many terms

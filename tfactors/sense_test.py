@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfactors.corpus import tokenize
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
+from tfactors.evaluation import Evaluation
 from tfactors.evidence import Chart, Column, Section, Table
 from tfactors.label_scores import (
     DRAWS,
@@ -34,9 +34,6 @@ from tfactors.label_scores import (
 )
 from tfactors.labelled_senses import SHIPPED, Occurrence, position_of, read_senses
 from tfactors.parallel import ahead
-
-if TYPE_CHECKING:
-    from tfactors.evaluation import Evaluation
 
 NEIGHBOURS = 10  # words on each side that the bag of words may use
 MAJORITY, AROUND, WHOLE = "majority label", "words around", "hidden state"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tfactors.bundle import write_dictionary
+from tfactors.learning_stage import learn_dictionary
 from tfactors.run import Run
 
 MATCHED = (0.7, 0.9)
@@ -32,8 +33,6 @@ def learn_again(run: Run) -> dict[str, Any]:
 
     Without ``stability`` among the settings, and for a dictionary from elsewhere, nothing is done.
     """
-    from tfactors.stages import learn_dictionary
-
     if not run.settings.stability or run.settings.dictionary:
         return {"seed": None}
     seed = run.settings.seed + 1

@@ -1,32 +1,24 @@
-"""The first stages of a build: from texts to windows, a scale for each layer, and the dictionary.
+"""The first stages of a build: from texts to windows, and a scale for each layer.
 
 Every function takes the run, writes its files whole or not at all, and returns what the manifest
-will say of it. Random choices follow from the seed and the place in the stream alone, so that an
-interrupted stage goes on to the same bytes.
+will say of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from functools import partial
+from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tfactors import corpus, hidden_states
-from tfactors.bundle import write_dictionary, write_table
-from tfactors.dictionary import DictionaryLearner
-from tfactors.dictionary_2021 import GradientLearner
+from tfactors.bundle import write_table
 from tfactors.evaluation_sample import held_out_windows
 from tfactors.parallel import ahead
-from tfactors.run import Checkpoint, Run
+from tfactors.run import Run
 from tfactors.settings import Settings
-from tfactors.shared_coding import SharedCoder
-from tfactors.training_stream import TrainingStream
 
 # Windows that go through the model together, several batches side by side: 16 of 128 tokens stay
 # in a core's cache.
@@ -38,8 +30,6 @@ WINDOWS_A_WRITE = 1024
 SCALE_WINDOWS = 256
 # A corpus of fewer documents holds out windows instead, else nothing or everything is held out.
 DOCUMENTS_TO_HOLD_OUT = 20
-# Samples that the dictionary's running sums remember: long, so that the atoms settle.
-MEMORY = 300_000
 
 
 def check_corpora(settings: Settings) -> None:
@@ -178,68 +168,3 @@ def estimate_scale(run: Run) -> dict[str, Any]:
 def _token_ids(run: Run, windows: np.ndarray) -> Iterator[list[np.ndarray]]:
     for start in range(0, len(windows), WINDOWS_A_BATCH):
         yield list(run.files.windows(windows[start : start + WINDOWS_A_BATCH])["token_ids"])
-
-
-def learn_dictionary(
-    run: Run,
-    stage: str = "dictionary",
-    write: Callable[[Path, np.ndarray], None] = write_dictionary,
-) -> dict[str, Any]:
-    """Learn the dictionary on a shuffled stream of all layers' states, or import one.
-
-    ``stage`` names the progress, and ``write`` puts the atoms (m, d) into the folder.
-
-    The ranks share its windows, each reading its own ahead of time, and code every batch together;
-    then all of them do the same update.
-    """
-    if run.settings.dictionary:
-        from tfactors.importing import import_stage  # which builds with these stages
-
-        return run.ranks.lead(partial(import_stage, run))
-    settings, checkpoint, ranks = run.settings, Checkpoint(run, stage), run.ranks
-    lengths = run.load_array("lengths")
-    rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
-    order = []
-    for epoch in range(settings.epochs):
-        windows = np.flatnonzero(~run.held_out)
-        windows = np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
-        if settings.training_tokens:
-            until = np.searchsorted(np.cumsum(lengths[windows]), settings.training_tokens)
-            windows = windows[: until + 1]
-        order.append(windows)
-    windows = np.concatenate(order)
-    stream = TrainingStream(run, windows, rare)
-    learner = _learner(run, checkpoint.path)
-    total = int(lengths[windows].sum()) * len(run.layers)
-    step = checkpoint.step
-    done = sum(int(lengths[stream.windows(i)].sum()) for i in range(step)) * len(run.layers)
-    stretches = stream.batches(step, settings.batch)
-    with run.progress(total, stage, "state", done) as bar, closing(stretches):
-        for batches in stretches:
-            for states, weights in batches:
-                learner.partial_fit(states, sample_weight=weights if settings.damping else None)
-                bar.update(len(states))
-            step += 1
-            if ranks.leads:
-                checkpoint.save_if_due(step, learner.save)
-    if ranks.leads:
-        write(run.folder, learner.components_)
-        checkpoint.clear()
-    return {"samples": total, "windows": len(windows)}
-
-
-def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:
-    """Return the learner that the settings name, new or as it was saved."""
-    settings = run.settings
-    if settings.learner == "2021":
-        if saved:
-            return GradientLearner.load(saved)
-        return GradientLearner(settings.factors, settings.penalty, random_state=settings.seed)
-    if saved:
-        learner = DictionaryLearner.load(saved)
-    else:
-        learner = DictionaryLearner(
-            settings.factors, settings.penalty, memory=MEMORY, random_state=settings.seed
-        )
-    learner.coder = partial(SharedCoder, ranks=run.ranks)
-    return learner

@@ -14,10 +14,10 @@ from tfactors.app import (
     controls,
     decomposing,
     definitions,
+    equation,
     factor_table,
     live_model,
     passages,
-    text_view,
     view,
 )
 from tfactors.bundle import Bundle
@@ -66,8 +66,8 @@ def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         **view.widget(controls.OTHER_TOKEN, at),
     )  # fmt: skip
     here, there = _of_token(made, position, layer), _of_token(other, at, layer)
-    text_view.equation(bundle, word, here.reset_index(), layer, "here")
-    text_view.equation(bundle, words[at], there.reset_index(), layer, "there")
+    equation.show(bundle, word, here.reset_index(), layer, "here")
+    equation.show(bundle, words[at], there.reset_index(), layer, "there")
     _apart(bundle, here, there, layer, f"tokens_{position}_{at}")
 
 

@@ -8,7 +8,6 @@ same token over all layers. What the token shares with another text is in
 import html
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
 from tfactors.app import (
@@ -17,6 +16,7 @@ from tfactors.app import (
     decomposing,
     definitions,
     downloads,
+    equation,
     factor_table,
     factor_view,
     intervention_view,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tfactors.decomposition import Decomposition
 
 _SHOWN = 48  # tokens in the map at a time
-TERMS = 6
 _TABLE = 390  # pixels: ten rows, the rest by scrolling
 
 
@@ -135,7 +134,7 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         f"What “{shell.plain(passages.shorten(word, 40))}” is made of at layer {layer}",
         anchor=False, help=definitions.EQUATION,
     )  # fmt: skip
-    equation(bundle, word, active, layer, "equation")
+    equation.show(bundle, word, active, layer, "equation")
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Active factors", int(here["l0"]), help=definitions.ACTIVE_FACTORS, width="content"
@@ -163,33 +162,6 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
     )  # fmt: skip
 
 
-def equation(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: str) -> None:
-    """Draw “word = 3.1 river + 1.9 deposit + …”, each term a link to its factor at the layer.
-
-    ``active`` has factor and activation, strongest first; ``key`` is one of the page's own.
-    """
-    rest = f"+ {len(active) - TERMS} smaller " if len(active) > TERMS else ""
-    none = "0 " if active.empty else ""
-    with st.container(
-        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"terms_{key}"
-    ):
-        st.html(
-            f'<p class="tf-equation"><mark><bdi>{passages.escape(word)}</bdi></mark> = </p>',
-            width="content",
-        )
-        factors, values = active["factor"].tolist()[:TERMS], active["activation"].tolist()
-        for place, (factor, value) in enumerate(zip(factors, values, strict=False)):
-            words = " / ".join(
-                passages.shorten(part, 24) for part in factor_view.name_words(bundle, factor)[:2]
-            )
-            shell.link(
-                controls.FACTOR_PAGE,
-                f"{'+ ' if place else ''}**{value:.1f}** {shell.plain(words or str(factor))}",
-                changes={controls.FACTOR: factor, controls.LAYER: layer},
-            )
-        st.html(f'<p class="tf-equation">{none}{rest}+ ε</p>', width="content")
-
-
 def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
     st.subheader("The same token over the layers", anchor=False, help=definitions.OVER_LAYERS)
@@ -206,7 +178,7 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
         items = "".join(
             f'<li style="--w:{value / largest:.3f}"><bdi>{_name(bundle, factor)}</bdi>'
             f"<span>{value:.1f}</span></li>"
-            for factor, value in terms[layer][:TERMS]
+            for factor, value in terms[layer][: equation.TERMS]
         )
         columns.append(
             f'<section class="tf-column"><h4>Layer {layer}</h4><ol>{items or "<li>–</li>"}</ol>'
