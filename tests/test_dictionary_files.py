@@ -16,6 +16,8 @@ from tiny_autoencoders import (
     decoded,
     weights,
     write_dictionary_learning,
+    write_gemma_2,
+    write_gemma_3,
     write_saelens,
     write_sparsify,
 )
@@ -166,6 +168,10 @@ def broken_files(folder):
     short = {**w, "b_enc": w["b_enc"][:-1].contiguous()}
     cfg = write_saelens(folder / "cfg", "topk", w) / "cfg.json"
     cfg.write_text("{")
+    jump = weights("jumprelu", M, D)
+    write_sparsify(folder / "hub" / "layers.2", w)
+    damaged = write_gemma_2(folder / "damaged", jump)
+    (damaged / "params.npz").write_bytes((damaged / "params.npz").read_bytes()[:-100])
     return {
         "truncated": (folder / "truncated", "sae_weights.safetensors: damaged"),
         "code in a pickle": (folder / "code", "code in a file is never run"),
@@ -186,7 +192,52 @@ def broken_files(folder):
             "normalize_activations is 'layer_norm'",
         ),
         "an unknown form": (write_saelens(folder / "form", "temporal", w), "form 'temporal'"),
-        "a transcoder": (write_sparsify(folder / "trans", w, transcode=True), "transcode is True"),
+        "a transcoder": (
+            write_sparsify(folder / "trans", w, transcode=True),
+            "a transcoder, which reads one place",
+        ),
+        "a transcoder of SAELens": (
+            write_saelens(folder / "through", "jumprelu_transcoder", w),
+            "a jumprelu_transcoder, which reads one place",
+        ),
+        "a place inside a block": (
+            write_saelens(
+                folder / "mlp", "topk", w, metadata={"hook_name": "blocks.3.mlp.hook_in"}
+            ),
+            "blocks.3.mlp.hook_in, a place inside block 3",
+        ),
+        "an MLP of sparsify": (write_sparsify(folder / "layers.3.mlp", w), "inside block 3"),
+        "states without their mean": (
+            write_saelens(
+                folder / "mean",
+                "topk",
+                w,
+                model_from_pretrained_kwargs={"center_writing_weights": True},
+            ),
+            "center_writing_weights is True",
+        ),
+        "signed codes": (write_sparsify(folder / "signed", w, signed=True), "signed is True"),
+        "a scale of its own": (
+            write_saelens(folder / "scaled", "topk", w | {"scaling_factor": 2 * torch.ones(M)}),
+            "scaling_factor is not 1",
+        ),
+        "several layers": (
+            write_sparsify(folder / "cross", w | {"W_dec": torch.ones(M, 2, D)}),
+            "crosscoders and cross-layer",
+        ),
+        "one folder a layer": (
+            write_sparsify(folder / "hub" / "layers.10", w).parent,
+            "holds 2 dictionaries in folders of their own (layers.2, layers.10); give one",
+        ),
+        "Gemma Scope's transcoders": (
+            write_gemma_2(folder / "gemma-scope-2b-pt-transcoders" / "layer_3", jump),
+            "of Gemma Scope's transcoders",
+        ),
+        "Gemma Scope 2's transcoders": (
+            write_gemma_3(folder / "gemma", jump, hf_hook_point_out="model.layers.3.mlp.output"),
+            "a transcoder, which reads one place",
+        ),
+        "a broken .npz": (damaged, "params.npz: damaged"),
         "no k": (write_sparsify(folder / "no k", w, k=0), "k is 0"),
         "TopK or BatchTopK": (unsure, "--form topk or --form batchtopk"),
         "a broken configuration": (folder / "cfg", "cfg.json: damaged"),

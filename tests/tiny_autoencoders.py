@@ -1,5 +1,5 @@
-"""Autoencoders as four libraries save them, from random weights, with the codes those libraries
-would give: written from the formulas of their papers in torch, apart from our own numpy code.
+"""Autoencoders as three libraries and Gemma Scope save them, from random weights, with the codes
+they would give: written from the formulas of their papers in torch, apart from our own numpy code.
 """
 
 import json
@@ -77,7 +77,7 @@ def write_sparsify(folder: Path, w: dict[str, torch.Tensor], **config: object) -
                "W_dec": w["W_dec"], "b_dec": w["b_dec"]}  # fmt: skip
     save_file(tensors, folder / "sae.safetensors")
     content = {"activation": "topk", "k": K, "num_latents": 0, "transcode": False,
-               "skip_connection": False, "d_in": w["W_dec"].shape[1]}  # fmt: skip
+               "skip_connection": False, "d_in": w["W_dec"].shape[-1]}  # fmt: skip
     (folder / "cfg.json").write_text(json.dumps(content | config))
     return folder
 
@@ -111,4 +111,23 @@ def write_dictionary_learning(folder: Path, form: str, w: dict[str, torch.Tensor
     trainer = {"dict_class": classes[form], "layer": 1, "lm_name": "tiny",
                "submodule_name": "resid_post_layer_1"}  # fmt: skip
     (folder / "config.json").write_text(json.dumps({"trainer": trainer}))
+    return folder
+
+
+def write_gemma_2(folder: Path, w: dict[str, torch.Tensor]) -> Path:
+    """``params.npz``, as Gemma Scope has it in ``layer_20/width_16k/average_l0_71``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: values.numpy() for name, values in w.items()}
+    np.savez(folder / "params.npz", **tensors | {"W_enc": tensors["W_enc"].T})
+    return folder
+
+
+def write_gemma_3(folder: Path, w: dict[str, torch.Tensor], **config: object) -> Path:
+    """``params.safetensors`` and ``config.json``, as Gemma Scope 2 has them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name.replace("W_", "w_"): values for name, values in w.items()}
+    save_file(tensors | {"w_enc": w["W_enc"].T.contiguous()}, folder / "params.safetensors")
+    content = {"architecture": "jump_relu", "model_name": "tiny", "type": "sae",
+               "hf_hook_point_in": "model.layers.0.output"}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(content | config))
     return folder

@@ -2,12 +2,11 @@
 
 In goes the file of weights, beside which lies the library's configuration, and the width d of the
 model; out comes an :class:`ImportedDictionary`. Nothing in a file is run: safetensors, and ae.pt as
-weights only.
+weights only. Gemma Scope has files of its own: :mod:`tfactors.gemma_scope_files`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,13 @@ from tfactors.dictionary_tensors import (
     unreadable,
 )
 from tfactors.errors import InputError
+from tfactors.hook_points import hidden_state_at
 from tfactors.imported_dictionary import PLAIN, ImportedDictionary, Origin
+
+NO_AUTOENCODER = (
+    "reads one place of the model and writes another; tfactors imports autoencoders, which give "
+    "back the hidden states that they read"
+)
 
 # --- SAELens: cfg.json + sae_weights.safetensors ------------------------------------------------
 
@@ -40,26 +45,37 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     k = config.get("k") or (config.get("activation_fn_kwargs") or {}).get("k") or 0
     if architecture == "standard" and activation == "topk":
         architecture = "topk"
+    if "transcoder" in architecture:
+        raise InputError(f"{path}: a {architecture}, which {NO_AUTOENCODER}")
     refuse(path, config, "finetuning_scaling_factor", (None, False))
     refuse(path, config, "reshape_activations", (None, "none"))
+    refuse(path, meta.get("model_from_pretrained_kwargs") or {}, "center_writing_weights",
+           (None, False))  # fmt: skip
     normalise = config.get("normalize_activations") or "none"
     scales = {"none": "none", "expected_average_only_in": "unit", True: "unit"}
     if normalise not in scales:
         raise InputError(
-            f"{path}: normalize_activations is {normalise!r}, a scale of its own for each state; "
+            f"{path}: normalize_activations is {normalise!r}, more than one scale for all states; "
             f"supported are none and expected_average_only_in"
         )
     if "log_threshold" in tensors:
         tensors["threshold"] = np.exp(tensors.pop("log_threshold"))
-    if "topk_threshold" in tensors:
+    rescaled = bool(config.get("rescale_acts_by_decoder_norm", False))
+    if "topk_threshold" in tensors:  # in training; for use SAELens saves these two as JumpReLU
+        architecture = "batchtopk" if architecture == "matryoshka_batchtopk" else architecture
         tensors["threshold"] = tensors.pop("topk_threshold")
-    for name in ("scaling_factor", "finetuning_scaling_factor"):  # of no use at inference
-        tensors.pop(name, None)
+        if rescaled and "W_dec" in tensors:  # p · norm > θ, so p > θ / norm
+            decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
+            norms = np.linalg.norm(decoder, axis=1).clip(1e-8)
+            tensors["threshold"] = (tensors["threshold"] / norms).astype(np.float32)
+    for name in ("scaling_factor", "finetuning_scaling_factor"):  # ones, where it was not tuned
+        if (scaling := tensors.pop(name, None)) is not None and not np.allclose(scaling, 1):
+            raise InputError(f"{path}: {name} is not 1, which tfactors does not support")
     origin = Origin(
         "saelens", path.parent.name, file_sha256(path), architecture, dtype, int(k),
         bool(config.get("apply_b_dec_to_input", True)),
-        bool(config.get("rescale_acts_by_decoder_norm", False)), scales[normalise], 0.0,
-        _layer_of_hook(str(meta.get("hook_name") or meta.get("hook_point") or "")),
+        rescaled, scales[normalise], 0.0,
+        hidden_state_at(path, str(meta.get("hook_name") or meta.get("hook_point") or "")),
         str(meta.get("model_name") or ""),
     )  # fmt: skip
     ours = meta.get("tfactors")
@@ -71,16 +87,6 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     return autoencoder(path, width, origin, tensors, encoder_rows_first=False)
 
 
-def _layer_of_hook(name: str) -> tuple[int, ...]:
-    """Return the hidden state at a hook of TransformerLens, or () where it is none.
-
-    >>> _layer_of_hook("blocks.8.hook_resid_pre"), _layer_of_hook("blocks.8.hook_resid_post")
-    ((8,), (9,))
-    """
-    found = re.fullmatch(r"blocks\.(\d+)\.hook_resid_(pre|post)", name)
-    return (int(found[1]) + (found[2] == "post"),) if found else ()
-
-
 # --- sparsify: cfg.json + sae.safetensors -------------------------------------------------------
 
 
@@ -88,16 +94,17 @@ def read_sparsify(path: Path, width: int, form: str) -> ImportedDictionary:
     """Read what sparsify saves: TopK autoencoders."""
     config = read_config(path.with_name("cfg.json"))
     tensors, dtype, _ = load_tensors(path)
-    for name in ("transcode", "skip_connection", "embed_skip", "gram_lookup"):
+    if config.get("transcode"):
+        raise InputError(f"{path}: transcode is true: a transcoder, which {NO_AUTOENCODER}")
+    for name in ("skip_connection", "embed_skip", "gram_lookup", "signed"):
         refuse(path, config, name, (None, False))
     refuse(path, config, "activation", (None, "topk"))
     renamed = {"encoder.weight": "W_enc", "encoder.bias": "b_enc"}
     found = {renamed.get(name, name): values for name, values in tensors.items()}
     # The folder carries the hook point: layers.5, or h.5, is the output of block 5.
-    hook = re.fullmatch(r"(?:.*\.)?(?:layers?|h|blocks?)\.(\d+)", path.parent.name)
     origin = Origin(
         "sparsify", path.parent.name, file_sha256(path), "topk", dtype, int(config.get("k") or 0),
-        layers=(int(hook[1]) + 1,) if hook else (),
+        layers=hidden_state_at(path, path.absolute().parent.name),
     )  # fmt: skip
     return autoencoder(path, width, origin, found, encoder_rows_first=True)
 
@@ -140,10 +147,9 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
         kind, renamed = "standard", {"bias": "b_dec"}
     renamed |= {"encoder.weight": "W_enc", "encoder.bias": "b_enc", "decoder.weight": "W_dec"}
     found = {renamed.get(name, name): values for name, values in found.items()}
-    hook = re.fullmatch(r"resid_(pre|post)_layer_(\d+)", str(trainer.get("submodule_name", "")))
     origin = Origin(
         "dictionary_learning", path.parent.name, file_sha256(path), kind, dtype, k, centred,
-        layers=(int(hook[2]) + (hook[1] == "post"),) if hook else (),
+        layers=hidden_state_at(path, str(trainer.get("submodule_name") or "")),
         model=str(trainer.get("lm_name", "")),
     )  # fmt: skip
     return autoencoder(

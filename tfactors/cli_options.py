@@ -182,8 +182,8 @@ def _add_import(command: Any) -> None:
     added = command("import", "make a bundle over a dictionary from elsewhere", example)
     added.add_argument(
         "dictionary", type=Path,
-        help="a 2021 .npy (width × factors), the folder that SAELens, sparsify or "
-        "dictionary_learning saved, or what 'tfactors export' wrote",
+        help="a 2021 .npy (width × factors), the folder that SAELens, sparsify, "
+        "dictionary_learning or Gemma Scope saved, or what 'tfactors export' wrote",
     )  # fmt: skip
     added.add_argument(
         "corpora", nargs="*", metavar="CORPUS", help="texts to survey it on, as for build"

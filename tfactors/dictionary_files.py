@@ -1,4 +1,4 @@
-"""Files of dictionaries, read: 2021, SAELens, sparsify, dictionary_learning, our own.
+"""Files of dictionaries, read: 2021, SAELens, sparsify, dictionary_learning, Gemma Scope, our own.
 
 In goes a path and the width d of the model; out comes an :class:`ImportedDictionary` with one row a
 factor in every matrix. The proof by reconstruction (`dictionary_proof`) can still refuse it.
@@ -8,6 +8,7 @@ Nothing in a file is run: .npy without pickle, safetensors, and ae.pt as weights
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from tfactors.dictionary_tensors import (
     unreadable,
 )
 from tfactors.errors import InputError
+from tfactors.gemma_scope_files import (
+    GEMMA_2_WEIGHTS,
+    GEMMA_3_WEIGHTS,
+    read_gemma_2,
+    read_gemma_3,
+)
 from tfactors.imported_dictionary import ImportedDictionary, Origin
 
 SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
@@ -38,8 +45,8 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
 
     Parameters
     ----------
-    path : a .npy or .safetensors file, an ae.pt, or the folder that SAELens, sparsify or
-        dictionary_learning saved.
+    path : a .npy or .safetensors file, an ae.pt, or the folder that SAELens, sparsify,
+        dictionary_learning or Gemma Scope saved.
     width : d.
     form : ``topk`` or ``batchtopk``, for an ae.pt without the config.json that would say it.
 
@@ -53,10 +60,7 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
         for name, reader in _FOLDERS.items():
             if (path / name).is_file():
                 return reader(path / name, width, form)
-        raise InputError(
-            f"{path}: holds no dictionary; expected {SAELENS_WEIGHTS} (SAELens), "
-            f"{SPARSIFY_WEIGHTS} (sparsify) or {TORCH_WEIGHTS} (dictionary_learning)"
-        )
+        raise InputError(f"{path}: {_what_is_in(path)}")
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give the dictionary to import")
     by_name = _FOLDERS.get(path.name) or _SUFFIXES.get(path.suffix)
@@ -65,6 +69,25 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
             f"{path}: not a known kind of dictionary; expected .npy, .safetensors, .pt or a folder"
         )
     return by_name(path, width, form)
+
+
+def _what_is_in(folder: Path) -> str:
+    """Say what a folder without a dictionary holds: perhaps one for each layer, further down."""
+    depths = ("*/", "*/*/", "*/*/*/")  # layer_20/width_16k/average_l0_71 is the deepest of them
+    found = [file for name in _FOLDERS for depth in depths for file in folder.glob(depth + name)]
+    below = sorted((file.parent.relative_to(folder) for file in found), key=_by_number)
+    if below:
+        named = ", ".join(map(str, below[:3])) + (", …" if len(below) > 3 else "")
+        return f"holds {len(below)} dictionaries in folders of their own ({named}); give one"
+    return (
+        f"holds no dictionary; expected {SAELENS_WEIGHTS} (SAELens), {SPARSIFY_WEIGHTS} "
+        f"(sparsify), {TORCH_WEIGHTS} (dictionary_learning) or {GEMMA_2_WEIGHTS} (Gemma Scope)"
+    )
+
+
+def _by_number(path: Path) -> list[str]:
+    """Sort layers.2 before layers.10."""
+    return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
 
 
 # --- .npy, as the 2021 code saves it ------------------------------------------------------------
@@ -111,6 +134,8 @@ _FOLDERS: dict[str, _Reader] = {
     SAELENS_WEIGHTS: read_saelens,
     SPARSIFY_WEIGHTS: read_sparsify,
     TORCH_WEIGHTS: read_torch,
+    GEMMA_2_WEIGHTS: read_gemma_2,
+    GEMMA_3_WEIGHTS: read_gemma_3,
 }
 _SUFFIXES: dict[str, _Reader] = {
     ".npy": _read_npy,

@@ -62,6 +62,11 @@ def rows_a_factor(
     path: Path, name: str, matrix: np.ndarray, width: int, rows_first: bool
 ) -> np.ndarray:
     """Return a matrix with one row a factor; d says which axis that is."""
+    if matrix.ndim == 3:
+        raise InputError(
+            f"{path}: {name} has a matrix for each of several layers, as crosscoders and "
+            "cross-layer transcoders have; tfactors imports autoencoders of one hidden state"
+        )
     if matrix.ndim != 2 or width not in matrix.shape:
         shape = " × ".join(map(str, matrix.shape))
         raise InputError(

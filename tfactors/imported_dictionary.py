@@ -47,7 +47,8 @@ class Origin:
     """Where an imported dictionary comes from and how its encoder works; JSON in the manifest.
 
     Attributes:
-        format: ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning`` or ``safetensors``.
+        format: ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning``, ``gemma_scope`` or
+            ``safetensors``.
         file: name of the file or folder.
         sha256: of the file that holds the weights.
         form: one of TENSORS.
