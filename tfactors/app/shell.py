@@ -45,10 +45,10 @@ def _run() -> None:
         page.path: st.Page(page.path, title=page.title, default=page is controls.HOME)
         for page in controls.PAGES
     }
+    style.write()
     current = st.navigation(list(pages.values()), position="hidden")
     here = next((p for p in controls.PAGES if pages[p.path].title == current.title), controls.HOME)
     st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=ICON, layout="wide")
-    style.write()
     view.sync(here.path, here.controls)
     found = store.found_bundles()
     if st.context.is_embedded:
@@ -161,7 +161,7 @@ def sorry(error: InputError, name: str) -> None:
 
 def _menu() -> None:
     st.html('<p class="tf-brand">Transformer factors</p>')
-    with st.container(gap="xsmall"):
+    with st.container(gap="xsmall", key="menu"):
         for page in controls.PAGES:
             link(page, page.title, page.icon, width="stretch")
     if st.button(
