@@ -43,7 +43,7 @@ Value = str | int | float | None
 class Column:
     """One column of a table.
 
-    ``form`` says how its values are written: ``text``, ``count`` (12,345), ``share`` (12.3 %),
+    ``form`` says how its values are written: ``text``, ``count`` (12,345), ``share`` (12.3%),
     ``number`` (1.234) or ``small`` (1.2e-06). ``meaning`` is its formula or definition.
     """
 
@@ -242,14 +242,14 @@ def written(value: Value, form: str) -> str:
     """Return a value as people read it; an en dash where there is none.
 
     >>> written(0.12345, "share"), written(12345, "count"), written(None, "number")
-    ('12.3 %', '12,345', '–')
+    ('12.3%', '12,345', '–')
     """
     if value is None or isinstance(value, str):
         return "–" if value is None else value
     if form == "count":
         return f"{round(value):,}"
     if form == "share":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     return f"{value:.1e}" if form == "small" else f"{value:.3f}"
 
 

@@ -70,7 +70,7 @@ def measure(evaluation: Evaluation) -> Section:
                 Column("layer", "Layer", "text", "Hidden state that was replaced"),
                 Column("by", "Replaced by", "text"),
                 Column("cosine", "Cosine", "number", "Mean over windows of e·ê / (‖e‖‖ê‖)"),
-                Column("low", "from", "number", "95 % interval, documents drawn anew 1,000 times"),
+                Column("low", "from", "number", "95% interval, documents drawn anew 1,000 times"),
                 Column("high", "to", "number", "Upper end of the interval"),
             ),
             tuple(rows),

@@ -246,8 +246,8 @@ def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]
     sample = (
         "The strongest examples of one factor for each pattern, at most one a window; a token counts if a match of "
         "the regular expression in its window covers it. For comparison, the website of 2021 at layers 0, 2 … 10, "
-        "factor 13, unit in parentheses: 0, 0, 3, 20.5, 40.5, 84.5 %; 86, years: 0, 5.5, 0, 91.5, 77, 87 %; 51, "
-        "apostrophe s: 2.5, 20, 50.5, 96.5, 84, 66.5 %; 225, state: 0, 1.5, 29, 77, 68, 53 %."
+        "factor 13, unit in parentheses: 0, 0, 3, 20.5, 40.5, 84.5%; 86, years: 0, 5.5, 0, 91.5, 77, 87%; 51, "
+        "apostrophe s: 2.5, 20, 50.5, 96.5, 84, 66.5%; 225, state: 0, 1.5, 29, 77, 68, 53%."
     )  # fmt: skip
     chart = Chart("layer", "share", series="pattern")
     return Table("Patterns over the layers", sample, columns, tuple(rows), chart), findings

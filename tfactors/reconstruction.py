@@ -31,13 +31,13 @@ COLUMNS = (
     Column("l0", "L0", "number", "Mean number of active factors a token"),
     Column("l1", "L1", "number", "Mean sum of the activations of a token"),
     Column("explained", "Explained variance", "number", "1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²"),
-    Column("low", "from", "number", "95 % interval of it, documents drawn anew 1,000 times"),
+    Column("low", "from", "number", "95% interval of it, documents drawn anew 1,000 times"),
     Column("high", "to", "number", "Upper end of the interval"),
     Column("cosine", "Cosine", "number", "Mean of x·x̂ / (‖x‖‖x̂‖)"),
     Column("norm_ratio", "Norm ratio", "number", "Mean of ‖x̂‖/‖x‖: 1 minus the shrinkage of L1"),
     Column("alive", "Alive", "share", "Factors active at least once in the sample"),
-    Column("dense1", "Denser than 1 %", "share", "Factors active on over 1 % of its tokens"),
-    Column("dense10", "Denser than 10 %", "share", "Factors active on over 10 % of its tokens"),
+    Column("dense1", "Denser than 1%", "share", "Factors active on over 1% of its tokens"),
+    Column("dense10", "Denser than 10%", "share", "Factors active on over 10% of its tokens"),
     Column(
         "gap", "Duality gap", "small", f"Mean relative gap (P − D)/P of {GAPS_OF} codes a layer"
     ),
@@ -134,7 +134,7 @@ def measure(evaluation: Evaluation) -> Section:
     atoms = _likeness(coder.dictionary)
     findings = (
         f"At the bundle's λ = {own:g}, {mine[2]:.1f} factors a token explain {mine[4]:.1%} of the "
-        f"variance of held-out states (95 % interval {mine[5]:.1%} to {mine[6]:.1%}).",
+        f"variance of held-out states (95% interval {mine[5]:.1%} to {mine[6]:.1%}).",
         f"Reconstructions have {mine[8]:.1%} of the norm of the states: "
         f"L1 shrinks them by {1 - mine[8]:.1%}.",
         f"Two atoms are never nearer than a cosine of {atoms[-1]:.3f}; half of the atoms have "

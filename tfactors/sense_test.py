@@ -43,7 +43,7 @@ Guesses = dict[tuple[str, int | None], np.ndarray]
 
 @dataclass(frozen=True)
 class Score:
-    """Means over the labels, and the ends of the 95 % interval of the last."""
+    """Means over the labels, and the ends of the 95% interval of the last."""
 
     precision: float
     recall: float
@@ -156,8 +156,8 @@ def _by_word(found: list[Told], sample: str) -> Table:
     columns = (
         Column("word", "Word", "text"),
         Column("one", "One factor", "share", inside),
-        Column("low", "From", "share", "2.5 % quantile of F₁ of one factor, draws of documents"),
-        Column("high", "To", "share", "97.5 % quantile of F₁ of one factor"),
+        Column("low", "From", "share", "2.5% quantile of F₁ of one factor, draws of documents"),
+        Column("high", "To", "share", "97.5% quantile of F₁ of one factor"),
         Column("five", "Five", "share", inside),
         Column("around", "Around", "share", "F₁ of the words around; needs no model"),
         Column("majority", "Majority", "share", "F₁ of always the most frequent label"),
@@ -187,8 +187,8 @@ def _by_layer(found: list[Told], sample: str) -> Table:
         Column("precision", "Precision", "share", "mean over the labels, of all folds together"),
         Column("recall", "Recall", "share", "mean over the labels"),
         Column("f1", "F₁", "share", "mean over the labels of the harmonic mean of the two"),
-        Column("low", "From", "share", f"2.5 % quantile of F₁, {DRAWS} draws of documents"),
-        Column("high", "To", "share", "97.5 % quantile of F₁"),
+        Column("low", "From", "share", f"2.5% quantile of F₁, {DRAWS} draws of documents"),
+        Column("high", "To", "share", "97.5% quantile of F₁"),
         Column("factor", "Factor", "text", "with the largest F statistic, all occurrences"),
         Column("n", "Occurrences", "count", "labelled occurrences of the word"),
     )  # fmt: skip

@@ -163,7 +163,7 @@ OLDER_RULE = (
 )
 WORD_ELSEWHERE = (
     "Share of the activation that the same words have at other places of the corpus, two drawn by "
-    "chance for each of the strongest examples at the peak layer; mean, each at most 100 %."
+    "chance for each of the strongest examples at the peak layer; mean, each at most 100%."
 )
 KEPT_BY_SENTENCE = (
     "What the word's own sentence keeps of the activation inside another text; in bundles built "
@@ -175,7 +175,7 @@ SAME_PLACE = (
 )
 SENTENCE_ELSEWHERE = (
     "Share of the activation that is left when all but the word's own sentence is the text of "
-    "another window; mean over the strongest examples at the peak layer, each at most 100 %."
+    "another window; mean over the strongest examples at the peak layer, each at most 100%."
 )
 LEVEL_MEANING = {
     "low": "the word itself, or its place, decides whether the factor fires",

@@ -64,7 +64,7 @@ def sidebar() -> None:
         )  # fmt: skip
         st.slider("Samples, at most", 50, 1000, step=50, disabled=not ours,
                   help="How many masked texts the model may read. It stops before where every "
-                  "weight is known to 2.5 % of the activation.",
+                  "weight is known to 2.5% of the activation.",
                   **view.widget(controls.SAMPLES))  # fmt: skip
         st.slider("Features", 1, 128, disabled=not ours,
                   help="How many words may get a weight, those with the largest.",
