@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -744,6 +745,15 @@ def test_an_error_of_ours_is_a_calm_page_and_its_text_no_markup() -> None:
     )
     assert isinstance(BundleError("x"), ValueError)
     assert page is not None
+
+
+def test_what_follows_a_word_is_unread_text_to_a_causal_model():
+    example = passages.Passage(["We", " left", " home"], 1, 2, 1.0, "", "left", causal=True)
+    for draw in (passages.lines, passages.texts):
+        assert '<span class="tf-outside"> home</span>' in draw([example], 1.0)
+    assert "not read by the model here, which reads from left" in passages.legend([example])
+    both_ways = replace(example, causal=False)
+    assert "tf-outside" not in passages.texts([both_ways], 1.0) + passages.legend([both_ways])
 
 
 @given(

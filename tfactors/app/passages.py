@@ -36,7 +36,7 @@ class Passage:
     says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule,
     "activation" is the factor's activation at the token itself.
     ``earlier`` and ``later`` is text of the document beside the window, which the model did not
-    read together with it.
+    read together with it; a ``causal`` one had read nothing of what follows the word either.
     """
 
     tokens: Sequence[str]
@@ -51,6 +51,7 @@ class Passage:
     ranked: bool = False  # whether only the rank is known, as of the 2021 website
     earlier: str = ""
     later: str = ""
+    causal: bool = False
 
 
 def passages(
@@ -72,6 +73,7 @@ def passages(
     windows = bundle.windows(examples["window"].to_list(), token_ids=False)
     beside = _beside(bundle, examples, windows, words)
     titles = bundle.documents["title"].to_numpy()
+    causal = bool(bundle.manifest["model"].get("causal"))
     known = {} if contexts is None else {row.rank: row for row in contexts.itertuples(index=False)}
     found = []
     for example, window in zip(
@@ -102,6 +104,7 @@ def passages(
                 ranked=bundle.ranked,
                 earlier=_last_words(beside.get(int(example.window) - 1), before),
                 later=_first_words(beside.get(int(example.window) + 1), after),
+                causal=causal,
             )
         )
     return found
@@ -194,7 +197,7 @@ def lines(found: Iterable[Passage], strongest: float) -> str:
     rows = []
     for p in found:
         before = _outside(p.earlier) + _tokens(p, 0, p.start).rstrip()
-        after = _tokens(p, p.stop, len(p.tokens)).rstrip() + _outside(p.later)
+        after = _after(p).rstrip()
         space = " " if before and p.tokens[p.start][:1].isspace() else ""
         rows.append(
             f'<li class="tf-line">{_activation(p, strongest)}'
@@ -210,10 +213,7 @@ def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> 
     rows = []
     for p in found:
         space = " " if p.tokens[p.start][:1].isspace() else ""
-        body = (
-            f"{_outside(p.earlier)}{_tokens(p, 0, p.start)}{space}{_mark(p)}"
-            f"{_tokens(p, p.stop, len(p.tokens))}{_outside(p.later)}"
-        )
+        body = f"{_outside(p.earlier)}{_tokens(p, 0, p.start)}{space}{_mark(p)}{_after(p)}"
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
         rows.append(
             f'<li class="tf-text">{number}{_activation(p, strongest)}'
@@ -235,8 +235,10 @@ def legend(found: Sequence[Passage]) -> str:
         parts.append('<span class="tf-plus" style="--a:.6">word</span> also active')
     if "habit" in kinds:
         parts.append('<span class="tf-habit" style="--a:.6">word</span> usually active')
-    if any(p.earlier or p.later for p in found):
-        parts.append('<span class="tf-outside">word</span> not read by the model here')
+    causal = any(p.causal and p.stop < len(p.tokens) for p in found)
+    if causal or any(p.earlier or p.later for p in found):
+        why = ", which reads from left to right" if causal else ""
+        parts.append(f'<span class="tf-outside">word</span> not read by the model here{why}')
     return f'<p class="tf-legend">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
 
 
@@ -279,6 +281,13 @@ def _tokens(p: Passage, first: int, last: int) -> str:
             f'<span class="{_class(p, weight)}" {shade}{says}>{_text(body)}{unseen}</span>'
         )
     return "".join(parts)
+
+
+def _after(p: Passage) -> str:
+    """What follows the marked word: text that a causal model had not read there."""
+    tokens = _tokens(p, p.stop, len(p.tokens))
+    unread = f'<span class="tf-outside">{tokens}</span>' if p.causal and tokens else tokens
+    return unread + _outside(p.later)
 
 
 def _outside(text: str) -> str:

@@ -53,7 +53,8 @@ def sidebar() -> None:
         ours = lime and view.get(controls.RECIPE) == ""
         st.number_input("Context, tokens each side", 0, 512, help="How much of the text the model "
                         "is shown, positions kept. 0 is the whole window; words further out than "
-                        "this have no weight.", **view.widget(controls.MASK_RADIUS))  # fmt: skip
+                        "this have no weight. A model that reads from left to right has "
+                        "none after the word.", **view.widget(controls.MASK_RADIUS))  # fmt: skip
         st.segmented_control(
             "Masks of LIME", list(controls.RECIPES), required=True, disabled=not lime,
             format_func=lambda recipe: controls.RECIPES[recipe],
