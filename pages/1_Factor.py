@@ -46,7 +46,7 @@ st.segmented_control(
 match part:
     case "examples":
         example_list.show(it, examples, begun)
-        example_list.sidebar()
+        example_list.sidebar(it.bundle.ranked)
     case "random":
         factor_parts.drawn(it)
     case "layers":

@@ -73,4 +73,4 @@ shell.link(
     ":material/scatter_plot:", changes={controls.PLACES: "levels"},
 )  # fmt: skip
 level_controls.sidebar(bundle, expanded=True)
-example_list.sidebar(expanded=it is not None)
+example_list.sidebar(bundle.ranked, expanded=it is not None)

@@ -85,6 +85,8 @@ if found is not None:
         if "active" in rows:
             rows["active"] = rows["active"].round(2)
         columns = {"words": factor_table.MATCH, "sentence": factor_table.FIRES}[by]
+        if bundle.ranked:
+            columns = {name: of for name, of in columns.items() if name != "activation"}
         factor_table.show(
             rows, "found", f"Factors found for “{query}”.", columns if "match" in found else None
         )

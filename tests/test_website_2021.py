@@ -235,11 +235,32 @@ def test_the_factor_page_shows_ranks_and_the_published_level(dashboard):
     _, said = dashboard("pages/1_Factor.py", factor="1", layer="8")
     assert "listed as mid-level" in said
     assert "peaks at layer 8 of 12" in said
-    assert "in the order of the website" in said
+    assert "the number is the rank on the website" in said
     assert "activation 6.00" not in said
     assert "Density" not in said
     _, said = dashboard("pages/1_Factor.py", factor="500", layer="10")
     assert "column 70" in said
+
+
+def test_a_page_that_was_never_published_says_so_and_not_that_the_factor_sleeps(dashboard):
+    for factor, layer in (("528", "6"), ("2", "0")):
+        _, said = dashboard("pages/1_Factor.py", factor=factor, layer=layer)
+        assert f"no page of this factor at layer {layer}: the website never published" in said
+        assert "No token of the corpus" not in said
+
+
+def test_nothing_offers_to_sort_the_site_by_activations_that_nobody_knows(dashboard):
+    app, _ = dashboard("pages/1_Factor.py", factor="1", layer="8")
+    assert "Smallest activation" not in [slider.label for slider in app.slider]
+    assert "Every token's activation" not in [toggle.label for toggle in app.toggle]
+    for query in ("", "letter"):
+        app, _ = dashboard("pages/4_Search.py", q=query)
+        (table,) = [frame for frame in app.dataframe if "factor" in frame.value]
+        shown = list(table.proto.column_order)
+        assert "words" in shown
+        assert not {"density", "sentence", "activation"} & set(shown)
+    _, said = dashboard("pages/9_Evidence.py")
+    assert "the website never published one" in said
 
 
 @pytest.mark.parametrize("part", ["layers", "context", "corpus", "similar"])

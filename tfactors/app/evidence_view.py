@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors import evidence
-from tfactors.app import charts, controls, downloads, shell, view
+from tfactors.app import charts, controls, downloads, published, shell, view
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 from tfactors.evidence import Chart, Column, Section, Table
@@ -29,6 +29,9 @@ def show(bundle: Bundle) -> None:
     sections, wrong = _read(folder)
     for sentence in wrong:
         st.warning(shell.plain(sentence), icon=":material/error:")
+    if not sections and bundle.ranked:
+        st.markdown(published.NO_DICTIONARY)
+        return
     if not sections:
         st.markdown("Nothing has been measured on this bundle yet. To do so (some minutes):")
         st.code(f"tfactors evaluate {bundle.path.parent.name}/{bundle.path.name}", language="bash")

@@ -36,15 +36,16 @@ _TINTED = (
 )
 
 
-def sidebar(expanded: bool = True) -> None:
-    """Draw the controls of the list."""
+def sidebar(ranked: bool, expanded: bool = True) -> None:
+    """Draw the controls of the list; where only ranks are known, those of activations are none."""
     with st.sidebar, st.expander("Examples", expanded=expanded, icon=":material/list:"):
         st.slider("How many", 10, 200, step=10, **view.widget(controls.TOP))
-        st.slider(
-            "Smallest activation", 0, 100, step=5, format="%d%%",
-            help="As a share of the factor's largest activation at this layer.",
-            **view.widget(controls.FLOOR),
-        )  # fmt: skip
+        if not ranked:
+            st.slider(
+                "Smallest activation", 0, 100, step=5, format="%d%%",
+                help="As a share of the factor's largest activation at this layer.",
+                **view.widget(controls.FLOOR),
+            )  # fmt: skip
         st.slider(
             "Words of context on each side", 0, 60,
             disabled=view.get(controls.LAYOUT) == "window", **view.widget(controls.CONTEXT),
@@ -61,11 +62,12 @@ def sidebar(expanded: bool = True) -> None:
             **view.widget(controls.LAYOUT),
         )  # fmt: skip
         st.toggle("Group by word", **view.widget(controls.GROUP))
-        st.toggle(
-            "Every token's activation", **view.widget(controls.TOKENS),
-            help="The bundle holds the activation of every token of the strongest examples. For "
-            "the others the model reads their windows again, which takes a few seconds.",
-        )  # fmt: skip
+        if not ranked:
+            st.toggle(
+                "Every token's activation", **view.widget(controls.TOKENS),
+                help="The bundle holds the activation of every token of the strongest examples. "
+                "For the others the model reads their windows again, which takes a few seconds.",
+            )  # fmt: skip
 
 
 def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.DataFrame:
@@ -113,6 +115,10 @@ def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = No
         )
         if found:
             _download(it, found)
+    ranked = it.bundle.ranked
+    if not stored and ranked:
+        st.markdown(published.nothing_at(it.layer))
+        return
     if not stored:
         peak = it.row["peak_layer"]
         st.markdown(
@@ -123,7 +129,6 @@ def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = No
             f"important at layer {peak}."
         )
         return
-    ranked = it.bundle.ranked
     st.caption(_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
     strongest = float(examples["activation"].max())
     if view.get(controls.GROUP):
@@ -166,7 +171,9 @@ def _summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
         return "None of the stored examples is that strong: lower the smallest activation."
     low, high = kept["activation"].min(), kept["activation"].max()
     words = kept["word"].str.casefold().nunique()
-    range_ = "in the order of the website" if ranked else f"activation {low:.2f} to {high:.2f}"
+    range_ = (
+        "the number is the rank on the website" if ranked else f"activation {low:.2f} to {high:.2f}"
+    )
     return (
         f"{len(kept)} of the {stored} strongest, one a window of text; "
         f"{range_}; {words} different word{'s' if words != 1 else ''}."

@@ -95,7 +95,7 @@ def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
             "peak": rows["peak_layer"].astype("Int64").where(rows["alive"]).array,
             "curve": list(overview.importance[factors].astype(float).round(4)),
             "importance": overview.importance[factors, peak],
-            "density": overview.density[factors, peak],
+            "density": np.nan if bundle.ranked else overview.density[factors, peak],
             "sentence": rows[limits.sentence_column].to_numpy().round(2),
         }
         | {
@@ -122,7 +122,8 @@ def show(
     """
     columns = columns or {}
     # With columns of the caller's own the table is wide enough without the numbers.
-    shared = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
+    known = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
+    shared = [name for name in known if len(rows) == 0 or rows[name].notna().any()]
     event: Any = st.dataframe(
         rows,
         key=key,

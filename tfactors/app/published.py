@@ -24,6 +24,14 @@ RANKS = (
 )
 
 
+def nothing_at(layer: int) -> str:
+    """Say that a page of the website is missing, which tells nothing of the factor itself."""
+    return (
+        f"There is no page of this factor at layer {layer}: the website never published one, or "
+        "the folder that was imported lacks it. Its examples there are unknown."
+    )
+
+
 def notes(bundle: Bundle) -> list[str]:
     """Return what a reader has to know of the whole bundle; nothing for other bundles."""
     return [str(note) for note in bundle.manifest.get("website", {}).get("notes", [])]

@@ -14,6 +14,9 @@ from tfactors.bundle import Bundle
 def sidebar(bundle: Bundle) -> None:
     """Draw the filters beyond level and peak layer, which stand beside the search."""
     with st.sidebar, st.expander("Filter", expanded=True, icon=":material/filter_alt:"):
+        if bundle.ranked:
+            st.caption("The website published no activations to filter by.")
+            return
         st.selectbox(
             "Density at the peak", list(controls.DENSITIES), format_func=_range,
             help=definitions.DENSITY, **view.widget(controls.DENSITY),
