@@ -35,11 +35,13 @@ def wheel(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-def run(code: str, path: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+def run(
+    code: str, path: Path = ROOT, folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(path)} | environment,
-        cwd=path,
+        cwd=folder or path,
         capture_output=True,
         text=True,
     )
@@ -120,15 +122,26 @@ def test_the_wheel_holds_the_dashboard_and_no_bundle_or_test(wheel):
     assert not any(name.endswith(".parquet") for name in names)
 
 
-def test_the_installed_dashboard_shows_a_bundle(wheel, tmp_path):
+def test_every_page_of_the_installed_dashboard_shows_a_bundle_far_from_the_checkout(
+    wheel, tmp_path
+):
     write_synthetic_bundle(tmp_path / "bundle", layers=7)
-    code = (
-        "from streamlit.testing.v1 import AppTest\n"
-        f"import tfactors; assert tfactors.__file__.startswith({str(wheel)!r}), tfactors.__file__\n"
-        "page = AppTest.from_file('tfactors/_app/dashboard.py', default_timeout=60).run()\n"
-        "assert not page.exception, page.exception"
-    )
-    done = run(code, wheel, TFACTORS_BUNDLE=str(tmp_path / "bundle"))
+    (tmp_path / "elsewhere").mkdir()
+    names = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
+    code = f"""
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+import tfactors
+app = Path(tfactors.__file__).parent / "_app"
+assert app.is_relative_to({str(wheel)!r}), app
+for name in {names!r}:
+    page = AppTest.from_file(str(app / "dashboard.py"), default_timeout=60).run()
+    page = page.switch_page(f"pages/{{name}}").run()
+    assert not page.exception, (name, page.exception)
+    assert page.title or page.markdown or page.get("html"), f"{{name}} is empty"
+"""
+    elsewhere = tmp_path / "elsewhere"
+    done = run(code, wheel, elsewhere, TFACTORS_BUNDLE=str(tmp_path / "bundle"))
     assert done.returncode == 0, done.stderr
 
 
