@@ -143,7 +143,7 @@ def test_windows_are_the_same_without_their_token_ids(bundle):
 
 def test_examples_are_the_same_when_only_one_layer_stays_open(folder, monkeypatch):
     expected = {layer: Bundle.open(folder).examples(3, layer) for layer in range(LAYERS)}
-    monkeypatch.setattr("tfactors.bundle.GROUPS_OPEN", 1)
+    monkeypatch.setattr("tfactors.bundle_files.GROUPS_OPEN", 1)
     bundle = Bundle.open(folder)
     for layer in [*range(LAYERS), 0, LAYERS - 1]:
         assert bundle.examples(3, layer).equals(expected[layer])

@@ -6,29 +6,27 @@ the row group or two that hold it, so that a page costs the same in a bundle of 
 writes them, :mod:`tfactors.bundle_verification` checks them. Nothing here imports torch.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfactors.bundle_files import BundleFiles
 from tfactors.bundle_format import (
     FORMAT_VERSION,
     LAYOUTS,
     SCHEMAS,
     BundleError,
     example_file,
-    is_optional,
     listed_levels,
     read_manifest,
-    table_kind,
 )
-from tfactors.bundle_table import GROUPS_KEPT, TableFile, naming
+from tfactors.bundle_table import GROUPS_KEPT
 from tfactors.bundle_writing import (
     write_dictionary,
     write_imported,
@@ -39,10 +37,6 @@ from tfactors.bundle_writing import (
 
 if TYPE_CHECKING:
     from tfactors.notebook import Factor
-
-# Files of examples, one a layer, stay open until they have so many row groups together: where a
-# row group lies takes 4 kB, with 16,384 factors 4 MB a layer.
-GROUPS_OPEN = 2048
 
 __all__ = [
     "FORMAT_VERSION",
@@ -59,7 +53,7 @@ __all__ = [
 ]
 
 
-class Bundle:
+class Bundle(BundleFiles):
     """A bundle of transformer factors on disk; docs/BUNDLE.md describes its files.
 
     Open one with :meth:`open`. The constructor takes a folder and a manifest, for a build that
@@ -67,12 +61,6 @@ class Bundle:
     factors and documents and the dictionary, once asked for; treat what it returns as read-only.
     Every reading method raises BundleError, never an error of Arrow.
     """
-
-    def __init__(self, path: str | Path, manifest: dict[str, Any]) -> None:
-        self.path = Path(path)
-        self.manifest = manifest
-        self._files: dict[str, TableFile] = {}
-        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: str | Path) -> "Bundle":
@@ -99,58 +87,6 @@ class Bundle:
 
         self._check(number, None)
         return Factor(self, int(number))
-
-    @property
-    def title(self) -> str:
-        """What the bundle calls itself."""
-        return self.manifest["title"]
-
-    @property
-    def fingerprint(self) -> str:
-        """Checksum of the manifest and, through it, of every file: a key for caches."""
-        return self.manifest["manifest_sha256"]
-
-    @property
-    def layers(self) -> list[int]:
-        """The layers that were surveyed, ascending; 0 is the embedding output."""
-        return list(self.manifest["model"]["layers"])
-
-    @property
-    def blocks(self) -> int:
-        """How many transformer blocks the model has."""
-        return self.manifest["model"]["blocks"]
-
-    @property
-    def width(self) -> int:
-        """Length of a hidden state, d."""
-        return self.manifest["model"]["width"]
-
-    @property
-    def n_factors(self) -> int:
-        """How many factors the dictionary holds, m."""
-        return self.manifest["dictionary"]["factors"]
-
-    @property
-    def scale(self) -> dict[int, float]:
-        """The number by which each layer's hidden states are multiplied before coding."""
-        return {int(layer): float(s) for layer, s in self.manifest["coding"]["scale"].items()}
-
-    @property
-    def ranked(self) -> bool:
-        """Whether ranks stand in the place of activations: examples of the 2021 website."""
-        return self.coding_method == "published"
-
-    @property
-    def coding_method(self) -> str:
-        """How the codes were made: ``solver`` (exact), ``encoder`` of an autoencoder, or not here
-        (``published``).
-        """
-        return self.manifest["coding"].get("method", "solver")
-
-    @property
-    def bin_edges(self) -> np.ndarray:
-        """Edges of the activation histograms, (bins + 1,)."""
-        return np.asarray(self.manifest["histogram"]["edges"], dtype=np.float64)
 
     @cached_property
     def factors(self) -> pd.DataFrame:
@@ -394,73 +330,6 @@ class Bundle:
         from tfactors.bundle_verification import verify
 
         verify(self.path, progress)
-
-    def has(self, name: str) -> bool:
-        """Whether the bundle holds a file that it might do without."""
-        if not is_optional(name):
-            return True
-        files = self.manifest.get("files")  # a build that reads what it wrote has no manifest yet
-        return (self.path / name).is_file() if files is None else name in files
-
-    def _file(self, name: str) -> TableFile:
-        with self._lock:
-            if name not in self._files:
-                sealed = self.manifest.get("files", {}).get(name)
-                if sealed is not None:
-                    self._check_size(name, sealed["bytes"])
-                self._files[name] = TableFile(self.path, name, self.width)
-            file = self._files[name]
-            if table_kind(name) == "examples":
-                self._files[name] = self._files.pop(name)  # the last one used stands last
-                groups = 0
-                for known in [n for n in reversed(self._files) if table_kind(n) == "examples"]:
-                    groups += self._files[known].groups
-                    if groups > GROUPS_OPEN and known != name:
-                        del self._files[known]
-            return file
-
-    def _atoms(self, name: str) -> np.ndarray:
-        atoms = self._file(name).read().column("atom").combine_chunks()
-        return atoms.flatten().to_numpy().reshape(-1, self.width)
-
-    def _check_size(self, name: str, expected: int) -> None:
-        """Raise when a file cannot be the one in the manifest, which a reader would not notice."""
-        with naming(name):
-            size = (self.path / name).stat().st_size
-        if size != expected:
-            raise BundleError(
-                f"{name}: {size:,} bytes, and the manifest says {expected:,}; "
-                "restore or rebuild the bundle"
-            )
-
-    def _whole(self, name: str) -> pa.Table:
-        """An optional table, empty where the bundle has none."""
-        return (
-            self._file(name).read() if self.has(name) else SCHEMAS[table_kind(name)].empty_table()
-        )
-
-    def _of_kind(self, name: str, factor: int, kind: str) -> pd.DataFrame:
-        frame = self._of_factor(name, factor)
-        return frame[frame["kind"] == kind].drop(columns="kind").reset_index(drop=True)
-
-    def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
-        self._check(factor, layer)
-        if self.has(name):
-            table = self._file(name).where(int(factor))
-        else:
-            table = SCHEMAS[table_kind(name)].empty_table()
-        table = table.drop_columns(["factor"])
-        if layer is not None:
-            table = table.filter(pc.equal(table.column("layer"), pa.scalar(int(layer), pa.int16())))
-        return table.to_pandas()
-
-    def _check(self, factor: int, layer: int | None) -> None:
-        if not 0 <= factor < self.n_factors:
-            last = self.n_factors - 1
-            raise BundleError(f"factor {factor}: this bundle has the factors 0 to {last}")
-        if layer is not None and layer not in self.layers:
-            known = ", ".join(map(str, self.layers))
-            raise BundleError(f"layer {layer}: this bundle has the layers {known}")
 
 
 def _window_columns(token_ids: bool) -> list[str]:
