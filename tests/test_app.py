@@ -236,19 +236,6 @@ def test_a_control_is_written_to_the_url_and_left_out_at_its_default() -> None:
     assert query(app) == {"factor": "5"}
 
 
-def test_a_shared_link_restores_the_view_in_another_session() -> None:
-    app = open_page("pages/1_Factor.py")
-    app.number_input(key="control_factor").set_value(7).run()
-    app.segmented_control(key="control_layer").set_value(2).run()
-    app.selectbox(key="control_sort").set_value("after").run()
-    app.toggle(key="control_group").set_value(True).run()
-    unfold(app, "levels").slider(key="control_sentence_share").set_value(0.9).run()
-    other = open_page("pages/1_Factor.py", **query(app))
-    assert html_of(other) == html_of(app)
-    assert query(other) == query(app)
-    assert len(query(app)) == 5
-
-
 def test_controls_keep_their_values_when_another_page_was_open_meanwhile() -> None:
     app = open_page("pages/1_Factor.py")
     app.number_input(key="control_factor").set_value(7).run()
