@@ -1,5 +1,18 @@
-"""The dashboard: ``streamlit run dashboard.py``, or ``tfactors dashboard``."""
+"""The dashboard: ``streamlit run dashboard.py``, or ``tfactors dashboard``.
 
-from tfactors.app import shell
+Streamlit reads this file twice: once as a module, to learn which server to start, and then as the
+script that draws the pages, again and again.
+"""
 
-shell.run()
+from pathlib import Path
+
+if __name__ == "__main__":
+    from tfactors.app import shell
+
+    shell.run()
+else:
+    from streamlit.starlette import App
+
+    from tfactors.app import head
+
+    app = App(Path(__file__), middleware=head.middleware())

@@ -1,0 +1,84 @@
+"""What the browser knows before the first word of a page: our style sheet, and what to fetch.
+
+Streamlit's page is empty until its JavaScript has run, has asked the server for the elements, and
+has fetched the code of each kind of element. What comes late pushes what is there: the sidebar the
+page, an element its followers. So every HTML page that the server sends gets, at the end of its
+``<head>``, the style sheet (which keeps the sidebar's place free, and hides what follows a stand-in
+until the element itself has come), and links that let the browser fetch the code of our kinds of
+elements and the fonts at once instead of one after the other.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import streamlit
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tfactors.app import style
+
+# The code of kinds of elements that stand near the top of our pages, by the names of its files.
+_ELEMENTS = ("Html", "StreamlitMarkdown", "PageLink", "Button", "ButtonGroup", "Selectbox", "NumberInput")  # fmt: skip
+_FONTS = ("SourceSerifVariable-Roman.ttf", "MaterialSymbols-Rounded")
+
+
+def middleware() -> list[Middleware]:
+    """Return what the server passes every answer through."""
+    return [Middleware(Head)]
+
+
+class Head:
+    """Put our part of the head into every HTML page that is sent."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if not _asks_for_a_page(scope):
+            await self.app(scope, receive, send)
+            return
+        # Neither packed, because we write into it, nor "as you have it", because ours may be newer.
+        dropped = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
+        kept = [header for header in scope["headers"] if header[0] not in dropped]
+        start: Message = {}
+        body = b""
+
+        async def collect(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            headers = dict(start["headers"])
+            if headers.get(b"content-type", b"").startswith(b"text/html"):
+                body = body.replace(b"</head>", _ours().encode() + b"</head>", 1)
+                headers[b"content-length"] = str(len(body)).encode()
+                for name in (b"etag", b"last-modified"):
+                    headers.pop(name, None)
+                start["headers"] = list(headers.items())
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        await self.app(scope | {"headers": kept}, receive, collect)
+
+
+def _asks_for_a_page(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+@cache
+def _ours() -> str:
+    static = Path(streamlit.__file__).parent / "static/static"
+    code = [path for name in _ELEMENTS for path in static.glob(f"js/{name}.*.js")]
+    fonts = [path for name in _FONTS for path in static.glob(f"media/{name}.*.woff2")]
+    links = [f'<link rel="modulepreload" crossorigin href="./static/js/{p.name}">' for p in code]
+    links += [
+        f'<link rel="preload" href="./static/media/{path.name}" as="font" type="font/woff2" crossorigin>'
+        for path in fonts
+    ]
+    return f"<style>{style.sheet()}</style>" + "".join(links)
