@@ -6,14 +6,15 @@ For a bundle it prints, from a server of its own that was just started: the time
 request to the first content (the headline of the Factor page) and to the page drawn whole (list of
 examples, curve and histogram), the median and the 95 % quantile of the time from a press of Next to
 the next factor drawn whole, the median time of a search for a word of the bundle, and the memory of
-the server with its children after that. Then 20 readers, each in a session of their own, open
-another factor at the same moment, again and again: the median and 95 % quantile of the time until
-their page is made, and how many pages failed. They speak Streamlit's own protocol, because 20
-browsers would measure themselves. Of the map: the seconds until its dots stand, the times between
-two pictures while the mouse moves over the dots and while it draws an area (median, 95 % quantile
-and longest), and the seconds from letting go to the list of what is in the area. Where the bundle's
-model is installed, also the median time of a move of λ on a text of some 60 tokens, and the memory
-with the model.
+the server with its children after that. The column "shift" is how much of that first page jumped
+while it loaded (layout_shift.py measures every page, at two widths). Then 20 readers, each in a
+session of their own, open another factor at the same moment, again and again: the median and 95 %
+quantile of the time until their page is made, and how many pages failed. They speak Streamlit's own
+protocol, because 20 browsers would measure themselves. Of the map: the seconds until its dots
+stand, the times between two pictures while the mouse moves over the dots and while it draws an area
+(median, 95 % quantile and longest), and the seconds from letting go to the list of what is in the
+area. Where the bundle's model is installed, also the median time of a move of λ on a text of some
+60 tokens, and the memory with the model.
 """
 
 import argparse
@@ -91,6 +92,13 @@ FRAMES = """
   requestAnimationFrame(seen);
 }
 """
+# What jumps while a page loads, by the browser's own count; not what a click or a key moved.
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver(list => window.shifts.push(
+  ...list.getEntries().filter(e => !e.hadRecentInput).map(e => e.value)
+)).observe({type: 'layout-shift', buffered: true});
+"""
 READERS, ROUNDS = 20, 8
 TEXT = "The bank raised its rates, and the river rose to the top of the bank. " * 4  # 60 tokens
 
@@ -119,6 +127,7 @@ class Result:
     hover_frame: float
     hover_frame_95: float
     hover_longest: float
+    first_shift: float
     penalty_move: float | None = None
     memory_with_model_mb: float | None = None
 
@@ -183,6 +192,8 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
         first = time.perf_counter() - began
         page.wait_for_function(DRAWN, arg="0", timeout=60_000)
         whole = time.perf_counter() - began
+        page.wait_for_function(IDLE, timeout=60_000)
+        shift = sum(page.evaluate("window.shifts"))
         times = []
         for factor in range(1, min(steps, factors - 2) + 1):
             began = time.perf_counter()
@@ -199,7 +210,7 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
         with_model = memory(process.pid) if moved is not None else None
     return Result(
         str(bundle), factors, start, first, whole, statistics.median(times), late(times), search,
-        used, statistics.median(crowd), late(crowd), errors, *moved_map, moved, with_model,
+        used, statistics.median(crowd), late(crowd), errors, *moved_map, shift, moved, with_model,
     )  # fmt: skip
 
 
@@ -327,6 +338,14 @@ def penalty_time(address: str, page: Page) -> float | None:
     return statistics.median(times)
 
 
+def browser_path() -> str:
+    """Return the browser's path; end with a word on how to get one where there is none."""
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if executable is None:
+        sys.exit(f"no browser: install chromium, or set CHROMIUM; looked for {', '.join(NAMES)}")
+    return executable
+
+
 def main() -> None:
     """Measure the bundles that are named, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -334,15 +353,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="factors to step through")
     parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
     options = parser.parse_args()
-    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        sys.exit(f"no browser: install chromium, or set CHROMIUM; looked for {', '.join(NAMES)}")
+    executable = browser_path()
     results = []
     with sync_playwright() as playwright:
         for bundle in options.bundles:
             # A browser of its own, so that its cache is as cold as the server.
             browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
             page = browser.new_page(viewport={"width": 1400, "height": 900})
+            page.add_init_script(SHIFTS)
             results.append(measure(bundle, page, options.steps))
             browser.close()
     heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%",
@@ -350,7 +368,7 @@ def main() -> None:
     print(
         f"{'bundle':24} {'factors':>8}",
         *(f"{h:>7}" for h in heads),
-        f"{'failed':>6} {'MB':>6} {'+model':>7}",
+        f"{'failed':>6} {'MB':>6} {'+model':>7} {'shift':>6}",
     )
     for r in results:
         seconds = (r.server_start, r.first_content, r.first_whole, r.next_median, r.next_95,
@@ -360,7 +378,8 @@ def main() -> None:
         print(
             f"{r.bundle[-24:]:24} {r.factors:8,}",
             *(f"{'–' if s is None else f'{s:.2f}s':>7}" for s in seconds),
-            f"{r.crowd_errors:6} {r.memory_mb:6.0f} {r.memory_with_model_mb or 0:7.0f}",
+            f"{r.crowd_errors:6} {r.memory_mb:6.0f} {r.memory_with_model_mb or 0:7.0f} "
+            f"{r.first_shift:6.3f}",
         )
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

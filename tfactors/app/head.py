@@ -17,9 +17,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tfactors.app import style
 
-# The code of kinds of elements that stand near the top of our pages, by the names of its files.
-_ELEMENTS = ("Html", "StreamlitMarkdown", "PageLink", "Button", "ButtonGroup", "Selectbox", "NumberInput")  # fmt: skip
-_FONTS = ("SourceSerifVariable-Roman.ttf", "MaterialSymbols-Rounded")
+# The code of kinds of elements that stand near the top of our pages, and the fonts beside the
+# first, by the names of their files.
+_ELEMENTS = (
+    "Html", "StreamlitMarkdown", "PageLink", "Button", "ButtonGroup", "Selectbox", "NumberInput",
+)  # fmt: skip
+_FONTS = ("SourceSerifVariable-Roman", "MaterialSymbols-Rounded")
+# Streamlit's own width. Below 768 pixels its sidebar lies over the page; an embedded page has none.
+_SIDEBAR = """
+@media screen and (min-width: 768px) {
+  [data-testid="stAppViewContainer"]:not(:has(> [data-testid="stSidebar"])) { padding-left: 300px; }
+}
+"""
 
 
 def middleware() -> list[Middleware]:
@@ -38,9 +47,10 @@ class Head:
         if not _asks_for_a_page(scope):
             await self.app(scope, receive, send)
             return
-        # Neither packed, because we write into it, nor "as you have it", because ours may be newer.
+        # Not packed, because we write into it; not "as you have it", because our part may be newer.
         dropped = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
         kept = [header for header in scope["headers"] if header[0] not in dropped]
+        embedded = b"embed=true" in scope["query_string"].lower()
         start: Message = {}
         body = b""
 
@@ -52,33 +62,31 @@ class Head:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            headers = dict(start["headers"])
-            if headers.get(b"content-type", b"").startswith(b"text/html"):
-                body = body.replace(b"</head>", _ours().encode() + b"</head>", 1)
-                headers[b"content-length"] = str(len(body)).encode()
-                for name in (b"etag", b"last-modified"):
-                    headers.pop(name, None)
-                start["headers"] = list(headers.items())
-            await send(start)
+            body = body.replace(b"</head>", _ours(embedded).encode() + b"</head>", 1)
+            headers = dict(start["headers"]) | {b"content-length": str(len(body)).encode()}
+            for name in (b"etag", b"last-modified"):
+                headers.pop(name, None)
+            await send({**start, "headers": list(headers.items())})
             await send({"type": "http.response.body", "body": body})
 
-        await self.app(scope | {"headers": kept}, receive, collect)
+        await self.app({**scope, "headers": kept}, receive, collect)
 
 
 def _asks_for_a_page(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    name = scope["path"].rpartition("/")[2]
+    if "." in name and name != "index.html":  # a script, a font, a download
+        return False
+    return any(key == b"accept" and b"text/html" in value for key, value in scope["headers"])
 
 
 @cache
-def _ours() -> str:
+def _ours(embedded: bool) -> str:
     static = Path(streamlit.__file__).parent / "static/static"
-    code = [path for name in _ELEMENTS for path in static.glob(f"js/{name}.*.js")]
-    fonts = [path for name in _FONTS for path in static.glob(f"media/{name}.*.woff2")]
-    links = [f'<link rel="modulepreload" crossorigin href="./static/js/{p.name}">' for p in code]
-    links += [
-        f'<link rel="preload" href="./static/media/{path.name}" as="font" type="font/woff2" crossorigin>'
-        for path in fonts
-    ]
-    return f"<style>{style.sheet()}</style>" + "".join(links)
+    code = [path.name for name in _ELEMENTS for path in static.glob(f"js/{name}.*.js")]
+    fonts = [path.name for name in _FONTS for path in static.glob(f"media/{name}.*.woff2")]
+    links = [f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in code]
+    font = '<link rel="preload" as="font" type="font/woff2" crossorigin href="./static/media/{}">'
+    links += [font.format(name) for name in fonts]
+    return f"<style>{style.sheet()}{'' if embedded else _SIDEBAR}</style>{''.join(links)}"

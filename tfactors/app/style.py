@@ -1,4 +1,7 @@
-"""The style sheet of our own HTML, put into every page once."""
+"""The style sheet of our own HTML: in the head of every page that our own server sends (head.py).
+
+It is written into the page as well, for servers that send Streamlit's page as it is.
+"""
 
 from functools import cache
 from pathlib import Path

@@ -1,0 +1,96 @@
+"""Nothing jumps while a page loads, in a real Chromium: by the browser's own count of what moved.
+
+A layout shift is the share of the window that moved times how far it moved, as a share of the
+window. Google calls a page good up to 0.1. It is no time, so a busy machine does not change what
+is allowed; what a page shows is the same in any order of arrival.
+"""
+
+import urllib.request
+
+import pytest
+from browsing import WAIT, Server, Visit, visiting
+from playwright.sync_api import Browser, expect
+
+pytestmark = pytest.mark.browser
+
+WATCH = """
+window.shifts = [];
+new PerformanceObserver(list => window.shifts.push(
+  ...list.getEntries().filter(e => !e.hadRecentInput).map(
+    e => [e.value, e.sources.map(s => (s.node?.textContent ?? '').slice(0, 60))])
+)).observe({type: 'layout-shift', buffered: true});
+"""
+PHONE = {"width": 400, "height": 800}
+
+
+def shifts(reader: Visit, path: str) -> list[tuple[float, list[str]]]:
+    """Open a page by its link, and return what moved: how much, and the words that did."""
+    reader.page.add_init_script(WATCH)
+    reader.open(path)
+    # What runs no more may still draw: a chart, a letter whose font has just come.
+    charts = reader.page.locator("[data-testid=stVegaLiteChart]:not(:has(.marks))")
+    expect(charts).to_have_count(0, timeout=WAIT)
+    reader.page.evaluate(
+        "document.fonts.ready.then(() => new Promise(done =>"
+        " requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))))"
+    )
+    return [tuple(one) for one in reader.page.evaluate("window.shifts")]
+
+
+def test_nothing_jumps_on_a_server_that_was_just_started(
+    browser: Browser, cold_server: Server
+) -> None:
+    with visiting(browser, cold_server) as reader:
+        moved = shifts(reader, "/Factor?factor=7")
+    assert sum(one for one, _ in moved) < 0.1, moved
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/Random_by_level?seed=3", "/Search?q=the", "/Map", "/Compare?factor=7"],
+)
+def test_nothing_jumps_while_a_page_loads(path: str, browser: Browser, server: Server) -> None:
+    with visiting(browser, server) as reader:
+        moved = shifts(reader, path)
+    assert sum(one for one, _ in moved) < 0.1, moved
+
+
+@pytest.mark.parametrize("path", ["/", "/Search?q=the"])
+def test_nothing_jumps_on_a_telephone(path: str, browser: Browser, server: Server) -> None:
+    with visiting(browser, server) as reader:
+        reader.page.set_viewport_size(PHONE)
+        moved = shifts(reader, path)
+    assert sum(one for one, _ in moved) < 0.1, moved
+
+
+def test_the_next_factor_moves_nothing_that_stays(visit: Visit) -> None:
+    shifts(visit, "/Factor?factor=7")
+    visit.page.evaluate("window.shifts = []")
+    visit.page.get_by_role("button", name="Next").click()
+    visit.shows("Factor 8 at layer")
+    visit.idle()
+    moved = visit.page.evaluate("window.shifts")
+    assert sum(one for one, _ in moved) < 0.1, moved
+
+
+def test_an_embedded_factor_keeps_no_place_for_a_sidebar_that_it_lacks(visit: Visit) -> None:
+    visit.open("/Factor?factor=7&embed=true")
+    main = visit.page.locator("[data-testid=stMain]")
+    expect(main).to_contain_text("Factor 7", timeout=WAIT)
+    box = main.bounding_box()
+    assert box is not None
+    assert box["x"] == 0
+
+
+def test_only_pages_are_written_into(server: Server) -> None:
+    def fetched(path: str, accept: str) -> str:
+        asked = urllib.request.Request(server.address + path, headers={"Accept": accept})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            assert answer.headers["Content-Encoding"] is None or accept != "text/html"
+            return answer.read().decode()
+
+    page = fetched("/Factor?factor=7", "text/html,*/*")
+    assert page.count(".tf-list") > 1
+    assert page.index(".tf-list") < page.index("</head>")
+    assert "tf-list" not in fetched("/manifest.json", "text/html,*/*")
+    assert fetched("/_stcore/health", "text/html,*/*") == "ok"
