@@ -59,7 +59,12 @@ factor => {
 """
 
 
-FIRST = "() => document.querySelector('[data-testid=stMain] .tf-over')"
+FIRST = """
+() => {
+  const head = document.querySelector('[data-testid=stMain] .tf-over');
+  return head && getComputedStyle(head).visibility === 'visible';
+}
+"""
 IDLE = """
 () => !document.querySelector('[data-testid=stMain] [data-stale=true]')
   && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'

@@ -21,6 +21,7 @@ from tfactors.app import style
 # first, by the names of their files.
 _ELEMENTS = (
     "Html", "StreamlitMarkdown", "PageLink", "Button", "ButtonGroup", "Selectbox", "NumberInput",
+    "TextInput", "Slider", "Metric", "DownloadButton", "ArrowVegaLiteChart",
 )  # fmt: skip
 _FONTS = ("SourceSerifVariable-Roman", "MaterialSymbols-Rounded")
 # Streamlit's own width. Below 768 pixels its sidebar lies over the page; an embedded page has none.
