@@ -64,7 +64,7 @@ with left:
     )
 with right:
     st.subheader("This bundle", anchor=False)
-    with st.container(horizontal=True, gap="medium", key="numbers_bundle"):
+    with st.container(horizontal=True, gap="medium"):
         for figure in about.figures(bundle):
             st.metric(figure.label, figure.value, help=figure.tip, width="content")
     rows = "".join(

@@ -5,11 +5,13 @@ window. Google calls a page good up to 0.1. It is no time, so a busy machine doe
 is allowed; what a page shows is the same in any order of arrival.
 """
 
+import re
+import threading
 import urllib.request
 
 import pytest
 from browsing import WAIT, Server, Visit, visiting
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -21,19 +23,26 @@ new PerformanceObserver(list => window.shifts.push(
 )).observe({type: 'layout-shift', buffered: true});
 """
 PHONE = {"width": 400, "height": 800}
+LATE = re.compile(r"/static/js/(NumberInput|ButtonGroup|Button|Metric)\.")
+DRAWN = """
+document.fonts.ready.then(() => new Promise(
+  done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))))
+"""
 
 
 def shifts(reader: Visit, path: str) -> list[tuple[float, list[str]]]:
     """Open a page by its link, and return what moved: how much, and the words that did."""
     reader.page.add_init_script(WATCH)
     reader.open(path)
+    return counted(reader)
+
+
+def counted(reader: Visit) -> list[tuple[float, list[str]]]:
+    """Return what moved until now, when nothing is left to be drawn."""
     # What runs no more may still draw: a chart, a letter whose font has just come.
     charts = reader.page.locator("[data-testid=stVegaLiteChart]:not(:has(.marks))")
     expect(charts).to_have_count(0, timeout=WAIT)
-    reader.page.evaluate(
-        "document.fonts.ready.then(() => new Promise(done =>"
-        " requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))))"
-    )
+    reader.page.evaluate(DRAWN)
     return [tuple(one) for one in reader.page.evaluate("window.shifts")]
 
 
@@ -63,13 +72,41 @@ def test_nothing_jumps_on_a_telephone(path: str, browser: Browser, server: Serve
     assert sum(one for one, _ in moved) < 0.1, moved
 
 
+@pytest.mark.parametrize("width", [1400, 400])
+def test_controls_that_arrive_late_push_nothing(
+    width: int, browser: Browser, server: Server
+) -> None:
+    held: list[Route] = []
+    arriving = threading.Event()
+
+    def hold(route: Route) -> None:
+        route.continue_() if arriving.is_set() else held.append(route)
+
+    with visiting(browser, server) as reader:
+        page = reader.page
+        page.set_viewport_size({"width": width, "height": 850})
+        page.add_init_script(WATCH)
+        page.route(LATE, hold)
+        page.goto(f"{server.address}/Compare?factor=7")
+        expect(page.get_by_role("heading", name="Compare")).to_be_visible(timeout=WAIT)
+        expect(page.locator("[data-testid=stMain] [data-testid=stSkeleton]").first).to_be_attached()
+        assert held
+        arriving.set()
+        for route in held:
+            route.continue_()
+        reader.idle()
+        expect(page.get_by_role("button", name="Next")).to_be_visible()
+        moved = counted(reader)
+    assert sum(one for one, _ in moved) < 0.1, moved
+
+
 def test_the_next_factor_moves_nothing_that_stays(visit: Visit) -> None:
     shifts(visit, "/Factor?factor=7")
     visit.page.evaluate("window.shifts = []")
     visit.page.get_by_role("button", name="Next").click()
     visit.shows("Factor 8 at layer")
     visit.idle()
-    moved = visit.page.evaluate("window.shifts")
+    moved = counted(visit)
     assert sum(one for one, _ in moved) < 0.1, moved
 
 

@@ -97,7 +97,7 @@ def common(one: Selected, two: Selected) -> None:
     """Draw what two factors have in common, and why a number is missing."""
     why = matching.reasons(one.bundle, two.bundle)
     st.subheader("What they have in common", anchor=False)
-    with st.container(horizontal=True, gap="medium", key="numbers_common"):
+    with st.container(horizontal=True, gap="medium"):
         if not why.cosine:
             value = matching.cosine(one.bundle, one.factor, two.bundle)[two.factor]
             st.metric("Cosine", f"{value:.2f}", help=definitions.COSINE, width="content")

@@ -161,7 +161,7 @@ def sorry(error: InputError, name: str) -> None:
 
 def _menu() -> None:
     st.html('<p class="tf-brand">Transformer factors</p>')
-    with st.container(gap="xsmall", key="menu"):
+    with st.container(gap="xsmall"):
         for page in controls.PAGES:
             link(page, page.title, page.icon, width="stretch")
     if st.button(

@@ -135,7 +135,7 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         anchor=False, help=definitions.EQUATION,
     )  # fmt: skip
     equation.show(bundle, word, active, layer, "equation")
-    with st.container(horizontal=True, gap="medium", key="numbers_token"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Active factors", int(here["l0"]), help=definitions.ACTIVE_FACTORS, width="content"
         )
