@@ -113,12 +113,14 @@ def show(
     changes: shell.Changes | None = None,
     tallest: int = _TALLEST,
     choose: Callable[[int], None] | None = None,
+    whole: Callable[[], pd.DataFrame] | None = None,
 ) -> None:
     """Draw a table of factors; a chosen row opens its factor, with ``changes`` beside.
 
     ``columns`` describes the caller's own columns of ``rows``, which stand after the words. A row
     that has a column ``at`` opens its factor at that layer. ``key`` also names the downloads.
     With ``choose`` a row calls that with its factor instead, and the page is drawn again.
+    ``whole`` makes the table to take along where it has more rows than are drawn.
     """
     columns = columns or {}
     # With columns of the caller's own the table is wide enough without the numbers.
@@ -136,7 +138,7 @@ def show(
         column_config={**_COLUMNS, **columns},
         alt=alt,
     )
-    downloads.show(lambda: rows, key)
+    downloads.show(whole or (lambda: rows), key)
     selection = event["selection"]
     chosen = selection["rows"] or [row for row, _ in selection.get("cells", [])]
     if chosen:

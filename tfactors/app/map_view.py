@@ -159,7 +159,11 @@ def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
     inside = frame[frame["x"].between(left, right) & frame["y"].between(low, high)]
     counts = inside["level"].value_counts()
     parts = ", ".join(f"{counts.get(level, 0):,} {level}" for level in controls.LEVELS)
-    more = f"; the first {_MOST_ROWS} are listed" if len(inside) > _MOST_ROWS else ""
+    more = (
+        f"; the first {_MOST_ROWS} are listed, the files hold all"
+        if len(inside) > _MOST_ROWS
+        else ""
+    )
     st.markdown(
         f"**{len(inside):,}** factors in this area ({parts}), the most important first{more}. "
         "Click a row to open it."
@@ -167,8 +171,10 @@ def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
     if len(inside):
         members = inside["factor"].to_numpy()
         strength = store.overview(bundle).importance[members].max(axis=1)
-        members = members[np.argsort(-strength, kind="stable")][:_MOST_ROWS]
+        members = members[np.argsort(-strength, kind="stable")]
+        listed = members[:_MOST_ROWS]
         factor_table.show(
-            factor_table.frame(bundle, members), "inside",
-            f"The {len(members)} factors in the area that was drawn on the map.",
+            factor_table.frame(bundle, listed), "inside",
+            f"The {len(listed)} factors in the area that was drawn on the map.",
+            whole=lambda: factor_table.frame(bundle, members),
         )  # fmt: skip
