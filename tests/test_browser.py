@@ -15,6 +15,22 @@ from tfactors.bundle import Bundle
 
 pytestmark = pytest.mark.browser
 
+# The name of what the keyboard is on, and whether a ring, a frame or a tint of its own shows that.
+FOCUSED = """
+() => {
+  let on = document.activeElement;
+  while (on.shadowRoot?.activeElement) on = on.shadowRoot.activeElement;
+  const marked = style => style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0
+    || style.boxShadow !== 'none';
+  const frames = [on, on.parentElement];
+  // Fields change the colour of their frame, tables and the page itself draw or need no ring.
+  const own = /^(INPUT|TEXTAREA|CANVAS|MAIN)$/.test(on.tagName);
+  const words = on.innerText?.split('\\n').filter(line => !/^[a-z_]+$|^.$/.test(line)).join(' ');
+  return [words || on.getAttribute('aria-label') || on.tagName,
+          own || frames.some(frame => marked(getComputedStyle(frame)))];
+}
+"""
+
 
 @pytest.mark.parametrize(
     ("path", "text"),
@@ -114,6 +130,24 @@ def test_keys_step_through_factors_and_layers(visit: Visit) -> None:
         visit.page.keyboard.press(key)
         visit.shows(f"Factor {shown}")
         visit.idle()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_tab_key_walks_from_the_menu_to_the_page_and_shows_where_it_is(
+    browser: Browser, server: Server, theme: str
+) -> None:
+    with visiting(browser, server, color_scheme=theme) as reader:
+        reader.open("/Factor?factor=7")
+        names = []
+        for _ in range(60):
+            reader.page.keyboard.press("Tab")
+            name, ringed = reader.page.evaluate(FOCUSED)
+            if name.strip() in names[:1]:
+                break
+            names.append(name.strip())
+            assert ringed, f"nothing shows that the keyboard is on {name!r}"
+        order = [names.index(name) for name in ("Factor", "Find a factor", "Next", "CSV")]
+        assert order == sorted(order)
 
 
 def test_keys_are_letters_while_somebody_writes(visit: Visit) -> None:

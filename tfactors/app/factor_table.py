@@ -20,7 +20,7 @@ _COLUMNS: dict[str, Any] = {
     "factor": st.column_config.NumberColumn(
         "Factor", width="small", pinned=True, help=definitions.FACTOR
     ),
-    "words": st.column_config.TextColumn("Words", width="medium", help=definitions.WORDS),
+    "words": st.column_config.TextColumn("Words", width=240, help=definitions.WORDS),
     "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL),
     "peak": st.column_config.NumberColumn("Peak", width="small", help=definitions.PEAK),
     "curve": st.column_config.BarChartColumn(
