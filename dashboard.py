@@ -13,6 +13,6 @@ if __name__ == "__main__":
 else:
     from streamlit.starlette import App
 
-    from tfactors.app import head
+    from tfactors.app import head, starting
 
-    app = App(Path(__file__), middleware=head.middleware())
+    app = App(Path(__file__), middleware=head.middleware(), lifespan=starting.lifespan)

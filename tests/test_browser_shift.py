@@ -7,6 +7,7 @@ is allowed; what a page shows is the same in any order of arrival.
 
 import re
 import threading
+import time
 import urllib.request
 
 import pytest
@@ -131,3 +132,11 @@ def test_only_pages_are_written_into(server: Server) -> None:
     assert page.index(".tf-list") < page.index("</head>")
     assert "tf-list" not in fetched("/manifest.json", "text/html,*/*")
     assert fetched("/_stcore/health", "text/html,*/*") == "ok"
+
+
+def test_what_the_first_page_needs_is_imported_before_anyone_asks(cold_server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while "pyarrow" not in cold_server.maps():
+        assert time.monotonic() < deadline, "nothing was imported within a minute"
+        time.sleep(0.05)  # between two looks; nothing waits longer than the import needs
+    assert "libtorch" not in cold_server.maps()
