@@ -3,9 +3,9 @@
 Streamlit's page is empty until its JavaScript has run, has asked the server for the elements, and
 has fetched the code of each kind of element. What comes late pushes what is there: the sidebar the
 page, an element its followers. So every HTML page that the server sends gets, at the end of its
-``<head>``, the style sheet (which keeps the sidebar's place free, and hides what follows a stand-in
-until the element itself has come), and links that let the browser fetch the code of our kinds of
-elements and the fonts at once instead of one after the other.
+``<head>``, the style sheet (which keeps the sidebar's place free), another one that hides what
+follows a stand-in until the element itself has come, and links that let the browser fetch the code
+of our kinds of elements and the fonts at once instead of one after the other.
 """
 
 from functools import cache
@@ -29,6 +29,26 @@ _SIDEBAR = """
 @media screen and (min-width: 768px) {
   [data-testid="stAppViewContainer"]:not(:has(> [data-testid="stSidebar"])) { padding-left: 300px; }
 }
+"""
+
+# An element of 40 pixels stands in for one whose code is still being fetched. What follows it
+# waits, because it would be pushed; but not for ever, should the code never come.
+_WAITING = """
+:is(.stVerticalBlock, .stHorizontalBlock) > :has([data-testid="stSkeleton"]),
+:is(.stVerticalBlock, .stHorizontalBlock) > :has([data-testid="stSkeleton"]) ~ * {
+  animation: tf-wait 5s step-end; }
+@keyframes tf-wait { from { visibility: hidden; } to { visibility: visible; } }
+"""
+# Whenever a dot of a chart changes, the browser asks again whether something has to wait, and a map
+# would follow the mouse seconds late. So the sheet goes when the first page stands.
+_ENOUGH = """
+const asked = setInterval(() => {
+  const app = document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]');
+  const stands = app?.querySelector('[data-testid="stMain"] [data-testid="stElementContainer"]');
+  if (!stands || document.querySelector('[data-testid="stSkeleton"]')) return;
+  document.getElementById("tf-waiting").remove();
+  clearInterval(asked);
+}, 50);
 """
 
 
@@ -90,4 +110,6 @@ def _ours(embedded: bool) -> str:
     links = [f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in code]
     font = '<link rel="preload" as="font" type="font/woff2" crossorigin href="./static/media/{}">'
     links += [font.format(name) for name in fonts]
-    return f"<style>{style.sheet()}{'' if embedded else _SIDEBAR}</style>{''.join(links)}"
+    sheet = style.sheet() + ("" if embedded else _SIDEBAR)
+    waiting = f'<style id="tf-waiting">{_WAITING}</style><script>{_ENOUGH}</script>'
+    return f"<style>{sheet}</style>{waiting}{''.join(links)}"
