@@ -45,17 +45,15 @@ def chart(reader: Visit) -> Locator:
     return reader.page.locator("[data-testid=stVegaLiteChart]").first
 
 
-def test_a_link_opens_each_page_on_a_server_that_was_just_started_and_a_reload_restores_it(
+def test_a_link_opens_its_page_on_a_server_that_was_just_started_and_a_reload_restores_it(
     browser: Browser,
     cold_server: Server,
 ) -> None:
     """The first of them opens cold, the others as links of a session of their own."""
     for path, text in (
         ("/Map?colour=peak&area=-30%2C30%2C-30%2C30", "factors in this area"),
-        ("/Compare?factor=4&to=9", "What they have in common"),
         (f"/Search?q={quote(ATTACK)}&kind=word", "Not in the index"),
         (f"/Your_text?text={quote(STYLE + ATTACK)}", "asks the model itself"),
-        ("/Labels", "Of your own: 0 labels"),
         ("/Factor?factor=7&top=50&tokens=on", "asks the model itself"),
     ):
         with visiting(browser, cold_server) as reader:

@@ -57,7 +57,7 @@ def test_nothing_jumps_on_a_server_that_was_just_started(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/Random_by_level?seed=3", "/Search?q=the", "/Map", "/Compare?factor=7"],
+    ["/", "/Search?q=the", "/Compare?factor=7"],
 )
 def test_nothing_jumps_while_a_page_loads(path: str, browser: Browser, server: Server) -> None:
     with visiting(browser, server) as reader:
