@@ -1,78 +1,162 @@
-"""A bundle on the hub is fetched through the hub's client, and trusted no further than its sums."""
+"""Bundles, models and texts of the hub: its own client fetches them from a hub on this machine.
 
+Every command runs in a process of its own, for the client reads ``HF_ENDPOINT`` when it is loaded.
+"""
+
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-import huggingface_hub
+import pandas as pd
 import pytest
-from huggingface_hub.errors import RepositoryNotFoundError
+from browsing import ROOT, Server, until_healthy, visiting
 from synthetic_bundle import write_synthetic_bundle
+from tiny_hub import TinyHub, serving
+from tiny_model import write_tiny_bert
 
-from tfactors.bundle import Bundle, BundleError
-from tfactors.cli import main
+from tfactors.bundle import Bundle
+
+CARD = """---
+license: cc-by-sa-3.0
+configs:
+- config_name: small
+  data_files:
+  - {split: train, path: small/train.parquet}
+---
+"""
+
+
+@dataclass
+class Reader:
+    """Somebody with the command ``tfactors``, a hub, and a cache of their own."""
+
+    hub: TinyHub
+    cache: Path
+
+    def environment(self, address: str | None = None) -> dict[str, str]:
+        known = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TFACTORS_"))}
+        return known | {
+            "HF_ENDPOINT": address or self.hub.address,
+            "HF_HOME": str(self.cache),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def run(self, *line: str, address: str | None = None) -> subprocess.CompletedProcess[str]:
+        self.hub.asked.clear()
+        return subprocess.run(
+            [sys.executable, "-m", "tfactors", *line],
+            env=self.environment(address),
+            capture_output=True,
+            text=True,
+        )
+
+    def fetched(self) -> list[str]:
+        """The files that the hub has sent since the last command."""
+        return [line.rpartition("/")[2] for line in self.hub.asked if line.startswith("GET /data")]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyHub]:
+    root = tmp_path_factory.mktemp("hub")
+    sound = root / "datasets/me/bundle"
+    write_synthetic_bundle(sound, layers=2, factors=6, windows=20, examples=3, title="From afar")
+    (sound / "README.md").write_text("A bundle.")
+    (sound / "setup.py").write_text("raise SystemExit")
+    for name in ("changed", "missing"):
+        path = shutil.copytree(sound, root / "models/me" / name) / "importance.parquet"
+        raw = bytearray(path.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        path.write_bytes(raw)
+        if name == "missing":
+            path.unlink()
+    write_tiny_bert(root / "models/me/model")
+    texts = root / "datasets/me/texts"
+    (texts / "small").mkdir(parents=True)
+    (texts / "README.md").write_text(CARD)
+    rows = [f"House {i} stood by the river, and we left it. " * 9 for i in range(20)]
+    pd.DataFrame({"text": rows}).to_parquet(texts / "small/train.parquet")
+    with serving(root) as running:
+        yield running
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A hub of one repository of models, ``me/bundle``, and what was asked of it."""
-    folder = tmp_path / "cache"
-    write_synthetic_bundle(folder, layers=2, factors=6, windows=20, examples=3)
-    asked = []
-
-    def snapshot_download(name, repo_type, allow_patterns):
-        asked.append((name, repo_type))
-        if name == "far/away":
-            raise ConnectionError("no route to the hub")
-        if (name, repo_type) != ("me/bundle", "model"):
-            error = RepositoryNotFoundError.__new__(RepositoryNotFoundError)
-            raise error
-        assert "*.parquet" in allow_patterns
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    return folder, asked
+def reader(hub: TinyHub, tmp_path: Path) -> Reader:
+    return Reader(hub, tmp_path / "cache")
 
 
-def test_a_bundle_of_the_hub_opens_by_its_name(hub):
-    folder, asked = hub
-    bundle = Bundle.open("hf:me/bundle")
-    assert bundle.path == folder
-    assert asked == [("me/bundle", "dataset"), ("me/bundle", "model")]
-    assert main(["info", "hf:me/bundle"]) == 0
-
-
-@pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_a_file_that_is_not_the_manifests_is_named(hub, damage):
-    path = hub[0] / "importance.parquet"
-    raw = bytearray(path.read_bytes())
-    raw[len(raw) // 2] ^= 1
-    path.unlink()
-    if damage == "changed":
-        path.write_bytes(raw)
-    with pytest.raises(BundleError, match=r"hf:me/bundle: .*importance\.parquet"):
-        Bundle.open("hf:me/bundle")
+def test_a_bundle_of_the_hub_is_fetched_once_and_nothing_but_its_tables(reader: Reader) -> None:
+    first = reader.run("info", "hf:me/bundle")
+    assert (first.returncode, first.stdout.splitlines()[0]) == (0, "From afar")
+    assert "importance.parquet" in reader.fetched()
+    assert not {"README.md", "setup.py"} & set(reader.fetched())
+    assert reader.run("verify", "hf:me/bundle").returncode == 0
+    assert reader.fetched() == []
+    away = reader.run("info", "hf:me/bundle", address="http://127.0.0.1:9")
+    assert (away.returncode, away.stdout) == (0, first.stdout)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("hf:no/such", "no such repository"), ("hf:far/away", "no route"), ("hf:../etc", "expected")],
+    [
+        ("hf:me/changed", "importance.parquet is not the file of the manifest"),
+        ("hf:me/missing", "lacks importance.parquet"),
+        ("hf:me/model", "holds no manifest.json, so it is no bundle"),
+        ("hf:no/such", "no such repository"),
+        ("hf:../etc", "expected hf:owner/name"),
+    ],
 )
-def test_what_cannot_be_fetched_is_said_in_one_line(hub, name, said, capsys):
-    assert main(["dashboard", name]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+def test_what_is_no_sound_bundle_is_said_in_one_line(reader: Reader, name: str, said: str) -> None:
+    done = reader.run("dashboard", name)
+    line = done.stderr.rstrip().splitlines()[-1]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert line.startswith(f"tfactors: {name}: ")
     assert said in line
 
 
-def test_the_dashboard_is_given_the_fetched_folder(hub, monkeypatch):
-    import subprocess
-
-    started = []
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: started.append(k["env"]))
-    assert main(["dashboard", "hf:me/bundle"]) == 0
-    assert started[0]["TFACTORS_BUNDLE"] == str(hub[0].resolve())
+def test_a_hub_that_does_not_answer_is_said_in_one_line(reader: Reader) -> None:
+    done = reader.run("info", "hf:me/bundle", address="http://127.0.0.1:9")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tfactors: hf:me/bundle: cannot be fetched (")
 
 
-def test_a_repository_without_a_manifest_is_no_bundle(hub):
-    shutil.rmtree(hub[0])
-    hub[0].mkdir()
-    with pytest.raises(BundleError, match=r"manifest\.json"):
-        Bundle.open("hf:me/bundle")
+@pytest.mark.browser
+def test_the_dashboard_opens_a_bundle_of_the_hub_under_its_name(reader: Reader, browser) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tfactors", "dashboard", "hf:me/bundle", "--port", str(port)]
+    process = subprocess.Popen(command, env=reader.environment(), start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until_healthy(process, address)
+        with visiting(browser, Server(address, process)) as visit:
+            visit.open("/Factor?bundle=hf%3Ame%2Fbundle&factor=3")
+            visit.shows("Factor 3 at layer")
+            visit.query("bundle=hf")
+            visit.open("/Evidence")
+            visit.shows("tfactors evaluate hf:me/bundle")
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+
+
+def test_model_and_text_of_the_hub_become_a_bundle(reader: Reader, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    done = reader.run(
+        "build", "--model", "me/model", "--corpus", "me/texts:small", "--out", str(out),
+        "--preset", "quick", "--factors", "8", "--retention-examples", "1", "--quiet",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    manifest = Bundle.open(out).verify() or Bundle.open(out).manifest
+    assert manifest["model"]["name"] == "me/model"
+    (source,) = manifest["corpus"]["sources"]
+    assert source["name"] == "me/texts:small:train"
+    assert source["licence"] == "cc-by-sa-3.0"
+    assert source["attribution"] == "https://huggingface.co/datasets/me/texts"

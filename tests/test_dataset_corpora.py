@@ -86,9 +86,13 @@ def test_wikitext_is_parted_into_articles_as_its_file_is(wikitext: Path, tmp_pat
     assert [title for title, _ in found] == ["Title 0", "Title 1", "Title 2"]
 
 
-def test_the_source_names_the_data_set_and_its_split(folder: Path) -> None:
+def test_the_source_names_the_data_set_and_its_split_and_the_licence_of_its_card(
+    folder: Path, wikitext: Path
+) -> None:
     source = corpus_source(f"hf:{folder}:small")
     assert source.name == source.title == f"{folder}:small:train"
+    assert source.licence == "cc-by-sa-3.0"
+    assert corpus_source(f"hf:{wikitext}").licence == "Licence not stated"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ a bundle's files is fetched.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from tfactors.bundle_format import BundleError, bundle_files, file_sha256, read_manifest
@@ -30,6 +31,11 @@ def bundle_folder(source: str | Path) -> Path:
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         raise BundleError(f"{source}: expected hf:owner/name, a repository of the hub")
     folder = _fetched(name)
+    if not (folder / "manifest.json").is_file():
+        raise BundleError(
+            f"{source}: holds no manifest.json, so it is no bundle; upload what is in the folder "
+            "that 'tfactors build' writes"
+        )
     manifest = read_manifest(folder)
     known = bundle_files(manifest["model"]["layers"])
     for file, seal in manifest["files"].items():
@@ -43,15 +49,31 @@ def bundle_folder(source: str | Path) -> Path:
     return folder
 
 
+def spoken_name(folder: Path) -> str:
+    """Return what a command line calls a bundle: the end of its path, or ``hf:owner/name``.
+
+    >>> spoken_name(Path("/home/me/artifacts/default"))
+    'artifacts/default'
+    >>> spoken_name(Path("/cache/datasets--me--words/snapshots/0a1b"))
+    'hf:me/words'
+    """
+    kind, _, name = folder.parent.parent.name.partition("--")
+    if folder.parent.name == "snapshots" and kind in ("datasets", "models"):
+        return PREFIX + name.replace("--", "/", 1)
+    return shlex.quote(f"{folder.parent.name}/{folder.name}")
+
+
 def _fetched(name: str) -> Path:
     """Return the folder of a repository in the cache: of a data set, else of a model."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import RepositoryNotFoundError
+        from huggingface_hub.utils import logging
     except ImportError as error:
         raise BundleError(
             f"hf:{name}: needs the package huggingface_hub; pip install huggingface_hub"
         ) from error
+    logging.set_verbosity_error()  # what goes wrong is told by our errors
     try:
         for kind in ("dataset", "model"):
             try:

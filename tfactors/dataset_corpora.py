@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from tfactors.documents import (
@@ -77,15 +78,28 @@ def read_dataset(spec: str, column: str | None = None) -> Iterator[Document]:
 
 
 def dataset_source(spec: str) -> Source:
-    """Return the name of a data set with the licence and the address that it gives itself."""
+    """Return the name of a data set with the licence that its card states, and its address."""
     name = DatasetName.parse(spec)
-    info = _opened(name).info
+    info, folder = _opened(name).info, Path(name.name).expanduser()
+    address = "" if folder.is_dir() else f"https://huggingface.co/datasets/{name.name}"
     return Source(
         str(name),
         str(name),
-        licence=info.license or "Licence not stated",
-        attribution=info.homepage or "",
+        licence=info.license or _licence(name, folder) or "Licence not stated",
+        attribution=info.homepage or address,
     )
+
+
+def _licence(name: DatasetName, folder: Path) -> str:
+    """Return what the card of a data set, its README.md, says of the licence; else nothing."""
+    from huggingface_hub import DatasetCard
+
+    try:
+        card = DatasetCard.load(folder / "README.md" if folder.is_dir() else name.name)
+    except Exception:  # there is no card, or it cannot be read: then it states nothing
+        return ""
+    stated = card.data.get("license") or []
+    return ", ".join([stated] if isinstance(stated, str) else map(str, stated))
 
 
 def _documents(name: DatasetName, column: str) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ import streamlit as st
 from tfactors import evidence
 from tfactors.app import charts, controls, downloads, published, shell, view
 from tfactors.bundle import Bundle
+from tfactors.bundle_hub import spoken_name
 from tfactors.errors import InputError
 from tfactors.evidence import Chart, Column, Section, Table
 
@@ -34,7 +35,7 @@ def show(bundle: Bundle) -> None:
         return
     if not sections:
         st.markdown("Nothing has been measured on this bundle yet. To do so (some minutes):")
-        st.code(f"tfactors evaluate {bundle.path.parent.name}/{bundle.path.name}", language="bash")
+        st.code(f"tfactors evaluate {spoken_name(bundle.path)}", language="bash")
         return
     titles = {section.name: section.title for section in sections}
     chosen = view.get(controls.SECTION)

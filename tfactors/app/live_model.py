@@ -21,6 +21,7 @@ import streamlit as st
 
 from tfactors.app import published, shell, turns
 from tfactors.bundle import Bundle
+from tfactors.bundle_hub import spoken_name
 from tfactors.bundle_model import VARIABLE, model_to_load
 from tfactors.errors import InputError
 
@@ -143,8 +144,7 @@ def _say_where(bundle: Bundle) -> None:
         f"{shell.plain(where)}{seen}. Start the dashboard with the folder that holds its "
         "config.json and model.safetensors:"
     )
-    bundle_name = shlex.quote(bundle.path.name)
-    st.code(f"tfactors dashboard {bundle_name} --model FOLDER", language="bash")
+    st.code(f"tfactors dashboard {spoken_name(bundle.path)} --model FOLDER", language="bash")
     st.caption(
         f"Where another program starts the dashboard, the variable {VARIABLE} says the same. The "
         f"weights have to be those of the bundle: SHA-256 {model['sha256'][:12]}…"

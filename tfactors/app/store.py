@@ -1,9 +1,9 @@
 """Which bundles there are, the one that is open, and what every page needs of it.
 
-In goes the artifacts folder (or the path in TFACTORS_BUNDLE); out come an open
-:class:`tfactors.bundle.Bundle` and a small :class:`Overview` of all its factors, each made once and
-shared by every session. A bundle is chosen by the name of its folder among those found, never by a
-path from the outside.
+In goes the artifacts folder, or what TFACTORS_BUNDLE names, a path or ``hf:owner/name``; out come
+an open :class:`tfactors.bundle.Bundle` and a small :class:`Overview` of all its factors, each made
+once and shared by every session. A bundle is chosen by its name among those found, never by a path
+from the outside.
 """
 
 import json
@@ -19,6 +19,8 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.bundle import Bundle
+from tfactors.bundle_format import BundleError
+from tfactors.bundle_hub import PREFIX, bundle_folder
 
 # Two bundles are enough for one server to compare; a bundle holds its factor table in memory.
 _OPEN_BUNDLES = 4
@@ -38,10 +40,23 @@ def found_bundles() -> dict[str, Path]:
     found = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
     first = "default"
     if chosen := os.environ.get("TFACTORS_BUNDLE"):
-        path = Path(chosen)
-        first = path.resolve().name or str(path)
-        found[first] = path
+        first = chosen if chosen.startswith(PREFIX) else Path(chosen).resolve().name or chosen
+        found[first] = _folder(chosen)
     return dict(sorted(found.items(), key=lambda item: (item[0] != first, item[0])))
+
+
+def _folder(chosen: str) -> Path:
+    """Return the folder of the bundle that the environment names."""
+    try:
+        return _fetched(chosen) if chosen.startswith(PREFIX) else Path(chosen)
+    except BundleError:
+        return Path(chosen)  # opening it says what is wrong
+
+
+@st.cache_resource(show_spinner="Fetching the bundle from the Hugging Face hub …")
+def _fetched(source: str) -> Path:
+    """Ask the hub once a server."""
+    return bundle_folder(source)
 
 
 def title(path: Path) -> str:
