@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from tiny_site import (
     LAYERS,
     SENTENCES,
@@ -81,8 +83,6 @@ def test_a_curve_comes_back_from_its_picture(tmp_path):
 
 
 def test_a_picture_without_a_curve_is_refused(tmp_path):
-    from PIL import Image
-
     Image.new("RGBA", (300, 200), "white").save(tmp_path / "empty.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
     for name, said in (("empty", "no curve"), ("broken", "no readable picture")):
@@ -162,6 +162,14 @@ def test_a_missing_page_is_reported_and_the_others_are_kept(tmp_path, capsys):
     (pages / "d_0_l_0.html").unlink()
     (pages / "d_0_l_2.html").write_text("<body></body>")
     (pages / "d_0_l_4.html").write_bytes(b"\xff\xfe\x00")
+    whole = (pages / "d_1_l_0.html").read_text(encoding="utf-8")
+    cut = whole.rindex("</text>", 0, whole.rindex("</text>")) - 1  # inside the fifth marked word
+    (pages / "d_1_l_0.html").write_text(whole[:cut], encoding="utf-8")
+    strange = (pages / "d_500_l_0.html").read_text(encoding="utf-8").replace("#ff3200", "red")
+    (pages / "d_500_l_0.html").write_text(strange, encoding="utf-8")
+    (tmp_path / "site" / "high_level.js").write_bytes(b"\xff\xfe\x00")
+    picture = tmp_path / "site" / "sparse_code_img" / "d_0.png"
+    Image.open(picture).resize((30, 20)).save(picture)
     (tmp_path / "site" / "mid_level.js").unlink()
     (tmp_path / "site" / "sparse_code_img" / "d_1.png").unlink()
     out = tmp_path / "out"
@@ -171,8 +179,14 @@ def test_a_missing_page_is_reported_and_the_others_are_kept(tmp_path, capsys):
     bundle.verify()
     missing = "\n".join(bundle.manifest["website"]["missing"])
     for said in ("d_0_l_0.html: missing", "d_0_l_2.html: no example", "d_0_l_4.html:",
-                 "mid_level.js: missing", "d_1.png: missing"):  # fmt: skip
+                 "d_1_l_0.html: 4 examples where the site has 200", "d_500_l_0.html: marks up",
+                 "mid_level.js: missing", "high_level.js: missing", "d_1.png: missing",
+                 "d_0.png: 30 × 20 pixels"):  # fmt: skip
         assert said in missing
+    first = bundle.windows([bundle.examples(1, 0)["window"][0]])["tokens"][0]
+    assert "".join(first).startswith("the crew left")  # nothing of the page's own marks
+    assert main(["info", str(out)]) == 0
+    assert "files of the website were not there" in capsys.readouterr().out
     assert [len(bundle.examples(0, layer)) for layer in LAYERS] == [0, 0, 0, 6, 6, 6]
     assert bundle.factors["peak_layer"][1] == -1  # its curve is not there
 
@@ -235,7 +249,8 @@ def test_the_factor_page_shows_ranks_and_the_published_level(dashboard):
     _, said = dashboard("pages/1_Factor.py", factor="1", layer="8")
     assert "listed as mid-level" in said
     assert "peaks at layer 8 of 12" in said
-    assert "the number is the rank on the website" in said
+    assert "6 of the 6 on the website; the number is the rank there" in said
+    assert "one a window" not in said  # a page has duplicates
     assert "activation 6.00" not in said
     assert "Density" not in said
     _, said = dashboard("pages/1_Factor.py", factor="500", layer="10")
@@ -247,6 +262,10 @@ def test_a_page_that_was_never_published_says_so_and_not_that_the_factor_sleeps(
         _, said = dashboard("pages/1_Factor.py", factor=factor, layer=layer)
         assert f"no page of this factor at layer {layer}: the website never published" in said
         assert "No token of the corpus" not in said
+        assert "is dead" not in said
+    assert "picture of its curve is missing" in said
+    _, said = dashboard("pages/1_Factor.py", factor="7", layer="0")
+    assert "listed as low-level. The folder that was imported has no page of it" in said
 
 
 def test_nothing_offers_to_sort_the_site_by_activations_that_nobody_knows(dashboard):
@@ -258,7 +277,13 @@ def test_nothing_offers_to_sort_the_site_by_activations_that_nobody_knows(dashbo
         (table,) = [frame for frame in app.dataframe if "factor" in frame.value]
         shown = list(table.proto.column_order)
         assert "words" in shown
-        assert not {"density", "sentence", "activation"} & set(shown)
+        assert not {"density", "sentence", "activation", "active", "importance"} & set(shown)
+        if query:  # one example in six, two of them on the page that has a duplicate of it
+            assert table.value["match"].max() == pytest.approx(2 / 6)
+        else:
+            unknown = table.value.set_index("factor").loc[2]
+            assert unknown["curve"] is None
+            assert pd.isna(unknown["peak"])
     _, said = dashboard("pages/9_Evidence.py")
     assert "the website never published one" in said
 

@@ -15,10 +15,12 @@ def describe(manifest: dict[str, Any]) -> str:
         f"{corpus['documents']:,} documents",
     ]
     lines += [
-        f"         {source.get('title', '')}: {source.get('documents', 0):,} documents, "
+        f"         {source.get('title', '')}: {_documents(source.get('documents', 0))}, "
         f"{source.get('tokens', 0):,} tokens. {source.get('licence', 'Licence not stated')}"
         for source in corpus["sources"]
     ]
+    if manifest["coding"].get("method") == "published":
+        return "\n".join([*lines, *_published(manifest)])
     held_out = f"{corpus.get('held_out_tokens', 0):,} tokens of {corpus.get('held_out', 'text')}"
     lines += [
         f"factors  {manifest['dictionary']['factors']:,}, "
@@ -34,7 +36,7 @@ def describe(manifest: dict[str, Any]) -> str:
         for row in metrics.get("layers", [])
     ]
     if counts := metrics.get("levels"):
-        lines.append("levels   " + ", ".join(f"{n:,} {level}" for level, n in counts.items()))
+        lines.append(f"levels   {_counts(counts)}")
     seconds = manifest["created"]["seconds"]
     stages = ", ".join(f"{name} {value:,.0f} s" for name, value in seconds.items() if value >= 1)
     total = f"{sum(seconds.values()):,.0f} s"
@@ -42,6 +44,22 @@ def describe(manifest: dict[str, Any]) -> str:
         f"built    {manifest['created']['at']} in {total}{f' ({stages})' if stages else ''}"
     )
     return "\n".join(lines)
+
+
+def _published(manifest: dict[str, Any]) -> list[str]:
+    """Return what is known of the 2021 website's factors."""
+    website, levels = manifest["website"], manifest["metrics"]["levels"]
+    lists = ", ".join(f"{len(listed):,} {name}" for name, listed in website["levels"].items())
+    return [
+        f"factors  {manifest['dictionary']['factors']:,}; {coding(manifest)}",
+        f"levels   {_counts(levels)}; listed on the website: {lists}",
+        f"missing  {len(website['missing']):,} files of the website were not there or damaged",
+        f"built    {manifest['created']['at']}",
+    ]
+
+
+def _counts(levels: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {level}" for level, n in levels.items())
 
 
 def coding(manifest: dict[str, Any]) -> str:
@@ -54,6 +72,10 @@ def coding(manifest: dict[str, Any]) -> str:
     origin = manifest["dictionary"]["imported"]
     count = f", k = {origin['k']}" if origin["form"] == "topk" else ""
     return f"codes of its own encoder ({origin['form']}{count})"
+
+
+def _documents(count: int) -> str:
+    return f"{count:,} document{'s' if count != 1 else ''}"
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

@@ -53,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a folder that cannot be written, a disk that is full
+        if not error.strerror:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"tfactors: {where}{error.strerror}", file=sys.stderr)
+        return BAD_INPUT
     return DONE
 
 

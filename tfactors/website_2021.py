@@ -94,6 +94,8 @@ def import_site(site: str | Path, folder: str | Path, show_progress: bool = True
         )
     if not any(pages.glob("d_*_l_*.html")):
         raise InputError(f"{pages}: holds no page d_FACTOR_l_LAYER.html; check the checkout out")
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; give a folder for --out")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: holds something else; give a new or empty folder")
     try:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tfactors.errors import InputError
 
+_SIZE = (300, 200)
 # A pixel belongs to the line so far as its colour differs from grey.
 _FAINTEST, _STRONG = 0.06, 0.3
 # Columns beside a layer that its bend may blur.
@@ -31,7 +32,7 @@ def read_curve(path: Path, layers: int = 6) -> np.ndarray:
     Raises
     ------
     InputError
-        The file is no picture, or no line goes through it; names the file.
+        The file is no PNG of that size, or no line goes through it; names the file.
     """
     colour = _colourfulness(path)
     strong = np.flatnonzero((colour > _STRONG).any(axis=0))
@@ -65,10 +66,14 @@ def _colourfulness(path: Path) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            rgba = np.asarray(picture.convert("RGBA"), np.float64) / 255
-    except (OSError, ValueError, SyntaxError) as error:
+        with Image.open(path, formats=["PNG"]) as picture:
+            size = picture.size
+            pixels = np.asarray(picture.convert("RGBA")) if size == _SIZE else None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: no readable picture; fetch it again") from error
+    if pixels is None:
+        raise InputError(f"{path}: {size[0]} × {size[1]} pixels and not 300 × 200")
+    rgba = pixels.astype(np.float64) / 255
     opacity = rgba[..., 3:]
     rgb = rgba[..., :3] * opacity + 1 - opacity
     return rgb.max(axis=2) - rgb.min(axis=2)

@@ -105,12 +105,19 @@ def read_pages(
             if (factor, layer) not in NEVER_PUBLISHED:
                 problems.append(f"{path.name}: missing; the other pages are kept")
             continue
-        except (OSError, UnicodeDecodeError, InputError) as error:
-            problems.append(f"{path.name}: {str(error).splitlines()[0]}; left out")
+        except UnicodeDecodeError:
+            problems.append(f"{path.name}: no text in UTF-8; left out")
+            continue
+        except OSError as error:
+            problems.append(f"{path.name}: {error.strerror}; left out")
+            continue
+        except InputError as error:
+            problems.append(f"{path.name}: {error}; left out")
             continue
         expected = SHORT_EXAMPLES if factor < SHORT_FACTORS else LONG_EXAMPLES
         if len(found) != expected:
-            problems.append(f"{path.name}: {len(found)} examples where the site has {expected}")
+            count = f"{len(found)} example{'s' if len(found) != 1 else ''}"
+            problems.append(f"{path.name}: {count} where the site has {expected}")
         mine = examples[factor, layer]
         seen: Counter[tuple[str, ...]] = Counter()
         for example in found:
@@ -148,7 +155,8 @@ def read_levels(site: Path, problems: list[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for level in LEVELS:
         path = site / f"{level}_level.js"
-        listed = re.search(r"\[([\d\s,]*)\]", path.read_text("utf-8")) if path.is_file() else None
+        text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+        listed = re.search(r"\[([\d\s,]*)\]", text)
         if listed is None:
             problems.append(f"{path.name}: missing, or without a list of numbers")
         numbers = re.findall(r"\d+", listed[1]) if listed else []

@@ -61,28 +61,29 @@ def read_page(html: str) -> list[PublishedExample]:
     Raises
     ------
     InputError
-        A colour that no weight has, or no example at all; without the name of the page.
+        A colour or a mark that the site does not have, or no example; without the name of the page.
     """
-    body = html.partition("<body>")[2].rpartition("</body>")[0] or html
-    coloured = "background-color:" in body
-    # "•" occurs in the text as well, so only the break before it parts two examples.
-    parts = body.split("<br /><br />") if coloured else body.split("<br />•")
+    body = re.sub(r"\A.*?<body>|</body>\s*\Z", "", html, flags=re.DOTALL)
+    coloured = "<text style=background-color:" in body
+    # "•" occurs in the text as well, so only the break before it parts two examples. What follows
+    # the last break is an empty bullet or line, or an example that is cut off.
+    parts = body.split("<br /><br />" if coloured else "<br />•")[:-1]
     read = _read_coloured if coloured else _read_plain
-    found = [read(part) for part in parts if "color:blue" in part]
+    found = [read(whole) for whole in map(_MARKED.fullmatch, parts) if whole]
     if not found:
         raise InputError("no example on this page")
     return found
 
 
-def _read_plain(part: str) -> PublishedExample:
-    before, word, after = _MARKED.fullmatch(part.strip().removeprefix("•")).groups()  # type: ignore[union-attr]
-    after = after.removesuffix("<br />")
+def _read_plain(whole: re.Match[str]) -> PublishedExample:
+    before, word, after = whole.groups()
+    before = before.lstrip().removeprefix("•")
     return _example([_Piece(before), _Piece(word, marked=True), _Piece(after)], False)
 
 
-def _read_coloured(part: str) -> PublishedExample:
+def _read_coloured(whole: re.Match[str]) -> PublishedExample:
     def pieces() -> Iterator[_Piece]:
-        end = 0
+        part, end = whole[0], 0
         for found in _ELEMENT.finditer(part):
             yield _Piece(part[end : found.start()])
             colour, blue, token, _, plain = found.groups()
@@ -119,6 +120,8 @@ def _example(pieces: list[_Piece], coloured: bool) -> PublishedExample:
     weights: list[float] = []
     position, blank = -1, ""
     for piece in pieces:
+        if "</text>" in piece.text:
+            raise InputError("marks up a word in a way that the site does not")
         text = blank + piece.text
         single = piece.marked or piece.weight is not None
         cut = [text.rstrip()] if single else _TOKEN.findall(text)

@@ -21,7 +21,7 @@ from tfactors.levels import classify, depths, peak_layers
 from tfactors.website_2021_folder import FACTORS, LAYERS, LEVELS, SiteExamples, SiteText
 
 BLOCKS = 12  # of bert-base-uncased
-WORDS_A_FACTOR, WORDS_A_LABEL, WORDS_A_LAYER = 10, 3, 30
+WORDS_A_FACTOR, WORDS_A_LABEL = 10, 3
 
 
 def write_documents(folder: Path, text: SiteText, sources: list[str]) -> None:
@@ -107,9 +107,10 @@ def write_factors(
     level = np.where(alive, np.where(listed != "", listed, level), "")
     words: list[list[str]] = []
     for factor in range(FACTORS):
-        at = LAYERS[int(np.argmax(np.nan_to_num(curves[factor])))]
-        mine = examples.get((factor, at), SiteExamples())
-        common = Counter(word.casefold() for word in mine.words).most_common(WORDS_A_FACTOR)
+        height = dict(zip(LAYERS, np.nan_to_num(curves[factor]).tolist(), strict=True))
+        shown = [layer for layer in LAYERS if (factor, layer) in examples]
+        mine = examples[factor, max(shown, key=height.__getitem__)].words if shown else []
+        common = Counter(word.casefold() for word in mine).most_common(WORDS_A_FACTOR)
         words.append([word for word, _ in common])
     write_table(folder, "factors.parquet", pa.table({
         "factor": np.arange(FACTORS, dtype=np.int32),
@@ -147,14 +148,14 @@ def write_saliency(folder: Path, examples: dict[tuple[int, int], SiteExamples]) 
 def write_word_index(
     folder: Path, examples: dict[tuple[int, int], SiteExamples], text: SiteText
 ) -> None:
-    """Write the words that stand first at each factor and layer."""
+    """Write the marked words of each factor and layer, those that stand first before the others."""
     rows: dict[str, list[Any]] = {name: [] for name in SCHEMAS["words"].names}
     for (factor, layer), mine in sorted(examples.items()):
         places: dict[str, list[float]] = defaultdict(list)
         for word, place in zip(mine.words, mine.places.tolist(), strict=True):
             places[word.casefold()].append(place)
         strongest = sorted(places.items(), key=lambda item: (-sum(item[1]), item[0]))
-        for word, found in strongest[:WORDS_A_LAYER]:
+        for word, found in strongest:
             values = (word, factor, layer, len(found), sum(found) / len(found),
                       text.tokens_of_word[word])  # fmt: skip
             for name, value in zip(rows, values, strict=True):
