@@ -68,9 +68,10 @@ if it is not None:
         shell.go(controls.FACTOR_PAGE, {controls.FACTOR: it.factor, controls.LAYER: layer})
     example_list.show(it, bundle.examples(it.factor, it.layer))
 
-shell.link(
-    controls.MAP_PAGE, "See all factors, and where the levels part, on the map",
-    ":material/scatter_plot:", changes={controls.PLACES: "levels"},
-)  # fmt: skip
+if not bundle.ranked:  # without a dictionary factors have no place on a map
+    shell.link(
+        controls.MAP_PAGE, "See all factors, and where the levels part, on the map",
+        ":material/scatter_plot:", changes={controls.PLACES: "levels"},
+    )  # fmt: skip
 level_controls.sidebar(bundle, expanded=True)
 example_list.sidebar(bundle.ranked, expanded=it is not None)

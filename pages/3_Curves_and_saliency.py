@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from tfactors.app import curves_view, definitions, saliency_view, shell, toolbar
+from tfactors.app import curves_view, factor_view, saliency_view, shell, toolbar
 
 bundle = shell.bundle()
 
 st.title("Curves and saliency", anchor=False)
 st.subheader(
     "Importance over the layers", anchor=False,
-    help=definitions.IMPORTANCE.format(k=bundle.manifest["importance"]["k"]),
+    help=factor_view.importance_help(bundle),
 )  # fmt: skip
 curves_view.show(bundle)
 
@@ -21,4 +21,5 @@ st.markdown(
 )
 it = toolbar.show(bundle)
 saliency_view.show(it)
-saliency_view.sidebar()
+if not bundle.ranked:  # without a dictionary there is nothing to explain
+    saliency_view.sidebar()

@@ -9,6 +9,7 @@ from tfactors.app import (
     factor_view,
     level_controls,
     live_model,
+    published,
     search_filters,
     searching,
     shell,
@@ -28,7 +29,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )  # fmt: skip
     st.segmented_control(
         "Level", ["", *controls.LEVELS], format_func=lambda level: level or "all", required=True,
-        help=definitions.rule(factor_view.thresholds(bundle)), **view.widget(controls.IN_LEVEL),
+        help=published.LEVELS if bundle.ranked
+        else definitions.rule(factor_view.thresholds(bundle)),
+        **view.widget(controls.IN_LEVEL),
     )  # fmt: skip
     st.selectbox(
         "Peaks at layer", [controls.PEAK, *bundle.layers], width=150,
@@ -65,12 +68,17 @@ elif query.strip():
         live_model.refused(error)
 if missing:
     absent = ", ".join(f"“{shell.plain(word[:40])}”" for word in missing)
-    st.caption(f"Not in the index of this bundle: {absent}. Rare words are left out of it.")
+    st.caption(
+        f"No example marks {absent}."
+        if bundle.ranked
+        else f"Not in the index of this bundle: {absent}. Rare words are left out of it."
+    )
 if found is not None:
     before = len(found)
     found = found[search_filters.passing(bundle, found["factor"].to_numpy())]
     count = f"**{len(found):,}** factor{'s' if len(found) != 1 else ''}"
-    order = "the best match first" if "match" in found else "the most important first"
+    everything = "by number" if bundle.ranked else "the most important first"
+    order = "the best match first" if "match" in found else everything
     more = f"; the first {MOST_ROWS} are listed" if len(found) > MOST_ROWS else ""
     if len(found):
         st.markdown(f"{count}, {order}{more}. Click a row to open it.")
@@ -86,7 +94,7 @@ if found is not None:
             rows["active"] = rows["active"].round(2)
         columns = {"words": factor_table.MATCH, "sentence": factor_table.FIRES}[by]
         if bundle.ranked:
-            columns = {name: of for name, of in columns.items() if name != "activation"}
+            columns = factor_table.MARKED
         factor_table.show(
             rows, "found", f"Factors found for “{query}”.", columns if "match" in found else None
         )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from tfactors.app import controls, decomposing, live_model, shell, text_view, view
+from tfactors.app import controls, decomposing, live_model, published, shell, text_view, view
 from tfactors.errors import InputError
 
 EXAMPLES = (
@@ -13,6 +13,9 @@ EXAMPLES = (
 
 bundle = shell.bundle()
 st.title("Your text", anchor=False)
+if bundle.ranked:
+    st.markdown(published.NO_DICTIONARY)
+    st.stop()
 st.text_area(
     f"A text of up to {decomposing.longest(bundle)} tokens",
     max_chars=controls.TEXT_LENGTH, height=110, placeholder=EXAMPLES[0],

@@ -2,10 +2,14 @@
 
 import streamlit as st
 
-from tfactors.app import definitions, factor_view, level_controls, map_view, shell
+from tfactors.app import definitions, factor_view, level_controls, map_view, published, shell
 
 bundle = shell.bundle()
 limits = factor_view.thresholds(bundle)
+if bundle.ranked:
+    st.title("Map", anchor=False)
+    st.markdown(published.NO_DICTIONARY)
+    st.stop()
 st.title("Map", anchor=False, help=definitions.rule(limits))
 st.markdown(
     "Every dot is a factor. By likeness, dots that are near each other have similar directions in "

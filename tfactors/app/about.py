@@ -67,6 +67,11 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
         ("Codes", _codes(bundle)),
     ]
     pairs += [("Note", note) for note in published.notes(bundle)]
+    if lacking := published.missing(bundle):
+        files = "file of the website was" if lacking == 1 else "files of the website were"
+        pairs.append(
+            ("Missing", f"{lacking:,} {files} not there, or damaged: manifest.json lists them.")
+        )
     if created:
         pairs.append(("Made", f"{str(created)[:10]} by tfactors {manifest.get('tfactors', '')}"))
     return pairs

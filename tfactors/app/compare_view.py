@@ -90,7 +90,7 @@ def side(it: Selected, control: view.Control[Any], name: str) -> None:
     if found:
         st.html(passages.lines(found, float(it.overview.maximum[it.factor, it.column])))
     else:
-        st.caption(f"No token activates it at layer {it.layer}.")
+        st.caption(factor_view.silent(it))
 
 
 def common(one: Selected, two: Selected) -> None:
@@ -129,7 +129,8 @@ def matches(one: Selected, other: Bundle) -> None:
         )
     found = matching.best(one.bundle, one.factor, other)
     if found.empty:
-        st.caption("No factor of the other bundle has a word in common with it.")
+        where = "of the open bundle" if other is one.bundle else "of the other bundle"
+        st.caption(f"No other factor {where} has a word in common with it.")
         return
     rows = factor_table.frame(other, found["factor"].to_numpy())
     columns = {}

@@ -6,7 +6,17 @@ In go the chosen factors (up to twelve, in the link); out comes one chart and it
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import charts, controls, downloads, factor_view, shell, showcase, store, view
+from tfactors.app import (
+    charts,
+    controls,
+    downloads,
+    factor_view,
+    published,
+    shell,
+    showcase,
+    store,
+    view,
+)
 from tfactors.bundle import Bundle
 
 # With more factors than this the menu does not list them all: type a number instead.
@@ -26,6 +36,12 @@ def show(bundle: Bundle) -> None:
             **view.widget(controls.SCALE),
         )  # fmt: skip
     overview, scale = store.overview(bundle), view.get(controls.SCALE)
+    if bundle.ranked:
+        unknown = [factor for factor in chosen if not overview.has_curve[factor]]
+        chosen = tuple(factor for factor in chosen if factor not in unknown)
+        if unknown:
+            listed = ", ".join(map(str, unknown))
+            st.caption(f"Factor {listed}: {published.NO_CURVE}")
     by_peak = scale == "peak"
     values = overview.share_of_peak if by_peak else overview.importance
     event = charts.curves(

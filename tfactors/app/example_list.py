@@ -14,6 +14,7 @@ from tfactors.app import (
     controls,
     definitions,
     downloads,
+    factor_view,
     live_model,
     passages,
     published,
@@ -116,18 +117,16 @@ def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = No
         if found:
             _download(it, found)
     ranked = it.bundle.ranked
-    if not stored and ranked:
-        st.markdown(published.nothing_at(it.layer))
-        return
     if not stored:
-        peak = it.row["peak_layer"]
-        st.markdown(
-            "This factor is dead: no token of the corpus activates it at any layer. "
-            "Try the next one."
-            if not it.row["alive"]
-            else f"No token of the corpus activates this factor at layer {it.layer}. It is most "
-            f"important at layer {peak}."
-        )
+        says = factor_view.silent(it)
+        if not ranked and it.row["alive"]:
+            says = f"{says} It is most important at layer {it.row['peak_layer']}."
+        elif not ranked:
+            says = (
+                "This factor is dead: no token of the corpus activates it at any layer. "
+                "Try the next one."
+            )
+        st.markdown(says)
         return
     st.caption(_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
     strongest = float(examples["activation"].max())
@@ -171,13 +170,13 @@ def _summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
         return "None of the stored examples is that strong: lower the smallest activation."
     low, high = kept["activation"].min(), kept["activation"].max()
     words = kept["word"].str.casefold().nunique()
-    range_ = (
-        "the number is the rank on the website" if ranked else f"activation {low:.2f} to {high:.2f}"
+    what = (
+        f"{len(kept)} of the {stored} on the website; the number is the rank there"
+        if ranked
+        else f"{len(kept)} of the {stored} strongest, one a window of text; activation {low:.2f} "
+        f"to {high:.2f}"
     )
-    return (
-        f"{len(kept)} of the {stored} strongest, one a window of text; "
-        f"{range_}; {words} different word{'s' if words != 1 else ''}."
-    )
+    return f"{what}; {words} different word{'s' if words != 1 else ''}."
 
 
 def _sorted(found: list[Passage], sort: str) -> list[Passage]:

@@ -30,6 +30,9 @@ _DRAWN = 8
 def drawn(it: Selected) -> None:
     """Draw activations that were drawn at random, in bands of strength."""
     st.subheader(f"At random, at layer {it.layer}", anchor=False, help=definitions.SAMPLE)
+    if it.bundle.ranked:
+        st.caption(published.NO_SAMPLE)
+        return
     samples = it.bundle.samples(it.factor, it.layer)
     if samples.empty:
         silent = f"No token activates this factor at layer {it.layer}."
@@ -58,8 +61,10 @@ def by_layer(it: Selected) -> None:
     """Draw the words that the factor answers to at each layer, side by side, and examples."""
     st.subheader("What it answers to, layer by layer", anchor=False, help=definitions.LAYER_WORDS)
     st.caption(
-        "The words that carry most of the factor's activation at each layer (bar), and how many of "
-        "the word's tokens activate it (number). Follow them to watch a meaning form."
+        f"{published.LAYER_WORDS} Follow them to watch a meaning form."
+        if it.bundle.ranked
+        else "The words that carry most of the factor's activation at each layer (bar), and how "
+        "many of the word's tokens activate it (number). Follow them to watch a meaning form."
     )
     st.html(
         '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
@@ -72,7 +77,7 @@ def by_layer(it: Selected) -> None:
         if found:
             st.html(passages.lines(found, float(it.overview.maximum[it.factor].max())))
         else:
-            st.caption("No token activates it here.")
+            st.caption("No page." if it.bundle.ranked else "No token activates it here.")
 
 
 def _words_by_layer(it: Selected) -> pd.DataFrame:
@@ -82,8 +87,14 @@ def _words_by_layer(it: Selected) -> pd.DataFrame:
 
 def _column(it: Selected, layer: int) -> str:
     words = it.bundle.words(it.factor, layer)
-    words["carried"] = words["count"] * words["mean_activation"]
-    words["answered"] = words["count"] / words["occurrences"]
+    column = it.overview.layer_index(layer)
+    if ranked := it.bundle.ranked:  # its maximum is the number of examples
+        words["carried"] = words["answered"] = (
+            words["count"] / it.overview.maximum[it.factor, column]
+        )
+    else:
+        words["carried"] = words["count"] * words["mean_activation"]
+        words["answered"] = words["count"] / words["occurrences"]
     words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
     rows = "".join(
         f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
@@ -91,17 +102,24 @@ def _column(it: Selected, layer: int) -> str:
         for row in words.itertuples()
     )
     here = " tf-here" if layer == it.layer else ""
-    importance = it.overview.importance[it.factor, it.overview.layer_index(layer)]
+    says = (
+        f"{it.overview.maximum[it.factor, column]:.0f} examples"
+        if ranked
+        else f"importance {it.overview.importance[it.factor, column]:.2f}"
+    )
+    nothing = f"<li>{'no page' if ranked else 'silent'}</li>"
     return (
         f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
-        f'<p class="tf-sub">importance {importance:.2f}</p><ol>{rows or "<li>silent</li>"}</ol>'
-        "</section>"
+        f'<p class="tf-sub">{says}</p><ol>{rows or nothing}</ol></section>'
     )
 
 
 def corpus(it: Selected, examples: pd.DataFrame) -> None:
     """Draw from which sources and years the strongest examples come."""
     st.subheader("Where in the corpus it lives", anchor=False, help=definitions.CORPUS)
+    if it.bundle.ranked:
+        st.caption(published.NO_ARTICLES)
+        return
     if examples.empty:
         st.caption(f"No token activates the factor at layer {it.layer}.")
         return

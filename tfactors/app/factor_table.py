@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app import controls, definitions, downloads, factor_view, shell, store
+from tfactors.app import controls, definitions, downloads, factor_view, published, shell, store
 from tfactors.bundle import Bundle
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
@@ -67,6 +67,11 @@ MATCH: dict[str, Any] = {
     ),
 }  # fmt: skip
 
+# The same of the 2021 website.
+MARKED: dict[str, Any] = {
+    "match": MATCH["match"] | {"help": published.MATCH}, "at": MATCH["at"]
+}  # fmt: skip
+
 FIRES: dict[str, Any] = {
     "token": st.column_config.TextColumn(
         "Fires on", width="small", help=definitions.FIRES_ON
@@ -85,17 +90,22 @@ FIRES: dict[str, Any] = {
 def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
-    limits = factor_view.thresholds(bundle)
+    limits, ranked = factor_view.thresholds(bundle), bundle.ranked
     peak = overview.importance[factors].argmax(axis=1)
+    curves = [
+        None if ranked and not overview.has_curve[factor]
+        else overview.importance[factor].astype(float).round(4)
+        for factor in factors
+    ]  # fmt: skip
     return pd.DataFrame(
         {
             "factor": factors,
             "words": factor_view.names(bundle)["words"].to_numpy()[factors],
             "level": definitions.levels(rows, limits),
-            "peak": rows["peak_layer"].astype("Int64").where(rows["alive"]).array,
-            "curve": list(overview.importance[factors].astype(float).round(4)),
-            "importance": overview.importance[factors, peak],
-            "density": np.nan if bundle.ranked else overview.density[factors, peak],
+            "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
+            "curve": curves,
+            "importance": np.nan if ranked else overview.importance[factors, peak],
+            "density": np.nan if ranked else overview.density[factors, peak],
             "sentence": rows[limits.sentence_column].to_numpy().round(2),
         }
         | {
@@ -149,6 +159,6 @@ def show(
                 choose(int(row["factor"]))
                 st.rerun()
             return
-        layer = int(row["at"]) if "at" in rows else controls.PEAK
+        layer = controls.PEAK if "at" not in rows or pd.isna(row["at"]) else int(row["at"])
         opened: dict[Any, Any] = {controls.FACTOR: int(row["factor"]), controls.LAYER: layer}
         shell.go(controls.FACTOR_PAGE, opened | dict(changes or {}))

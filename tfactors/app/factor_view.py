@@ -64,6 +64,13 @@ def select(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Selected:
     return Selected(bundle, factor, layer, row, level, limits)
 
 
+def silent(it: Selected) -> str:
+    """Say that a factor has no example at a layer."""
+    if it.bundle.ranked:
+        return published.nothing_at(it.layer)
+    return f"No token of the corpus activates this factor at layer {it.layer}."
+
+
 def peak_layer(bundle: Bundle, factor: int) -> int:
     """Return the layer where a factor is most important; the first one for a dead factor."""
     peak = int(bundle.factors["peak_layer"].iloc[factor])
@@ -138,16 +145,16 @@ def headline(it: Selected) -> None:
     words = '<span class="tf-dot">·</span><wbr>'.join(
         f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.bundle, it.factor)
     )
-    if it.bundle.ranked and it.row["alive"]:
+    if it.bundle.ranked:
         why = published.why(it.row, it.thresholds, it.bundle.blocks)
         why = f"{why} {published.note(it.bundle, it.factor)}"
     else:
         why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
     st.html(
         f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
-        f"<h1>{words or 'no words'}</h1>{badge(it.level, it.row['alive'])}"
+        f"<h1>{words or 'no words'}</h1>{badge(it.level, _no_level(it))}"
         f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}'
-        f'<p class="tf-unseen">{_curve_in_words(it)}</p></header>'
+        f'<p class="tf-unseen">{_curve_in_words(it) if _has_curve(it) else ""}</p></header>'
     )
 
 
@@ -192,9 +199,21 @@ def _label(row: pd.Series) -> str:
     return f'<p class="tf-why"><bdi>{html.escape(says)}</bdi></p>'
 
 
-def badge(level: str, alive: bool = True) -> str:
+def _no_level(it: Selected) -> str:
+    """Return what stands in the place of a level."""
+    if it.row["alive"]:
+        return "no level"
+    return "no page" if it.bundle.ranked else "dead"
+
+
+def _has_curve(it: Selected) -> bool:
+    """Whether the curve is known: of a factor of the website it may not be."""
+    return not it.bundle.ranked or bool(it.overview.has_curve[it.factor])
+
+
+def badge(level: str, otherwise: str = "no level") -> str:
     """Return the HTML of a level's badge."""
-    shown = f"{level} level" if level else "no level" if alive else "dead"
+    shown = f"{level} level" if level else otherwise
     return (
         f'<span class="tf-badge tf-{level or "dead"}"><i aria-hidden="true">{_DOTS[level]}</i>'
         f"{shown}</span>"
@@ -215,7 +234,10 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
     from tfactors.app import charts  # Altair is slow to import, and the headline need not wait
 
     values = it.overview.importance[it.factor]
-    st.markdown("**Importance by layer**", help=_importance(it.bundle))
+    st.markdown("**Importance by layer**", help=importance_help(it.bundle))
+    if not _has_curve(it):
+        st.caption(published.NO_CURVE)
+        return None
     key = charts.unclicked(name)
     event = charts.curve(
         it.overview.band,
@@ -256,10 +278,12 @@ def activation_histogram(it: Selected, shown_from: float | None) -> None:
 
 def numbers(it: Selected, key: str = "numbers") -> None:
     """Draw the factor's numbers, each with its definition; ``key`` is one of the page's own."""
+    if it.bundle.ranked:  # they were never published, and the curve has a shape and no height
+        return
     overview, row = it.overview, it.row
     here = (it.factor, it.column)
     cells = [
-        ("Importance", f"{overview.importance[here]:.2f}", _importance(it.bundle)),
+        ("Importance", f"{overview.importance[here]:.2f}", importance_help(it.bundle)),
         ("Density", _percent(overview.density[here]), definitions.DENSITY),
         ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
         *_kept(it),
@@ -267,8 +291,6 @@ def numbers(it: Selected, key: str = "numbers") -> None:
     ]  # fmt: skip
     if not pd.isna(row["stability"]):
         cells.append(("Stability", f"{row['stability']:.2f}", definitions.STABILITY))
-    if it.bundle.ranked:  # the others were never published
-        cells = cells[:1]
     with st.container(horizontal=True, gap="medium", key=key):
         for label, value, tip in cells:
             st.metric(label, value, help=tip, width="content")
@@ -295,7 +317,7 @@ def _kept(it: Selected) -> list[tuple[str, str, str]]:
     ]
 
 
-def _importance(bundle: Bundle) -> str:
+def importance_help(bundle: Bundle) -> str:
     """Return what importance means in this bundle."""
     return published.CURVE if bundle.ranked else definitions.IMPORTANCE.format(k=_k(bundle))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from tfactors.app import controls, definitions, factor_view, folding, view
+from tfactors.app import controls, definitions, factor_view, folding, published, view
 from tfactors.bundle import Bundle
 
 
@@ -30,11 +30,14 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
                 help=definitions.WORD_ELSEWHERE,
                 **view.widget(controls.WORD_SHARE, round(limits.word_share, 2)),
             )  # fmt: skip
-        st.slider(
-            "High: its sentence keeps less than", 0.0, 1.0, step=0.01, format="percent",
-            help=definitions.sentence(limits),
-            **view.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
-        )  # fmt: skip
+        if bundle.ranked:
+            st.caption(published.LEVELS)
+        else:
+            st.slider(
+                "High: its sentence keeps less than", 0.0, 1.0, step=0.01, format="percent",
+                help=definitions.sentence(limits),
+                **view.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
+            )  # fmt: skip
         found = counts(bundle)
         st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
         own = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)

@@ -51,11 +51,7 @@ def show(bundle: Bundle) -> None:
         rules, steps = _by_level(frame, bundle, limits)
     frame = frame.dropna(subset=["x", "y"])
     if frame.empty:
-        st.info(
-            "No factor of this bundle has a place here: it was imported without a dictionary, or "
-            "all are dead.",
-            icon=":material/info:",
-        )
+        st.info("No factor of this bundle has a place here: all are dead.", icon=":material/info:")
         return
     _chart(bundle, frame, places, rules, steps)
     _inside(bundle, frame)

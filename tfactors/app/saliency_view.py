@@ -16,6 +16,7 @@ from tfactors.app import (
     definitions,
     downloads,
     explaining,
+    factor_view,
     passages,
     published,
     shell,
@@ -83,11 +84,29 @@ def show(it: Selected) -> None:
     """Draw the stored explanations of a factor at a layer, and the form for new ones."""
     examples = it.bundle.examples(it.factor, it.layer)
     if examples.empty:
-        st.markdown(f"No token of the corpus activates this factor at layer {it.layer}.")
+        st.markdown(factor_view.silent(it))
+        return
+    if it.bundle.ranked:
+        _published(it, examples)
         return
     st.html(LEGEND)
     _new(it, examples)
     _stored(it, examples)
+
+
+def _published(it: Selected, examples: pd.DataFrame) -> None:
+    """Draw the colours of the website."""
+    stored = it.bundle.saliency(it.factor, it.layer)
+    if stored.empty:
+        st.caption(published.NO_COLOURS)
+        return
+    st.html(LEGEND)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.markdown("##### LIME of 2021", help=published.COLOURS)
+        downloads.show(
+            lambda: _stored_table(it, examples, stored), f"saliency_{it.factor}_{it.layer}"
+        )
+    _texts(it, examples, stored)
 
 
 def _stored(it: Selected, examples: pd.DataFrame) -> None:
@@ -135,23 +154,24 @@ def _side_by_side(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) ->
 
 def _by_method(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
     """Draw the stored maps of one method, one below the other."""
-    tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
-    kept = examples[examples["rank"].isin(tints)]
     st.caption(
         "  \n".join(_says(row) for row in stored.itertuples()),
         help=_DEFINED,
     )
+    _texts(it, examples, stored)
+
+
+def _texts(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
+    tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
+    kept = examples[examples["rank"].isin(tints)]
     found = passages.passages(it.bundle, kept, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max()), numbers=True))
 
 
 def _says(row: Any) -> str:
     """Return what is known of a stored map, in a sentence."""
-    place = f"Example {row.rank + 1} · "
-    if not row.samples:
-        return f"{place}{controls.METHODS[row.method]}, from the website: shares of the largest"
     told = None if row.errors is None else int(np.count_nonzero(_told_from_zero(row)))
-    return place + explanation_text.in_words(
+    return f"Example {row.rank + 1} · " + explanation_text.in_words(
         row.method, int(row.samples), row.score, row.stability, told
     )
 
@@ -201,9 +221,7 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
             disabled=missing is not None, on_click=explaining.ask, args=(request,),
         )  # fmt: skip
         stop = st.empty()
-    if missing and not it.bundle.has("dictionary.parquet"):
-        st.caption(published.NO_DICTIONARY)
-    elif missing:
+    if missing:
         st.caption(f"To explain examples here, {shell.plain(missing)}.")
     text = st.empty()
     if explaining.asked(request):

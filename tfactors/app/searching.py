@@ -10,6 +10,9 @@ is what a token of the word gives, on average, of what the factor's strongest ex
 for a factor that is about this word, and near 0 for one that is only faintly active on it, however
 often. For several words activations and occurrences are added up, so that a factor of all of them
 comes before a factor of one. Which factors fire in a sentence, the model says: :func:`by_sentence`.
+
+Of the 2021 website, which shows no activation, the match is the share of the factor's examples at
+the layer that mark one of the words.
 """
 
 import re
@@ -38,11 +41,12 @@ def find(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
 
     First the factor whose number was asked for, then those that match the words (as
     :func:`by_words`), then those that only have one of them in their name (no match, the peak as
-    layer). Nothing asked for finds all, the most important first.
+    layer). Nothing asked for finds all, the most important first; of the website by their number.
     """
     words = words_of(query)
     if not words:
-        order = np.argsort(-store.overview(bundle).importance.max(axis=1), kind="stable")
+        strength = store.overview(bundle).importance.max(axis=1)
+        order = np.argsort(0 * strength if bundle.ranked else -strength, kind="stable")
         return pd.DataFrame({"factor": order}), []
     scores, missing = by_words(bundle, words)
     numbers = [int(w) for w in words if w.isascii() and w.isdigit() and len(w) < 9]
@@ -52,8 +56,9 @@ def find(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     rest = scores[~scores["factor"].isin(asked)]
     found = pd.concat([first, rest, pd.DataFrame({"factor": others})], ignore_index=True)
     found["factor"] = found["factor"].astype(int)
-    peaks = bundle.factors["peak_layer"].to_numpy()[found["factor"]]
-    found["at"] = found["at"].fillna(pd.Series(peaks, found.index)).astype(int)
+    peaks = bundle.factors["peak_layer"].astype("Int64").array[found["factor"]]
+    found["at"] = found["at"].astype("Int64").fillna(pd.Series(peaks, found.index))
+    found["at"] = found["at"].where(found["at"] >= 0)  # of a dead factor nobody knows
     return found, [word for word in missing if word not in map(str, asked)]
 
 
@@ -69,8 +74,13 @@ def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]
     occurrences = sum(int(rows["occurrences"].iloc[0]) for rows in found if len(rows))
     together["sum"] = together["count"] * together["mean_activation"].astype(float)
     scores = together.groupby(["factor", "layer"], as_index=False)[["count", "sum"]].sum()
-    peak = store.overview(bundle).importance.max(axis=1)[scores["factor"]]
-    scores["match"] = scores["sum"] / occurrences / peak if len(scores) else 0.0
+    overview = store.overview(bundle)
+    if bundle.ranked:  # the largest "activation" is the number of examples
+        column = np.searchsorted(bundle.layers, scores["layer"])
+        scores["match"] = scores["count"] / overview.maximum[scores["factor"], column]
+    else:
+        peak = overview.importance.max(axis=1)[scores["factor"]]
+        scores["match"] = scores["sum"] / occurrences / peak if len(scores) else 0.0
     scores["active"] = (scores["count"] / occurrences).clip(upper=1.0) if len(scores) else 0.0
     scores["activation"] = scores["sum"] / scores["count"]
     best = scores.sort_values(["match", "factor"], ascending=[False, True])

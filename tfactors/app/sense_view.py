@@ -19,6 +19,7 @@ from tfactors.app import (
     factor_view,
     live_model,
     passages,
+    published,
     sense_groups,
     shell,
     view,
@@ -34,6 +35,9 @@ _WORDS = 10
 
 def show(bundle: Bundle) -> None:
     """Draw the choice of a word, and its groups."""
+    if bundle.ranked:
+        st.markdown(published.NO_DICTIONARY)
+        return
     word = sense_groups.folded(view.get(controls.WORD))
     known = bundle.senses()
     st.text_input(
@@ -103,7 +107,7 @@ def _ask(bundle: Bundle, word: str) -> Occurrences | None:
         "separate best. The model can read up to 48 of its occurrences now, which takes some "
         "seconds."
     )
-    if bundle.ranked or live_model.missing(bundle):
+    if live_model.missing(bundle):
         live_model.how_to_get(bundle)
         return None
     if st.button("Read its occurrences", type="primary", icon=":material/play_arrow:"):

@@ -43,7 +43,7 @@ def compact(bundle: Bundle) -> None:
         shown = passages.lines(found, float(examples["activation"].max()))
         st.html(shown if bundle.ranked else passages.legend(found) + shown)
     else:
-        st.caption(f"No token activates this factor at layer {it.layer}.")
+        st.caption(factor_view.silent(it))
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
         st.link_button("Open in the dashboard", address(), icon=":material/open_in_new:",

@@ -106,14 +106,19 @@ class Overview:
     @cached_property
     def band(self) -> pd.DataFrame:
         """Layer, and the 5, 50 and 95 % quantiles of the importance of all living factors."""
-        alive = self.bundle.factors["alive"].to_numpy()
-        return _quantiles(self.importance[alive], self.bundle.layers)
+        return _quantiles(self.importance[self.has_curve], self.bundle.layers)
 
     @cached_property
     def band_of_peak(self) -> pd.DataFrame:
         """The same of each factor's importance as a share of its own peak."""
-        alive = self.bundle.factors["alive"].to_numpy()
-        return _quantiles(self.share_of_peak[alive], self.bundle.layers)
+        return _quantiles(self.share_of_peak[self.has_curve], self.bundle.layers)
+
+    @cached_property
+    def has_curve(self) -> np.ndarray:
+        """Which factors are of importance anywhere, (m,) bool: the others are dead, or not known
+        where a bundle was made of the 2021 website.
+        """
+        return self.importance.max(axis=1) > 0
 
     @property
     def share_of_peak(self) -> np.ndarray:

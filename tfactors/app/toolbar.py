@@ -17,7 +17,7 @@ def show(bundle: Bundle) -> factor_view.Selected:
     factor = view.get(controls.FACTOR)
     factor = showcase.first(bundle) if factor is None else factor
     it = factor_view.select(bundle, factor, view.get(controls.LAYER))
-    peak = factor_view.peak_layer(bundle, factor)
+    peak = it.row["peak_layer"] if it.row["peak_layer"] in bundle.layers else "–"
     place = bundle.layers.index(it.layer)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
         st.number_input(
