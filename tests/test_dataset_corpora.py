@@ -98,6 +98,7 @@ def test_the_source_names_the_data_set_and_its_split_and_the_licence_of_its_card
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
+        ("{}", r"\['small', 'broken'\]; write NAME:CONFIG$"),
         ("{}:large", "large"),
         ("{}:small:dev", "dev"),
         ("{}:small:test:more", "expected NAME"),

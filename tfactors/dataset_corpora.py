@@ -143,7 +143,10 @@ def _opened(name: DatasetName) -> Any:
                 name.name, name.config or None, split=name.split, streaming=True
             )
     except Exception as error:  # of many kinds, from many libraries
-        raise CorpusError(f"{name}: cannot be opened: {_reason(error)}") from error
+        # What follows tells how to say it in Python.
+        reason = _reason(error).partition(" Example of usage")[0]
+        hint = "; write NAME:CONFIG" if "Config name is missing" in reason else ""
+        raise CorpusError(f"{name}: cannot be opened: {reason}{hint}") from error
 
 
 def _reason(error: Exception) -> str:
