@@ -420,7 +420,7 @@ def test_an_example_is_explained_with_the_model_once_and_then_remembered(
     write_bundle_of_minilm(tmp_path / "default")
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
     page = "pages/3_Curves_and_saliency.py"
-    asked = {"factor": "1", "layer": "3", "samples": "500", "method": "lime"}
+    asked = {"factor": "1", "layer": "3", "samples": "150", "method": "lime"}
     app = open_page(page, **asked)
     explain = next(b for b in app.button if b.label == "Explain with LIME")
     explain.click().run(timeout=120)

@@ -233,7 +233,7 @@ def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_f
         expect(page.get_by_role("progressbar")).to_have_count(0, timeout=WAIT)
         expect(page.locator(".tf-text .tf-plus")).to_have_count(0)
         with visiting(browser, server) as other:
-            other.open(link.replace("1000", "500"))
+            other.open(link.replace("1000", "150"))
             other.page.get_by_role("button", name="Explain with LIME").click()
             other.shows("LIME: score")
             expect(other.page.locator(".tf-text .tf-plus").first).to_be_visible()
