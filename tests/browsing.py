@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from new_processes import free_port
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from synthetic_bundle import write_synthetic_bundle
 
@@ -99,9 +99,7 @@ def until_healthy(process: subprocess.Popen, address: str) -> None:
 
 @contextlib.contextmanager
 def serve(bundles: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
     options = {
         "server.headless": "true",

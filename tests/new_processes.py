@@ -7,6 +7,7 @@ import.
 import hashlib
 import json
 import multiprocessing
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,3 +34,10 @@ def contents(folder: Path) -> dict[str, str]:
             raw = json.dumps(manifest).encode()
         found[str(path.relative_to(folder))] = hashlib.sha256(raw).hexdigest()
     return found
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

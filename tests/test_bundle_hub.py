@@ -6,7 +6,6 @@ Every command runs in a process of its own, for the client reads ``HF_ENDPOINT``
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browsing import ROOT, Server, until_healthy, visiting
+from new_processes import free_port
 from synthetic_bundle import write_synthetic_bundle
 from tiny_hub import TinyHub, serving
 from tiny_model import write_tiny_bert
@@ -44,6 +44,7 @@ class Reader:
         return known | {
             "HF_ENDPOINT": address or self.hub.address,
             "HF_HOME": str(self.cache),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "PYTHONPATH": str(ROOT),
         }
 
@@ -68,6 +69,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyHub]:
     write_synthetic_bundle(sound, layers=2, factors=6, windows=20, examples=3, title="From afar")
     (sound / "README.md").write_text("A bundle.")
     (sound / "setup.py").write_text("raise SystemExit")
+    shutil.copytree(sound, root / "models/me/among-models")
     for name in ("changed", "missing"):
         path = shutil.copytree(sound, root / "models/me" / name) / "importance.parquet"
         raw = bytearray(path.read_bytes())
@@ -101,6 +103,11 @@ def test_a_bundle_of_the_hub_is_fetched_once_and_nothing_but_its_tables(reader: 
     assert (away.returncode, away.stdout) == (0, first.stdout)
 
 
+def test_a_bundle_may_lie_among_the_models(reader: Reader) -> None:
+    done = reader.run("info", "hf:me/among-models")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "From afar")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -113,8 +120,8 @@ def test_a_bundle_of_the_hub_is_fetched_once_and_nothing_but_its_tables(reader: 
 )
 def test_what_is_no_sound_bundle_is_said_in_one_line(reader: Reader, name: str, said: str) -> None:
     done = reader.run("dashboard", name)
-    line = done.stderr.rstrip().splitlines()[-1]
     assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
     assert line.startswith(f"tfactors: {name}: ")
     assert said in line
 
@@ -128,9 +135,7 @@ def test_a_hub_that_does_not_answer_is_said_in_one_line(reader: Reader) -> None:
 
 @pytest.mark.browser
 def test_the_dashboard_opens_a_bundle_of_the_hub_under_its_name(reader: Reader, browser) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tfactors", "dashboard", "hf:me/bundle", "--port", str(port)]
     process = subprocess.Popen(command, env=reader.environment(), start_new_session=True)
     address = f"http://127.0.0.1:{port}"
@@ -154,7 +159,9 @@ def test_model_and_text_of_the_hub_become_a_bundle(reader: Reader, tmp_path: Pat
         "--preset", "quick", "--factors", "8", "--retention-examples", "1", "--quiet",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    manifest = Bundle.open(out).verify() or Bundle.open(out).manifest
+    bundle = Bundle.open(out)
+    bundle.verify()
+    manifest = bundle.manifest
     assert manifest["model"]["name"] == "me/model"
     (source,) = manifest["corpus"]["sources"]
     assert source["name"] == "me/texts:small:train"

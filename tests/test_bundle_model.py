@@ -104,7 +104,7 @@ def test_the_dashboard_asks_for_the_folder_and_not_for_a_download(moved, tmp_pat
     assert not app.exception
     said = " ".join(m.value for m in app.markdown) + " ".join(c.value for c in app.code)
     assert "there is no model in" in said
-    assert "/elsewhere --model FOLDER" in said
+    assert f"tfactors dashboard {tmp_path.name}/elsewhere --model FOLDER" in said
     assert "hf download" not in said
 
 

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from new_processes import contents, processes, run_apart
+from new_processes import contents, free_port, processes, run_apart
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
@@ -117,9 +116,3 @@ def die_at_the_third_call(stage: str) -> None:
         return called(*args, **kwargs)
 
     setattr(owner, name, dying)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

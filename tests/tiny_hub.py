@@ -78,10 +78,6 @@ class _Request(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:
-        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._answer()
-
     def log_message(self, *_: object) -> None:
         """Say nothing: `asked` keeps it."""
 

@@ -49,18 +49,27 @@ def bundle_folder(source: str | Path) -> Path:
     return folder
 
 
+def hub_name(source: Path) -> str | None:
+    """Return the ``hf:owner/name`` of a bundle that was given so, or by its folder in the cache.
+
+    >>> hub_name(Path("/cache/datasets--me--words/snapshots/0a1b"))
+    'hf:me/words'
+    """
+    if str(source).startswith(PREFIX):
+        return str(source)
+    kind, _, name = source.parent.parent.name.partition("--")
+    if source.parent.name == "snapshots" and kind in ("datasets", "models"):
+        return PREFIX + name.replace("--", "/", 1)
+    return None
+
+
 def spoken_name(folder: Path) -> str:
-    """Return what a command line calls a bundle: the end of its path, or ``hf:owner/name``.
+    """Return what a command line calls a bundle: its name on the hub, or the end of its path.
 
     >>> spoken_name(Path("/home/me/artifacts/default"))
     'artifacts/default'
-    >>> spoken_name(Path("/cache/datasets--me--words/snapshots/0a1b"))
-    'hf:me/words'
     """
-    kind, _, name = folder.parent.parent.name.partition("--")
-    if folder.parent.name == "snapshots" and kind in ("datasets", "models"):
-        return PREFIX + name.replace("--", "/", 1)
-    return shlex.quote(f"{folder.parent.name}/{folder.name}")
+    return hub_name(folder) or shlex.quote(f"{folder.parent.name}/{folder.name}")
 
 
 def _fetched(name: str) -> Path:

@@ -12,10 +12,10 @@ def describe(manifest: dict[str, Any]) -> str:
         manifest["title"],
         f"model    {model['name']}, {model['blocks']} blocks, width {model['width']}",
         f"corpus   {corpus['tokens']:,} tokens in {corpus['windows']:,} windows of "
-        f"{_documents(corpus['documents'])}",
+        f"{documents(corpus['documents'])}",
     ]
     lines += [
-        f"         {source.get('title', '')}: {_documents(source.get('documents', 0))}, "
+        f"         {source.get('title', '')}: {documents(source.get('documents', 0))}, "
         f"{source.get('tokens', 0):,} tokens. {source.get('licence', 'Licence not stated')}"
         for source in corpus["sources"]
     ]
@@ -74,7 +74,8 @@ def coding(manifest: dict[str, Any]) -> str:
     return f"codes of its own encoder ({origin['form']}{count})"
 
 
-def _documents(count: int) -> str:
+def documents(count: int) -> str:
+    """Return a number of documents in words."""
     return f"{count:,} document{'s' if count != 1 else ''}"
 
 

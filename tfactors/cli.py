@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from tfactors.bundle import Bundle
-from tfactors.bundle_hub import PREFIX
 from tfactors.bundle_text import describe
 from tfactors.cli_options import parser
 from tfactors.corpus import named_corpus
@@ -201,8 +200,7 @@ def _dashboard(options: argparse.Namespace) -> None:
     environment = dict(os.environ)
     if options.bundle is not None:
         opened = Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
-        hub = str(options.bundle).startswith(PREFIX)
-        environment["TFACTORS_BUNDLE"] = str(options.bundle if hub else opened.path.resolve())
+        environment["TFACTORS_BUNDLE"] = str(opened.path.resolve())
     if options.model is not None:
         if not (options.model / "config.json").is_file():
             raise InputError(f"{options.model}: holds no config.json; give the folder of a model")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tfactors.app import definitions, published
 from tfactors.bundle import Bundle
+from tfactors.bundle_text import documents
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,8 @@ def _codes(bundle: Bundle) -> str:
 def _source(source: dict[str, Any]) -> str:
     parts = [str(source["title"])]
     if source.get("documents"):
-        count = int(source["documents"])
-        documents = f"{count:,} document{'s' if count != 1 else ''}"
-        parts.append(f"{documents}, {source.get('tokens', 0):,} tokens")
+        count = documents(int(source["documents"]))
+        parts.append(f"{count}, {source.get('tokens', 0):,} tokens")
     text = ": ".join(parts)
     for key in ("attribution", "licence"):
         if source.get(key):

@@ -36,12 +36,9 @@ def show(bundle: Bundle) -> None:
             **view.widget(controls.SCALE),
         )  # fmt: skip
     overview, scale = store.overview(bundle), view.get(controls.SCALE)
-    if bundle.ranked:
-        unknown = [factor for factor in chosen if not overview.has_curve[factor]]
+    if unknown := [factor for factor in chosen if not overview.has_curve[factor]]:
+        st.caption(f"Factor {', '.join(map(str, unknown))}: {published.NO_CURVE}")
         chosen = tuple(factor for factor in chosen if factor not in unknown)
-        if unknown:
-            listed = ", ".join(map(str, unknown))
-            st.caption(f"Factor {listed}: {published.NO_CURVE}")
     by_peak = scale == "peak"
     values = overview.share_of_peak if by_peak else overview.importance
     event = charts.curves(

@@ -92,18 +92,17 @@ def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
     limits, ranked = factor_view.thresholds(bundle), bundle.ranked
     peak = overview.importance[factors].argmax(axis=1)
-    curves = [
-        None if ranked and not overview.has_curve[factor]
-        else overview.importance[factor].astype(float).round(4)
-        for factor in factors
-    ]  # fmt: skip
+    curves = overview.importance[factors].astype(float).round(4)
+    known = overview.has_curve[factors]
     return pd.DataFrame(
         {
             "factor": factors,
             "words": factor_view.names(bundle)["words"].to_numpy()[factors],
             "level": definitions.levels(rows, limits),
             "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
-            "curve": curves,
+            "curve": [
+                curve if is_known else None for curve, is_known in zip(curves, known, strict=True)
+            ],
             "importance": np.nan if ranked else overview.importance[factors, peak],
             "density": np.nan if ranked else overview.density[factors, peak],
             "sentence": rows[limits.sentence_column].to_numpy().round(2),

@@ -150,11 +150,12 @@ def headline(it: Selected) -> None:
         why = f"{why} {published.note(it.bundle, it.factor)}"
     else:
         why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
+    curve = _curve_in_words(it) if it.overview.has_curve[it.factor] else ""
     st.html(
         f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
         f"<h1>{words or 'no words'}</h1>{badge(it.level, _no_level(it))}"
         f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}'
-        f'<p class="tf-unseen">{_curve_in_words(it) if _has_curve(it) else ""}</p></header>'
+        f'<p class="tf-unseen">{curve}</p></header>'
     )
 
 
@@ -206,11 +207,6 @@ def _no_level(it: Selected) -> str:
     return "no page" if it.bundle.ranked else "dead"
 
 
-def _has_curve(it: Selected) -> bool:
-    """Whether the curve is known: of a factor of the website it may not be."""
-    return not it.bundle.ranked or bool(it.overview.has_curve[it.factor])
-
-
 def badge(level: str, otherwise: str = "no level") -> str:
     """Return the HTML of a level's badge."""
     shown = f"{level} level" if level else otherwise
@@ -235,7 +231,7 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
 
     values = it.overview.importance[it.factor]
     st.markdown("**Importance by layer**", help=importance_help(it.bundle))
-    if not _has_curve(it):
+    if not it.overview.has_curve[it.factor]:
         st.caption(published.NO_CURVE)
         return None
     key = charts.unclicked(name)

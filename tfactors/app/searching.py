@@ -45,8 +45,9 @@ def find(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     """
     words = words_of(query)
     if not words:
-        strength = store.overview(bundle).importance.max(axis=1)
-        order = np.argsort(0 * strength if bundle.ranked else -strength, kind="stable")
+        if bundle.ranked:
+            return pd.DataFrame({"factor": np.arange(bundle.n_factors)}), []
+        order = np.argsort(-store.overview(bundle).importance.max(axis=1), kind="stable")
         return pd.DataFrame({"factor": order}), []
     scores, missing = by_words(bundle, words)
     numbers = [int(w) for w in words if w.isascii() and w.isdigit() and len(w) < 9]

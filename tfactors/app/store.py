@@ -20,7 +20,7 @@ import streamlit as st
 
 from tfactors.bundle import Bundle
 from tfactors.bundle_format import BundleError
-from tfactors.bundle_hub import PREFIX, bundle_folder
+from tfactors.bundle_hub import PREFIX, bundle_folder, hub_name
 
 # Two bundles are enough for one server to compare; a bundle holds its factor table in memory.
 _OPEN_BUNDLES = 4
@@ -40,8 +40,9 @@ def found_bundles() -> dict[str, Path]:
     found = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
     first = "default"
     if chosen := os.environ.get("TFACTORS_BUNDLE"):
-        first = chosen if chosen.startswith(PREFIX) else Path(chosen).resolve().name or chosen
-        found[first] = _folder(chosen)
+        path = _folder(chosen)
+        first = hub_name(path) or path.resolve().name or chosen
+        found[first] = path
     return dict(sorted(found.items(), key=lambda item: (item[0] != first, item[0])))
 
 
@@ -106,18 +107,21 @@ class Overview:
     @cached_property
     def band(self) -> pd.DataFrame:
         """Layer, and the 5, 50 and 95 % quantiles of the importance of all living factors."""
-        return _quantiles(self.importance[self.has_curve], self.bundle.layers)
+        return _quantiles(self.importance[self._active], self.bundle.layers)
 
     @cached_property
     def band_of_peak(self) -> pd.DataFrame:
         """The same of each factor's importance as a share of its own peak."""
-        return _quantiles(self.share_of_peak[self.has_curve], self.bundle.layers)
+        return _quantiles(self.share_of_peak[self._active], self.bundle.layers)
 
     @cached_property
     def has_curve(self) -> np.ndarray:
-        """Which factors are of importance anywhere, (m,) bool: the others are dead, or not known
-        where a bundle was made of the 2021 website.
-        """
+        """Whose curve is known, (m,) bool: on the 2021 website a factor's may be missing."""
+        return self._active | (not self.bundle.ranked)
+
+    @cached_property
+    def _active(self) -> np.ndarray:
+        """Which factors are of importance anywhere, (m,) bool."""
         return self.importance.max(axis=1) > 0
 
     @property
