@@ -25,7 +25,8 @@ import torch
 from transformers import AutoModel
 
 from tfactors import stages, survey_stage
-from tfactors.bundle import Bundle, write_dictionary
+from tfactors.bundle import Bundle
+from tfactors.bundle_writing import write_dictionary
 from tfactors.model_loading import hub_folder, local_folder
 from tfactors.run import Run
 from tfactors.settings import with_changes

@@ -20,7 +20,7 @@ import torch
 import transformers
 
 from tfactors import stages, survey_stage
-from tfactors.bundle import write_dictionary
+from tfactors.bundle_writing import write_dictionary
 from tfactors.run import Run
 from tfactors.settings import with_changes
 

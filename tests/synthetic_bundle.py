@@ -21,16 +21,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfactors.bundle import (
-    Bundle,
-    example_file,
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import LABEL_KINDS, SCHEMAS, example_file
+from tfactors.bundle_writing import (
     write_dictionary,
     write_imported,
     write_manifest,
     write_table,
     write_words,
 )
-from tfactors.bundle_format import LABEL_KINDS, SCHEMAS
 from tfactors.stability import nearest_cosine
 
 # fmt: off

@@ -26,7 +26,10 @@ from tiny_model import write_tiny_bert
 
 import tfactors
 from tfactors.app import controls, passages, shell, view
-from tfactors.bundle import Bundle, BundleError, write_manifest
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import BundleError
+from tfactors.bundle_passages import cut
+from tfactors.bundle_writing import write_manifest
 from tfactors.decomposition import FactorEncoder
 from tfactors.evidence import Chart, Column, Section, Table, write_section
 from tfactors.hidden_states import load_model
@@ -507,7 +510,7 @@ def test_the_strongest_examples_are_tinted_by_the_activations_that_the_bundle_ho
         float(value) for value in re.findall(r'tf-plus" [^>]*title="activation ([\d.]+)"', first)
     }
     at = bundle.windows([top["window"]])["word_starts"][0]
-    _, start, stop, _ = passages.cut(at, int(top["position"]), None)
+    _, start, stop, _ = cut(at, int(top["position"]), None)
     beside = [
         round(float(value), 2)
         for position, value in zip(context["positions"], context["activations"], strict=True)
@@ -721,7 +724,7 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 def test_an_error_of_ours_is_a_calm_page_and_its_text_no_markup() -> None:
     def page() -> None:
         from tfactors.app import shell
-        from tfactors.bundle import BundleError
+        from tfactors.bundle_format import BundleError
 
         shell.sorry(BundleError("file :red[x] $y$ <b>: damaged"), "mine")
 
@@ -754,7 +757,7 @@ def test_a_cut_keeps_whole_words_around_the_position(
     import numpy as np
 
     position %= len(starts)
-    first, start, stop, last = passages.cut(np.array(starts), position, count)
+    first, start, stop, last = cut(np.array(starts), position, count)
     assert 0 <= first <= start <= position < stop <= last <= len(starts)
     whole = [True, *starts[1:], True]
     assert all(whole[i] for i in (first, start, stop, last))

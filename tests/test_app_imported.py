@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.app import controls
-from tfactors.bundle import Bundle, write_manifest
+from tfactors.bundle import Bundle
+from tfactors.bundle_writing import write_manifest
 from tfactors.imported_dictionary import Origin
 
 ROOT = Path(__file__).resolve().parents[1]

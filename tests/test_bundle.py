@@ -17,17 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.synthetic_bundle import HOSTILE, write_synthetic_bundle
-from tfactors.bundle import (
-    SCHEMAS,
-    Bundle,
-    BundleError,
-    example_file,
-    write_dictionary,
-    write_manifest,
-    write_table,
-    write_words,
-)
-from tfactors.bundle_format import bundle_files
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import SCHEMAS, BundleError, bundle_files, example_file
+from tfactors.bundle_writing import write_dictionary, write_manifest, write_table, write_words
 
 FACTORS, LAYERS = 40, 4
 

@@ -13,14 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.synthetic_bundle import write_synthetic_bundle
-from tfactors.bundle import Bundle, BundleError, write_manifest
+from tfactors.bundle import Bundle
 from tfactors.bundle_format import (
     LAYOUTS,
+    BundleError,
     bundle_files,
     canonical_json,
     manifest_checksum,
     table_kind,
 )
+from tfactors.bundle_writing import write_manifest
 
 LAYERS = 4
 FILES = [*bundle_files(range(LAYERS)), "manifest.json"]

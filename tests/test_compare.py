@@ -8,7 +8,8 @@ import pytest
 from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
 
 from tfactors.app import matching
-from tfactors.bundle import Bundle, write_dictionary, write_manifest
+from tfactors.bundle import Bundle
+from tfactors.bundle_writing import write_dictionary, write_manifest
 
 COMPARE = "pages/7_Compare.py"
 

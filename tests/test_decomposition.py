@@ -14,7 +14,8 @@ from tiny_encoder import FACTORS, tiny_encoder
 from tiny_model import write_tiny_bert
 
 import tfactors as tf
-from tfactors.bundle import Bundle, write_dictionary
+from tfactors.bundle import Bundle
+from tfactors.bundle_writing import write_dictionary
 from tfactors.decomposition import FactorEncoder, decompose, read_text, take_apart
 from tfactors.errors import InputError
 from tfactors.hidden_states import ModelError

@@ -22,7 +22,8 @@ from tiny_autoencoders import (
     write_sparsify,
 )
 
-from tfactors.bundle import Bundle, write_dictionary, write_imported, write_manifest
+from tfactors.bundle import Bundle
+from tfactors.bundle_writing import write_dictionary, write_imported, write_manifest
 from tfactors.dictionary_export import write_dictionary_file
 from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError

@@ -11,6 +11,7 @@ from tiny_model import address_texts
 
 import tfactors as tf
 from tfactors.app import passages
+from tfactors.bundle_passages import passages_of
 from tfactors.cli import main
 from tfactors.decomposition import FactorEncoder
 
@@ -50,7 +51,7 @@ def test_a_model_of_the_family_gives_a_bundle_that_verifies(built, capsys) -> No
     assert bundle.width == 32
     assert bundle.manifest["model"]["causal"] == (family in CAUSAL)
     assert bundle.manifest["metrics"]["explained_variance"] > 0.1
-    found = passages.passages(bundle, bundle.examples(0, bundle.layers[-1], 3), words=None)
+    found = passages_of(bundle, bundle.examples(0, bundle.layers[-1], 3), words=None)
     unread = "which reads from left to right" in passages.legend(found)
     assert unread == (family in CAUSAL)
 

@@ -236,7 +236,8 @@ def test_every_other_way_to_save_one_goes_the_whole_way_too(name, world, tmp_pat
     check_activations(bundle, variant.form, w, variant.centred)
     form = variant.form if "--form" in variant.options else ""
     check_export(bundle, source, tmp_path / "again.safetensors", form)
-    encoder = ImportedDictionary.from_bundle(bundle)
+    tensors = bundle.imported_tensors()
+    encoder = ImportedDictionary.from_record(bundle.imported, bundle.dictionary, tensors)
     found = encoder.coder("encoder").encode(states - encoder.offset).toarray()
     expected = codes(variant.form, w, states, centred=variant.centred)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)

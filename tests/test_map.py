@@ -9,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
 
-from tfactors.bundle import Bundle, write_manifest, write_table
+from tfactors.bundle import Bundle
+from tfactors.bundle_writing import write_manifest, write_table
 
 MAP = "pages/6_Map.py"
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from synthetic_bundle import write_synthetic_bundle
 
-from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import BundleError
 from tfactors.curve_picture import curve_svg
 from tfactors.decomposition import Decomposition
 from tfactors.saliency import Explanation

@@ -14,7 +14,6 @@ from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 from tfactors.bundle import Bundle
 from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
-from tfactors.explanation_text import described
 from tfactors.lime_fit import (
     _distances,
     draw_blocks,
@@ -29,6 +28,7 @@ from tfactors.saliency import (
     explain_many,
     explain_window,
 )
+from tfactors.saliency_text import described
 
 
 @pytest.fixture(scope="module")

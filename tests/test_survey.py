@@ -321,7 +321,7 @@ def test_of_windows_with_equal_activations_the_first_are_kept_in_any_order_of_re
 
 
 def test_a_window_cut_between_two_batches_is_refused():
-    kept = TopContexts.empty(1)
+    kept = TopContexts.empty(1, 2)
     kept.add(csr_array(np.ones((2, 1), np.float32)), np.array([3, 4]), np.zeros(2, np.int16))
     with pytest.raises(ValueError, match="window 4 is cut between two batches"):
         kept.add(csr_array(np.ones((1, 1), np.float32)), np.array([4]), np.ones(1, np.int16))

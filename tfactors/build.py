@@ -24,8 +24,10 @@ from filelock import FileLock, Timeout
 
 import tfactors
 from tfactors import context_stages, description, sense_stage, stability, stages, survey_stage
-from tfactors.bundle import Bundle, read_manifest, write_manifest
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import read_manifest
 from tfactors.bundle_model import recorded
+from tfactors.bundle_writing import write_manifest
 from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
 from tfactors.learning_stage import learn_dictionary

@@ -8,7 +8,6 @@ they say, in the order of their activations. Of the text only its distinct words
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,35 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfactors.bundle_format import MANIFEST, SCHEMAS, BundleError, example_file, listed_levels
-from tfactors.bundle_optional import (
-    ROUNDING,
-    TopExamples,
-    check_errors,
-    check_labels_and_map,
-    optional_checks,
-)
-from tfactors.bundle_parts import Part, parts
-from tfactors.bundle_table import TableFile
+from tfactors.bundle_optional import check_errors, check_labels_and_map, optional_checks
+from tfactors.bundle_parts import RANKS, ROUNDING, OpenTables, Part, ranked_place
 from tfactors.levels import Thresholds, classify
 from tfactors.whole_words import spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
 _SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in float32
-_RANKS = 1 << 15  # more than an int16 rank can be: puts factor and rank into one number
 
 
-class Tables:
+class Tables(OpenTables):
     """The tables of a bundle, checked in an order in which each may use the ones before it."""
-
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self.layers: list[int] = manifest["model"]["layers"]
-        self.factors: int = manifest["dictionary"]["factors"]
-        self.shape = (self.factors, len(self.layers))
-        # Examples taken over from the 2021 website: ranks, curves off pictures, listed levels.
-        self.published = manifest["coding"].get("method") == "published"
-        self.top_examples = TopExamples()
 
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
         """Return the name of each file with the function that checks its rows."""
@@ -265,7 +246,7 @@ class Tables:
             part.require(part["samples"] >= 0, "samples", "is not a count")
             check_errors(part)
             rows = np.arange(part.first_row, part.first_row + len(part))
-            columns = [part["layer"], _place(part), part.lengths("weights"), rows]
+            columns = [part["layer"], ranked_place(part), part.lengths("weights"), rows]
             found.append(np.stack([column.astype(np.int64) for column in columns], axis=1))
         self.explained = np.concatenate(found) if found else np.zeros((0, 4), np.int64)
 
@@ -312,8 +293,8 @@ class Tables:
             raise BundleError(f"{name}: factor {factor} is active and has no example; rebuild it")
         for place, row in explained[~matched][:1, [1, 3]]:
             raise BundleError(
-                f"saliency.parquet: column 'rank' row {row:,}: {place % _RANKS} is no example of "
-                f"factor {place // _RANKS} at layer {layer}; rebuild the bundle"
+                f"saliency.parquet: column 'rank' row {row:,}: {place % RANKS} is no example of "
+                f"factor {place // RANKS} at layer {layer}; rebuild the bundle"
             )
 
     def check_words(self) -> None:
@@ -348,25 +329,11 @@ class Tables:
                 "factor_words.parquet: its rows are not those of words.parquet; rebuild the bundle"
             )
 
-    def parts(self, name: str) -> Iterator[Part]:
-        """Yield the rows of a table in order, checked as far as the format alone can tell."""
-        file = TableFile(self.folder, name, self.manifest["model"]["width"])
-        expected = self.manifest["files"][name]["rows"]
-        if file.rows != expected:
-            raise BundleError(f"{name}: {file.rows:,} rows, and the manifest says {expected}")
-        return parts(file, self.factors, self.layers)
-
     def _of_present(
         self, name: str, check: Callable[[], None]
     ) -> list[tuple[str, Callable[[], None]]]:
         """Return the check of a file that the bundle may do without, if it has the file."""
         return [(name, check)] if name in self.manifest["files"] else []
-
-    def atoms(self) -> np.ndarray:
-        """Return the dictionary, (m, d) float32."""
-        file = TableFile(self.folder, "dictionary.parquet", self.manifest["model"]["width"])
-        atoms = file.read().column("atom").combine_chunks()
-        return atoms.flatten().to_numpy().reshape(self.factors, -1)
 
     def _tables(self, name: str) -> Iterator[pa.Table]:
         return (part.table for part in self.parts(name))
@@ -409,13 +376,9 @@ class Tables:
             )
 
 
-def _place(part: Part) -> np.ndarray:
-    return part["factor"].astype(np.int64) * _RANKS + part["rank"]
-
-
 def _explains(part: Part, length: np.ndarray, explained: np.ndarray) -> np.ndarray:
     """Mark the explanations of examples in this part; raise if one has too many weights."""
-    place = _place(part)
+    place = ranked_place(part)
     row = np.searchsorted(place, explained[:, 1]).clip(max=len(part) - 1)
     found = place[row] == explained[:, 1]
     for at in np.flatnonzero(found & (length[row] != explained[:, 2]))[:1]:

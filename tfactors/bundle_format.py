@@ -213,6 +213,8 @@ LABEL_KINDS = (
     "mixed",
 )  # fmt: skip
 # How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
+# Contexts are stored of this many examples a factor and layer, at most.
+CONTEXTS = 20
 NEIGHBOUR_KINDS = ("cosine", "together")
 # Where a token of the vocabulary is near a factor: at the model's input, or among the logits of
 # its head, raised or lowered most.

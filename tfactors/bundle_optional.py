@@ -1,6 +1,6 @@
 """Whether the tables that a bundle may do without agree with the others, row by row.
 
-In go the tables of :mod:`tfactors.bundle_consistency`, checked as far as text, factors and
+In go the tables of :mod:`tfactors.bundle.verify_tables`, checked as far as text, factors and
 examples; nothing comes out unless a row cannot be true, and then the error that names it: a context
 must hold the activation of its example, a sample must stand where it says, a cosine must be that of
 its two atoms.
@@ -10,28 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfactors.bundle_format import LABEL_KINDS, NEIGHBOUR_KINDS, VOCABULARY_KINDS
-from tfactors.bundle_parts import Part
+from tfactors.bundle_format import CONTEXTS, LABEL_KINDS, NEIGHBOUR_KINDS, VOCABULARY_KINDS
+from tfactors.bundle_parts import ROUNDING, OpenTables, Part
 from tfactors.senses import SMALLEST_GROUP
 
-if TYPE_CHECKING:
-    from tfactors.bundle_consistency import Tables
-
-# Contexts are stored of this many examples a factor and layer, at most.
-CONTEXTS = 20
-ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
 EIGHT_DIGITS = 2.0**-8  # relative: an activation that was rounded to 8 binary digits
 _COSINE = 1e-4  # of two float32 atoms, summed in another order
 _PAIRS_AT_ONCE = 4096
 
 
-def optional_checks(tables: Tables) -> list[tuple[str, Callable[[], None]]]:
+def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
     """Return the name of each optional file that the bundle has, with what checks its rows."""
     checks = {
         "second_dictionary.parquet": check_second_dictionary,
@@ -70,7 +63,7 @@ def check_labels_and_map(part: Part) -> None:
             part.require(~((part[name] < 0) | (part[name] > 1)), name, "is no share")
 
 
-def check_second_dictionary(tables: Tables) -> None:
+def check_second_dictionary(tables: OpenTables) -> None:
     """Atoms are numbered and have norm 1; a factor's stability is its largest cosine to them."""
     found: list[np.ndarray] = []
     for part in tables.parts("second_dictionary.parquet"):
@@ -111,7 +104,7 @@ def check_errors(part: Part) -> None:
             part.require(~(np.abs(part[name]) > 1 + ROUNDING), name, "is no correlation")
 
 
-def check_contexts(tables: Tables) -> None:
+def check_contexts(tables: OpenTables) -> None:
     """A context is that of an example, and holds the example's activation as its largest."""
     for part in tables.parts("contexts.parquet"):
         part.require(part["rank"] >= 0, "rank", "is negative")
@@ -142,7 +135,7 @@ def check_contexts(tables: Tables) -> None:
         part.require(largest, "activations", "exceed the activation of the example")
 
 
-def check_samples(tables: Tables) -> None:
+def check_samples(tables: OpenTables) -> None:
     """Samples are ranked by activation, stand where they say, each token once."""
     for part in tables.parts("samples.parquet"):
         factor, activation = part["factor"], part["activation"]
@@ -165,7 +158,7 @@ def check_samples(tables: Tables) -> None:
         part.require(share, "quantile", "is no share above 0")
 
 
-def check_neighbours(tables: Tables) -> None:
+def check_neighbours(tables: OpenTables) -> None:
     """Neighbours are other factors, nearest first; a cosine is that of the two atoms."""
     atoms = tables.atoms()
     for part in tables.parts("neighbours.parquet"):
@@ -185,7 +178,7 @@ def check_neighbours(tables: Tables) -> None:
         part.require(near | ~of_atoms, "value", "is not the cosine of the two atoms")
 
 
-def check_effects(tables: Tables) -> None:
+def check_effects(tables: OpenTables) -> None:
     """An effect has examples and directions behind it, and a ratio that is that of its means."""
     blocks = int(tables.manifest["model"]["blocks"])
     for part in tables.parts("effects.parquet"):
@@ -207,7 +200,7 @@ def check_effects(tables: Tables) -> None:
             part.require((part[name] >= 0) & (part[name] <= 1), name, "is no share")
 
 
-def check_vocabulary(tables: Tables) -> None:
+def check_vocabulary(tables: OpenTables) -> None:
     """Tokens of the vocabulary come nearest first, logits that are lowered lowest first."""
     for part in tables.parts("vocabulary.parquet"):
         kind = _require_kinds(part, VOCABULARY_KINDS)
@@ -218,7 +211,7 @@ def check_vocabulary(tables: Tables) -> None:
         _require_falling(part, kind, np.where(low, -1, 1).astype(np.float32))
 
 
-def check_senses(tables: Tables) -> None:
+def check_senses(tables: OpenTables) -> None:
     """A word that falls into groups has at least two, of three occurrences or more."""
     for part in tables.parts("senses.parquet"):
         part.require(part["groups"] >= 2, "groups", "is fewer than two")
@@ -228,7 +221,7 @@ def check_senses(tables: Tables) -> None:
             part.require(np.abs(part[name]) <= 1, name, "is outside -1 to 1")
 
 
-def check_occurrences(tables: Tables) -> None:
+def check_occurrences(tables: OpenTables) -> None:
     """An occurrence stands where it says, at every layer, its activations falling."""
     for part in tables.parts("occurrences.parquet"):
         token = _require_places(tables, part)
@@ -259,7 +252,7 @@ def _of_all(ok: np.ndarray, row: np.ndarray, rows: int) -> np.ndarray:
     return np.bincount(row, ~ok, minlength=rows) == 0
 
 
-def _require_places(tables: Tables, part: Part) -> np.ndarray:
+def _require_places(tables: OpenTables, part: Part) -> np.ndarray:
     """Raise unless each row's window and position are those of a token; the tokens' numbers."""
     window, windows = part["window"], len(tables.offsets) - 1
     inside = (window >= 0) & (window < windows)
@@ -291,40 +284,3 @@ def _require_falling(part: Part, kind: np.ndarray, sign: np.ndarray) -> None:
     value = sign * part["value"]
     falls = (rank == 0) | (value <= np.concatenate([[0], value[:-1]]))
     part.require(falls, "value", "is nearer than the one ranked before")
-
-
-class TopExamples:
-    """The strongest examples of every factor, noted while examples are checked.
-
-    For each layer: factor and rank as one number, ascending, and window, position, activation.
-    """
-
-    _RANKS = 1 << 15
-
-    def __init__(self) -> None:
-        self._noted: dict[int, list[tuple[np.ndarray, ...]]] = {}
-        self._joined: dict[int, tuple[np.ndarray, ...]] = {}
-
-    def note(self, layer: int, part: Part) -> None:
-        """Keep what contexts are held against."""
-        top = part["rank"] < CONTEXTS
-        place = part["factor"][top].astype(np.int64) * self._RANKS + part["rank"][top]
-        columns = [part[name][top] for name in ("window", "position", "activation")]
-        self._noted.setdefault(layer, []).append((place, *columns))
-
-    def find(self, part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return window (-1 where there is no such example), position, activation of each row."""
-        window = np.full(len(part), -1, np.int32)
-        position, activation = np.zeros(len(part), np.int16), np.zeros(len(part), np.float32)
-        wanted = part["factor"].astype(np.int64) * self._RANKS + part["rank"]
-        for layer in np.unique(part["layer"]).tolist():
-            if layer not in self._noted:
-                continue
-            if layer not in self._joined:
-                noted = zip(*self._noted[layer], strict=True)
-                self._joined[layer] = tuple(map(np.concatenate, noted))
-            place, *columns = self._joined[layer]
-            at = np.searchsorted(place, wanted).clip(max=len(place) - 1)
-            found = (part["layer"] == layer) & (place[at] == wanted)
-            window[found], position[found], activation[found] = (c[at[found]] for c in columns)
-        return window, position, activation

@@ -7,13 +7,14 @@ that is wrong into a BundleError that names it.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfactors.bundle_format import LAYOUTS, BundleError
+from tfactors.bundle_format import CONTEXTS, LAYOUTS, BundleError
 from tfactors.bundle_table import TableFile
 from tfactors.bundle_writing import first_disorder, last_key
 
@@ -165,3 +166,82 @@ def _shown(value: pa.Scalar) -> str:
 
 def _all(names: Sequence[object]) -> str:
     return ", ".join(map(str, names))
+
+
+ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
+RANKS = 1 << 15  # more than an int16 rank can be: puts factor and rank into one number
+
+
+def ranked_place(part: Part) -> np.ndarray:
+    """Return factor and rank of each row as one number, (rows,) int64, ascending as the rows."""
+    return part["factor"].astype(np.int64) * RANKS + part["rank"]
+
+
+class TopExamples:
+    """The strongest examples of every factor, noted while examples are checked.
+
+    For each layer: factor and rank as one number, ascending, and window, position, activation.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[int, list[tuple[np.ndarray, ...]]] = {}
+        self._joined: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def note(self, layer: int, part: Part) -> None:
+        """Keep what contexts are held against."""
+        top = part["rank"] < CONTEXTS
+        place = ranked_place(part)[top]
+        columns = [part[name][top] for name in ("window", "position", "activation")]
+        self._noted.setdefault(layer, []).append((place, *columns))
+
+    def find(self, part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return window (-1 where there is no such example), position, activation of each row."""
+        window = np.full(len(part), -1, np.int32)
+        position, activation = np.zeros(len(part), np.int16), np.zeros(len(part), np.float32)
+        wanted = ranked_place(part)
+        for layer in np.unique(part["layer"]).tolist():
+            if layer not in self._noted:
+                continue
+            if layer not in self._joined:
+                noted = zip(*self._noted[layer], strict=True)
+                self._joined[layer] = tuple(map(np.concatenate, noted))
+            place, *columns = self._joined[layer]
+            at = np.searchsorted(place, wanted).clip(max=len(place) - 1)
+            found = (part["layer"] == layer) & (place[at] == wanted)
+            window[found], position[found], activation[found] = (c[at[found]] for c in columns)
+        return window, position, activation
+
+
+class OpenTables:
+    """The tables of a bundle, and what those that are checked already say of the others."""
+
+    # The corpus: where each window begins among all tokens, (windows + 1,); its distinct words; the
+    # number of the word of each token. The factors: their largest activation, (m, layers).
+    offsets: np.ndarray
+    vocabulary: pa.Array
+    word_of_token: np.ndarray
+    maximum: np.ndarray
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.layers: list[int] = manifest["model"]["layers"]
+        self.factors: int = manifest["dictionary"]["factors"]
+        self.shape = (self.factors, len(self.layers))
+        # Examples taken over from the 2021 website: ranks, curves off pictures, listed levels.
+        self.published = manifest["coding"].get("method") == "published"
+        self.top_examples = TopExamples()
+
+    def parts(self, name: str) -> Iterator[Part]:
+        """Yield the rows of a table in order, checked as far as the format alone can tell."""
+        file = TableFile(self.folder, name, self.manifest["model"]["width"])
+        expected = self.manifest["files"][name]["rows"]
+        if file.rows != expected:
+            raise BundleError(f"{name}: {file.rows:,} rows, and the manifest says {expected}")
+        return parts(file, self.factors, self.layers)
+
+    def atoms(self) -> np.ndarray:
+        """Return the dictionary, (m, d) float32."""
+        file = TableFile(self.folder, "dictionary.parquet", self.manifest["model"]["width"])
+        atoms = file.read().column("atom").combine_chunks()
+        return atoms.flatten().to_numpy().reshape(self.factors, -1)

@@ -128,8 +128,8 @@ def _info(options: argparse.Namespace) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.explanation_text import described
     from tfactors.saliency import explain
+    from tfactors.saliency_text import described
 
     methods = ("lime", "occlusion") if options.method == "both" else (options.method,)
     found = [

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfactors import effects, elsewhere, levels, saliency
-from tfactors.bundle import LAYOUTS, SCHEMAS, write_table
+from tfactors.bundle_format import LAYOUTS, SCHEMAS
+from tfactors.bundle_writing import write_table
 from tfactors.decomposition import FactorEncoder
 from tfactors.parallel import ahead
 from tfactors.run import Run, replacing

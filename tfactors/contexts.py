@@ -20,8 +20,6 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
-# Contexts kept of each factor.
-CONTEXTS = 20
 _FIRST_POOL = 1 << 14
 
 
@@ -39,8 +37,8 @@ class TopContexts:
     last_window: np.ndarray  # (1,) int64
 
     @classmethod
-    def empty(cls, factors: int, contexts: int = CONTEXTS) -> TopContexts:
-        """Return the state before the first window."""
+    def empty(cls, factors: int, contexts: int) -> TopContexts:
+        """Return the state before the first window, with room for so many contexts a factor."""
         shape = (factors, contexts)
         return cls(
             np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.int64),
@@ -124,7 +122,7 @@ def table(layer: int, kept: TopContexts, examples: Iterable[tuple[np.ndarray, ..
     columns: dict[str, list[Any]] = {"factor": [], "rank": [], "positions": [], "activations": []}
     for factor, (windows, *_) in enumerate(examples):
         context_of = {window: context for window, *context in kept.contexts(factor)}
-        for rank, window in enumerate(windows[:CONTEXTS].tolist()):
+        for rank, window in enumerate(windows[: kept.values.shape[1]].tolist()):
             positions, activations = context_of[window]
             columns["factor"].append(factor)
             columns["rank"].append(rank)

@@ -19,6 +19,7 @@ from tfactors.bundle_model import VARIABLE, model_to_load
 from tfactors.corpus import tokenize
 from tfactors.errors import InputError
 from tfactors.hidden_states import Model, ModelError, load_model
+from tfactors.labels import named
 from tfactors.whole_words import spelled, word_at
 
 if TYPE_CHECKING:
@@ -71,7 +72,13 @@ class FactorEncoder:
                 "build the bundle again"
             )
         coding = bundle.manifest["coding"]
-        imported = ImportedDictionary.from_bundle(bundle)
+        imported = (
+            ImportedDictionary.from_record(
+                bundle.imported, bundle.dictionary, bundle.imported_tensors()
+            )
+            if bundle.imported
+            else None
+        )
         coder = imported.coder(bundle.coding_method) if imported else SparseCoder(bundle.dictionary)
         offset = imported.offset if imported else None
         return cls(model, coder, bundle.scale, coding["penalty"], coding["tol"], offset)
@@ -168,6 +175,10 @@ def activations_of(codes: "csr_array", rows: np.ndarray, factors: np.ndarray) ->
     return found
 
 
+# What a notebook shows of a text: tokens, factors of each, letters of a token and of a name.
+_TOKENS, _TERMS, _LONGEST_TOKEN, _LONGEST_NAME = 48, 3, 40, 28
+
+
 @dataclass(frozen=True)
 class Decomposition:
     """A text taken apart: what every token is made of at every layer.
@@ -190,9 +201,31 @@ class Decomposition:
     labels: Sequence[str] = ()
 
     def _repr_html_(self) -> str:
-        from tfactors.notebook import decomposition_html
+        from tfactors import notebook
+        from tfactors.app import passages
 
-        return decomposition_html(self)
+        layer = int(np.max(self.residuals["layer"]))
+        active = self.factors[self.factors["layer"] == layer]
+        explained = self.residuals[self.residuals["layer"] == layer]["explained"]
+        rows = []
+        for token, share in list(zip(self.tokens.itertuples(), explained, strict=True))[:_TOKENS]:
+            terms = active[active["position"] == token.position].head(_TERMS).itertuples()
+            said = " + ".join(
+                f"{term.activation:.1f} · {term.factor}{self._in_words(term.factor)}"
+                for term in terms
+            )
+            name = passages.shorten(spelled(token.token), _LONGEST_TOKEN)
+            rows.append((name, f"{share:.0%}: {said or '0'}"))
+        more = f" (the first {_TOKENS} tokens)" if len(self.tokens) > _TOKENS else ""
+        title = f"Layer {layer}: share explained, and activation · factor{more}"
+        return notebook.framed(title, notebook.table(rows))
+
+    def _in_words(self, factor: int) -> str:
+        """Return the name of a factor in brackets, where it has one."""
+        from tfactors.app import passages
+
+        name = named(self.labels[factor]) if factor < len(self.labels) else ""
+        return f" ({passages.shorten(name, _LONGEST_NAME)})" if name else ""
 
     def to_json(self) -> str:
         """Return everything as one JSON object of lists of rows."""
@@ -227,14 +260,14 @@ class Decomposition:
             for row, token in zip(rows.itertuples(), self.tokens["token"], strict=True):
                 strongest = active.get((shown, row.position))
                 named = [] if strongest is None else strongest.head(top).itertuples()
-                parts = (_named(labels, item.factor, item.activation) for item in named)
+                parts = (_term(labels, item.factor, item.activation) for item in named)
                 lines.append(
                     f"  {spelled(token):<{width}}  {row.explained:4.0%}  {', '.join(parts)}"
                 )
         return "\n".join(lines)
 
 
-def _named(labels: Sequence[str] | None, factor: int, activation: float) -> str:
+def _term(labels: Sequence[str] | None, factor: int, activation: float) -> str:
     label = "" if labels is None else str(labels[factor]).strip()
     return f"{factor} {label} {activation:.1f}" if label else f"{factor} {activation:.1f}"
 

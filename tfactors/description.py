@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csc_array
 
 from tfactors import labels, neighbours, token_rules, vocabulary
-from tfactors.bundle import write_table
+from tfactors.bundle_writing import write_table
 from tfactors.context_stages import levels_of, peaks
 from tfactors.factor_map import factor_map
 from tfactors.held_out_codes import HeldOutCodes

@@ -38,7 +38,13 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
         raise InputError(f"format {format!r}: expected one of {', '.join(EXPORTS)}")
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path}: exists already; give another path for --out")
-    imported = ImportedDictionary.from_bundle(bundle) or _learnt(bundle)
+    imported = (
+        ImportedDictionary.from_record(
+            bundle.imported, bundle.dictionary, bundle.imported_tensors()
+        )
+        if bundle.imported
+        else _learnt(bundle)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     if format == "npy":
         columns = np.ascontiguousarray(imported.tensors["W_dec"].T)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tfactors.bundle import write_dictionary, write_imported
+from tfactors.bundle_writing import write_dictionary, write_imported
 from tfactors.dictionary_files import read_dictionary
 from tfactors.errors import InputError
 from tfactors.imported_dictionary import EncoderCoder, ImportedDictionary

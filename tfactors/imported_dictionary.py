@@ -19,16 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from tfactors.errors import InputError
 from tfactors.sparse_coding import ROWS, UNIT, SparseCoder
-
-if TYPE_CHECKING:
-    from tfactors.bundle import Bundle
 
 PLAIN = "dictionary"
 # The forms of a dictionary, and the tensors that each consists of.
@@ -134,13 +131,11 @@ class ImportedDictionary:
         return {n: v for n, v in self.tensors.items() if not (given and n == "W_dec")}
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle) -> ImportedDictionary | None:
-        """Return the dictionary of a bundle as it was imported, or None if it was learnt here."""
-        record = bundle.manifest["dictionary"].get("imported")
-        if record is None:
-            return None
-        tensors = bundle.imported_tensors()
-        return cls(Origin.from_json(record), {"W_dec": bundle.dictionary} | tensors)
+    def from_record(
+        cls, record: dict[str, Any], atoms: np.ndarray, tensors: dict[str, np.ndarray]
+    ) -> ImportedDictionary:
+        """Return the dictionary of which a bundle keeps the record, the atoms and the tensors."""
+        return cls(Origin.from_json(record), {"W_dec": atoms} | tensors)
 
 
 class EncoderCoder:

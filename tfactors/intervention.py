@@ -23,6 +23,7 @@ import numpy as np
 
 from tfactors.decomposition import FactorEncoder, encoder_of, tokenize_checked
 from tfactors.errors import InputError
+from tfactors.whole_words import spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,9 +86,38 @@ class Intervention:
         return self.change / mean if mean > 0 else float("nan")
 
     def _repr_html_(self) -> str:
-        from tfactors.notebook import intervention_html
+        from tfactors import notebook
+        from tfactors.app import change_strip
 
-        return intervention_html(self)
+        tokens = self.tokens["token"].tolist()
+        where = "every token" if self.position is None else f"“{spelled(tokens[self.position])}”"
+        moved = self.tokens.index[self.tokens["step"] != 0].tolist()
+        amount = f"× {self.times:g}" + (f" + {self.add:g}" if self.add else "")
+        return notebook.framed(
+            f"Factor {self.factor} {amount} at layer {self.layer}, at {where}",
+            notebook.table(self._said(tokens))
+            + change_strip.strip(tokens, self.tokens["change"].to_numpy(), moved),
+        )
+
+    def _said(self, tokens: list[str]) -> list[tuple[str, str]]:
+        """Return the numbers of the change, each with its name."""
+        rows = [
+            ("sentence embedding", f"changes by {self.change:.2%}, cosine {self.cosine:.4f}"),
+            (
+                f"{len(self.random)} random directions",
+                f"{self.random.mean():.2%} on average, {self.random.max():.2%} at most",
+            ),
+        ]
+        if self.similarity:
+            before, after = self.similarity
+            rows.append(("cosine with the other text", f"{before:.4f} before, {after:.4f} after"))
+        if self.words is not None:
+            changed = (
+                f"{row.token!r} {row.before:.2%} → {row.after:.2%}"
+                for row in self.words.itertuples()
+            )
+            rows.append((f"words at “{spelled(tokens[self.words_at])}”", "; ".join(changed)))
+        return rows
 
 
 def intervene(

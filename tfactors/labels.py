@@ -187,3 +187,13 @@ def _shown(kind: str, text: str, words: list[str]) -> str:
 
         return ", ".join([word for word in words if stem(word) == text][:3]) or f"{text}-"
     return text
+
+
+def named(label: str) -> str:
+    """A label as the pages write it.
+
+    >>> named("mixed: public, power"), named("the word “left”")
+    ('public · power', 'the word “left”')
+    """
+    words = label.removeprefix("mixed: ")
+    return words if words == label else words.replace(", ", " · ")

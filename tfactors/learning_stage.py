@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfactors.bundle import write_dictionary
+from tfactors.bundle_writing import write_dictionary
 from tfactors.dictionary import DictionaryLearner
 from tfactors.dictionary_2021 import GradientLearner
 from tfactors.dictionary_proof import import_stage

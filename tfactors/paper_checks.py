@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from tfactors.bundle import Bundle, example_file
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import example_file
 from tfactors.decomposition import FactorEncoder, tokenize_checked
 from tfactors.errors import InputError
 from tfactors.evaluation import Evaluation

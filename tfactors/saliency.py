@@ -32,6 +32,7 @@ from tfactors.lime_fit import (
     halves_agree,
     standard_errors,
 )
+from tfactors.whole_words import spelled
 
 if TYPE_CHECKING:
     from tfactors.bundle import Bundle
@@ -115,9 +116,16 @@ class Explanation:
         return correlation(self.weights[places], other.weights[places])
 
     def _repr_html_(self) -> str:
-        from tfactors.notebook import explanation_html
+        from tfactors import notebook
+        from tfactors.app import passages
 
-        return explanation_html(self)
+        at, word = self.position, spelled(self.tokens[self.position])
+        passage = passages.Passage(self.tokens, at, at + 1, self.activation, "", word, self.weights)
+        title = (
+            f"Factor {self.factor} at layer {self.layer} on “{word}”: "
+            f"activation {self.activation:.2f} ({self.method})"
+        )
+        return notebook.framed(title, passages.texts([passage], max(self.activation, 0.0)))
 
     def to_json(self) -> str:
         """Return all fields as one JSON object; NaN is null."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from tfactors import senses
-from tfactors.bundle import write_table
+from tfactors.bundle_writing import write_table
 from tfactors.occurrences import OCCURRENCES, codes_of
 from tfactors.parallel import ahead
 from tfactors.run import Run

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tfactors.bundle import write_dictionary
+from tfactors.bundle_writing import write_dictionary
 from tfactors.learning_stage import learn_dictionary
 from tfactors.run import Run
 

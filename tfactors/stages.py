@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfactors import corpus, hidden_states
-from tfactors.bundle import write_table
+from tfactors.bundle_writing import write_table
 from tfactors.evaluation_sample import held_out_windows
 from tfactors.parallel import ahead
 from tfactors.run import Run

@@ -39,6 +39,7 @@ class Survey:
         factors: int,
         importance_k: int = 200,
         examples: int = 200,
+        contexts: int = 20,
         table_bytes: int = WORD_TABLE_BYTES,
     ) -> None:
         slots = 1 << int(np.log2(table_bytes / len(layers) / BYTES_A_WORD))
@@ -46,7 +47,7 @@ class Survey:
         self.tokens = 0
         self.norms = ExactSum()  # Σ‖x‖ of each layer, (layers,)
         self.states = [LayerSurvey.empty(factors, importance_k, examples, slots) for _ in layers]
-        self.contexts = [TopContexts.empty(factors) for _ in layers]
+        self.contexts = [TopContexts.empty(factors, contexts) for _ in layers]
         self.samples = [ActivationSample.empty(layer, factors) for layer in layers]
         self.held_out = [Moments() for _ in layers]
         self._words: dict[str, int] = {}

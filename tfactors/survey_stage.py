@@ -19,7 +19,8 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from tfactors import activation_sample, contexts, levels, survey, whole_words
-from tfactors.bundle import example_file, write_table, write_words
+from tfactors.bundle_format import CONTEXTS, example_file
+from tfactors.bundle_writing import write_table, write_words
 from tfactors.held_out_codes import HeldOutCodes, chosen_windows
 from tfactors.occurrences import DrawnOccurrences
 from tfactors.parallel import ahead
@@ -49,7 +50,11 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         state = survey.Survey.load(checkpoint.path)
     else:
         state = survey.Survey(
-            run.layers, settings.factors, settings.importance_k, settings.examples
+            run.layers,
+            settings.factors,
+            settings.importance_k,
+            settings.examples,
+            CONTEXTS,
         )
     kept = chosen_windows(run.held_out, lengths, settings.seed)
     step, windows = checkpoint.step, np.arange(len(lengths))

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
-from tfactors.bundle import SCHEMAS, Bundle, write_manifest, write_table
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import SCHEMAS
+from tfactors.bundle_writing import write_manifest, write_table
 from tfactors.errors import InputError
 from tfactors.levels import LOW_DEPTH, SENTENCE_SHARE
 from tfactors.website_2021_folder import (

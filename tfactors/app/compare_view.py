@@ -22,6 +22,7 @@ from tfactors.app import (
 )
 from tfactors.app.factor_view import Selected
 from tfactors.bundle import Bundle
+from tfactors.bundle_passages import passages_of
 
 _EXAMPLES = 15
 _WORDS = 6
@@ -86,7 +87,7 @@ def side(it: Selected, control: view.Control[Any], name: str) -> None:
         view.change({control: clicked})
         st.rerun()
     factor_view.numbers(it, key=f"numbers_{name}")
-    found = passages.passages(it.bundle, it.bundle.examples(it.factor, it.layer, _EXAMPLES), _WORDS)
+    found = passages_of(it.bundle, it.bundle.examples(it.factor, it.layer, _EXAMPLES), _WORDS)
     if found:
         st.html(passages.lines(found, float(it.overview.maximum[it.factor, it.column])))
     else:

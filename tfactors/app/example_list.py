@@ -24,6 +24,7 @@ from tfactors.app import (
 )
 from tfactors.app.factor_view import Selected
 from tfactors.app.passages import Passage
+from tfactors.bundle_passages import passages_of
 from tfactors.errors import InputError
 
 _TINTED = (
@@ -87,7 +88,7 @@ def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.Data
 
 def begin(it: Selected, examples: pd.DataFrame) -> "Future[None]":
     """Begin to read the text of the list, for :func:`show`, while other things are drawn."""
-    return reading_ahead.begin(it.bundle, _kept(examples)["window"].to_list())
+    return reading_ahead.begin_reading(it.bundle, _kept(examples)["window"].to_list())
 
 
 def _kept(examples: pd.DataFrame) -> pd.DataFrame:
@@ -107,8 +108,8 @@ def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = No
         _read_again(it, kept)
     contexts = token_activations.stored(it, kept)
     if begun is not None:
-        reading_ahead.finish(begun)
-    found = passages.passages(it.bundle, kept, words, habits=habits, contexts=contexts)
+        reading_ahead.finish_reading(begun)
+    found = passages_of(it.bundle, kept, words, habits=habits, contexts=contexts)
     found = _sorted(found, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(

@@ -7,6 +7,7 @@ import streamlit as st
 
 from tfactors.app import definitions, factor_view, passages, store
 from tfactors.bundle import Bundle
+from tfactors.bundle_passages import passages_of
 
 _LINES = 4
 _WORDS = 5
@@ -21,7 +22,7 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
         f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'
         for at, share in zip(bundle.layers, shares, strict=True)
     )
-    found = passages.passages(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
+    found = passages_of(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
     lines = passages.lines(found, 1.0)
     st.html(
         f'<div class="tf-cards"><div class="tf-card">{factor_view.badge(level)}'

@@ -12,6 +12,7 @@ import streamlit as st
 
 from tfactors.app import controls, definitions, downloads, factor_table, passages, published, shell
 from tfactors.app.factor_view import Selected
+from tfactors.bundle_passages import passages_of
 
 _WORDS = 7
 _LINES = 3
@@ -52,7 +53,7 @@ def drawn(it: Selected) -> None:
             continue
         weakest, largest = band["activation"].min(), band["activation"].max()
         st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
-        found = passages.passages(it.bundle, band.head(_DRAWN), _CONTEXT)
+        found = passages_of(it.bundle, band.head(_DRAWN), _CONTEXT)
         st.html(passages.lines(found, strongest))
     downloads.show(lambda: samples, f"random_{it.factor}_{it.layer}")
 
@@ -72,7 +73,7 @@ def by_layer(it: Selected) -> None:
     )
     downloads.show(lambda: _words_by_layer(it), f"words_{it.factor}")
     for layer in it.bundle.layers:
-        found = passages.passages(it.bundle, it.bundle.examples(it.factor, layer, _LINES), _CONTEXT)
+        found = passages_of(it.bundle, it.bundle.examples(it.factor, layer, _LINES), _CONTEXT)
         st.markdown(f"**Layer {layer}**{' (peak)' if layer == it.row['peak_layer'] else ''}")
         if found:
             st.html(passages.lines(found, float(it.overview.maximum[it.factor].max())))

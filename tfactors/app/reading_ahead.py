@@ -13,12 +13,12 @@ from tfactors.bundle import Bundle
 _READER = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
 
 
-def begin(bundle: Bundle, windows: Iterable[int]) -> "Future[None]":
+def begin_reading(bundle: Bundle, windows: Iterable[int]) -> "Future[None]":
     """Begin to read these windows."""
     return _READER.submit(bundle.warm_windows, list(windows))
 
 
-def finish(begun: "Future[None]") -> None:
+def finish_reading(begun: "Future[None]") -> None:
     """Wait for what has begun; what has not is not read any more, so that nothing is read twice.
 
     What went wrong is not told here: who asks for the windows meets it again.

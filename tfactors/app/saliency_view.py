@@ -24,6 +24,7 @@ from tfactors.app import (
 )
 from tfactors.app.explaining import Request
 from tfactors.app.factor_view import Selected
+from tfactors.bundle_passages import passages_of
 
 if TYPE_CHECKING:
     from tfactors.saliency import Explanation
@@ -164,7 +165,7 @@ def _by_method(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> No
 def _texts(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
     tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
     kept = examples[examples["rank"].isin(tints)]
-    found = passages.passages(it.bundle, kept, None, tints)
+    found = passages_of(it.bundle, kept, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max()), numbers=True))
 
 
@@ -301,5 +302,5 @@ def _text(
     it: Selected, examples: pd.DataFrame, example: pd.Series, weights: np.ndarray | None
 ) -> None:
     tints = None if weights is None else {int(example["rank"]): weights}
-    found = passages.passages(it.bundle, example.to_frame().T, None, tints)
+    found = passages_of(it.bundle, example.to_frame().T, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max())))

@@ -26,6 +26,7 @@ from tfactors.app import (
 )
 from tfactors.app.sense_groups import Groups, Occurrences
 from tfactors.bundle import Bundle
+from tfactors.bundle_passages import passages_of
 
 _JOB = "senses.word"
 _SUGGESTED = 24
@@ -280,9 +281,7 @@ def _lines(
     frame["word"] = found.word
     frame["rank"] = range(len(frame))
     frame["activation"] = strength[: len(kept)]
-    st.html(
-        passages.lines(passages.passages(bundle, frame, _WORDS), float(strength.max(initial=0.0)))
-    )
+    st.html(passages.lines(passages_of(bundle, frame, _WORDS), float(strength.max(initial=0.0))))
 
 
 def _table(bundle: Bundle, found: Occurrences, groups: Groups) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from tfactors.app import controls, factor_view, folding, passages, shell, showcase, view
 from tfactors.bundle import Bundle
+from tfactors.bundle_passages import passages_of
 
 _EXAMPLES = 12
 _WORDS = 8
@@ -36,7 +37,7 @@ def compact(bundle: Bundle) -> None:
         view.change({controls.LAYER: clicked})
         st.rerun()
     examples = bundle.examples(it.factor, it.layer)
-    found = passages.passages(
+    found = passages_of(
         bundle, examples.head(_EXAMPLES), _WORDS, contexts=bundle.contexts(it.factor, it.layer)
     )
     if found:

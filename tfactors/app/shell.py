@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import streamlit as st
 
 from tfactors.app import controls, garbage, notes, pictures, store, style, turns, view
-from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle import Bundle
+from tfactors.bundle_format import BundleError
 from tfactors.errors import InputError
 
 if TYPE_CHECKING:
