@@ -7,12 +7,12 @@ script that draws the pages, again and again.
 from pathlib import Path
 
 if __name__ == "__main__":
-    from tfactors.app import shell
+    from tfactors.app.frame import shell
 
     shell.run()
 else:
     from streamlit.starlette import App
 
-    from tfactors.app import head, starting
+    from tfactors.app.frame import head, server
 
-    app = App(Path(__file__), middleware=head.middleware(), lifespan=starting.lifespan)
+    app = App(Path(__file__), middleware=head.middleware(), lifespan=server.lifespan)

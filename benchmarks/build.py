@@ -24,12 +24,13 @@ import numpy as np
 import torch
 from transformers import AutoModel
 
-from tfactors import stages, survey_stage
 from tfactors.bundle import Bundle
-from tfactors.bundle_writing import write_dictionary
-from tfactors.model_loading import hub_folder, local_folder
-from tfactors.run import Run
-from tfactors.settings import with_changes
+from tfactors.bundle.writing import write_dictionary
+from tfactors.model.loading import hub_folder, local_folder
+from tfactors.stages import corpus as stages
+from tfactors.stages import survey as survey_stage
+from tfactors.stages.run import Run
+from tfactors.stages.settings import with_changes
 
 
 def bare_forward(run: Run, windows: list[np.ndarray]) -> float:

@@ -19,8 +19,8 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from states import layers_of_states, machine, shuffled
 
-from tfactors.dictionary import DictionaryLearner
-from tfactors.sparse_coding import SparseCoder
+from tfactors.coding.learner import DictionaryLearner
+from tfactors.coding.solver import SparseCoder
 
 try:
     import spams

@@ -18,9 +18,9 @@ import torch
 from states import machine
 from transformers import AutoModel
 
-from tfactors.corpus import document_windows, read_documents
-from tfactors.hidden_states import load_model
-from tfactors.model_loading import hub_folder, local_folder
+from tfactors.model.hidden_states import load_model
+from tfactors.model.loading import hub_folder, local_folder
+from tfactors.text.windows import document_windows, read_documents
 
 
 def main() -> None:

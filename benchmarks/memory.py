@@ -19,10 +19,11 @@ import numpy as np
 import torch
 import transformers
 
-from tfactors import stages, survey_stage
-from tfactors.bundle_writing import write_dictionary
-from tfactors.run import Run
-from tfactors.settings import with_changes
+from tfactors.bundle.writing import write_dictionary
+from tfactors.stages import corpus as stages
+from tfactors.stages import survey as survey_stage
+from tfactors.stages.run import Run
+from tfactors.stages.settings import with_changes
 
 WIDTH, FACTORS, VOCABULARY = 64, 256, 30_000
 WORDS_A_DOCUMENT = 1000

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfactors import stages
-from tfactors.dictionary import DictionaryLearner
-from tfactors.run import Run
-from tfactors.settings import with_changes
-from tfactors.sparse_coding import SparseCoder
-from tfactors.survey_moments import Moments
+from tfactors.coding.learner import DictionaryLearner
+from tfactors.coding.solver import SparseCoder
+from tfactors.stages import corpus as stages
+from tfactors.stages.dictionary import MEMORY
+from tfactors.stages.run import Run
+from tfactors.stages.settings import with_changes
+from tfactors.survey.moments import Moments
 
 
 def sample_states(run: Run, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--factors", type=int, default=1500)
     parser.add_argument("--tokens", type=int, default=150_000, help="tokens to learn from")
     parser.add_argument("--held-out", type=int, default=20_000, help="tokens to judge by")
-    parser.add_argument("--memory", type=float, default=stages.MEMORY)
+    parser.add_argument("--memory", type=float, default=MEMORY)
     parser.add_argument("--damping", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

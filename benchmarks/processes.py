@@ -28,13 +28,14 @@ import numpy as np
 from scipy.sparse import csr_array
 from states import MODEL, machine
 
-from tfactors import stages, survey_stage
-from tfactors.dictionary import DictionaryLearner
-from tfactors.learning_stage import learn_dictionary
+from tfactors.coding.learner import DictionaryLearner
 from tfactors.ranks import join
-from tfactors.run import Run
-from tfactors.settings import Settings, with_changes
-from tfactors.survey import Survey
+from tfactors.stages import corpus as stages
+from tfactors.stages import survey as survey_stage
+from tfactors.stages.dictionary import learn_dictionary
+from tfactors.stages.run import Run
+from tfactors.stages.settings import Settings, with_changes
+from tfactors.survey.survey import Survey
 
 
 def prepare(folder: Path, settings: Settings) -> None:

@@ -4,7 +4,7 @@
 
 The 2021 procedure: 2,001 masked texts of a window of 64 tokens (1 to all left out, the target
 among them), each through all blocks of the model in batches of 8, coded with 1,000 steps of FISTA
-in batches of 200, LIME with the 30 largest weights. Ours: `tfactors.saliency`, with the same 2021
+in batches of 200, LIME with the 30 largest weights. Ours: `tfactors.explain.saliency`, with the same 2021
 masks, with our own in the same whole window, with our own in 16 tokens each side, and occlusion.
 
 Both sides explain the strongest examples of the same factors of a bundle, drawn from those that
@@ -29,10 +29,10 @@ from states import machine
 from transformers import AutoModel
 
 import tfactors as tf
-from tfactors.decomposition import FactorEncoder
-from tfactors.hidden_states import Model
-from tfactors.lime_fit import correlation, draw_masks, fit_lime
-from tfactors.saliency import FEATURES, RECIPES, Explanation, Target, explain_many
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.lime_fit import correlation, draw_masks, fit_lime
+from tfactors.explain.saliency import FEATURES, RECIPES, Explanation, Target, explain_many
+from tfactors.model.hidden_states import Model
 
 FISTA_STEPS, TEXTS_A_BATCH, STATES_A_BATCH = 1000, 8, 200
 MOST_RADIUS, TOP = 16, 10
@@ -248,7 +248,7 @@ def list_of(row: Row) -> list:
 
 def plain_module(model: Model) -> torch.nn.Module:
     """The transformer as anybody loads it, without the parts of this package."""
-    from tfactors.model_loading import local_folder
+    from tfactors.model.loading import local_folder
 
     module = AutoModel.from_pretrained(local_folder(model.name) or model.name)
     return module.eval()

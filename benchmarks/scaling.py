@@ -23,11 +23,11 @@ from scipy.sparse import csr_array
 from states import MODEL, machine, shuffled
 from threadpoolctl import threadpool_limits
 
-from tfactors.corpus import document_windows, read_documents
-from tfactors.dictionary import DictionaryLearner
-from tfactors.hidden_states import layer_scales, load_model
-from tfactors.sparse_coding import SparseCoder
-from tfactors.survey import Survey
+from tfactors.coding.learner import DictionaryLearner
+from tfactors.coding.solver import SparseCoder
+from tfactors.model.hidden_states import layer_scales, load_model
+from tfactors.survey.survey import Survey
+from tfactors.text.windows import document_windows, read_documents
 
 PENALTY = 2.0
 

@@ -23,9 +23,10 @@ from sklearn.decomposition import sparse_encode as scikit_sparse_encode
 from sklearn.exceptions import ConvergenceWarning
 from states import layers_of_states, machine, shuffled
 
-from tfactors.dictionary import DictionaryLearner
-from tfactors.sparse_coding import SparseCoder, duality_gap
-from tfactors.sparse_coding_torch import TorchSparseCoder
+from tfactors.coding.learner import DictionaryLearner
+from tfactors.coding.solver import SparseCoder
+from tfactors.coding.sparse_coding import duality_gap
+from tfactors.coding.torch_solver import TorchSparseCoder
 
 try:
     import spams

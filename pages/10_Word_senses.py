@@ -4,7 +4,7 @@ import importlib.util
 
 import streamlit as st
 
-from tfactors.app import shell
+from tfactors.app.frame import shell
 
 bundle = shell.bundle()
 st.title("Word senses", anchor=False)
@@ -17,6 +17,6 @@ if importlib.util.find_spec("scipy") is None:
     st.markdown("The groups are made with the Python package scipy, which is not installed here:")
     st.code("pip install scipy", language="bash")
 else:
-    from tfactors.app import sense_view
+    from tfactors.app.views import senses as sense_view
 
     sense_view.show(bundle)

@@ -2,20 +2,18 @@
 
 import streamlit as st
 
-from tfactors.app import (
-    context_view,
-    controls,
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import (
     example_list,
-    factor_parts,
     factor_view,
-    intervention_view,
+    intervention,
     level_controls,
     notes_view,
     sharing,
-    shell,
     toolbar,
-    view,
 )
+from tfactors.app.views import factor as factor_parts
+from tfactors.app.views import factor_context
 
 bundle = shell.bundle()
 if sharing.is_embedded():
@@ -23,7 +21,7 @@ if sharing.is_embedded():
     st.stop()
 it = toolbar.show(bundle)
 examples = bundle.examples(it.factor, it.layer)
-part = view.get(controls.PART)
+part = url_state.get(controls.PART)
 begun = example_list.begin(it, examples) if part == "examples" else None
 
 head, curve, bars = st.columns([5, 4, 3], gap="large")
@@ -34,14 +32,14 @@ with curve:
 with bars:
     factor_view.activation_histogram(it, example_list.smallest_shown(examples))
 if clicked is not None and clicked != it.layer:
-    view.change({controls.LAYER: clicked})
+    url_state.change({controls.LAYER: clicked})
     st.rerun()
 
 notes_view.show(bundle, it.factor)
 factor_view.numbers(it)
 st.segmented_control(
     "Show", list(controls.PARTS), required=True, format_func=controls.PARTS.__getitem__,
-    label_visibility="collapsed", **view.widget(controls.PART),
+    label_visibility="collapsed", **url_state.widget(controls.PART),
 )  # fmt: skip
 match part:
     case "examples":
@@ -52,13 +50,13 @@ match part:
     case "layers":
         factor_parts.by_layer(it)
     case "context":
-        context_view.show(it)
+        factor_context.show(it)
     case "corpus":
         factor_parts.corpus(it, examples)
     case "similar":
         factor_parts.similar(it)
     case "effect":
-        intervention_view.of_factor(it)
+        intervention.of_factor(it)
 level_controls.sidebar(bundle)
 notes_view.sidebar(bundle, it.factor)
 sharing.sidebar(it.factor)

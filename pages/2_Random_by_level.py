@@ -5,16 +5,9 @@ import secrets
 import numpy as np
 import streamlit as st
 
-from tfactors.app import (
-    controls,
-    definitions,
-    example_list,
-    factor_view,
-    level_controls,
-    shell,
-    view,
-)
-from tfactors.app.factor_view import Selected
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import definitions, example_list, factor_view, level_controls, selected
+from tfactors.app.parts.selected import Selected
 from tfactors.bundle import Bundle
 
 SEEDS = 1_000_000
@@ -22,19 +15,19 @@ LETTERS = {"low": "L", "mid": "M", "high": "H"}
 
 
 def draw(level: str) -> None:
-    view.change({controls.LEVEL: level, controls.SEED: secrets.randbelow(SEEDS)})
+    url_state.change({controls.LEVEL: level, controls.SEED: secrets.randbelow(SEEDS)})
 
 
 def drawn(bundle: Bundle, members: np.ndarray) -> Selected:
     """Return the factor that this seed draws from the level's members."""
-    random = np.random.default_rng(view.get(controls.SEED))
-    return factor_view.select(bundle, int(random.choice(members)))
+    random = np.random.default_rng(url_state.get(controls.SEED))
+    return selected.select(bundle, int(random.choice(members)))
 
 
 bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
-factors["level"] = definitions.levels(bundle.factors, factor_view.thresholds(bundle))
-level = view.get(controls.LEVEL)
+factors["level"] = definitions.levels(bundle.factors, selected.thresholds(bundle))
+level = url_state.get(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)
 columns = st.columns(3, gap="medium")

@@ -2,14 +2,17 @@
 
 import streamlit as st
 
-from tfactors.app import curves_view, factor_view, saliency_view, shell, toolbar
+from tfactors.app.frame import shell
+from tfactors.app.parts import selected, toolbar
+from tfactors.app.views import curves as curves_view
+from tfactors.app.views import saliency as saliency_view
 
 bundle = shell.bundle()
 
 st.title("Curves and saliency", anchor=False)
 st.subheader(
     "Importance over the layers", anchor=False,
-    help=factor_view.importance_help(bundle),
+    help=selected.importance_help(bundle),
 )  # fmt: skip
 curves_view.show(bundle)
 

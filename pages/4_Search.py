@@ -2,41 +2,39 @@
 
 import streamlit as st
 
-from tfactors.app import (
-    controls,
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import (
     definitions,
     factor_table,
-    factor_view,
     level_controls,
     live_model,
     published,
-    search_filters,
-    searching,
-    shell,
-    view,
+    selected,
 )
+from tfactors.app.views import search as searching
+from tfactors.app.views import search_filters
 from tfactors.errors import InputError
 
 MOST_ROWS = 500
 
 bundle = shell.bundle()
 st.title("Search", anchor=False)
-by = view.get(controls.BY)
+by = url_state.get(controls.BY)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "By", list(controls.BYS), format_func=controls.BYS.__getitem__, required=True,
-        **view.widget(controls.BY),
+        **url_state.widget(controls.BY),
     )  # fmt: skip
     st.segmented_control(
         "Level", ["", *controls.LEVELS], format_func=lambda level: level or "all", required=True,
         help=published.LEVELS if bundle.ranked
-        else definitions.rule(factor_view.thresholds(bundle)),
-        **view.widget(controls.IN_LEVEL),
+        else definitions.rule(selected.thresholds(bundle)),
+        **url_state.widget(controls.IN_LEVEL),
     )  # fmt: skip
     st.selectbox(
         "Peaks at layer", [controls.PEAK, *bundle.layers], width=150,
         format_func=lambda layer: "any" if layer == controls.PEAK else str(layer),
-        help=definitions.PEAK, **view.widget(controls.PEAKS),
+        help=definitions.PEAK, **url_state.widget(controls.PEAKS),
     )  # fmt: skip
 if by == "words":
     st.text_input(
@@ -44,7 +42,7 @@ if by == "words":
         placeholder="river bank, or 30",
         help="Factors come in the order of how much the words drive them, then those that have "
         "one of the words in their name or label.",
-        **view.widget(controls.QUERY),
+        **url_state.widget(controls.QUERY),
     )  # fmt: skip
 else:
     st.text_input(
@@ -52,10 +50,10 @@ else:
         placeholder="He left the house by the river.",
         help="The model reads it, and the factors that fire in it come in the order of how "
         "strongly they fire, as a share of what they reach at their best.",
-        **view.widget(controls.QUERY),
+        **url_state.widget(controls.QUERY),
     )  # fmt: skip
 
-query = view.get(controls.QUERY)
+query = url_state.get(controls.QUERY)
 found, missing = None, []
 if by == "words":
     found, missing = searching.find(bundle, query)

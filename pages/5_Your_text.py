@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from tfactors.app import controls, decomposing, live_model, published, shell, text_view, view
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import live_decomposition, live_model, published
+from tfactors.app.views import text as text_view
 from tfactors.errors import InputError
 
 EXAMPLES = (
@@ -17,20 +19,20 @@ if bundle.ranked:
     st.markdown(published.NO_DICTIONARY)
     st.stop()
 st.text_area(
-    f"A text of up to {decomposing.longest(bundle)} tokens",
+    f"A text of up to {live_decomposition.longest(bundle)} tokens",
     max_chars=controls.TEXT_LENGTH, height=110, placeholder=EXAMPLES[0],
     help=f"The factors were learnt from windows of {bundle.manifest['corpus']['window_length']} "
     "tokens: in a longer text the model sees more context than they have seen.",
-    **view.widget(controls.TEXT),
+    **url_state.widget(controls.TEXT),
 )  # fmt: skip
-text = view.get(controls.TEXT).strip()
+text = url_state.get(controls.TEXT).strip()
 if live_model.missing(bundle):
     live_model.how_to_get(bundle)
 elif not text:
     st.markdown("Write something above, or begin with one of these:")
     for example in EXAMPLES:
         st.button(
-            example, type="tertiary", icon=":material/arrow_forward:", on_click=view.change,
+            example, type="tertiary", icon=":material/arrow_forward:", on_click=url_state.change,
             args=({controls.TEXT: example, controls.TOKEN: 1},),
         )  # fmt: skip
     st.caption(
@@ -39,7 +41,7 @@ elif not text:
     )
 else:
     try:
-        made = decomposing.take_apart(bundle, text)
+        made = live_decomposition.take_apart(bundle, text)
     except InputError as error:
         live_model.refused(error)
     else:

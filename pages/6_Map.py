@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from tfactors.app import definitions, factor_view, level_controls, map_view, published, shell
+from tfactors.app.frame import shell
+from tfactors.app.parts import definitions, level_controls, published, selected
+from tfactors.app.views import map as map_view
 
 bundle = shell.bundle()
-limits = factor_view.thresholds(bundle)
+limits = selected.thresholds(bundle)
 if bundle.ranked:
     st.title("Map", anchor=False)
     st.markdown(published.NO_DICTIONARY)

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from tfactors.app import compare_view, controls, shell, toolbar
+from tfactors.app.frame import controls, shell
+from tfactors.app.parts import toolbar
+from tfactors.app.views import compare as compare_view
 
 bundle = shell.bundle()
 st.title("Compare", anchor=False)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from tfactors.app import notes_view, shell
+from tfactors.app.frame import shell
+from tfactors.app.parts import notes_view
 
 bundle = shell.bundle()
 st.title("Labels", anchor=False)

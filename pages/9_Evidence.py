@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from tfactors.app import evidence_view, shell
+from tfactors.app.frame import shell
+from tfactors.app.views import evidence as evidence_view
 
 bundle = shell.bundle()
 st.title("Evidence", anchor=False)

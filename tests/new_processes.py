@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tfactors.build", "torch", "transformers", "lime.lime_base"])
+processes.set_forkserver_preload(
+    ["tfactors.stages.build", "torch", "transformers", "lime.lime_base"]
+)
 
 
 def run_apart(work: Callable, *arguments: object) -> None:

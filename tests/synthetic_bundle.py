@@ -22,15 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfactors.bundle import Bundle
-from tfactors.bundle_format import LABEL_KINDS, SCHEMAS, example_file
-from tfactors.bundle_writing import (
+from tfactors.bundle.format import LABEL_KINDS, SCHEMAS, example_file
+from tfactors.bundle.writing import (
     write_dictionary,
     write_imported,
     write_manifest,
     write_table,
     write_words,
 )
-from tfactors.stability import nearest_cosine
+from tfactors.describe.stability import nearest_cosine
 
 # fmt: off
 DETERMINERS = ["the", "a", "this", "that", "every", "another", "some", "each", "our"]

@@ -25,15 +25,15 @@ from synthetic_bundle import HOSTILE, write_synthetic_bundle
 from tiny_model import write_tiny_bert
 
 import tfactors
-from tfactors.app import controls, passages, shell, view
-from tfactors.bundle import Bundle
-from tfactors.bundle_format import BundleError
-from tfactors.bundle_passages import cut
-from tfactors.bundle_writing import write_manifest
-from tfactors.decomposition import FactorEncoder
-from tfactors.evidence import Chart, Column, Section, Table, write_section
-from tfactors.hidden_states import load_model
-from tfactors.model_loading import KNOWN_SHA256, MINILM_PACKAGE
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle.evidence import Chart, Column, Section, Table, write_section
+from tfactors.bundle.passages import cut
+from tfactors.bundle.writing import write_manifest
+from tfactors.display import passages
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.model.hidden_states import load_model
+from tfactors.model.loading import KNOWN_SHA256, MINILM_PACKAGE
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [page.path for page in controls.PAGES]
@@ -586,7 +586,7 @@ def test_a_label_says_how_often_it_is_right(made_up: Path) -> None:
 
 
 def test_search_ranks_factors_by_what_a_word_gives_of_their_best(made_up: Path) -> None:
-    from tfactors.app import searching
+    from tfactors.app.views import search as searching
 
     bundle = Bundle.open(made_up / "default")
     scores, missing = searching.by_words(bundle, ["river", "nosuchword"])
@@ -723,8 +723,8 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 
 def test_an_error_of_ours_is_a_calm_page_and_its_text_no_markup() -> None:
     def page() -> None:
-        from tfactors.app import shell
-        from tfactors.bundle_format import BundleError
+        from tfactors.app.frame import shell
+        from tfactors.bundle import BundleError
 
         shell.sorry(BundleError("file :red[x] $y$ <b>: damaged"), "mine")
 
@@ -774,7 +774,7 @@ def test_a_control_reads_back_what_it_wrote(value: int) -> None:
 @given(some.text(max_size=50))
 def test_no_text_in_a_url_crashes_a_control(text: str) -> None:
     for control in {c for page in controls.PAGES for c in page.controls}:
-        with contextlib.suppress(view.Unusable):
+        with contextlib.suppress(url_state.Unusable):
             assert isinstance(control.write(control.read(text)), str)
 
 
@@ -803,8 +803,8 @@ def test_the_label_of_an_option_that_is_gone_is_not_taken_for_a_value(
     """A list whose labels follow λ hands out the old label when λ moves."""
     state: dict[str, object] = {"control_moved": "15.1 · 30 river"}
     monkeypatch.setattr(st, "session_state", state)
-    view._touched(controls.MOVED, "control_moved")
-    assert view.get(controls.MOVED) is None
+    url_state._touched(controls.MOVED, "control_moved")
+    assert url_state.get(controls.MOVED) is None
 
 
 def test_what_is_folded_away_is_made_when_opened_and_stays_open_with_the_next_factor() -> None:

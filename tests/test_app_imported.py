@@ -7,10 +7,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from synthetic_bundle import write_synthetic_bundle
 
-from tfactors.app import controls
+from tfactors.app.frame import controls
 from tfactors.bundle import Bundle
-from tfactors.bundle_writing import write_manifest
-from tfactors.imported_dictionary import Origin
+from tfactors.bundle.writing import write_manifest
+from tfactors.coding.imported_dictionary import Origin
 
 ROOT = Path(__file__).resolve().parents[1]
 

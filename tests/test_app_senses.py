@@ -7,7 +7,7 @@ import streamlit as st
 from synthetic_bundle import write_synthetic_bundle
 from test_app import html_of, open_page, query, words
 
-from tfactors.app import controls
+from tfactors.app.frame import controls
 
 PAGE = controls.SENSES_PAGE.path
 

@@ -8,8 +8,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tfactors.app import controls, definitions
-from tfactors.evidence import read_all
+from tfactors.app.frame import controls
+from tfactors.app.parts import definitions
+from tfactors.bundle.evidence import read_all
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFINED = [

@@ -15,9 +15,9 @@ from new_processes import contents, processes, run_apart
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.build import build
 from tfactors.errors import InputError
-from tfactors.settings import PRESETS, Settings, with_changes
+from tfactors.stages.build import build
+from tfactors.stages.settings import PRESETS, Settings, with_changes
 
 KILLS = 10
 
@@ -57,9 +57,10 @@ def build_apart(folder: Path, settings: Settings, cores: int = 2) -> None:
 
 
 def build_with(folder: Path, settings: Settings, cores: int) -> None:
-    from tfactors import dictionary, parallel, sparse_coding
+    from tfactors import parallel
+    from tfactors.coding import learner, solver
 
-    for module in (parallel, sparse_coding, dictionary):
+    for module in (parallel, solver, learner):
         module.cores = lambda: cores
     torch.set_num_threads(cores)
     build(folder, settings, show_progress=False)
@@ -72,7 +73,7 @@ def test_a_build_ends_with_a_bundle_that_verifies_and_nothing_else(built):
 
 
 def test_the_codes_of_the_bundle_are_those_of_its_model_and_dictionary(built, settings):
-    from tfactors.decomposition import FactorEncoder
+    from tfactors.explain.encoder import FactorEncoder
 
     encoder = FactorEncoder.from_bundle(built)
     alive = built.factors.loc[built.factors["alive"], "factor"].tolist()[:5]
@@ -154,13 +155,16 @@ def test_a_build_killed_ten_times_ends_as_if_it_had_never_been(built, settings, 
 
 def build_aloud(folder: Path, settings: Settings, saying: Connection) -> None:
     """Save a checkpoint at every step, and say so, so that kills fall everywhere."""
-    from tfactors import context_stages, description, run, survey_stage
+    from tfactors import files
+    from tfactors.stages import description, run
+    from tfactors.stages import examples as context_stages
+    from tfactors.stages import survey as survey_stage
 
     def aloud(path: Path) -> AbstractContextManager[Path]:
         saying.send(path.name)
         return replacing(path)
 
-    replacing = run.replacing
+    replacing = files.replacing
     run.SECONDS_BETWEEN_CHECKPOINTS = 0.0
     for module in (run, context_stages, description, survey_stage):
         module.replacing = aloud
@@ -228,7 +232,7 @@ def test_the_paper_preset_has_the_constants_of_the_2021_code():
     assert paper.layers == (0, 2, 4, 6, 8, 10)
     assert (paper.window_length, paper.factors, paper.batch, paper.epochs) == (64, 2000, 100, 2)
     assert (paper.penalty, paper.scale, paper.learner, paper.damping) == (0.3, "none", "2021", True)
-    from tfactors import dictionary_2021
+    from tfactors.coding import learner_2021
 
-    assert (dictionary_2021.HISTORY, dictionary_2021.STEP) == (300, 0.005)
-    assert dictionary_2021.SMALLEST_ENERGY == 0.001
+    assert (learner_2021.HISTORY, learner_2021.STEP) == (300, 0.005)
+    assert learner_2021.SMALLEST_ENERGY == 0.001

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.synthetic_bundle import HOSTILE, write_synthetic_bundle
-from tfactors.bundle import Bundle
-from tfactors.bundle_format import SCHEMAS, BundleError, bundle_files, example_file
-from tfactors.bundle_writing import write_dictionary, write_manifest, write_table, write_words
+from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle.format import SCHEMAS, bundle_files, example_file
+from tfactors.bundle.writing import write_dictionary, write_manifest, write_table, write_words
 
 FACTORS, LAYERS = 40, 4
 
@@ -119,7 +119,7 @@ def test_windows_stream_in_batches_of_any_size_from_any_start(bundle, batch, sta
 
 
 def test_windows_read_again_are_the_same_and_only_so_many_are_kept_in_memory(folder, monkeypatch):
-    monkeypatch.setattr("tfactors.bundle_table.GROUPS_KEPT", 2)
+    monkeypatch.setattr("tfactors.bundle.table.GROUPS_KEPT", 2)
     bundle = Bundle.open(folder)
     first = bundle.windows([0, 40, 80, 120])
     again = bundle.windows([120, 80, 40, 0])
@@ -135,7 +135,7 @@ def test_windows_are_the_same_without_their_token_ids(bundle):
 
 def test_examples_are_the_same_when_only_one_layer_stays_open(folder, monkeypatch):
     expected = {layer: Bundle.open(folder).examples(3, layer) for layer in range(LAYERS)}
-    monkeypatch.setattr("tfactors.bundle_files.GROUPS_OPEN", 1)
+    monkeypatch.setattr("tfactors.bundle.files.GROUPS_OPEN", 1)
     bundle = Bundle.open(folder)
     for layer in [*range(LAYERS), 0, LAYERS - 1]:
         assert bundle.examples(3, layer).equals(expected[layer])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_bundle import write_synthetic_bundle
-from tfactors.bundle_format import LAYOUTS, SCHEMAS
+from tfactors.bundle.format import LAYOUTS, SCHEMAS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/BUNDLE.md").read_text(encoding="utf-8")

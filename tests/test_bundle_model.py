@@ -9,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.bundle_model import recorded, shared_path
 from tfactors.cli import main
-from tfactors.decomposition import FactorEncoder
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.model.location import recorded, shared_path
 
 SMALL = [
     "--preset", "quick", "--factors", "16", "--penalty", "1", "--max-tokens", "500",

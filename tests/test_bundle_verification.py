@@ -13,16 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.synthetic_bundle import write_synthetic_bundle
-from tfactors.bundle import Bundle
-from tfactors.bundle_format import (
+from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle.format import (
     LAYOUTS,
-    BundleError,
     bundle_files,
     canonical_json,
     manifest_checksum,
     table_kind,
 )
-from tfactors.bundle_writing import write_manifest
+from tfactors.bundle.writing import write_manifest
 
 LAYERS = 4
 FILES = [*bundle_files(range(LAYERS)), "manifest.json"]
@@ -420,8 +419,8 @@ def test_windows_in_other_row_groups_than_the_reader_expects_are_refused(copy):
 
 def test_the_word_of_every_token_is_the_one_that_the_corpus_module_finds(folder):
     """verify finds words by slices of bytes; word_at joins tokens. They must agree."""
-    from tfactors.bundle_consistency import Tables
-    from tfactors.whole_words import word_at
+    from tfactors.bundle.verify_tables import Tables
+    from tfactors.text.words import word_at
 
     bundle = Bundle.open(folder)
     tables = Tables(folder, bundle.manifest)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
 
-from tfactors.app import matching
+from tfactors.app.views import compare_matching
 from tfactors.bundle import Bundle
-from tfactors.bundle_writing import write_dictionary, write_manifest
+from tfactors.bundle.writing import write_dictionary, write_manifest
 
 COMPARE = "pages/7_Compare.py"
 
@@ -35,7 +35,7 @@ def test_the_best_matches_are_the_nearest_directions_and_overlaps_are_counted(
     made_up: Path,  # noqa: F811
 ) -> None:
     bundle = Bundle.open(made_up / "default")
-    found = matching.best(bundle, 4, bundle)
+    found = compare_matching.best(bundle, 4, bundle)
     cosine = bundle.dictionary @ bundle.dictionary[4]
     cosine[4] = -1
     assert found["factor"][0] == cosine.argmax()
@@ -98,8 +98,8 @@ def test_a_dictionary_of_another_order_is_found_again(
     manifest["files"]["dictionary.parquet"] |= {"bytes": size}
     write_manifest(tmp_path / "turned", manifest)
     other = Bundle.open(tmp_path / "turned")
-    assert order[matching.best(one, 4, other)["factor"][0]] == 4
-    again = matching.found_again(one, other)
+    assert order[compare_matching.best(one, 4, other)["factor"][0]] == 4
+    again = compare_matching.found_again(one, other)
     assert again is not None
     assert again > 0.9  # but for those whose place a dead factor has
 

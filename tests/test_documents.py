@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfactors.documents import CorpusError, Document, join_wrapped_lines, read_files
+from tfactors.text.documents import CorpusError, Document, join_wrapped_lines, read_files
 
 
 def texts(path, column=None):

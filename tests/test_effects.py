@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from tiny_model import write_tiny_bert
 
-from tfactors import effects
-from tfactors.decomposition import FactorEncoder
-from tfactors.hidden_states import load_model
-from tfactors.sparse_coding import SparseCoder
+from tfactors.coding.solver import SparseCoder
+from tfactors.explain import effects
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.model.hidden_states import load_model
 
 SCALE = {0: 2.0, 1: 0.5, 2: 3.0}
 

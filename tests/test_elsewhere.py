@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 
-from tfactors.decomposition import FactorEncoder
-from tfactors.elsewhere import (
+from tfactors.explain.elsewhere import (
     KINDS,
     WordPlaces,
     exchanged,
     kept_by_the_word,
     kept_elsewhere,
 )
-from tfactors.sentences import sentence_bounds, word_bounds
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.text.sentences import sentence_bounds, word_bounds
 
 
 @pytest.fixture(scope="module")

@@ -13,22 +13,23 @@ from scipy.sparse import csr_array
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors import evidence, labelled_senses
-from tfactors.build import build
+from tfactors.bundle import evidence
+from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.cli import main
+from tfactors.coding.sparse_coding import sparse_encode
+from tfactors.describe.stability import match
 from tfactors.errors import InputError
-from tfactors.evaluation import Effort, Evaluation
-from tfactors.evaluation_sample import draw, interval
-from tfactors.evidence import Chart, Column, Section, Table
-from tfactors.evidence_sections import SECTIONS, evaluate
-from tfactors.level_checks import SAYS
-from tfactors.planted_factors import plant
-from tfactors.reconstruction import quality
-from tfactors.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK, refitted
-from tfactors.settings import with_changes
-from tfactors.sparse_coding import sparse_encode
-from tfactors.stability import match
-from tfactors.topk_autoencoder import TopKAutoencoder
+from tfactors.evaluate import labelled_senses
+from tfactors.evaluate.evaluate import SECTIONS, evaluate
+from tfactors.evaluate.evaluation import Effort, Evaluation
+from tfactors.evaluate.level_checks import SAYS
+from tfactors.evaluate.planted_factors import plant
+from tfactors.evaluate.reconstruction import quality
+from tfactors.evaluate.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK, refitted
+from tfactors.evaluate.sample import draw, interval
+from tfactors.evaluate.topk_autoencoder import TopKAutoencoder
+from tfactors.stages.build import build
+from tfactors.stages.settings import with_changes
 
 LITTLE = Effort(
     tokens=400, rival_tokens=200, fidelity_tokens=400, training_tokens=1500, least_seconds=0.3,

@@ -10,10 +10,10 @@ from tiny_families import CAUSAL, FAMILIES, write_family
 from tiny_model import address_texts
 
 import tfactors as tf
-from tfactors.app import passages
-from tfactors.bundle_passages import passages_of
+from tfactors.bundle.passages import passages_of
 from tfactors.cli import main
-from tfactors.decomposition import FactorEncoder
+from tfactors.display import passages
+from tfactors.explain.encoder import FactorEncoder
 
 SMALL = [
     "--preset", "quick", "--factors", "16", "--penalty", "1", "--max-tokens", "700",

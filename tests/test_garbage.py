@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tfactors.app import garbage
+from tfactors.app.frame import server
 
 
 @pytest.fixture(autouse=True)
 def _thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(garbage, "_modules", 0)
+    monkeypatch.setattr(server, "_modules", 0)
     yield
     gc.unfreeze()
 
@@ -21,19 +21,19 @@ def _thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_what_is_loaded_is_spared_once_and_again_after_new_modules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    garbage.spare_what_stays()
+    server.spare_what_stays()
     spared = gc.get_freeze_count()
     assert spared > 10_000
     new = [[] for _ in range(10_000)]
-    garbage.spare_what_stays()
+    server.spare_what_stays()
     assert gc.get_freeze_count() <= spared
     monkeypatch.setitem(sys.modules, "just_loaded", types.ModuleType("just_loaded"))
-    garbage.spare_what_stays()
+    server.spare_what_stays()
     assert gc.get_freeze_count() >= spared + len(new) // 2
 
 
 def test_garbage_made_later_is_still_collected() -> None:
-    garbage.spare_what_stays()
+    server.spare_what_stays()
 
     class Page:
         """Something that a page leaves behind."""

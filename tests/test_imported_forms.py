@@ -21,11 +21,11 @@ from tiny_autoencoders import (
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.bundle_model import model_to_load
 from tfactors.cli import main
-from tfactors.dictionary_files import read_dictionary
-from tfactors.hidden_states import load_model
-from tfactors.imported_dictionary import ImportedDictionary
+from tfactors.coding.imported_dictionary import ImportedDictionary
+from tfactors.interchange.dictionaries import read_dictionary
+from tfactors.model.hidden_states import load_model
+from tfactors.model.location import model_to_load
 
 D, M = 16, 32
 FILES = [

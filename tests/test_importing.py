@@ -10,11 +10,11 @@ from tiny_autoencoders import weights, write_dictionary_learning, write_saelens
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.bundle_model import model_to_load
 from tfactors.cli import main
-from tfactors.decomposition import FactorEncoder
-from tfactors.dictionary_files import read_dictionary
-from tfactors.hidden_states import load_model
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.interchange.dictionaries import read_dictionary
+from tfactors.model.hidden_states import load_model
+from tfactors.model.location import model_to_load
 
 D, LAYER = 32, 1
 FORM = "topk"

@@ -10,11 +10,11 @@ import transformers
 from tiny_families import write_family
 from tiny_model import write_tiny_bert
 
-from tfactors.decomposition import FactorEncoder
+from tfactors.coding.solver import SparseCoder
 from tfactors.errors import InputError
-from tfactors.hidden_states import load_model
-from tfactors.intervention import Intervention, cosine, intervene_tokens, read_unmoved
-from tfactors.sparse_coding import SparseCoder
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.intervention import Intervention, cosine, intervene_tokens, read_unmoved
+from tfactors.model.hidden_states import load_model
 
 IDS = np.array([12, 55, 200, 31, 8, 340, 77], np.int32)
 TOKENS = [f" w{i}" for i in range(len(IDS))]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.sparse import csc_array, csr_array
 
-from tfactors import labels
-from tfactors.token_rules import rules_of_tokens, stem
+from tfactors.describe import labels
+from tfactors.describe.token_rules import rules_of_tokens, stem
 
 TEXT = "The navy sails. Sailing ships left in 1805, and Nelson won; he left 27 ships unbeatable ."
 TOKENS = [

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from tiny_families import FAMILIES, write_family
 from tiny_model import write_tiny_bert
 
-from tfactors.hidden_states import Model, ModelError, load_model
+from tfactors.model.hidden_states import Model, load_model
+from tfactors.model.loading import ModelError
 
 LENGTHS = (7, 20, 1, 12)
 

@@ -13,21 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 
-from tfactors.corpus import sentence_bounds
-from tfactors.decomposition import FactorEncoder
-from tfactors.levels import (
-    RADII,
-    Thresholds,
-    chunks_of_factors,
-    classify,
-    curve_rows,
-    depths,
-    levels_of,
-    peak_layers,
-    retention,
-)
-from tfactors.sparse_coding import sparse_encode
-from tfactors.whole_words import word_at
+from tfactors.coding.sparse_coding import sparse_encode
+from tfactors.describe.levels import Thresholds, classify, depths, levels_of, peak_layers
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.retention import RADII, chunks_of_factors, curve_rows, retention
+from tfactors.text.sentences import sentence_bounds
+from tfactors.text.words import word_at
 
 Windows = pd.DataFrame
 

@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from test_app import ROOT, html_of, open_page, query, words
 
-from tfactors.app import controls
-from tfactors.app.controls import Page
+from tfactors.app.frame import controls
+from tfactors.app.frame.controls import Page
 
 KINDS = ("button_group", "multiselect", "number_input", "selectbox", "slider", "text_area",
          "text_input", "toggle")  # fmt: skip

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
 
 from tfactors.bundle import Bundle
-from tfactors.bundle_writing import write_manifest, write_table
+from tfactors.bundle.writing import write_manifest, write_table
 
 MAP = "pages/6_Map.py"
 

@@ -8,10 +8,10 @@ from scipy.sparse import csr_array
 from tiny_families import write_family
 from tiny_model import write_tiny_bert
 
-from tfactors import neighbours, vocabulary
-from tfactors.factor_map import factor_map
-from tfactors.hidden_states import load_model
-from tfactors.language_head import language_head
+from tfactors.describe import neighbours, vocabulary
+from tfactors.describe.factor_map import factor_map
+from tfactors.model.hidden_states import load_model
+from tfactors.model.language_head import language_head
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

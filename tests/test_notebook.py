@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 from synthetic_bundle import write_synthetic_bundle
 
-from tfactors.bundle import Bundle
-from tfactors.bundle_format import BundleError
-from tfactors.curve_picture import curve_svg
-from tfactors.decomposition import Decomposition
-from tfactors.saliency import Explanation
+from tfactors.bundle import Bundle, BundleError
+from tfactors.display.notebook import curve_svg
+from tfactors.explain.decomposition import Decomposition
+from tfactors.explain.saliency import Explanation
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from hypothesis import strategies as some
 from synthetic_bundle import HOSTILE
 from test_app import _fresh_caches, damaged, html_of, made_up, open_page, unfold, words  # noqa: F401
 
-from tfactors.app import notes
-from tfactors.app.notes import Note, Notes
+from tfactors.app.frame import notes
+from tfactors.app.frame.notes import Note, Notes
 from tfactors.errors import InputError
 
 FACTOR, LABELS = "pages/1_Factor.py", "pages/8_Labels.py"

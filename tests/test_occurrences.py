@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tfactors import occurrences
+from tfactors.survey import occurrences
 
 
 def windows_of(texts: list[list[str]]) -> pd.DataFrame:

@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from tfactors.corpus import (
-    PACKAGED,
-    CorpusError,
-    corpus_source,
-    document_windows,
-    read_documents,
-    sentence_bounds,
-    tokenize,
-)
+from tfactors.text.documents import CorpusError
+from tfactors.text.packaged_corpora import PACKAGED
+from tfactors.text.sentences import sentence_bounds
+from tfactors.text.windows import corpus_source, document_windows, read_documents, tokenize
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import re
 import pytest
 from synthetic_bundle import write_synthetic_bundle
 
-from tfactors import paper_checks
 from tfactors.bundle import Bundle
-from tfactors.paper_checks import PATTERNS
+from tfactors.evaluate import paper_checks
+from tfactors.evaluate.paper_checks import PATTERNS
 
 
 @pytest.fixture(scope="module")

@@ -101,8 +101,8 @@ def one_rank(line: list[str], rank: int, size: int, port: int, said: str, dies_i
 
 
 def die_at_the_third_call(stage: str) -> None:
-    from tfactors.dictionary import DictionaryLearner
-    from tfactors.survey import Survey
+    from tfactors.coding.learner import DictionaryLearner
+    from tfactors.survey.survey import Survey
 
     owner, name = {"dictionary": (DictionaryLearner, "partial_fit"), "survey": (Survey, "add")}[
         stage

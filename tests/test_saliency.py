@@ -12,23 +12,11 @@ from sklearn.metrics.pairwise import cosine_distances
 from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 
 from tfactors.bundle import Bundle
-from tfactors.decomposition import FactorEncoder
 from tfactors.errors import InputError
-from tfactors.lime_fit import (
-    _distances,
-    draw_blocks,
-    draw_masks,
-    fit_lime,
-    standard_errors,
-)
-from tfactors.saliency import (
-    MOST_SAMPLES,
-    Target,
-    explain,
-    explain_many,
-    explain_window,
-)
-from tfactors.saliency_text import described
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.lime_fit import _distances, draw_blocks, draw_masks, fit_lime, standard_errors
+from tfactors.explain.saliency import MOST_SAMPLES, Target, explain, explain_many, explain_window
+from tfactors.explain.saliency_text import described
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from test_app import (  # noqa: F401
 )
 
 import tfactors
-from tfactors.app import controls
+from tfactors.app.frame import controls
 from tfactors.bundle import Bundle
 
 SEARCH = "pages/4_Search.py"

@@ -7,8 +7,8 @@ import pytest
 from sklearn.feature_selection import f_classif
 from sklearn.metrics import precision_recall_fscore_support
 
-from tfactors import label_scores, labelled_senses, sense_test
 from tfactors.errors import InputError
+from tfactors.evaluate import label_scores, labelled_senses, word_senses
 
 HEAD = "text\tword\toffset\tlabel\n"
 
@@ -126,7 +126,7 @@ def test_one_factor_that_is_the_label_tells_it_and_noise_chosen_in_the_folds_doe
     f1 = {}
     for name, codes in (("knows", knows), ("noise", noise)):
         guesses = {}
-        sense_test._by_factors(guesses, None, codes, labels, folds)
+        word_senses._by_factors(guesses, None, codes, labels, folds)
         f1[name] = label_scores.scored(labels, guesses["one factor", None])[2]
     assert f1["knows"] == 1
     assert f1["noise"] < 0.65

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.metrics import silhouette_samples
 
-from tfactors import senses
+from tfactors.describe import senses
 
 
 def two_senses(n: int = 30, seed: int = 0) -> tuple[np.ndarray, csr_array]:

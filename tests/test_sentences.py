@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfactors.sentences import sentence_bounds, sentence_starts
+from tfactors.text.sentences import sentence_bounds, sentence_starts
 
 
 def sentences(text):

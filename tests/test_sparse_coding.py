@@ -14,8 +14,8 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Lasso
 
 import tfactors as tf
-from tfactors.sparse_coding import ROWS, SparseCoder
-from tfactors.sparse_coding_kernel import RESOLUTION
+from tfactors.coding.kernel import RESOLUTION
+from tfactors.coding.solver import ROWS, SparseCoder
 
 
 def unit_atoms(rng, m, d):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfactors.stability import match, matched_shares, nearest_cosine
+from tfactors.describe.stability import match, matched_shares, nearest_cosine
 
 
 @pytest.fixture(scope="module")

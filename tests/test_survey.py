@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tfactors.activation_sample import ActivationSample
-from tfactors.contexts import TopContexts
-from tfactors.exact_sum import ExactSum
-from tfactors.survey import Survey
-from tfactors.survey_layer import BIN_EDGES
-from tfactors.survey_moments import Moments
+from tfactors.survey.activation_sample import ActivationSample
+from tfactors.survey.contexts import TopContexts
+from tfactors.survey.layer import BIN_EDGES
+from tfactors.survey.moments import ExactSum, Moments
+from tfactors.survey.survey import Survey
 
 FACTORS, TOP, EXAMPLES = 12, 7, 5
 WINDOW_SIZES = [9, 1, 30, 12, 25, 40, 8, 16]

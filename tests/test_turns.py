@@ -5,23 +5,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tfactors.app import turns
+from tfactors.app.frame import server
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    monkeypatch.setattr(server, "_PATIENCE", 0.05)
 
 
 def test_no_more_pages_are_made_at_once_than_there_are_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "_PATIENCE", 60)
+    monkeypatch.setattr(server, "_PATIENCE", 60)
     running, most, lock = 0, 0, threading.Lock()
 
     def page(_: int) -> None:
         nonlocal running, most
-        with turns.turn():
+        with server.turn():
             with lock:
                 running += 1
                 most = max(most, running)
@@ -31,7 +31,7 @@ def test_no_more_pages_are_made_at_once_than_there_are_turns(
 
     with ThreadPoolExecutor(10) as threads:
         list(threads.map(page, range(30)))
-    assert most == turns._AT_ONCE
+    assert most == server._AT_ONCE
 
 
 def test_a_page_that_hangs_or_asks_the_model_holds_up_nobody() -> None:
@@ -39,13 +39,13 @@ def test_a_page_that_hangs_or_asks_the_model_holds_up_nobody() -> None:
         done = threading.Event()
 
         def hangs() -> None:
-            with turns.turn():
+            with server.turn():
                 done.wait(60)
 
-        hanging = [threads.submit(hangs) for _ in range(turns._AT_ONCE)]
+        hanging = [threads.submit(hangs) for _ in range(server._AT_ONCE)]
 
         def page() -> str:
-            with turns.turn():
+            with server.turn():
                 return "made"
 
         assert threads.submit(page).result(60) == "made"
@@ -55,16 +55,16 @@ def test_a_page_that_hangs_or_asks_the_model_holds_up_nobody() -> None:
 
 def test_a_turn_is_given_back_once_even_when_the_page_fails() -> None:
     def page() -> None:
-        with turns.turn():
-            turns.give_back()
-            turns.give_back()
+        with server.turn():
+            server.give_back()
+            server.give_back()
             raise ZeroDivisionError
 
     with ThreadPoolExecutor(1) as threads:
         for _ in range(5):
             with pytest.raises(ZeroDivisionError):
                 threads.submit(page).result(60)
-    taken = [turns._TURNS.acquire(timeout=0) for _ in range(turns._AT_ONCE + 1)]
+    taken = [server._TURNS.acquire(timeout=0) for _ in range(server._AT_ONCE + 1)]
     for _ in range(sum(taken)):
-        turns._TURNS.release()
-    assert taken == [True] * turns._AT_ONCE + [False]
+        server._TURNS.release()
+    assert taken == [True] * server._AT_ONCE + [False]

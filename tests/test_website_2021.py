@@ -20,8 +20,8 @@ from tiny_site import (
 from tfactors.bundle import Bundle
 from tfactors.cli import main
 from tfactors.errors import InputError
-from tfactors.website_2021_curves import read_curve
-from tfactors.website_2021_pages import read_page, weight_of_colour
+from tfactors.interchange.website_2021.curves import read_curve
+from tfactors.interchange.website_2021.pages import read_page, weight_of_colour
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfactors.wikitext import prose
+from tfactors.text.wikitext import prose
 
 LONG = "This is a sentence that stays in the text."
 

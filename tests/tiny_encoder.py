@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from tiny_model import address_texts, write_tiny_bert
 
-from tfactors.corpus import document_windows
-from tfactors.decomposition import FactorEncoder
-from tfactors.hidden_states import layer_scales, load_model
-from tfactors.sparse_coding import SparseCoder
+from tfactors.coding.solver import SparseCoder
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.model.hidden_states import layer_scales, load_model
+from tfactors.text.windows import document_windows
 
 FACTORS = 60
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from tfactors.corpus import read_documents
+from tfactors.text.windows import read_documents
 
 VOCABULARY = 800
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tfactors.bundle import Bundle
-from tfactors.bundle_text import describe
+from tfactors.bundle.evidence import REPORT, folder_of
 from tfactors.cli_options import parser
-from tfactors.corpus import named_corpus
+from tfactors.display.text import describe
 from tfactors.errors import InputError
-from tfactors.evidence import REPORT, folder_of
 from tfactors.ranks import leads
-from tfactors.settings import Settings, with_changes
+from tfactors.stages.settings import Settings, with_changes
+from tfactors.text.windows import named_corpus
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
@@ -70,7 +70,7 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _import(options: argparse.Namespace) -> None:
-    from tfactors.importing import import_dictionary
+    from tfactors.stages.importing import import_dictionary
 
     path, changes = options.dictionary, _changes(options)
     del changes["dictionary"]
@@ -81,7 +81,7 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _import_site(options: argparse.Namespace) -> None:
-    from tfactors.website_2021 import import_site
+    from tfactors.interchange.website_2021.site import import_site
 
     bundle = import_site(options.site, options.out, not options.quiet)
     if not options.quiet:
@@ -91,7 +91,7 @@ def _import_site(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.dictionary_export import write_dictionary_file
+    from tfactors.interchange.export import write_dictionary_file
 
     write_dictionary_file(bundle, options.out, options.format)
     if options.json:
@@ -101,7 +101,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    from tfactors.build import build
+    from tfactors.stages.build import build
 
     settings = with_changes(options.preset, **_changes(options))
     bundle = build(options.out, settings, not options.quiet, options.device)
@@ -128,8 +128,8 @@ def _info(options: argparse.Namespace) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.saliency import explain
-    from tfactors.saliency_text import described
+    from tfactors.explain.saliency import explain
+    from tfactors.explain.saliency_text import described
 
     methods = ("lime", "occlusion") if options.method == "both" else (options.method,)
     found = [
@@ -150,7 +150,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _retention(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.levels import RADII, retention_at
+    from tfactors.explain.retention import RADII, retention_at
 
     table = retention_at(bundle, options.factor, options.layer, options.examples)
     kept, reach = table.iloc[0], None if table["reach"].isna()[0] else int(table["reach"][0])
@@ -170,7 +170,7 @@ def _retention(options: argparse.Namespace) -> None:
 
 def _decompose(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.decomposition import decompose
+    from tfactors.explain.decomposition import decompose
 
     decomposition = decompose(bundle, options.text, penalty=options.penalty)
     print(decomposition.to_json() if options.json else decomposition.describe(
@@ -180,7 +180,7 @@ def _decompose(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     bundle = Bundle.open(options.bundle)
-    from tfactors.evidence_sections import evaluate
+    from tfactors.evaluate.evaluate import evaluate
 
     sections = evaluate(
         bundle, options.out, options.only, not options.quiet, options.device, senses=options.senses

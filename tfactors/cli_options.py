@@ -1,7 +1,7 @@
 """The options of the ``tfactors`` command, each with its help; what it does is in `tfactors.cli`.
 
 In go functions, one a command; out comes a parser that hands each its options. The options of
-``build`` and ``import`` are the fields of :class:`tfactors.settings.Settings`, with their help.
+``build`` and ``import`` are the fields of :class:`tfactors.stages.settings.Settings`, with their help.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import tfactors
-from tfactors.evidence import NAMES
-from tfactors.settings import PRESET_HELP, PRESETS, Settings
+from tfactors.bundle.evidence import NAMES
+from tfactors.stages.settings import PRESET_HELP, PRESETS, Settings
 
 # Settings of a dictionary from elsewhere, and of one that is learnt.
 IMPORTED = ("dictionary", "form", "coding")

@@ -1,0 +1,1 @@
+"""What every page stands in: server, style, store, the state in the URL, controls."""

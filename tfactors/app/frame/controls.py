@@ -1,0 +1,258 @@
+"""Every control of the dashboard and every page, in one place: the vocabulary of its URLs.
+
+In go the names that appear in a link (``?factor=30&layer=4``), out come the controls that the pages
+show. A default of None means "the bundle's own": its first factor worth a click, its level
+thresholds.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfactors.app.frame import url_state
+from tfactors.app.frame.url_state import Control, Unusable
+from tfactors.bundle import Bundle
+from tfactors.bundle.evidence import NAMES
+from tfactors.bundle.format import LABEL_KINDS
+
+MOST_CURVES = 12
+PEAK = -1  # stands for the layer where the factor's importance peaks, whichever that is
+
+
+def _has_factor(value: int | None, bundle: Bundle | None) -> None:
+    if bundle is not None and value is not None and value >= bundle.n_factors:
+        raise Unusable(f"the factors of this bundle are 0 to {bundle.n_factors - 1:,}")
+
+
+def _has_layer(value: int, bundle: Bundle | None) -> None:
+    if bundle is not None and value != PEAK and value not in bundle.layers:
+        layers = ", ".join(map(str, bundle.layers))
+        raise Unusable(f"the layers of this bundle are {layers}")
+
+
+def _has_factors(values: tuple[int, ...], bundle: Bundle | None) -> None:
+    for value in values:
+        _has_factor(value, bundle)
+
+
+def _read_factors(text: str) -> tuple[int, ...]:
+    values = tuple(dict.fromkeys(int(FACTOR.read(part) or 0) for part in text.split(",")))
+    if len(values) > MOST_CURVES:
+        raise Unusable(f"it names {len(values)} factors, and {MOST_CURVES} is the most")
+    return values
+
+
+def _read_area(text: str) -> tuple[float, ...]:
+    try:
+        ends = tuple(float(part) for part in text.split(",", 4))
+    except ValueError:
+        ends = ()
+    if len(ends) != 4 or not all(abs(end) < 1e9 for end in ends):
+        raise Unusable("it is not four numbers: left, right, bottom, top")
+    return ends
+
+
+BUNDLE: Control[str] = url_state.words("bundle", 200)
+
+# What is looked at
+FACTOR: Control[int | None] = url_state.whole("factor", None, 0, 10**9, check=_has_factor)
+LAYER: Control[int] = url_state.whole("layer", PEAK, 0, 10**4, check=_has_layer)
+
+# Which part of the Factor page is open
+PARTS = {
+    "examples": "Examples",
+    "random": "At random",
+    "layers": "Layer by layer",
+    "context": "Context",
+    "corpus": "Corpus",
+    "similar": "Similar",
+    "effect": "What it does",
+}
+PART = url_state.choice("part", "examples", PARTS)
+
+# How examples are listed
+TOP = url_state.whole("top", 50, 1, 200)
+FLOOR = url_state.whole("floor", 0, 0, 100)
+CONTEXT = url_state.whole("context", 12, 0, 60)
+GROUP = url_state.switch("group")
+TOKENS = url_state.switch("tokens")  # compute every token's activation where it is not stored
+SORTS = {
+    "activation": "Strongest first",
+    "weakest": "Weakest first",
+    "after": "By the words after",
+    "before": "By the words before",
+    "document": "In the order of the corpus",
+}
+SORT = url_state.choice("sort", "activation", SORTS)
+LAYOUTS = {"lines": "Lines", "text": "Text", "window": "Window"}
+LAYOUT = url_state.choice("layout", "lines", LAYOUTS)
+
+# Levels
+LOW_DEPTH = url_state.number("low_depth", None, 0, 1)
+WORD_SHARE = url_state.number("word_share", None, 0, 1)
+SENTENCE_SHARE = url_state.number("sentence_share", None, 0, 1)
+LEVELS = ("low", "mid", "high")
+LEVEL = url_state.choice("level", "", ("", *LEVELS))
+SEED = url_state.whole("seed", 0, 0, 10**9)
+
+# Curves
+CHOSEN: Control[tuple[int, ...]] = Control(
+    "factors", (), _read_factors, lambda values: ",".join(map(str, values)), _has_factors
+)
+SCALES = {"importance": "Importance", "peak": "Share of its own peak"}
+SCALE = url_state.choice("scale", "importance", SCALES)
+
+# Saliency
+EXAMPLE = url_state.whole("example", 1, 1, 200)
+METHODS = {"both": "Both", "lime": "LIME", "occlusion": "Occlusion"}
+METHOD = url_state.choice("method", "both", METHODS)
+RECIPES = {"": "Ours", "2021": "2021"}
+RECIPE = url_state.choice("recipe", "", RECIPES)
+MASK_RADIUS = url_state.whole("radius", 0, 0, 512)  # 0 is the whole window
+SAMPLES = url_state.whole("samples", 500, 50, 1000)
+FEATURES = url_state.whole("features", 30, 1, 128)
+REPLACEMENT = url_state.words("replacement", 30)
+LIME_SEED = url_state.whole("lime_seed", 0, 0, 10**6)
+
+# Search
+QUERY_LENGTH = 500
+QUERY = url_state.words("q", QUERY_LENGTH)
+BYS = {"words": "Words, labels, numbers", "sentence": "An example sentence"}
+BY = url_state.choice("by", "words", BYS)
+IN_LEVEL = url_state.choice("in", "", ("", *LEVELS))
+PEAKS: Control[int] = url_state.whole("peak", PEAK, 0, 10**4, check=_has_layer)
+
+# Densities at the peak layer: the name in a link, and the shares of tokens it stands for
+DENSITIES: dict[str, tuple[float, float]] = {
+    "": (0.0, 1.0),
+    "rarest": (0.0, 0.0001),
+    "rare": (0.0001, 0.001),
+    "medium": (0.001, 0.01),
+    "frequent": (0.01, 0.1),
+    "dense": (0.1, 1.0),
+}
+DENSITY = url_state.choice("density", "", DENSITIES)
+KINDS = ("", *LABEL_KINDS)
+KIND = url_state.choice("kind", "", KINDS)
+PRECISION = url_state.number("precision", 0.0, 0, 1)
+RECALL = url_state.number("recall", 0.0, 0, 1)
+STABLE = url_state.number("stable", 0.0, 0, 1)
+_FILTERS: tuple[Control[Any], ...] = (DENSITY, KIND, PRECISION, RECALL, STABLE)
+
+# The map
+PLACE_NAMES = {"near": "By likeness", "levels": "By level"}
+PLACES = url_state.choice("places", "", ("", *PLACE_NAMES))
+COLOURS = {"level": "Level", "peak": "Peak layer", "density": "Density"}
+COLOUR = url_state.choice("colour", "level", COLOURS)
+AREA: Control[tuple[float, ...] | None] = Control(
+    "area", None, _read_area, lambda ends: ",".join(f"{end:g}" for end in ends or ())
+)
+
+# The other side of a comparison
+TO_BUNDLE = url_state.words("to_bundle", 200)
+TO_FACTOR: Control[int | None] = url_state.whole("to", None, 0, 10**9)
+TO_LAYER: Control[int] = url_state.whole("to_layer", PEAK, 0, 10**4)
+
+# Labels
+LIST = url_state.words("list", 60)
+
+# Evidence
+SECTION = url_state.choice("section", "", ("", *NAMES))
+AT = url_state.words("at", 40)
+
+# Word senses
+WORD = url_state.words("word", 40)
+ALL = url_state.switch("all")
+
+# Your text
+# About three times what 512 tokens of English take: a text that is too long is told so, not cut.
+TEXT_LENGTH = 8000
+TEXT = url_state.words("text", TEXT_LENGTH)
+TOKEN = url_state.whole("token", 0, 0, 10**4)
+OTHER_TEXT_LENGTH = 2000
+OTHER_TEXT = url_state.words("with", OTHER_TEXT_LENGTH)
+OTHER_TOKEN: Control[int | None] = url_state.whole("with_token", None, 0, 10**4)
+BESIDES = {"token": "The two tokens", "text": "The whole texts"}
+BESIDE = url_state.choice("beside", "token", BESIDES)
+MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One factor"}
+MEASURE = url_state.choice("measure", "explained", MEASURES)
+
+# What a factor does: which one is moved, its activation times what, and where
+MOVED: Control[int | None] = url_state.whole("moved", None, 0, 10**9, check=_has_factor)
+TIMES = url_state.number("times", 0.0, 0, 4)
+WHERES = {"token": "This token", "all": "Every token"}
+WHERE = url_state.choice("where", "token", WHERES)
+
+PENALTY = url_state.number("penalty", None, 0.0, 1000.0)
+
+_LISTING: tuple[Control[Any], ...] = (*(TOP, FLOOR, CONTEXT, GROUP, TOKENS, SORT, LAYOUT),)
+_THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its file, what the menu calls it, and the controls its link restores."""
+
+    path: str
+    title: str
+    icon: str
+    controls: tuple[Control[Any], ...]
+
+
+HOME = Page("pages/0_Home.py", "Home", ":material/home:", (BUNDLE,))
+FACTOR_PAGE = Page(
+    "pages/1_Factor.py",
+    "Factor",
+    ":material/label:",
+    (BUNDLE, FACTOR, LAYER, PART, EXAMPLE, TIMES, WHERE, *_LISTING, *_THRESHOLDS),
+)
+RANDOM_PAGE = Page(
+    "pages/2_Random_by_level.py",
+    "Random by level",
+    ":material/casino:",
+    (BUNDLE, LEVEL, SEED, *_THRESHOLDS, *_LISTING),
+)
+CURVES_PAGE = Page(
+    "pages/3_Curves_and_saliency.py",
+    "Curves and saliency",
+    ":material/show_chart:",
+    (
+        *(BUNDLE, CHOSEN, SCALE, FACTOR, LAYER, EXAMPLE),
+        *(METHOD, RECIPE, MASK_RADIUS, SAMPLES, FEATURES, REPLACEMENT, LIME_SEED),
+    ),
+)
+SEARCH_PAGE = Page(
+    "pages/4_Search.py",
+    "Search",
+    ":material/search:",
+    (BUNDLE, QUERY, BY, IN_LEVEL, PEAKS, *_FILTERS, *_THRESHOLDS),
+)
+TEXT_PAGE = Page(
+    "pages/5_Your_text.py",
+    "Your text",
+    ":material/edit_note:",
+    (
+        *(BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, BESIDE),
+        *(LAYER, MEASURE, FACTOR, PENALTY, MOVED, TIMES, WHERE),
+    ),
+)
+MAP_PAGE = Page(
+    "pages/6_Map.py",
+    "Map",
+    ":material/scatter_plot:",
+    (BUNDLE, PLACES, COLOUR, AREA, FACTOR, *_THRESHOLDS),
+)
+COMPARE_PAGE = Page(
+    "pages/7_Compare.py",
+    "Compare",
+    ":material/compare_arrows:",
+    (BUNDLE, FACTOR, LAYER, TO_BUNDLE, TO_FACTOR, TO_LAYER, *_THRESHOLDS),
+)
+LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
+EVIDENCE_PAGE = Page("pages/9_Evidence.py", "Evidence", ":material/balance:", (BUNDLE, SECTION, AT))
+SENSES_PAGE = Page(
+    "pages/10_Word_senses.py", "Word senses", ":material/call_split:", (BUNDLE, WORD, LAYER, ALL)
+)
+PAGES = (
+    *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
+    *(TEXT_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+)

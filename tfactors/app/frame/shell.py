@@ -1,0 +1,211 @@
+"""The frame around every page: menu, open bundle, notices, and calm words when something is wrong.
+
+``dashboard.py`` calls :func:`run`. A server that was just started opens a link to a page without
+running ``dashboard.py`` (Streamlit still takes ``pages/`` for a menu of its own then), so every
+page begins with :func:`bundle`, which runs the frame when nobody has.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import streamlit as st
+
+from tfactors.app.frame import controls, notes, server, store, style, svg_button, url_state
+from tfactors.bundle import Bundle, BundleError
+from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
+
+TITLE = "Transformer factors"
+# Drawn here because Streamlit fetches named icons and emoji of a tab from the internet.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+    '<rect width="16" height="16" rx="3.5" fill="#1F5FA8"/>'
+    '<path d="M3 12V9h2.2v3zm3.9 0V4h2.2v8zm3.9 0V7H13v5z" fill="#FDE68A"/></svg>'
+)
+
+_OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
+
+
+def run() -> None:
+    """Draw the frame and, in it, the page that is open."""
+    with server.turn():
+        try:
+            _run()
+        finally:
+            server.spare_what_stays()
+            server.give_memory_back()
+
+
+def _run() -> None:
+    pages = {
+        page.path: st.Page(page.path, title=page.title, default=page is controls.HOME)
+        for page in controls.PAGES
+    }
+    style.write()
+    current = st.navigation(list(pages.values()), position="hidden")
+    here = next((p for p in controls.PAGES if pages[p.path].title == current.title), controls.HOME)
+    st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=ICON, layout="wide")
+    url_state.sync(here.path, here.controls)
+    found = store.found_bundles()
+    if st.context.is_embedded:
+        path = _named_bundle(found)
+    else:
+        with st.sidebar:
+            _menu()
+            path = _choose_bundle(found)
+    if path is None:
+        no_bundle()
+        return
+    try:
+        opened = store.open_bundle(path)
+        url_state.check(here.controls, opened)
+        wrong = notes.begin(opened)
+        for sentence in [*url_state.notices(), *([wrong] if wrong else [])]:
+            st.info(plain(sentence), icon=":material/info:")
+        token = _OPEN.set(opened)
+        try:
+            current.run()
+        finally:
+            _OPEN.reset(token)
+        if not st.context.is_embedded:
+            with st.sidebar:
+                svg_button.button()
+    except InputError as error:
+        sorry(error, path.name)
+
+
+def bundle() -> Bundle:
+    """Return the open bundle; when a page was started without the frame, run the frame instead."""
+    opened = _OPEN.get()
+    if opened is None:
+        run()
+        st.stop()
+    return opened
+
+
+Changes = Mapping[url_state.Control[Any], Any]
+
+
+def link(
+    page: controls.Page,
+    label: str,
+    icon: str | None = None,
+    changes: Changes | None = None,
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    """Draw a link to a page; ``changes`` says what its controls have other than now."""
+    query = url_state.query(page.controls, changes)
+    st.page_link(page.path, label=label, icon=icon, query_params=query, width=width)
+
+
+def go(page: controls.Page, changes: Changes | None = None) -> NoReturn:
+    """Open another page as if its link had been clicked; ``changes`` says what is other than now.
+
+    ``st.switch_page`` with a query makes two steps of the browser's history, so that Back would
+    have to be pressed twice; a link makes one. So this draws the link, and has the browser follow
+    it. The rest of the page is not drawn.
+    """
+    with st.container(key="leap"):
+        link(page, f"Open the page {page.title}", ":material/arrow_forward:", changes=changes)
+    _follow()(key="follow")
+    st.stop()
+
+
+# Ours from the first letter to the last: nothing that a reader or a bundle says gets in here.
+_FOLLOW = """
+export default () => {
+  const link = document.querySelector(".st-key-leap a");
+  if (link) link.click();
+};
+"""
+
+
+def _follow() -> "ComponentRenderer":
+    return st.components.v2.component("tfactors_follow", js=_FOLLOW)
+
+
+def no_bundle() -> None:
+    """Say that there is nothing to show yet, and how to make it."""
+    st.title("No bundle yet")
+    st.markdown(
+        "The dashboard shows *bundles*: what `tfactors build` finds out about a language model by "
+        "reading a text. There is none here. To make one from a text of yours:"
+    )
+    st.code(
+        "tfactors build my.txt --out artifacts/mine --preset quick\n"
+        "tfactors dashboard artifacts/mine",
+        language="bash",
+    )
+    st.caption(f"Looked in the folder “{plain(str(store.artifacts_folder()))}”.")
+
+
+def sorry(error: InputError, name: str) -> None:
+    """Say what is wrong with a bundle or a request, and what can be done."""
+    if isinstance(error, BundleError):
+        st.title("This bundle cannot be read")
+        st.error(plain(str(error)), icon=":material/error:")
+        st.markdown(
+            "Check it with the first command; the second makes it again from the same text."
+        )
+        st.code(f"tfactors verify artifacts/{name}\ntfactors build … --out artifacts/{name}",
+                language="bash")  # fmt: skip
+    else:
+        st.title("That did not work")
+        st.error(plain(str(error)), icon=":material/error:")
+    link(controls.HOME, "Back to the first page", icon=":material/home:")
+
+
+def _menu() -> None:
+    st.html('<p class="tf-brand">Transformer factors</p>')
+    with st.container(gap="xsmall"):
+        for page in controls.PAGES:
+            link(page, page.title, page.icon, width="stretch")
+    if st.button(
+        "Find a factor", key="find", shortcut="S", icon=":material/search:", width="stretch",
+        help="Opens the search.",
+    ):  # fmt: skip
+        go(controls.SEARCH_PAGE)
+
+
+def _named_bundle(found: dict[str, Path]) -> Path | None:
+    """Return the bundle that the URL names, or the first."""
+    if not found:
+        return None
+    first = next(iter(found))
+    chosen = url_state.get(controls.BUNDLE) or first
+    if chosen not in found:
+        url_state.notice(
+            f"There is no bundle “{chosen[:40]}” here; “{store.title(found[first])}” is shown."
+        )
+        url_state.forget(controls.BUNDLE)
+        chosen = first
+    return found[chosen]
+
+
+def _choose_bundle(found: dict[str, Path]) -> Path | None:
+    """Draw the choice of a bundle, where there are several; return the one in force."""
+    path = _named_bundle(found)
+    if len(found) > 1:
+        chosen = url_state.get(controls.BUNDLE) or next(iter(found))
+        titles = store.titles(found)
+        st.selectbox(
+            "Bundle",
+            list(found),
+            format_func=lambda name: titles[name],
+            **url_state.widget(controls.BUNDLE, chosen),
+        )
+    return path
+
+
+def plain(text: str) -> str:
+    r"""Return text that Markdown shows as it is.
+
+    >>> plain("a *b* $x$ :red[c]")
+    'a \\*b\\* \\$x\\$ \\:red\\[c\\]'
+    """
+    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-!|~$:^" else c for c in text)

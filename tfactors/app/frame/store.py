@@ -1,0 +1,155 @@
+"""Which bundles there are, the one that is open, and what every page needs of it.
+
+In goes the artifacts folder, or what TFACTORS_BUNDLE names, a path or ``hf:owner/name``; out come
+an open :class:`tfactors.bundle.Bundle` and a small :class:`Overview` of all its factors, each made
+once and shared by every session. A bundle is chosen by its name among those found, never by a path
+from the outside.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle.hub import PREFIX, bundle_folder, hub_name
+
+# Two bundles are enough for one server to compare; a bundle holds its factor table in memory.
+_OPEN_BUNDLES = 4
+
+
+def artifacts_folder() -> Path:
+    """Return the folder whose sub-folders are bundles: TFACTORS_ARTIFACTS, or ``artifacts/``."""
+    if chosen := os.environ.get("TFACTORS_ARTIFACTS"):
+        return Path(chosen)
+    checkout = Path(__file__).resolve().parents[3] / "artifacts"
+    return checkout if checkout.is_dir() else Path("artifacts")
+
+
+def found_bundles() -> dict[str, Path]:
+    """Return the bundles there are by the name of their folder, the one to open first in front."""
+    folder = artifacts_folder()
+    found = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
+    first = "default"
+    if chosen := os.environ.get("TFACTORS_BUNDLE"):
+        path = _folder(chosen)
+        first = hub_name(path) or path.resolve().name or chosen
+        found[first] = path
+    return dict(sorted(found.items(), key=lambda item: (item[0] != first, item[0])))
+
+
+def _folder(chosen: str) -> Path:
+    """Return the folder of the bundle that the environment names."""
+    try:
+        return _fetched(chosen) if chosen.startswith(PREFIX) else Path(chosen)
+    except BundleError:
+        return Path(chosen)  # opening it says what is wrong
+
+
+@st.cache_resource(show_spinner="Fetching the bundle from the Hugging Face hub …")
+def _fetched(source: str) -> Path:
+    """Ask the hub once a server."""
+    return bundle_folder(source)
+
+
+def title(path: Path) -> str:
+    """Return what a bundle calls itself, or the name of its folder when that cannot be read."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+        return str(manifest["title"]) or path.name
+    except (OSError, ValueError, TypeError, KeyError):
+        return path.name
+
+
+def titles(found: Mapping[str, Path]) -> dict[str, str]:
+    """Return a title for each bundle by the name of its folder; no two are the same."""
+    plain = {name: title(path) for name, path in found.items()}
+    counts = Counter(plain.values())
+    return {name: f"{t} ({name})" if counts[t] > 1 else t for name, t in plain.items()}
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Open a bundle, or hand out the open one when its manifest has not changed since."""
+    try:
+        stat = (path / "manifest.json").stat()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+    except OSError:
+        return Bundle.open(path)  # says what is wrong
+    return _open(str(path), stamp)
+
+
+@st.cache_resource(max_entries=_OPEN_BUNDLES, show_spinner=False)
+def _open(path: str, stamp: tuple[int, int]) -> Bundle:
+    return Bundle.open(path)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All factors of a bundle at a glance.
+
+    ``importance``, ``density`` and ``maximum`` are (m, L) float32 in the order of
+    ``bundle.layers``.
+    """
+
+    bundle: Bundle
+    importance: np.ndarray
+    density: np.ndarray
+    maximum: np.ndarray
+
+    @cached_property
+    def band(self) -> pd.DataFrame:
+        """Layer, and the 5, 50 and 95 % quantiles of the importance of all living factors."""
+        return _quantiles(self.importance[self._active], self.bundle.layers)
+
+    @cached_property
+    def band_of_peak(self) -> pd.DataFrame:
+        """The same of each factor's importance as a share of its own peak."""
+        return _quantiles(self.share_of_peak[self._active], self.bundle.layers)
+
+    @cached_property
+    def has_curve(self) -> np.ndarray:
+        """Whose curve is known, (m,) bool: on the 2021 website a factor's may be missing."""
+        return self._active | (not self.bundle.ranked)
+
+    @cached_property
+    def _active(self) -> np.ndarray:
+        """Which factors are of importance anywhere, (m,) bool."""
+        return self.importance.max(axis=1) > 0
+
+    @property
+    def share_of_peak(self) -> np.ndarray:
+        """Importance over the factor's largest importance, (m, L); zero for a dead factor."""
+        peak = self.importance.max(axis=1, keepdims=True)
+        return np.divide(self.importance, peak, where=peak > 0, out=np.zeros_like(self.importance))
+
+    def layer_index(self, layer: int) -> int:
+        """Return the column of a layer."""
+        return self.bundle.layers.index(layer)
+
+
+def overview(bundle: Bundle) -> Overview:
+    """Return the overview of an open bundle, read once."""
+    return _overview(bundle.fingerprint, bundle)
+
+
+@st.cache_resource(max_entries=_OPEN_BUNDLES, show_spinner=False)
+def _overview(fingerprint: str, _bundle: Bundle) -> Overview:
+    frame = _bundle.importance()
+    shape = (_bundle.n_factors, len(_bundle.layers))
+    columns = (frame[name].to_numpy() for name in ("importance", "density", "maximum"))
+    # Copies, because a view would keep the whole table in memory.
+    return Overview(_bundle, *(column.reshape(shape).copy() for column in columns))
+
+
+def _quantiles(values: np.ndarray, layers: list[int]) -> pd.DataFrame:
+    if not len(values):
+        values = np.zeros((1, len(layers)))
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
+    return pd.DataFrame({"layer": layers, "low": low, "middle": middle, "high": high})

@@ -1,0 +1,1 @@
+"""What several pages draw: charts, lists, tables, the live model."""

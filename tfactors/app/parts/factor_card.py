@@ -1,0 +1,58 @@
+"""A factor in a few lines, for pages that show several; and the table of quality by layer."""
+
+import html
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import store
+from tfactors.app.parts import definitions, factor_view, selected
+from tfactors.bundle import Bundle
+from tfactors.bundle.passages import passages_of
+from tfactors.display import passages
+
+_LINES = 4
+_WORDS = 5
+
+
+def show(bundle: Bundle, factor: int, level: str) -> None:
+    """Draw a factor's level, words, importance over the layers and strongest examples."""
+    layer = selected.peak_layer(bundle, factor)
+    words = " · ".join(passages.escape(word) for word in selected.name_words(bundle, factor)[:3])
+    shares = store.overview(bundle).share_of_peak[factor]
+    bars = "".join(
+        f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'
+        for at, share in zip(bundle.layers, shares, strict=True)
+    )
+    found = passages_of(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
+    lines = passages.lines(found, 1.0)
+    st.html(
+        f'<div class="tf-cards"><div class="tf-card">{factor_view.badge(level)}'
+        f"<h3><bdi>{words}</bdi></h3>"
+        f'<p class="tf-sub">{html.escape(definitions.LEVEL_MEANING[level].capitalize())}</p>'
+        f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
+        f'layer {layer}">{bars}</div></div>'
+        f'<p class="tf-sub">peaks at layer {layer} of {bundle.blocks}</p>{lines}</div></div>'
+    )
+
+
+def quality_table(table: pd.DataFrame) -> None:
+    """Draw factors a token and explained variance of each layer."""
+    shown = table.assign(**{c: 100 * table[c] for c in table if c == "explained_variance"})
+    st.dataframe(
+        shown,
+        hide_index=True,
+        alt="Factors a token and explained variance of each layer.",
+        column_config={
+            "layer": st.column_config.NumberColumn(
+                "Layer", width="small", help=definitions.LAYER
+            ),
+            "l0": st.column_config.NumberColumn(
+                "Factors a token", format="%.1f", help=definitions.L0
+            ),
+            "explained_variance": st.column_config.ProgressColumn(
+                "Explained variance", min_value=0, max_value=100, format="%.0f%%",
+                help=definitions.EXPLAINED_VARIANCE,
+            ),
+        },
+    )  # fmt: skip

@@ -1,0 +1,164 @@
+"""Factors as rows of a table, each with its curve; a click on a row opens the factor.
+
+In go factor numbers and columns of the caller's own, out comes a table that can be sorted, searched
+and downloaded.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, store
+from tfactors.app.parts import definitions, downloads, published, selected
+from tfactors.bundle import Bundle
+
+_ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
+
+_COLUMNS: dict[str, Any] = {
+    "factor": st.column_config.NumberColumn(
+        "Factor", width="small", pinned=True, help=definitions.FACTOR
+    ),
+    "words": st.column_config.TextColumn("Words", width=240, help=definitions.WORDS),
+    "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL),
+    "peak": st.column_config.NumberColumn("Peak", width="small", help=definitions.PEAK),
+    "curve": st.column_config.BarChartColumn(
+        "Layers", width="small", y_min=0, help=definitions.CURVE
+    ),
+    "importance": st.column_config.NumberColumn(
+        "Importance", format="%.2f", width="small", help=definitions.PEAK_IMPORTANCE
+    ),
+    "density": st.column_config.NumberColumn(
+        "Density", format="percent", width="small", help=definitions.DENSITY
+    ),
+    "sentence": st.column_config.NumberColumn(
+        "Kept by sentence", format="percent", width="small", help=definitions.KEPT_BY_SENTENCE
+    ),
+    "label_kind": st.column_config.TextColumn("Kind", width="small", help=definitions.LABEL_KIND),
+    "label_precision": st.column_config.NumberColumn(
+        "Precision", format="percent", width="small", help=definitions.LABEL_PRECISION
+    ),
+    "label_recall": st.column_config.NumberColumn(
+        "Recall", format="percent", width="small", help=definitions.LABEL_RECALL
+    ),
+    "stability": st.column_config.NumberColumn(
+        "Stability", format="%.2f", width="small", help=definitions.STABILITY
+    ),
+}
+_PLAIN = ("level", "peak", "curve", "importance", "density", "sentence")  # fmt: skip
+
+# The columns of a search, see :mod:`tfactors.app.views.search`.
+MATCH: dict[str, Any] = {
+    "match": st.column_config.ProgressColumn(
+        "Match", min_value=0, max_value=1, format="%.2f", width="small",
+        help=definitions.MATCH,
+    ),
+    "at": st.column_config.NumberColumn(
+        "Layer", width="small", help=definitions.MATCH_LAYER
+    ),
+    "active": st.column_config.NumberColumn(
+        "Active on", format="percent", width="small",
+        help=definitions.ACTIVE_ON,
+    ),
+    "activation": st.column_config.NumberColumn(
+        "Activation", format="%.1f", width="small",
+        help=definitions.MEAN_ACTIVATION,
+    ),
+}  # fmt: skip
+
+# The same of the 2021 website.
+MARKED: dict[str, Any] = {
+    "match": MATCH["match"] | {"help": published.MATCH}, "at": MATCH["at"]
+}  # fmt: skip
+
+FIRES: dict[str, Any] = {
+    "token": st.column_config.TextColumn(
+        "Fires on", width="small", help=definitions.FIRES_ON
+    ),
+    "match": st.column_config.ProgressColumn(
+        "Strength", min_value=0, max_value=1, format="%.2f", width="small",
+        help=definitions.FIRES,
+    ),
+    "at": st.column_config.NumberColumn(
+        "Layer", width="small", help=definitions.FIRES_LAYER
+    ),
+    "activation": MATCH["activation"] | {"help": definitions.ACTIVATION},
+}  # fmt: skip
+
+
+def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
+    """Return a row for each factor, in the order given: what the table shows of every factor."""
+    overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
+    limits, ranked = selected.thresholds(bundle), bundle.ranked
+    peak = overview.importance[factors].argmax(axis=1)
+    curves = overview.importance[factors].astype(float).round(4)
+    known = overview.has_curve[factors]
+    return pd.DataFrame(
+        {
+            "factor": factors,
+            "words": selected.names(bundle)["words"].to_numpy()[factors],
+            "level": definitions.levels(rows, limits),
+            "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
+            "curve": [
+                curve if is_known else None for curve, is_known in zip(curves, known, strict=True)
+            ],
+            "importance": np.nan if ranked else overview.importance[factors, peak],
+            "density": np.nan if ranked else overview.density[factors, peak],
+            "sentence": rows[limits.sentence_column].to_numpy().round(2),
+        }
+        | {
+            column: rows[column].to_numpy()
+            for column in ("label_kind", "label_precision", "label_recall", "stability")
+        }
+    )
+
+
+def show(
+    rows: pd.DataFrame,
+    key: str,
+    alt: str,
+    columns: Mapping[str, Any] | None = None,
+    changes: shell.Changes | None = None,
+    tallest: int = _TALLEST,
+    choose: Callable[[int], None] | None = None,
+    whole: Callable[[], pd.DataFrame] | None = None,
+) -> None:
+    """Draw a table of factors; a chosen row opens its factor, with ``changes`` beside.
+
+    ``columns`` describes the caller's own columns of ``rows``, which stand after the words. A row
+    that has a column ``at`` opens its factor at that layer. ``key`` also names the downloads.
+    With ``choose`` a row calls that with its factor instead, and the page is drawn again.
+    ``whole`` makes the table to take along where it has more rows than are drawn.
+    """
+    columns = columns or {}
+    # With columns of the caller's own the table is wide enough without the numbers.
+    known = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
+    shared = [name for name in known if len(rows) == 0 or rows[name].notna().any()]
+    event: Any = st.dataframe(
+        rows,
+        key=key,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        placeholder="–",
+        height=min(_ROW * (len(rows) + 1) + 3, tallest),
+        column_order=["factor", "words", *columns, *shared],
+        column_config={**_COLUMNS, **columns},
+        alt=alt,
+    )
+    downloads.show(whole or (lambda: rows), key)
+    selection = event["selection"]
+    chosen = selection["rows"] or [row for row, _ in selection.get("cells", [])]
+    if chosen:
+        row = rows.iloc[chosen[0]]
+        if choose is not None:
+            if st.session_state.get(f"{key}.chosen") != int(row["factor"]):
+                st.session_state[f"{key}.chosen"] = int(row["factor"])
+                choose(int(row["factor"]))
+                st.rerun()
+            return
+        layer = controls.PEAK if "at" not in rows or pd.isna(row["at"]) else int(row["at"])
+        opened: dict[Any, Any] = {controls.FACTOR: int(row["factor"]), controls.LAYER: layer}
+        shell.go(controls.FACTOR_PAGE, opened | dict(changes or {}))

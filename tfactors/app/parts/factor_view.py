@@ -1,0 +1,213 @@
+"""One factor as a reader meets it: headline, level with its reason, curve, numbers, examples.
+
+In goes a factor at a layer of the open bundle; the pages that show a factor all draw it with these
+functions, in this order.
+"""
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.parts import definitions, published
+from tfactors.app.parts.selected import _TITLE_WORDS, Selected, importance_help, name_words
+from tfactors.display import passages
+
+_DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
+
+
+def silent(it: Selected) -> str:
+    """Say that a factor has no example at a layer."""
+    if it.bundle.ranked:
+        return published.nothing_at(it.layer)
+    return f"No token of the corpus activates this factor at layer {it.layer}."
+
+
+def headline(it: Selected) -> None:
+    """Draw number, words, level and why it has this level."""
+    words = '<span class="tf-dot">·</span><wbr>'.join(
+        f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.bundle, it.factor)
+    )
+    if it.bundle.ranked:
+        why = published.why(it.row, it.thresholds, it.bundle.blocks)
+        why = f"{why} {published.note(it.bundle, it.factor)}"
+    else:
+        why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
+    curve = _curve_in_words(it) if it.overview.has_curve[it.factor] else ""
+    st.html(
+        f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
+        f"<h1>{words or 'no words'}</h1>{badge(it.level, _no_level(it))}"
+        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}'
+        f'<p class="tf-unseen">{curve}</p></header>'
+    )
+
+
+_KINDS = {
+    "word": "its words",
+    "lemma": "the forms of a word",
+    "affix": "the beginning or end of words",
+    "name": "part of a name",
+    "number": "a number",
+    "punctuation": "a mark",
+    "position": "a place in the text",
+    "neighbour": "the word beside it",
+    "source": "where the text is from",
+}
+
+
+def _curve_in_words(it: Selected) -> str:
+    """Return the curve for who cannot see it. Not as the chart's own words, because a chart with
+    other words is embedded anew, which is most of what the next factor takes in the browser.
+    """
+    values = it.overview.importance[it.factor]
+    peak = it.bundle.layers[int(np.argmax(values))]
+    points = ", ".join(f"{v:.2f} at {at}" for at, v in zip(it.bundle.layers, values, strict=True))
+    return f"Importance by layer: {points}. It peaks at layer {peak}."
+
+
+def _label(row: pd.Series) -> str:
+    """Return the HTML of what the label claims, and how often it is right."""
+    kind = row["label_kind"]
+    if kind == "mixed":
+        says = "No simple rule tells where it is active: the label names frequent words."
+    elif kind in _KINDS and not pd.isna(row["label_precision"]):
+        words = str(row["label"]).split(", ")
+        more = f" ({', '.join(words)})" if kind == "word" and len(words) > _TITLE_WORDS else ""
+        says = (
+            f"The label tells {_KINDS[kind]}{more}: {row['label_precision']:.0%} of the held-out "
+            f"tokens that fit activate the factor strongly, and {row['label_recall']:.0%} of those "
+            "that do fit."
+        )
+    else:
+        return ""
+    return f'<p class="tf-why"><bdi>{html.escape(says)}</bdi></p>'
+
+
+def _no_level(it: Selected) -> str:
+    """Return what stands in the place of a level."""
+    if it.row["alive"]:
+        return "no level"
+    return "no page" if it.bundle.ranked else "dead"
+
+
+def badge(level: str, otherwise: str = "no level") -> str:
+    """Return the HTML of a level's badge."""
+    shown = f"{level} level" if level else otherwise
+    return (
+        f'<span class="tf-badge tf-{level or "dead"}"><i aria-hidden="true">{_DOTS[level]}</i>'
+        f"{shown}</span>"
+    )
+
+
+def _meaning(level: str) -> str:
+    if not level:
+        return ""
+    return f"<em>{definitions.LEVEL_MEANING[level].capitalize()}.</em> "
+
+
+def importance_curve(it: Selected, name: str = "curve") -> int | None:
+    """Draw the importance over the layers; return the layer of a point that was clicked.
+
+    ``name`` tells the curves of a page apart.
+    """
+    from tfactors.app.parts import (
+        charts,  # Altair is slow to import, and the headline need not wait
+    )
+
+    values = it.overview.importance[it.factor]
+    st.markdown("**Importance by layer**", help=importance_help(it.bundle))
+    if not it.overview.has_curve[it.factor]:
+        st.caption(published.NO_CURVE)
+        return None
+    key = charts.unclicked(name)
+    event = charts.curve(
+        it.overview.band,
+        values,
+        it.layer,
+        it.level,
+        key=key,
+        alt="The factor's importance by layer, before a grey band that holds 90% of all factors; "
+        "its numbers stand with the headline.",
+    )
+    point = charts.clicked(event, key, name)
+    return int(point["layer"]) if point else None
+
+
+def activation_histogram(it: Selected, shown_from: float | None) -> None:
+    """Draw how many tokens activate the factor how strongly at this layer."""
+    from tfactors.app.parts import charts
+
+    if it.bundle.ranked:
+        st.caption(published.NO_ACTIVATIONS)
+        return
+    counts = np.asarray(it.bundle.histogram(it.factor, it.layer))
+    st.markdown(
+        f"**Activations at layer {it.layer}**",
+        help=definitions.HISTOGRAM,
+    )
+    if not counts.sum():
+        st.caption(f"No token activates this factor at layer {it.layer}.")
+        return
+    charts.histogram(
+        counts,
+        it.bundle.bin_edges,
+        shown_from,
+        it.level,
+        alt="Histogram: how many tokens activate the factor how strongly at this layer.",
+    )
+
+
+def numbers(it: Selected, key: str = "numbers") -> None:
+    """Draw the factor's numbers, each with its definition; ``key`` is one of the page's own."""
+    if it.bundle.ranked:  # they were never published, and the curve has a shape and no height
+        return
+    overview, row = it.overview, it.row
+    here = (it.factor, it.column)
+    cells = [
+        ("Importance", f"{overview.importance[here]:.2f}", importance_help(it.bundle)),
+        ("Density", _percent(overview.density[here]), definitions.DENSITY),
+        ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
+        *_kept(it),
+        ("Reach", _reach(row["reach"]), definitions.REACH),
+    ]  # fmt: skip
+    if not pd.isna(row["stability"]):
+        cells.append(("Stability", f"{row['stability']:.2f}", definitions.STABILITY))
+    with st.container(horizontal=True, gap="medium", key=key):
+        for label, value, tip in cells:
+            st.metric(label, value, help=tip, width="content")
+
+
+def _kept(it: Selected) -> list[tuple[str, str, str]]:
+    """Return the two numbers that part the levels, beside the depth."""
+    if it.thresholds.word_share is None:
+        return [
+            ("Kept by the word", _percent(it.row["retained_word"]), definitions.RETAINED_WORD),
+            (
+                "Kept by the sentence",
+                _percent(it.row["retained_sentence"]),
+                definitions.RETAINED_SENTENCE,
+            ),
+        ]
+    return [
+        ("Kept by its words", _percent(it.row["word_elsewhere"]), definitions.WORD_ELSEWHERE),
+        (
+            "Kept by the sentence",
+            _percent(it.row["sentence_elsewhere"]),
+            definitions.SENTENCE_ELSEWHERE,
+        ),
+    ]
+
+
+def _reach(value: Any) -> str:
+    if pd.isna(value):
+        return "–"
+    return "the word" if value == 0 else f"{value} token{'s' if value != 1 else ''}"
+
+
+def _percent(value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    digits = 0 if value >= 0.1 or value == 0 else 1 if value >= 0.01 else 2
+    return f"{value:.{digits}%}"

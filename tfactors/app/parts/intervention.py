@@ -1,0 +1,267 @@
+"""What happens at the end of the network when one factor is taken away or made stronger.
+
+In go a reader's text with a chosen token, or a factor with its examples; out come a slider, the
+text tinted by the change of each final state, and what that does to the sentence embedding, to its
+cosine with another text, and to the predicted words. On the Factor page also what the bundle holds:
+the effect over the factor's examples, beside random directions.
+"""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import (
+    definitions,
+    downloads,
+    live_decomposition,
+    live_intervention,
+    live_model,
+    published,
+    selected,
+)
+from tfactors.app.parts.selected import Selected
+from tfactors.bundle import Bundle
+from tfactors.display import passages
+from tfactors.display import passages as change_strip
+from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from tfactors.explain.decomposition import Decomposition
+    from tfactors.explain.intervention import Intervention
+
+
+def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, layer: int) -> None:
+    """Draw what a factor of a token does in a reader's own text."""
+    st.subheader("What a factor does", anchor=False, help=definitions.INTERVENTION)
+    active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+    if active.empty:
+        st.caption("No factor is active at this token and layer: nothing to take away.")
+        return
+    factors = [int(factor) for factor in active["factor"]]
+    strength = dict(zip(factors, active["activation"], strict=True))
+    asked = url_state.get(controls.MOVED)
+    factor = asked if asked in strength else factors[0]
+
+    def named(number: int) -> str:
+        words = " / ".join(selected.name_words(bundle, number)[:2])
+        return f"{strength[number]:.1f} · {number} {passages.shorten(words, 40)}"
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Factor of this token", factors, format_func=named, width=300,
+            **url_state.widget(controls.MOVED, factor),
+        )  # fmt: skip
+        _amount()
+    other = url_state.get(controls.OTHER_TEXT).strip()
+    everywhere = url_state.get(controls.WHERE) == "all"
+    question = live_intervention.Question(
+        text, -1, other, factor, layer, None if everywhere else position,
+        url_state.get(controls.TIMES), live_decomposition.penalty(bundle),
+    )  # fmt: skip
+    _draw(bundle, question)
+    if layer == bundle.manifest["model"]["blocks"]:
+        st.caption(
+            "This is the last layer: nothing is left to run, so only the token itself changes. "
+            "Choose a lower one to see the factor at work."
+        )
+
+
+def of_factor(it: Selected) -> None:
+    """Draw what a factor does: what the bundle holds, and live in one of its examples."""
+    st.subheader("What it does", anchor=False, help=definitions.EFFECT)
+    _stored(it)
+    st.markdown("##### Try it on an example", help=definitions.INTERVENTION)
+    examples = it.bundle.examples(it.factor, it.layer)
+    if examples.empty:
+        st.caption(f"No token of the corpus activates this factor at layer {it.layer}.")
+        return
+    if live_model.missing(it.bundle):
+        live_model.how_to_get(it.bundle)
+        return
+    number = min(url_state.get(controls.EXAMPLE), len(examples))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            f"Example, 1 to {len(examples)}", 1, len(examples), width=150,
+            **url_state.widget(controls.EXAMPLE, number),
+        )  # fmt: skip
+        _amount()
+    example = examples.iloc[number - 1]
+    everywhere = url_state.get(controls.WHERE) == "all"
+    question = live_intervention.Question(
+        "", int(example["window"]), "", it.factor, it.layer,
+        None if everywhere else int(example["position"]), url_state.get(controls.TIMES),
+        live_decomposition.built(it.bundle),
+    )  # fmt: skip
+    _draw(it.bundle, question)
+    if it.layer == it.bundle.manifest["model"]["blocks"]:
+        st.caption(
+            "At the last layer nothing is left to run: only the token itself changes. Choose a "
+            "lower layer at the top to see the factor at work."
+        )
+
+
+def _stored(it: Selected) -> None:
+    """Draw the effect over the factor's examples that the bundle holds."""
+    effects = it.bundle.effects(it.factor)
+    if effects.empty:
+        if not it.bundle.has("dictionary.parquet"):
+            st.caption(published.NO_DICTIONARY)
+        elif it.bundle.has("effects.parquet"):
+            st.caption("It is active at no layer below the last, where all that runs is measured.")
+        else:
+            st.caption(
+                "This bundle holds no effects: an older tfactors built it, or the quick preset."
+            )
+        return
+    row = effects.iloc[0]
+    _metrics([
+        ("Change of the sentence embedding", _with_error(row["removed"], row["removed_error"]),
+         definitions.EFFECT),
+        ("A random direction", _with_error(row["random"], row["random_error"]),
+         definitions.EFFECT_RANDOM),
+        ("Ratio", _ratio(row["ratio"], row["ratio_error"]), definitions.EFFECT_RATIO),
+        ("Above random", f"{row['above']:.0%}", definitions.EFFECT_ABOVE),
+        ("On other tokens", f"{row['elsewhere']:.0%}", definitions.EFFECT_ELSEWHERE),
+    ])  # fmt: skip
+    n, random = int(row["examples"]), int(row["examples"]) * int(row["directions"])
+    st.caption(
+        f"The factor is taken away from the word in {n} of its strongest examples at layer "
+        f"{int(row['layer'])}, and the rest of the network runs on; beside it {random} random "
+        f"directions of the same length. Means over {n} examples ± standard error."
+    )
+
+
+def _amount() -> None:
+    """Draw how much and where."""
+    st.slider(
+        "Its activation times", 0.0, 4.0, step=0.25, format="× %.2f", width=260,
+        help="0 takes the factor away, x − αΦ; 1 leaves the text as it is; 2 doubles it.",
+        **url_state.widget(controls.TIMES),
+    )  # fmt: skip
+    st.segmented_control(
+        "At", list(controls.WHERES), required=True, format_func=controls.WHERES.__getitem__,
+        **url_state.widget(controls.WHERE),
+    )  # fmt: skip
+
+
+def _draw(bundle: Bundle, question: live_intervention.Question) -> None:
+    """Draw the answer to a question."""
+    try:
+        made = live_intervention.answer(bundle, question)
+    except InputError as error:
+        live_model.refused(error)
+        return
+    tokens = made.tokens["token"].tolist()
+    moved = made.tokens.index[made.tokens["step"] != 0].tolist()
+    if not moved:
+        silent = "× 1 leaves everything as it is" if made.times == 1 else "the factor is silent"
+        st.caption(f"Nothing was moved: {silent}.")
+    cells = [
+        ("Change of the embedding", _share(made.change), definitions.EMBEDDING_CHANGE),
+        ("Random directions", _spread(made), definitions.RANDOM_CHANGE),
+        ("Cosine, before to after", _cosine(made.cosine), definitions.EMBEDDING_COSINE),
+    ]
+    if made.similarity:
+        before, after = made.similarity
+        cells.append(
+            ("Cosine with the other text", f"{before:.3f} → {after:.3f}", definitions.SIMILARITY)
+        )
+    _metrics(cells)
+    st.html(change_strip.strip(tokens, made.tokens["change"].to_numpy(), moved))
+    top = made.tokens.loc[made.tokens["change"].idxmax()]
+    word = str(top["token"]).strip()[:30]
+    full = change_strip.full_tint(made.tokens["change"].to_numpy(), moved)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.caption(
+            f"Tint: how far each final state moves, in shares of its length; a full one is "
+            f"{full:.1%}, and the largest {top['change']:.0%}, at “{shell.plain(word)}”. "
+            "Boxed: where the factor was moved."
+        )
+        downloads.show(lambda: made.tokens, f"intervention_{made.factor}_{made.layer}")
+    if made.words is not None:
+        _words(bundle, made)
+
+
+def _words(bundle: Bundle, made: "Intervention") -> None:
+    """Draw the words that become more and less probable."""
+    assert made.words is not None
+    causal = bundle.manifest["model"].get("causal")
+    token = str(made.tokens["token"].iloc[made.words_at]).strip()
+    st.markdown(
+        f"**Predicted words** {'after' if causal else 'at'} “{shell.plain(token[:30])}”",
+        help=definitions.PREDICTED,
+    )
+    if made.words.empty:
+        st.caption("No probability changes.")
+        return
+    shown = pd.DataFrame(
+        {
+            "Word": [passages.shorten(word, 40) for word in made.words["token"]],
+            "Before": made.words["before"],
+            "After": made.words["after"],
+            "Gain": 100 * made.words["gain"],
+        }
+    )
+    percent = st.column_config.NumberColumn(
+        format="percent", width="small", help=definitions.PROBABILITY
+    )
+    points = st.column_config.NumberColumn(format="%+.2f", width="small", help=definitions.GAIN)
+    word = st.column_config.TextColumn(help=definitions.PREDICTED)
+    st.dataframe(
+        shown, hide_index=True, width="content",
+        alt="Words whose probability changes most, before and after the factor was moved.",
+        column_config={"Word": word, "Before": percent, "After": percent, "Gain": points},
+    )  # fmt: skip
+    downloads.show(lambda: made.words, f"predicted_{made.factor}_{made.layer}")
+
+
+def _metrics(cells: list[tuple[str, str, str]]) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        for label, value, tip in cells:
+            st.metric(label, value, help=tip, width="content")
+
+
+def _spread(made: "Intervention") -> str:
+    mean, spread = float(made.random.mean()), float(made.random.std(ddof=1))
+    return _spread_of(mean, spread)
+
+
+def _spread_of(mean: float, spread: float) -> str:
+    """Return a share and how far it spreads, to the same places.
+
+    >>> _spread_of(0.0142, 0.0041), _spread_of(0.044, 0.0), _spread_of(0.0064, 0.0003)
+    ('1.4% ± 0.4%', '4.4% ± 0.0%', '0.64% ± 0.03%')
+    """
+    shown = _share(mean)
+    places = len(shown.partition(".")[2]) - 1 if "." in shown else 1
+    return f"{shown} ± {spread:.{places}%}"
+
+
+def _share(value: float) -> str:
+    """Return a share in per cent, to two places where it is small.
+
+    >>> _share(0.1234), _share(0.0064), _share(0.00002), _share(0.0)
+    ('12.3%', '0.64%', '0.002%', '0%')
+    """
+    places = 1 if value >= 0.01 else 2 if value >= 0.0001 else 3
+    return f"{value:.{places}%}" if value else "0%"
+
+
+def _cosine(value: float) -> str:
+    """Return a cosine to three places, or to as many as part it from 1.
+
+    >>> _cosine(0.9871), _cosine(0.99996), _cosine(1.0)
+    ('0.987', '0.99996', '1')
+    """
+    places = next((n for n in range(3, 7) if value < 1 - 10**-n), None)
+    return f"{value:.{places}f}" if places else "1"
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.1%}" if pd.isna(error) else f"{value:.1%} ± {error:.1%}"
+
+
+def _ratio(value: float, error: float) -> str:
+    return f"{value:.2f}" if pd.isna(error) else f"{value:.2f} ± {error:.2f}"

@@ -1,0 +1,49 @@
+"""The thresholds of the levels in the sidebar, with how many factors each level has."""
+
+import numpy as np
+import streamlit as st
+
+from tfactors.app.frame import controls, url_state
+from tfactors.app.parts import definitions, published, selected, sidebar_section
+from tfactors.bundle import Bundle
+
+
+def counts(bundle: Bundle) -> dict[str, int]:
+    """Return how many factors each level has at the thresholds in force."""
+    levels = definitions.levels(bundle.factors, selected.thresholds(bundle))
+    return {level: int(np.sum(levels == level)) for level in controls.LEVELS}
+
+
+def sidebar(bundle: Bundle, expanded: bool = False) -> None:
+    """Draw the thresholds."""
+    levels = sidebar_section.part("levels", "Levels", ":material/stairs:", expanded)
+    if not levels.open:
+        return
+    limits = selected.thresholds(bundle)
+    with levels:
+        st.slider(
+            "Low: peak at this depth or less", 0.0, 1.0, step=0.01,
+            help=definitions.DEPTH, **url_state.widget(controls.LOW_DEPTH, round(limits.low_depth, 2)),
+        )  # fmt: skip
+        if limits.word_share is not None:
+            st.slider(
+                "Low too: its words keep at least", 0.0, 1.0, step=0.01, format="percent",
+                help=definitions.WORD_ELSEWHERE,
+                **url_state.widget(controls.WORD_SHARE, round(limits.word_share, 2)),
+            )  # fmt: skip
+        if bundle.ranked:
+            st.caption(published.LEVELS)
+        else:
+            st.slider(
+                "High: its sentence keeps less than", 0.0, 1.0, step=0.01, format="percent",
+                help=definitions.sentence(limits),
+                **url_state.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
+            )  # fmt: skip
+        found = counts(bundle)
+        st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
+        own = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
+        st.button(
+            "As built", disabled=all(url_state.get(control) is None for control in own),
+            type="tertiary", icon=":material/undo:", on_click=url_state.change,
+            args=(dict.fromkeys(own),),
+        )  # fmt: skip

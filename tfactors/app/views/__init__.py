@@ -1,0 +1,1 @@
+"""What one page draws: a module a page, and its own parts."""

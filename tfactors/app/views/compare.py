@@ -1,0 +1,147 @@
+"""Two factors side by side: of one layer or two, of one bundle or two.
+
+In go the two sides as the link says; out come both factors as their own pages show them, what they
+have in common, and the factors of the other side's bundle that are most like the first. A factor is
+chosen for the other side by its number or by a click on its row.
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, store, url_state
+from tfactors.app.parts import definitions, factor_table, factor_view, selected
+from tfactors.app.parts.selected import Selected
+from tfactors.app.views import compare_matching
+from tfactors.bundle import Bundle
+from tfactors.bundle.passages import passages_of
+from tfactors.display import passages
+
+_EXAMPLES = 15
+_WORDS = 6
+
+
+def other_bundle(bundle: Bundle) -> Bundle:
+    """Draw the choice of the other side's bundle, where there are several; return it open."""
+    found = store.found_bundles()
+    chosen = url_state.get(controls.TO_BUNDLE)
+    if chosen and chosen not in found:
+        st.info(
+            f"There is no bundle “{shell.plain(chosen[:40])}” here; the open one is shown.",
+            icon=":material/info:",
+        )
+        url_state.forget(controls.TO_BUNDLE)
+        chosen = ""
+    if len(found) > 1:
+        titles = store.titles(found)
+        st.selectbox(
+            "With a factor of", ["", *found], width=420,
+            format_func=lambda name: titles.get(name, "the same bundle"),
+            **url_state.widget(controls.TO_BUNDLE, chosen),
+        )  # fmt: skip
+    return store.open_bundle(found[chosen]) if chosen else bundle
+
+
+def right_side(one: Selected, other: Bundle) -> Selected:
+    """Draw the choice of the other factor and layer; return what they select."""
+    factor = url_state.get(controls.TO_FACTOR)
+    if factor is not None and factor >= other.n_factors:
+        st.caption(f"The factors of the other bundle are 0 to {other.n_factors - 1:,}.")
+        factor = None
+    if factor is None:
+        nearest = compare_matching.best(one.bundle, one.factor, other)
+        factor = int(nearest["factor"].iloc[0]) if len(nearest) else 0
+    layer = url_state.get(controls.TO_LAYER)
+    layer = layer if layer in other.layers else controls.PEAK
+    it = selected.select(other, factor, layer)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            f"With factor, 0 to {other.n_factors - 1:,}", 0, other.n_factors - 1, width=170,
+            **url_state.widget(controls.TO_FACTOR, factor),
+        )  # fmt: skip
+        st.segmented_control(
+            "At layer", [controls.PEAK, *other.layers], required=True,
+            format_func=lambda at: "Peak" if at == controls.PEAK else str(at),
+            **url_state.widget(controls.TO_LAYER, layer),
+        )  # fmt: skip
+        st.button(
+            "The same factor", on_click=url_state.change, width="content",
+            args=({controls.TO_FACTOR: one.factor, controls.TO_BUNDLE: ""},),
+            help="Beside itself, to compare two layers.",
+        )  # fmt: skip
+    return it
+
+
+def side(it: Selected, control: url_state.Control[Any], name: str) -> None:
+    """Draw one factor; a click on its curve sets the layer's control."""
+    factor_view.headline(it)
+    clicked = factor_view.importance_curve(it, name)
+    if clicked is not None and clicked != it.layer:
+        url_state.change({control: clicked})
+        st.rerun()
+    factor_view.numbers(it, key=f"numbers_{name}")
+    found = passages_of(it.bundle, it.bundle.examples(it.factor, it.layer, _EXAMPLES), _WORDS)
+    if found:
+        st.html(passages.lines(found, float(it.overview.maximum[it.factor, it.column])))
+    else:
+        st.caption(factor_view.silent(it))
+
+
+def common(one: Selected, two: Selected) -> None:
+    """Draw what two factors have in common, and why a number is missing."""
+    why = compare_matching.reasons(one.bundle, two.bundle)
+    st.subheader("What they have in common", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        if not why.cosine:
+            value = compare_matching.cosine(one.bundle, one.factor, two.bundle)[two.factor]
+            st.metric("Cosine", f"{value:.2f}", help=definitions.COSINE, width="content")
+        if not why.examples:
+            both, either = compare_matching.shared_examples(
+                one.bundle, one.factor, one.layer, two.bundle, two.factor, two.layer
+            )
+            st.metric(
+                "Shared examples", f"{both} of {either}", help=definitions.SHARED_EXAMPLES,
+                width="content",
+            )  # fmt: skip
+        words = compare_matching.shared_words(one.bundle, one.factor, two.bundle, two.factor)
+        st.metric("Shared words", len(words), help=definitions.SHARED_WORDS, width="content")
+    # Said either way: where a line comes and goes, all that is below it is drawn anew.
+    shared = ", ".join(shell.plain(passages.shorten(word, 40)) for word in words)
+    st.caption(f"Words in common: {shared or 'none'}.")
+    for sentence in filter(None, (why.cosine, why.examples)):
+        st.caption(sentence)
+
+
+def matches(one: Selected, other: Bundle) -> None:
+    """Draw the factors of the other bundle that are most like one; a row takes its side."""
+    again = None if other is one.bundle else compare_matching.found_again(one.bundle, other)
+    st.subheader(f"Most like factor {one.factor:,}", anchor=False, help=definitions.MATCHES)
+    if again is not None:
+        st.markdown(
+            f"**{again:.0%}** of the living factors of the open bundle have a partner in the "
+            f"other with a cosine of at least {compare_matching.FOUND_AGAIN:g}."
+        )
+    found = compare_matching.best(one.bundle, one.factor, other)
+    if found.empty:
+        where = "of the open bundle" if other is one.bundle else "of the other bundle"
+        st.caption(f"No other factor {where} has a word in common with it.")
+        return
+    rows = factor_table.frame(other, found["factor"].to_numpy())
+    columns = {}
+    for name, label, form, tip in (
+        ("cosine", "Cosine", "%.2f", definitions.COSINE),
+        ("examples", "Examples", "percent", definitions.SHARED_EXAMPLES),
+        ("words", "Words", "%d", definitions.SHARED_WORDS),
+    ):
+        if name in found:
+            rows[f"shared_{name}"] = found[name].to_numpy()
+            columns[f"shared_{name}"] = st.column_config.NumberColumn(
+                label if name != "words" else "Shared words", format=form, help=tip, width="small"
+            )
+    factor_table.show(
+        rows, f"matches_{one.factor}",
+        f"The {len(rows)} factors most like factor {one.factor}.", columns,
+        choose=lambda factor: url_state.change(
+            {controls.TO_FACTOR: factor, controls.TO_LAYER: controls.PEAK}
+        ),
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""How alike two factors are, of one bundle or of two: by direction, by examples, by words.
+
+In go two bundles and a factor of the first; out come, for factors of the second:
+
+    cosine      of the two atoms: 1 is the same direction. Needs the same model, weights and all.
+    examples    |A ∩ B| / |A ∪ B| of the places (window and token) of their stored examples, each
+                at its peak layer. Needs the same windows of text.
+    words       how many of their commonest words (at most ten each) they have in common.
+
+A number that two bundles do not allow is left out, with the reason in words.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.parts import selected
+from tfactors.bundle import Bundle
+
+# Examples are compared for this many of the nearest by direction, and as many by words.
+_NEAREST = 30
+# Above this many multiplications the best partner of every factor would keep a reader waiting.
+_MOST_WORK = 5e9
+FOUND_AGAIN = 0.9
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why two bundles do not allow a number, in one sentence each; "" where they do."""
+
+    cosine: str
+    examples: str
+
+
+def reasons(one: Bundle, other: Bundle) -> Reasons:
+    """Return what keeps two bundles from being compared by direction and by examples."""
+    a, b = one.manifest, other.manifest
+    cosine = examples = ""
+    if a["model"]["sha256"] != b["model"]["sha256"]:
+        cosine = (
+            "No cosine: the dictionaries are of two models, whose hidden states have no direction "
+            "in common."
+        )
+    elif not (one.has("dictionary.parquet") and other.has("dictionary.parquet")):
+        cosine = "No cosine: the website of 2021 never published its dictionary."
+    if _windows(one) != _windows(other):
+        examples = "No overlap of examples: the bundles were surveyed on different windows of text."
+    return Reasons(cosine, examples)
+
+
+def _windows(bundle: Bundle) -> object:
+    file = bundle.manifest.get("files", {}).get("windows.parquet", {})
+    return file.get("sha256", bundle.fingerprint)
+
+
+def cosine(one: Bundle, factor: int, other: Bundle) -> np.ndarray:
+    """Return the cosine of a factor with every factor of the other bundle, (m,)."""
+    return other.dictionary @ one.dictionary[factor]
+
+
+def shared_examples(
+    one: Bundle, factor: int, layer: int, other: Bundle, to: int, to_layer: int
+) -> tuple[int, int]:
+    """Return at how many places both have an example, and at how many at least one has."""
+    places = [
+        set(zip(rows["window"].tolist(), rows["position"].tolist(), strict=True))
+        for rows in (one.examples(factor, layer), other.examples(to, to_layer))
+    ]
+    return len(places[0] & places[1]), len(places[0] | places[1])
+
+
+def shared_words(one: Bundle, factor: int, other: Bundle, to: int) -> list[str]:
+    """Return the words among both factors' commonest, in the order of the first."""
+    theirs = {word.casefold() for word in other.factors["words"].array[to]}
+    mine = (word.casefold() for word in one.factors["words"].array[factor])
+    return [word for word in dict.fromkeys(mine) if word in theirs]
+
+
+def best(one: Bundle, factor: int, other: Bundle, most: int = 15) -> pd.DataFrame:
+    """Return the factors of the other bundle that are most like one, best first.
+
+    Columns factor, cosine, examples and words, where the bundles allow them. The factor itself is
+    left out.
+    """
+    return _best(one.fingerprint, other.fingerprint, factor, most, one, other).copy()
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _best(
+    fingerprint: str, other_fingerprint: str, factor: int, most: int, _one: Bundle, _other: Bundle
+) -> pd.DataFrame:
+    why = reasons(_one, _other)
+    words = _common_words(_one, factor, _other)
+    chosen = words.nlargest(_NEAREST).index.to_numpy(int)
+    columns: dict[str, np.ndarray] = {}
+    if not why.cosine:
+        nearness = cosine(_one, factor, _other)
+        chosen = np.union1d(chosen, np.argsort(-nearness, kind="stable")[: _NEAREST + 1])
+        columns["cosine"] = nearness
+    if _one is _other or fingerprint == other_fingerprint:
+        chosen = chosen[chosen != factor]
+    found = pd.DataFrame({"factor": chosen.astype(int)})
+    if "cosine" in columns:
+        found["cosine"] = columns["cosine"][chosen].astype(float)
+    if not why.examples:
+        layer = selected.peak_layer(_one, factor)
+        found["examples"] = [
+            _share(shared_examples(_one, factor, layer, _other, at,
+                                   selected.peak_layer(_other, at)))
+            for at in chosen.tolist()
+        ]  # fmt: skip
+    found["words"] = words.reindex(chosen).fillna(0).to_numpy(int)
+    order = [name for name in ("cosine", "examples", "words") if name in found]
+    return found.sort_values(order, ascending=False, kind="stable", ignore_index=True).head(most)
+
+
+def _common_words(one: Bundle, factor: int, other: Bundle) -> pd.Series:
+    """Return how many of a factor's words each factor of the other bundle has; none left out."""
+    mine = {word.casefold() for word in one.factors["words"].array[factor]}
+    index = _word_index(other.fingerprint, other)
+    return index[index.index.isin(mine)].value_counts()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _word_index(fingerprint: str, _bundle: Bundle) -> pd.Series:
+    """Return the factors by their words."""
+    words = _bundle.factors["words"]
+    pairs = {
+        (word.casefold(), at) for at, own in enumerate(words.array) for word in own
+    }  # a set, because a factor's words may differ by case alone
+    ordered = sorted(pairs)
+    return pd.Series([at for _, at in ordered], index=[word for word, _ in ordered], dtype="int64")
+
+
+def _share(counts: tuple[int, int]) -> float:
+    return counts[0] / counts[1] if counts[1] else 0.0
+
+
+def found_again(one: Bundle, other: Bundle) -> float | None:
+    """Return the share of living factors with a partner of cosine ≥ 0.9 in the other bundle.
+
+    None where two models or too large dictionaries do not allow it.
+    """
+    work = float(one.n_factors) * other.n_factors * one.width
+    if reasons(one, other).cosine or work > _MOST_WORK:
+        return None
+    return _found_again(one.fingerprint, other.fingerprint, one, other)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _found_again(
+    fingerprint: str, other_fingerprint: str, _one: Bundle, _other: Bundle
+) -> float | None:
+    alive = _one.factors["alive"].to_numpy(bool)
+    theirs = _other.dictionary[_other.factors["alive"].to_numpy(bool)]
+    if not alive.any() or not len(theirs):
+        return None
+    nearest = (_one.dictionary[alive] @ theirs.T).max(axis=1)
+    return float((nearest >= FOUND_AGAIN).mean())

@@ -1,0 +1,176 @@
+"""What was measured on a bundle: one section at a time, its findings, charts and tables.
+
+In go the files of ``BUNDLE/evidence``, checked as they are read; out come the sections, all in one
+form, so that a new one needs nothing here. Text of a file stays text: it is escaped everywhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import charts, downloads, published
+from tfactors.bundle import Bundle, evidence
+from tfactors.bundle.evidence import Chart, Column, Section, Table
+from tfactors.bundle.hub import spoken_name
+from tfactors.errors import InputError
+
+_LOW = 16  # rows of a table that is shown whole
+_FORMATS = {"count": ",d", "share": ".1%", "number": ".3f", "small": ".1e", "text": ""}
+
+
+def show(bundle: Bundle) -> None:
+    """Draw the choice of a section, and the section."""
+    folder = evidence.folder_of(bundle.path)
+    sections, wrong = _read(folder)
+    for sentence in wrong:
+        st.warning(shell.plain(sentence), icon=":material/error:")
+    if not sections and bundle.ranked:
+        st.markdown(published.NO_DICTIONARY)
+        return
+    if not sections:
+        st.markdown("Nothing has been measured on this bundle yet. To do so (some minutes):")
+        st.code(f"tfactors evaluate {spoken_name(bundle.path)}", language="bash")
+        return
+    titles = {section.name: section.title for section in sections}
+    chosen = url_state.get(controls.SECTION)
+    chosen = chosen if chosen in titles else next(iter(titles))
+    st.segmented_control(
+        "Section", list(titles), required=True, label_visibility="collapsed",
+        format_func=titles.__getitem__, **url_state.widget(controls.SECTION, chosen),
+    )  # fmt: skip
+    _section(next(s for s in sections if s.name == chosen), bundle)
+
+
+def _read(folder: Path) -> tuple[list[Section], list[str]]:
+    """Return the sections that can be read, and what is wrong with the others."""
+    sections, wrong = [], []
+    for name in evidence.NAMES:
+        try:
+            path = folder / f"{name}.json"
+            stamp = path.stat().st_mtime_ns if path.is_file() else 0
+            section = _section_of(str(folder), name, stamp) if stamp else None
+        except InputError as error:
+            wrong.append(str(error))
+        else:
+            sections += [section] if section else []
+    return sections, wrong
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _section_of(folder: str, name: str, stamp: int) -> Section | None:
+    return evidence.read_section(Path(folder), name)
+
+
+def _section(section: Section, bundle: Bundle) -> None:
+    st.subheader(shell.plain(section.title), anchor=False)
+    if section.bundle != bundle.fingerprint:
+        st.warning(
+            "Measured on another build of this bundle; run `tfactors evaluate` again.",
+            icon=":material/history:",
+        )
+    st.markdown(shell.plain(section.about))
+    st.markdown("\n".join(f"- {shell.plain(finding)}" for finding in section.findings))
+    for number, table in enumerate(section.tables):
+        _table(table, f"{section.name}_{number}")
+
+
+def _table(table: Table, key: str) -> None:
+    st.markdown(f"**{shell.plain(table.title)}**")
+    frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
+    for column in table.columns:
+        if column.form != "text":
+            frame[column.name] = pd.to_numeric(frame[column.name], errors="coerce")
+    columns = {column.name: column for column in table.columns}
+    shown = frame
+    if table.chart is not None:
+        if table.chart.pick:
+            shown = _picked(frame, columns[table.chart.pick], key)
+        if len(shown):
+            _chart(shown, table.chart, columns, f"Chart: {table.title}. {table.sample}")
+    st.caption(shell.plain(table.sample))
+    percent = {c.name: 100 * shown[c.name] for c in table.columns if c.form == "share"}
+    st.dataframe(
+        shown.assign(**percent), hide_index=True, width="stretch", key=f"table_{key}",
+        height="content" if len(shown) <= _LOW else "auto",
+        column_config={name: _config(column, frame) for name, column in columns.items()},
+        alt=f"Table: {table.title}. {table.sample}", placeholder="–",
+    )  # fmt: skip
+    downloads.show(lambda: frame, f"evidence_{key}")
+
+
+def _picked(frame: pd.DataFrame, column: Column, key: str) -> pd.DataFrame:
+    """Draw the choice of one value of a column, shared by all tables; return its rows."""
+    values = list(dict.fromkeys(frame[column.name].dropna()))
+    chosen = url_state.get(controls.AT)
+    chosen = chosen if chosen in values else next(iter(values), "")
+    name = f"{controls.AT.name}_{key}"
+    st.session_state[name] = chosen
+    st.segmented_control(
+        shell.plain(column.label), values, required=True, key=name, format_func=shell.plain,
+        on_change=lambda: url_state.change({controls.AT: st.session_state[name]}),
+    )  # fmt: skip
+    return frame[frame[column.name] == chosen]
+
+
+def _config(column: Column, frame: pd.DataFrame) -> Any:
+    tip = shell.plain(column.meaning) or None
+    label = column.label
+    if column.form == "text":
+        return st.column_config.TextColumn(label, help=tip)
+    # Three places tell nothing of numbers above ten.
+    large = column.form == "number" and frame[column.name].abs().max() >= 10
+    number = "%.1f" if large else "%.3f"
+    form = {"count": "localized", "share": "%.1f%%", "number": number, "small": "%.1e"}
+    return st.column_config.NumberColumn(label, help=tip, format=form[column.form])
+
+
+def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words: str) -> None:
+    x, y = columns[chart.x], columns[chart.y]
+    kind = "O" if x.form == "text" else "Q"
+    scale = alt.Scale(type="log", nice=False) if chart.log and kind == "Q" else alt.Undefined
+    axis = alt.Axis(labelAngle=0, grid=False)
+    if kind == "Q":
+        axis = alt.Axis(grid=False, format="~g" if x.form != "share" else "~%", tickCount=6)
+    tips = [
+        alt.Tooltip(f"{c.name}:{'N' if c.form == 'text' else 'Q'}", title=c.label,
+                    format=_FORMATS[c.form]) if c.form != "text"
+        else alt.Tooltip(f"{c.name}:N", title=c.label)
+        for c in columns.values()
+    ]  # fmt: skip
+    base: Any = alt.Chart(alt.NamedData("rows")).encode(
+        x=alt.X(f"{x.name}:{kind}", title=x.label, scale=scale, axis=axis, sort=None),
+        tooltip=tips[:10],
+    )
+    if chart.series:
+        scale = alt.Scale(domain=list(dict.fromkeys(frame[chart.series].dropna())))
+        base = base.encode(
+            color=alt.Color(
+                f"{chart.series}:N", title=None, scale=scale,
+                legend=charts.legend(),
+            ),
+            strokeDash=alt.StrokeDash(
+                f"{chart.series}:N", scale=charts.dashes(scale.domain), legend=None
+            ),
+        )  # fmt: skip
+    vertical = alt.Y(
+        f"{y.name}:Q", title=y.label, scale=alt.Scale(zero=False),
+        axis=alt.Axis(format="~%" if y.form == "share" else "~g", tickCount=5),
+    )  # fmt: skip
+    parts = [
+        base.mark_line(strokeWidth=2.2).encode(y=vertical),
+        base.mark_point(filled=True, size=60, opacity=1).encode(y=vertical),
+    ]
+    if chart.low and chart.high:
+        plain = {} if chart.series else {"color": charts.GREY}
+        parts.insert(
+            0, base.mark_rule(opacity=0.6, **plain).encode(y=f"{chart.low}:Q", y2=f"{chart.high}:Q")
+        )
+    rows = 0 if not chart.series else (frame[chart.series].nunique() + 1) // 2
+    form = charts.form(alt.layer(*parts), 320 + 22 * rows)
+    charts.draw(form, {"rows": frame.dropna(subset=[x.name, y.name])}, alt=words)

@@ -1,0 +1,261 @@
+"""What there is to know about a factor beside its examples, a part at a time.
+
+In goes a factor at a layer; each function draws one part of the Factor page: its words at every
+layer, where in the corpus it lives, and which factors are like it.
+"""
+
+import html
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, shell
+from tfactors.app.parts import definitions, downloads, factor_table, published
+from tfactors.app.parts.selected import Selected
+from tfactors.bundle.passages import passages_of
+from tfactors.display import passages
+
+_WORDS = 7
+_LINES = 3
+_CONTEXT = 7
+_SIMILAR = 15
+_DOCUMENTS = 8
+# Bands of the quantile of an activation among all of a factor's at a layer, and rows of a band.
+_BANDS = (
+    ("The strongest tenth", 0.9, 1.0),
+    ("Above the middle", 0.5, 0.9),
+    ("Below the middle", 0.0, 0.5),
+)
+_DRAWN = 8
+
+
+def drawn(it: Selected) -> None:
+    """Draw activations that were drawn at random, in bands of strength."""
+    st.subheader(f"At random, at layer {it.layer}", anchor=False, help=definitions.SAMPLE)
+    if it.bundle.ranked:
+        st.caption(published.NO_SAMPLE)
+        return
+    samples = it.bundle.samples(it.factor, it.layer)
+    if samples.empty:
+        silent = f"No token activates this factor at layer {it.layer}."
+        older = (
+            "This bundle holds no random sample: it was imported, or built by an older tfactors."
+        )
+        st.caption(silent if it.bundle.has("samples.parquet") else older)
+        return
+    st.caption(
+        f"The strongest examples flatter: these {len(samples)} were drawn from all tokens that "
+        "activate the factor, the weak ones as likely as the strong."
+    )
+    strongest = float(it.overview.maximum[it.factor, it.column])
+    for name, low, high in _BANDS:
+        band = samples[(samples["quantile"] > low) & (samples["quantile"] <= high)]
+        if band.empty:
+            continue
+        weakest, largest = band["activation"].min(), band["activation"].max()
+        st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
+        found = passages_of(it.bundle, band.head(_DRAWN), _CONTEXT)
+        st.html(passages.lines(found, strongest))
+    downloads.show(lambda: samples, f"random_{it.factor}_{it.layer}")
+
+
+def by_layer(it: Selected) -> None:
+    """Draw the words that the factor answers to at each layer, side by side, and examples."""
+    st.subheader("What it answers to, layer by layer", anchor=False, help=definitions.LAYER_WORDS)
+    st.caption(
+        f"{published.LAYER_WORDS} Follow them to watch a meaning form."
+        if it.bundle.ranked
+        else "The words that carry most of the factor's activation at each layer (bar), and how "
+        "many of the word's tokens activate it (number). Follow them to watch a meaning form."
+    )
+    st.html(
+        '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
+        f"{''.join(_column(it, layer) for layer in it.bundle.layers)}</div>"
+    )
+    downloads.show(lambda: _words_by_layer(it), f"words_{it.factor}")
+    for layer in it.bundle.layers:
+        found = passages_of(it.bundle, it.bundle.examples(it.factor, layer, _LINES), _CONTEXT)
+        st.markdown(f"**Layer {layer}**{' (peak)' if layer == it.row['peak_layer'] else ''}")
+        if found:
+            st.html(passages.lines(found, float(it.overview.maximum[it.factor].max())))
+        else:
+            st.caption("No page." if it.bundle.ranked else "No token activates it here.")
+
+
+def _words_by_layer(it: Selected) -> pd.DataFrame:
+    words = [it.bundle.words(it.factor, at).assign(layer=at) for at in it.bundle.layers]
+    return pd.concat(words, ignore_index=True)
+
+
+def _column(it: Selected, layer: int) -> str:
+    words = it.bundle.words(it.factor, layer)
+    column = it.overview.layer_index(layer)
+    if ranked := it.bundle.ranked:  # its maximum is the number of examples
+        words["carried"] = words["answered"] = (
+            words["count"] / it.overview.maximum[it.factor, column]
+        )
+    else:
+        words["carried"] = words["count"] * words["mean_activation"]
+        words["answered"] = words["count"] / words["occurrences"]
+    words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
+    rows = "".join(
+        f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
+        f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
+        for row in words.itertuples()
+    )
+    here = " tf-here" if layer == it.layer else ""
+    says = (
+        f"{it.overview.maximum[it.factor, column]:.0f} examples"
+        if ranked
+        else f"importance {it.overview.importance[it.factor, column]:.2f}"
+    )
+    nothing = f"<li>{'no page' if ranked else 'silent'}</li>"
+    return (
+        f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
+        f'<p class="tf-sub">{says}</p><ol>{rows or nothing}</ol></section>'
+    )
+
+
+def corpus(it: Selected, examples: pd.DataFrame) -> None:
+    """Draw from which sources and years the strongest examples come."""
+    st.subheader("Where in the corpus it lives", anchor=False, help=definitions.CORPUS)
+    if it.bundle.ranked:
+        st.caption(published.NO_ARTICLES)
+        return
+    if examples.empty:
+        st.caption(f"No token activates the factor at layer {it.layer}.")
+        return
+    documents = it.bundle.documents
+    windows = it.bundle.windows(examples["window"].to_list())
+    found = documents.iloc[windows["document"]]
+    titles = it.bundle.manifest["corpus"]["sources"]
+    names = {source["name"]: str(source["title"]) for source in titles}
+    tokens = documents.groupby("source")["tokens"].sum() / documents["tokens"].sum()
+    share = found["source"].value_counts(normalize=True)
+    parts = (
+        f"**{share.get(source, 0.0):.0%}** are from {shell.plain(names.get(source, str(source)))} "
+        f"({expected:.0%} of the corpus)"
+        for source, expected in tokens.items()
+    )
+    st.markdown(
+        f"Of its {len(examples)} strongest examples at layer {it.layer}, {'; '.join(parts)}."
+    )
+    from tfactors.app.parts import charts
+
+    dated, all_dated = found["year"].dropna(), documents.dropna(subset=["year"])
+    if len(dated) >= 10 and all_dated["year"].nunique() > 1:
+        st.markdown("**By decade**", help=definitions.DECADES)
+        decades = (all_dated["year"].astype(int) // 10 * 10).to_numpy()
+        expected = pd.Series(all_dated["tokens"].to_numpy()).groupby(decades).sum()
+        observed = (dated.astype(int) // 10 * 10).value_counts()
+        frame = pd.DataFrame({"expected": expected / expected.sum()})
+        frame["observed"] = (observed / observed.sum()).reindex(frame.index).fillna(0.0)
+        charts.decades(
+            frame.rename_axis("decade").reset_index(),
+            it.level,
+            alt="Share of the dated examples by decade, against the share of the corpus.",
+        )
+        st.caption("Bars: of the dated examples. Lines: of all dated text.")
+    columns = ["source", "title", "year"]
+    counts = found[columns].value_counts(dropna=False).rename("examples").reset_index()
+    common = found["title"].value_counts().head(_DOCUMENTS)
+    rows = "".join(
+        f"<dt>{count} example{'s' if count > 1 else ''}</dt>"
+        f"<dd><bdi>{html.escape(passages.shorten(str(title), 120))}</bdi></dd>"
+        for title, count in common.items()
+    )
+    if len(counts) > _DOCUMENTS:
+        st.markdown(f"**The {_DOCUMENTS} documents with most of them**, of {len(counts)}")
+    st.html(f'<dl class="tf-facts">{rows}</dl>')
+    downloads.show(lambda: counts, f"documents_{it.factor}_{it.layer}")
+
+
+def similar(it: Selected) -> None:
+    """Draw the factors and the tokens of the vocabulary that are near a factor."""
+    _like_atoms(it)
+    _together(it)
+    _vocabulary(it)
+
+
+def _together(it: Selected) -> None:
+    """Draw the factors that fire on the same held-out tokens."""
+    st.subheader("Factors that fire with it", anchor=False, help=definitions.TOGETHER)
+    found = it.bundle.neighbours(it.factor, "together")
+    if found.empty:
+        none = "No other factor fires on its tokens more often than by chance."
+        older = "This bundle does not say: it was imported, or built by an older tfactors."
+        st.caption(none if it.bundle.has("neighbours.parquet") else older)
+        return
+    st.caption(
+        "By the correlation of firing on held-out text at this factor's peak layer: 1 is on the "
+        "same tokens, 0 is by chance."
+    )
+    rows = factor_table.frame(it.bundle, found["other"].to_numpy())
+    rows["together"] = found["value"].to_numpy()
+    column = st.column_config.NumberColumn(
+        "Together", format="%.2f", width="small", help=definitions.TOGETHER
+    )
+    factor_table.show(
+        rows,
+        f"together_{it.factor}",
+        f"The {len(rows)} factors that fire most often with factor {it.factor}.",
+        {"together": column},
+        {controls.PART: "examples"},
+    )
+
+
+def _vocabulary(it: Selected) -> None:
+    """Draw the nearest tokens of the model's vocabulary."""
+    st.subheader("Near words of the model's vocabulary", anchor=False, help=definitions.VOCABULARY)
+    if not it.bundle.has("vocabulary.parquet"):
+        st.caption("This bundle does not say: it was imported, or built by an older tfactors.")
+        return
+    kinds = {
+        "input": "Nearest at the input, cosine",
+        "logit": "Logit raised most",
+        "logit_low": "Logit lowered most",
+    }
+    for kind, title in kinds.items():
+        found = it.bundle.vocabulary(it.factor, kind)
+        if len(found):
+            words = ", ".join(
+                f"<bdi>{passages.escape(row.token)}</bdi> <small>{row.value:.2f}</small>"
+                for row in found.itertuples()
+            )
+            st.html(f'<dl class="tf-facts"><dt>{title}</dt><dd>{words}</dd></dl>')
+    downloads.show(
+        lambda: pd.concat([it.bundle.vocabulary(it.factor, kind).assign(kind=kind)
+                           for kind in kinds], ignore_index=True),
+        f"vocabulary_{it.factor}",
+    )  # fmt: skip
+    if it.bundle.vocabulary(it.factor, "logit").empty:
+        st.caption("The model was saved without a language-model head, so there are no logits.")
+
+
+def _like_atoms(it: Selected) -> None:
+    """Draw the factors whose atoms point the same way."""
+    st.subheader("Factors like it", anchor=False, help=definitions.COSINE)
+    if not it.bundle.has("dictionary.parquet"):
+        st.caption(published.NO_DICTIONARY)
+        return
+    st.caption(
+        "By the cosine of their atoms: 1 is the same direction, 0 is unrelated. Choose a row to "
+        "open the factor."
+    )
+    atoms = it.bundle.dictionary
+    cosine = atoms @ atoms[it.factor]
+    order = np.argsort(-cosine, kind="stable")
+    order = order[order != it.factor][:_SIMILAR]
+    rows = factor_table.frame(it.bundle, order)
+    rows["cosine"] = cosine[order]
+    column = st.column_config.NumberColumn(
+        "Cosine", format="%.2f", width="small", help=definitions.COSINE
+    )
+    factor_table.show(
+        rows,
+        f"similar_{it.factor}",
+        f"The {len(rows)} factors nearest to factor {it.factor} by the cosine of their atoms.",
+        {"cosine": column},
+        {controls.PART: "examples"},
+    )

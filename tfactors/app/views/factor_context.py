@@ -1,0 +1,188 @@
+"""How much text a factor needs, and how far that is from another level.
+
+In goes a factor at a layer; out come its importance over the layers beside what is left of its
+activation when context is cut away, each with the threshold of the rule of levels, the distance to
+both in numbers, and the same measured live at any other layer.
+"""
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.parts import definitions, downloads, live_model, published
+from tfactors.app.parts.selected import Selected
+from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from tfactors.describe.levels import Thresholds
+
+
+_REMEMBERED = 200  # small tables
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is left of a factor's activation at a layer; equal questions have equal answers."""
+
+    factor: int
+    layer: int
+
+
+def show(it: Selected) -> None:
+    """Draw what the bundle holds of a factor's peak layer, and offer the layer that is open."""
+    st.subheader("How much text it needs", anchor=False, help=definitions.REACH)
+    kept = it.bundle.retention(it.factor)
+    if kept.empty:
+        dead = "This was not measured: the factor is dead."
+        st.caption(dead if it.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
+        return
+    peak = int(kept["layer"].iloc[0])
+    _curves(it, kept, peak)
+    _distances(it)
+    if it.layer != peak:
+        _elsewhere(it)
+
+
+def _curves(it: Selected, kept: pd.DataFrame, layer: int) -> None:
+    from tfactors.app.views import factor_level_chart
+
+    side = "before" if it.bundle.manifest["model"].get("causal") else "on each side of"
+    st.markdown(
+        f"The model reads its strongest examples at layer {layer} again, with only a few tokens "
+        f"{side} the word. Of the activation, the word alone keeps **{_alone(kept, 'word'):.0%}** "
+        f"and the word's own sentence **{_alone(kept, 'sentence'):.0%}**.",
+        help=definitions.CUTTING,
+    )
+    values, band = it.overview.importance[it.factor], it.overview.band
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Importance by layer, and where low ends**", help=definitions.DEPTH)
+        factor_level_chart.importance(
+            band, values, it.thresholds.low_depth * it.bundle.blocks, it.level,
+            alt=f"Importance of factor {it.factor} by layer: "
+            + ", ".join(f"{v:.2f}" for v in values)
+            + f". It peaks at layer {it.row['peak_layer']}; the grey part is low-level.",
+        )  # fmt: skip
+    with right:
+        st.markdown("**What is left, by tokens of context**", help=definitions.REACH)
+        _retention(it, kept)
+    downloads.show(lambda: kept, f"retention_{it.factor}")
+
+
+def _retention(it: Selected, kept: pd.DataFrame) -> None:
+    from tfactors.app.parts import charts
+
+    radius = kept[kept["kind"] == "radius"].sort_values("radius")
+    charts.retention(
+        radius,
+        _alone(kept, "sentence"),
+        it.thresholds.sentence_share if it.thresholds.word_share is None else None,
+        it.level,
+        alt="Share of the activation that is left by tokens of context: "
+        + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),
+    )
+
+
+def _alone(kept: pd.DataFrame, kind: str) -> float:
+    return float(kept.loc[kept["kind"] == kind, "retained"].mean())
+
+
+def _distances(it: Selected) -> None:
+    """Draw the rule with this factor's numbers in it."""
+    rows = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(says)}</dd>"
+        for name, says in distances(it.row, it.level, it.thresholds, it.bundle.blocks)
+    )
+    st.markdown("##### How far from another level", help=definitions.DISTANCE)
+    st.html(f'<dl class="tf-facts">{rows}</dl>')
+
+
+def distances(
+    row: "pd.Series[Any]", level: str, limits: "Thresholds", blocks: int
+) -> list[tuple[str, str]]:
+    """Return the rule with a factor's distance to each threshold, line by line."""
+    depth, sentence = float(row["depth"]), float(row[limits.sentence_column])
+    low, share = limits.low_depth, limits.sentence_share
+    layers = (depth - low) * blocks
+    found = [
+        (
+            "Depth",
+            f"{depth:.2f} (layer {row['peak_layer']} of {blocks}), {abs(depth - low):.2f} or "
+            f"{abs(layers):.1f} layers {'above' if layers > 1e-9 else 'from'} the threshold "
+            f"{low:.2f}; low at or below it",
+        )
+    ]
+    word = float(row["word_elsewhere"])
+    if limits.word_share is not None and not np.isnan(word):
+        found.append((
+            "Kept by its words elsewhere",
+            f"{_apart(word, limits.word_share)}; low at or above it",
+        ))  # fmt: skip
+    place = float(row["same_place"])
+    if limits.word_share is not None and not np.isnan(place):
+        found.append((
+            "Examples at one place of the window",
+            f"{_apart(place, limits.word_share)}; low at or above it",
+        ))  # fmt: skip
+    if not np.isnan(sentence):
+        name = "Kept by the sentence" + (" in another text" if limits.word_share else "")
+        found.append((name, f"{_apart(sentence, share)}; high below it, unless low"))
+    found.append(("Level", level or "none"))
+    return found
+
+
+def _apart(kept: float, threshold: float) -> str:
+    side = "below" if kept < threshold else "above"
+    return (
+        f"{kept:.0%}, {abs(kept - threshold) * 100:.0f} points {side} the threshold {threshold:.0%}"
+    )
+
+
+def _elsewhere(it: Selected) -> None:
+    """Offer to measure the layer that is open, which the bundle does not hold, and draw it."""
+    st.markdown(f"##### At layer {it.layer}", help=definitions.RETAINED_SENTENCE)
+    question = Question(it.factor, it.layer)
+    answer = live_model.of(it.bundle).answers.get(question)
+    if answer is None:
+        missing = live_model.missing(it.bundle)
+        place = st.empty()
+        if not place.button(
+            f"Measure at layer {it.layer}", disabled=missing is not None, key="measure_retention"
+        ):
+            st.caption(
+                f"To measure it, install {missing} beside the dashboard."
+                if missing
+                else "The bundle holds the peak layer; another one takes the model some seconds."
+            )
+            return
+        try:
+            answer = _measured(it, question)
+        except InputError as error:
+            live_model.refused(error)
+            return
+        place.empty()
+    kept = answer.rename(columns={"word": "alone"})
+    st.markdown(
+        f"Of {int(kept['examples'].iloc[0])} strongest examples at layer {it.layer}, the word "
+        f"alone keeps **{float(kept['alone'].iloc[0]):.0%}** and the word's own sentence "
+        f"**{float(kept['sentence'].iloc[0]):.0%}**."
+    )
+    from tfactors.explain.retention import curve_rows
+
+    _retention(it, curve_rows(answer))
+
+
+def _measured(it: Selected, question: Question) -> pd.DataFrame:
+    note = st.empty()
+    with live_model.using(it.bundle, note.caption) as encoder:
+        from tfactors.explain.retention import retention_at
+
+        found = retention_at(it.bundle, question.factor, question.layer, _EXAMPLES, encoder)
+    note.empty()
+    live_model.of(it.bundle).remember(question, found, _REMEMBERED)
+    return found

@@ -1,0 +1,178 @@
+"""All factors in two dimensions, and a list of those in an area that is drawn with the mouse.
+
+Two maps share one chart. By likeness: places made at build time, near factors having near atoms. By
+level: the depth of the peak layer, and what the word's own sentence keeps of the activation, with
+the two thresholds between low, mid and high.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, store, url_state
+from tfactors.app.parts import definitions, factor_table, selected
+from tfactors.bundle import Bundle
+from tfactors.describe.levels import Thresholds
+
+_MOST_ROWS = 500
+_DRAWN = "map.drawn"  # the area that the chart shows
+_TIMES = "map.times"  # how often it came from elsewhere than the mouse
+_AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by its own sentence")
+
+
+def show(bundle: Bundle) -> None:
+    """Draw the choice of map and colour, the map, and the list."""
+    by_likeness = bundle.factors["map_x"].notna().any()
+    places = url_state.get(controls.PLACES) or ("near" if by_likeness else "levels")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Places", list(controls.PLACE_NAMES), required=True, help=definitions.MAP,
+            format_func=controls.PLACE_NAMES.__getitem__,
+            **url_state.widget(controls.PLACES, places),
+        )  # fmt: skip
+        st.segmented_control(
+            "Colour", list(controls.COLOURS), required=True,
+            format_func=controls.COLOURS.__getitem__, **url_state.widget(controls.COLOUR),
+        )  # fmt: skip
+        st.button(
+            "All factors", disabled=url_state.get(controls.AREA) is None, icon=":material/select_all:",
+            help="Forget the area that was drawn.", on_click=url_state.change,
+            args=({controls.AREA: None},),
+        )  # fmt: skip
+    if places == "near" and not by_likeness:
+        st.info("This bundle has no map by likeness; build it again with this tfactors to get one.")
+        return
+    limits = selected.thresholds(bundle)
+    frame = _dots(bundle, limits)
+    rules: pd.DataFrame | None = None
+    steps: tuple[float, ...] = ()
+    if places == "levels":
+        rules, steps = _by_level(frame, bundle, limits)
+    frame = frame.dropna(subset=["x", "y"])
+    if frame.empty:
+        st.info("No factor of this bundle has a place here: all are dead.", icon=":material/info:")
+        return
+    _chart(bundle, frame, places, rules, steps)
+    _inside(bundle, frame)
+
+
+def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
+    """Return factor, name, x, y, level, peak, density and drawn of the living factors."""
+    factors, overview = bundle.factors, store.overview(bundle)
+    peak = overview.importance.argmax(axis=1)
+    frame = pd.DataFrame(
+        {
+            "factor": factors["factor"].to_numpy(),
+            "name": selected.names(bundle)["name"].to_numpy(),
+            "x": factors["map_x"].to_numpy(float),
+            "y": factors["map_y"].to_numpy(float),
+            "level": definitions.levels(factors, limits),
+            "peak": factors["peak_layer"].to_numpy(),
+            "density": overview.density[np.arange(len(factors)), peak],
+        }
+    )
+    frame["drawn"] = frame["factor"] == url_state.get(controls.FACTOR)
+    return frame[factors["alive"].to_numpy(bool)].copy()
+
+
+def _by_level(
+    frame: pd.DataFrame, bundle: Bundle, limits: Thresholds
+) -> tuple[pd.DataFrame, tuple[float, ...]]:
+    """Place the dots by depth and sentence; return the thresholds as lines, and the depths."""
+    rows = bundle.factors.iloc[frame["factor"]]
+    depth = rows["depth"].to_numpy(float)
+    steps = np.unique(depth)
+    width = float(np.diff(steps).min()) if len(steps) > 1 else 0.2
+    # There are only as many depths as layers: the dots are spread a little around each.
+    spread = (frame["factor"].to_numpy() * 0.618034) % 1 - 0.5
+    frame["x"] = depth + spread * 0.7 * width
+    frame["y"] = rows[limits.sentence_column].to_numpy(float)
+    # The line between two layers stands half-way, so that dots spread around one do not cross it.
+    edges = np.concatenate([steps - width / 2, [steps[-1] + width / 2]])
+    edge = float(edges[np.searchsorted(steps, limits.low_depth + 1e-9, side="right")])
+    rules = pd.DataFrame({"x": [edge], "end": [edges[-1]], "y": [limits.sentence_share]})
+    return rules, tuple(steps.tolist())
+
+
+def _chart(
+    bundle: Bundle,
+    frame: pd.DataFrame,
+    places: str,
+    rules: pd.DataFrame | None,
+    steps: tuple[float, ...],
+) -> None:
+    from tfactors.app.parts import charts
+    from tfactors.app.views import map_charts
+
+    colour = url_state.get(controls.COLOUR)
+    key = _key(f"map_{places}_{colour}")
+    said = "by the likeness of their atoms" if places == "near" else (
+        "by the depth of their peak layer and by what their own sentence keeps of the activation, "
+        "with the two thresholds that part low, mid and high"
+    )  # fmt: skip
+    event: Any = map_charts.dots(
+        frame, colour, None if places == "near" else _AXES, url_state.get(controls.AREA), rules, steps,
+        key=key, alt=f"All {len(frame):,} living factors {said}; the table lists them.",
+    )  # fmt: skip
+    if point := charts.clicked(event, key):
+        shell.go(
+            controls.FACTOR_PAGE,
+            {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
+        )
+    if len(frame) > map_charts.MOST_MARKS:
+        st.download_button(
+            "SVG", lambda: map_charts.map_svg(frame, colour), f"map_{places}.svg", "image/svg+xml",
+            on_click="ignore", icon=":material/download:", type="tertiary",
+            help="The map as a picture. PNG is behind the button over the chart.",
+        )  # fmt: skip
+    drawn = charts.dragged(event, key)
+    if drawn is not None and drawn != url_state.get(controls.AREA):
+        st.session_state[_DRAWN] = drawn
+        url_state.change({controls.AREA: drawn})
+        st.rerun()
+
+
+def _key(name: str) -> str:
+    """Return the chart's key: another one when the area came from elsewhere than the mouse.
+
+    The browser keeps the rectangle that was drawn last; after Back or a link that would be wrong.
+    """
+    if url_state.get(controls.AREA) != st.session_state.get(_DRAWN):
+        st.session_state[_DRAWN] = url_state.get(controls.AREA)
+        st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
+    return f"{name}_{st.session_state.get(_TIMES, 0)}"
+
+
+def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
+    area = url_state.get(controls.AREA)
+    if area is None:
+        st.caption(
+            "Draw a rectangle with the mouse to list what is in it, or click a dot to open its "
+            "factor. On a telephone, tap a dot."
+        )
+        return
+    left, right, low, high = area
+    inside = frame[frame["x"].between(left, right) & frame["y"].between(low, high)]
+    counts = inside["level"].value_counts()
+    parts = ", ".join(f"{counts.get(level, 0):,} {level}" for level in controls.LEVELS)
+    more = (
+        f"; the first {_MOST_ROWS} are listed, the files hold all"
+        if len(inside) > _MOST_ROWS
+        else ""
+    )
+    st.markdown(
+        f"**{len(inside):,}** factors in this area ({parts}), the most important first{more}. "
+        "Click a row to open it."
+    )
+    if len(inside):
+        members = inside["factor"].to_numpy()
+        strength = store.overview(bundle).importance[members].max(axis=1)
+        members = members[np.argsort(-strength, kind="stable")]
+        listed = members[:_MOST_ROWS]
+        factor_table.show(
+            factor_table.frame(bundle, listed), "inside",
+            f"The {len(listed)} factors in the area that was drawn on the map.",
+            whole=lambda: factor_table.frame(bundle, members),
+        )  # fmt: skip

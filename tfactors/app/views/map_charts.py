@@ -1,0 +1,159 @@
+"""The map's chart: every factor a dot, by likeness or by what parts the levels.
+
+In go a table of dots and how to colour them; out comes a chart on which an area can be drawn with
+the mouse and a dot clicked. Nothing in it depends on the area, so that dragging costs the same with
+500 dots and with 20,000, which the browser paints on one canvas.
+"""
+
+from functools import lru_cache
+from io import StringIO
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.parts.charts import GREY, LEVELS, draw, form
+
+_SHAPES = alt.Scale(domain=LEVELS, range=["circle", "square", "triangle-up"])
+_FEW = 3000  # dots that may be large
+
+
+def dots(
+    frame: pd.DataFrame,
+    colour: str,
+    axes: tuple[str, str] | None,
+    area: tuple[float, ...] | None,
+    rules: pd.DataFrame | None = None,
+    steps: tuple[float, ...] = (),
+    **shown: Any,
+) -> Any:
+    """Draw the dots; a click selects ``factor`` as ``pick``, a drag x and y as ``area``.
+
+    ``frame`` has factor, name, x, y, level, peak, density and drawn (a ring around that dot);
+    ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y, None for axes
+    that mean nothing. ``area`` (x0, x1, y0, y1) is outlined. ``rules`` has x, end and y: lines
+    along y from x to end, and up at x. ``steps`` are the ticks of x.
+    """
+    dark = st.context.theme.type == "dark"
+    few = len(frame) <= _FEW
+    box = [area] if area else []
+    tables = {
+        "dots": frame,
+        "box": pd.DataFrame(box, columns=["x", "x2", "y", "y2"], dtype=float),
+        "rules": pd.DataFrame(columns=["x", "end", "y"], dtype=float) if rules is None else rules,
+    }
+    kept = _dots(colour, axes, steps, dark, few)
+    return draw(kept, tables, selection_mode=["pick", "area"], **shown)
+
+
+@lru_cache(32)
+def _dots(
+    colour: str, axes: tuple[str, str] | None, steps: tuple[float, ...], dark: bool, few: bool
+) -> str:
+    pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
+    area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False)
+    x, y = _axes(axes, steps)
+    base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
+    points = base.mark_point(
+        filled=True, size=34 if few else 12, opacity=0.8 if few else 0.7, cursor="pointer"
+    ).encode(
+        color=_colour(colour, dark),
+        tooltip=[
+            alt.Tooltip("name:N", title="factor"),
+            alt.Tooltip("level:N"),
+            alt.Tooltip("peak:O", title="peaks at layer"),
+            alt.Tooltip("density:Q", format=".2%"),
+        ],
+    )
+    if colour == "level":
+        points = points.encode(shape=alt.Shape("level:N", scale=_SHAPES))
+    ring = base.transform_filter("datum.drawn").mark_point(size=330, strokeWidth=3, color=GREY)
+    box = alt.Chart(alt.NamedData("box")).mark_rect(
+        fill=GREY, fillOpacity=0.1, stroke=GREY, strokeWidth=1.5, strokeDash=[4, 3]
+    )
+    rules = alt.Chart(alt.NamedData("rules")).mark_rule(strokeDash=[5, 4], color=GREY)
+    parts = [
+        box.encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
+        rules.encode(x=x),
+        rules.encode(x=x, x2="end:Q", y=y),
+        points.add_params(pick, area),
+        ring,
+    ]
+    return form(alt.layer(*parts), 560)
+
+
+def _axes(axes: tuple[str, str] | None, steps: tuple[float, ...]) -> tuple[alt.X, alt.Y]:
+    if axes is None:
+        scale = alt.Scale(zero=False, nice=False, padding=12)
+        return alt.X("x:Q", axis=None, scale=scale), alt.Y("y:Q", axis=None, scale=scale)
+    across = alt.Axis(values=list(steps), format=".2f", grid=False)
+    width = min(np.diff(steps)) / 2 if len(steps) > 1 else 0.2
+    domain = alt.Scale(domain=[steps[0] - width, steps[-1] + width], nice=False)
+    return (
+        alt.X("x:Q", title=axes[0], axis=across, scale=domain),
+        alt.Y("y:Q", title=axes[1], axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+    )
+
+
+def _colour(colour: str, dark: bool) -> alt.Color:
+    top = alt.Legend(orient="top", title=None)
+    if colour == "level":
+        return alt.Color("level:N", scale=alt.Scale(domain=LEVELS), legend=top)
+    # The end of the scheme that is near the background is left out.
+    scheme = alt.SchemeParams(name="viridis", extent=[0.4, 1.0] if dark else [0.0, 0.6])
+    if colour == "peak":
+        legend = alt.Legend(orient="top", title="peaks at layer", gradientLength=180, tickMinStep=1,
+                            format="d")  # fmt: skip
+        return alt.Color("peak:Q", scale=alt.Scale(scheme=scheme), legend=legend)
+    legend = alt.Legend(orient="top", title="density", gradientLength=180, format=".2~%",
+                        tickCount=4)  # fmt: skip
+    return alt.Color("density:Q", scale=alt.Scale(type="log", scheme=scheme), legend=legend)
+
+
+# Five stops of viridis, as the map colours numbers.
+_VIRIDIS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)])
+_LEVELS = {"low": "#0072B2", "mid": "#00795A", "high": "#A6417F"}
+MOST_MARKS = 2000  # that Streamlit draws as SVG
+_SIDE = 900  # pixels of the map's width and height
+_MARGIN = 20
+
+
+def map_svg(dots: pd.DataFrame, colour: str) -> str:
+    """Return a map as SVG; ``dots`` has x, y, name, level, peak and density, ``colour`` is one of
+    the last three.
+    """
+    ends = [(dots[axis].min(), dots[axis].max()) for axis in ("x", "y")]
+    across, up = (
+        (dots[axis] - low) / (high - low or 1) * (_SIDE - 2 * _MARGIN) + _MARGIN
+        for axis, (low, high) in zip(("x", "y"), ends, strict=True)
+    )
+    sink = StringIO()
+    sink.write(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SIDE} {_SIDE}" '
+        'role="img" aria-label="Map of factors"><rect width="100%" height="100%" fill="#FFFFFF"/>\n'
+    )
+    radius = 3 if len(dots) <= 3000 else 1.8
+    for x, y, fill, name in zip(across, up, _fills(dots, colour), dots["name"], strict=True):
+        sink.write(
+            f'<circle cx="{x:.1f}" cy="{_SIDE - y:.1f}" r="{radius}" fill="{fill}" '
+            f'fill-opacity="0.65" aria-label={quoteattr(str(name))}/>\n'
+        )
+    sink.write("</svg>\n")
+    return sink.getvalue()
+
+
+def _fills(dots: pd.DataFrame, colour: str) -> list[str]:
+    if colour == "level":
+        return [_LEVELS.get(level, "#6A6F76") for level in dots["level"]]
+    values = dots[colour].to_numpy(float)
+    if colour == "density":
+        values = np.log(np.maximum(values, 1e-9))
+    low, high = values.min(), values.max()
+    # As on the page in the light theme, the end of the scheme that is near white is left out.
+    share = (values - low) / ((high - low) or 1) * 0.6
+    stops = np.linspace(0, 1, len(_VIRIDIS))
+    mixed = np.stack([np.interp(share, stops, channel) for channel in _VIRIDIS.T], axis=1)
+    return [f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in mixed.round().astype(int)]

@@ -1,0 +1,106 @@
+"""Saliency on demand: an explanation is asked for, made with progress, and remembered.
+
+In goes a request (which example of which factor, by which method), out comes the
+:class:`tfactors.explain.saliency.Explanation`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from tfactors.app.parts import live_model
+from tfactors.bundle import Bundle
+
+if TYPE_CHECKING:
+    from tfactors.explain.saliency import Explanation
+
+
+_REMEMBERED = 200  # explanations of some 2 kB each
+_JOB = "explaining.job"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be explained, and how; equal requests have equal answers."""
+
+    factor: int
+    layer: int
+    window: int
+    position: int
+    method: str
+    samples: int
+    features: int
+    replacement: str
+    seed: int
+    recipe: str = ""
+    radius: int = 0  # 0: the whole window
+
+    def by(self, method: str) -> "Request":
+        """Return the same question to another method, without what that one does not use."""
+        if method == "occlusion":
+            return replace(self, method=method, samples=0, features=0, seed=0, recipe="")
+        return replace(self, method=method)
+
+
+def missing(bundle: Bundle) -> str | None:
+    """Return what has to be done before anything can be explained, or None."""
+    return live_model.remedy(bundle, "lime")
+
+
+def methods(request: Request) -> list[str]:
+    """Return the methods that a request is for."""
+    return ["lime", "occlusion"] if request.method == "both" else [request.method]
+
+
+def answers(bundle: Bundle, request: Request) -> "list[Explanation] | None":
+    """Return the answers that were given before, one a method; None if one is missing."""
+    known = live_model.of(bundle).answers
+    asked = [request.by(method) for method in methods(request)]
+    return [known[one] for one in asked] if all(one in known for one in asked) else None
+
+
+def ask(request: Request) -> None:
+    """Ask for an explanation; the page runs it when it is drawn next. For callbacks."""
+    st.session_state[_JOB] = request
+
+
+def asked(request: Request) -> bool:
+    """Say whether this explanation was asked for; a changed control takes the question back."""
+    return st.session_state.get(_JOB) == request
+
+
+def withdraw() -> None:
+    """Take the question back. For callbacks."""
+    st.session_state.pop(_JOB, None)
+
+
+def run(bundle: Bundle, request: Request, show: Callable[[float, str], object]) -> None:
+    """Explain, and remember the answer; ``show(share, words)`` draws progress.
+
+    Raises
+    ------
+    InputError
+        The model is busy or cannot be loaded, or the request makes no sense to it.
+    """
+    from tfactors.explain.saliency import explain_window
+
+    def progress(done: int, total: int) -> None:
+        show(done / total, f"Reading the text with words left out: {done} of {total}")
+
+    try:
+        with live_model.using(bundle, lambda words: show(0.0, words)) as encoder:
+            window = bundle.windows([request.window]).iloc[0]
+            for asked in map(request.by, methods(request)):
+                if asked in live_model.of(bundle).answers:
+                    continue
+                explanation = explain_window(
+                    encoder, window["token_ids"], asked.position, asked.factor, asked.layer,
+                    asked.method, asked.samples, asked.features or None, asked.seed,
+                    asked.replacement or None, tokens=window["tokens"], progress=progress,
+                    recipe=asked.recipe or None, radius=asked.radius or None,
+                )  # fmt: skip
+                live_model.of(bundle).remember(asked, explanation, _REMEMBERED)
+    finally:
+        withdraw()

@@ -1,0 +1,79 @@
+"""What a search leaves out: filters on level, peak layer, density and quality.
+
+In go the numbers of factors that were found, out come those that pass the filters of the page. A
+filter on a number that the bundle does not have says so and lets everything pass.
+"""
+
+import numpy as np
+import streamlit as st
+
+from tfactors.app.frame import controls, store, url_state
+from tfactors.app.parts import definitions, selected
+from tfactors.bundle import Bundle
+
+
+def sidebar(bundle: Bundle) -> None:
+    """Draw the filters beyond level and peak layer, which stand beside the search."""
+    with st.sidebar, st.expander("Filter", expanded=True, icon=":material/filter_alt:"):
+        if bundle.ranked:
+            st.caption("The website published no activations to filter by.")
+            return
+        st.selectbox(
+            "Density at the peak", list(controls.DENSITIES), format_func=_range,
+            help=definitions.DENSITY, **url_state.widget(controls.DENSITY),
+        )  # fmt: skip
+        labels = bundle.factors["label_kind"].notna().any()
+        if labels:
+            st.selectbox(
+                "Kind of label", controls.KINDS, format_func=lambda kind: kind or "any",
+                help=definitions.LABEL_KIND, **url_state.widget(controls.KIND),
+            )  # fmt: skip
+            for control, label, tip in (
+                (controls.PRECISION, "Precision of the label", definitions.LABEL_PRECISION),
+                (controls.RECALL, "Recall of the label", definitions.LABEL_RECALL),
+            ):
+                st.slider(
+                    f"{label}, at least", 0.0, 1.0, step=0.05, format="percent", help=tip,
+                    **url_state.widget(control),
+                )  # fmt: skip
+        else:
+            st.caption("This bundle has no scored labels; a newer build makes them.")
+        if bundle.factors["stability"].notna().any():
+            st.slider(
+                "Stability, at least", 0.0, 1.0, step=0.05, help=definitions.STABILITY,
+                **url_state.widget(controls.STABLE),
+            )  # fmt: skip
+        else:
+            st.caption("Stability was not measured: that takes a second dictionary.")
+
+
+def passing(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
+    """Return for each of these factors whether it passes all filters, (n,) bool."""
+    rows = bundle.factors.iloc[factors]
+    kept = np.ones(len(factors), bool)
+    if level := url_state.get(controls.IN_LEVEL):
+        kept &= definitions.levels(rows, selected.thresholds(bundle)) == level
+    if (peak := url_state.get(controls.PEAKS)) != controls.PEAK:
+        kept &= rows["peak_layer"].to_numpy() == peak
+    if chosen := url_state.get(controls.DENSITY):
+        low, high = controls.DENSITIES[chosen]
+        overview = store.overview(bundle)
+        at = overview.importance[factors].argmax(axis=1)
+        density = overview.density[factors, at]
+        kept &= (density >= low) & (density <= high if high == 1 else density < high)
+    if kind := url_state.get(controls.KIND):
+        kept &= (rows["label_kind"] == kind).to_numpy(bool)
+    for control, column in (
+        (controls.PRECISION, "label_precision"),
+        (controls.RECALL, "label_recall"),
+        (controls.STABLE, "stability"),
+    ):
+        least = url_state.get(control)
+        if least > 0 and bundle.factors[column].notna().any():
+            kept &= (rows[column] >= least).fillna(False).to_numpy(bool)
+    return kept
+
+
+def _range(name: str) -> str:
+    low, high = controls.DENSITIES[name]
+    return f"{name}: {low * 100:g} to {high * 100:g}%" if name else "any"

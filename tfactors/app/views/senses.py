@@ -1,0 +1,285 @@
+"""Word senses: the occurrences of a word in groups, layer by layer.
+
+In goes a word; out come how well its occurrences separate at each layer, and at one of them the
+groups, each with the factors that mark it and its places in the text, the word marked.
+"""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+from scipy.sparse import csr_array
+
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import charts, definitions, downloads, live_model, published, selected
+from tfactors.app.views import senses_groups
+from tfactors.app.views.senses_groups import Groups, Occurrences
+from tfactors.bundle import Bundle
+from tfactors.bundle.passages import passages_of
+from tfactors.describe import senses
+from tfactors.display import passages
+
+_JOB = "senses.word"
+_SUGGESTED = 24
+_LISTED = 12  # occurrences of a group that are shown at once
+_WORDS = 10
+
+
+def show(bundle: Bundle) -> None:
+    """Draw the choice of a word, and its groups."""
+    if bundle.ranked:
+        st.markdown(published.NO_DICTIONARY)
+        return
+    word = senses_groups.folded(url_state.get(controls.WORD))
+    known = bundle.senses()
+    st.text_input(
+        "A word", max_chars=40, placeholder="left", **url_state.widget(controls.WORD),
+        help="Upper and lower case are one word.",
+    )  # fmt: skip
+    if not word:
+        _suggest(known)
+        return
+    if len(word.split()) > 1:
+        st.info("One word at a time, please.", icon=":material/info:")
+        return
+    found = senses_groups.known(bundle, word)
+    if found is None:
+        found = _ask(bundle, word)
+    if found is not None:
+        _senses(bundle, found)
+    st.divider()
+    _suggest(known)
+
+
+def _suggest(known: pd.DataFrame) -> None:
+    if known.empty:
+        st.caption(
+            "This bundle was built without a list of words; type one, and the model reads the "
+            "places where it stands."
+        )
+        return
+    st.markdown(
+        "**Words that fall into the clearest groups** in this corpus, the clearest first:",
+        help=f"{definitions.SILHOUETTE} Sorted by how far it is above chance.",
+    )
+    with st.container(horizontal=True, gap="xsmall"):
+        for row in known.head(_SUGGESTED).itertuples():
+            st.button(
+                shell.plain(row.word), key=f"sense_{row.Index}", type="tertiary",
+                help=f"{row.groups} groups at layer {row.layer}, silhouette {row.silhouette:.2f}, "
+                f"by chance {row.chance:.2f}",
+                on_click=url_state.change,
+                args=({controls.WORD: row.word, controls.LAYER: controls.PEAK},),
+            )  # fmt: skip
+    with st.expander(f"All {len(known)} as a table"):
+        st.dataframe(
+            known, hide_index=True, alt="Words, their best layer, groups and silhouettes.",
+            column_config={
+                "word": st.column_config.TextColumn("Word", help=definitions.SENSE_WORD),
+                "layer": st.column_config.NumberColumn("Best layer", help=definitions.SENSE_LAYER),
+                "occurrences": st.column_config.NumberColumn(
+                    "Occurrences", help=definitions.OCCURRENCES
+                ),
+                "groups": st.column_config.NumberColumn("Groups", help=definitions.GROUPS),
+                "silhouette": st.column_config.NumberColumn(
+                    "Silhouette", format="%.2f", help=definitions.SILHOUETTE
+                ),
+                "chance": st.column_config.NumberColumn(
+                    "By chance", format="%.2f", help=definitions.CHANCE
+                ),
+            },
+        )  # fmt: skip
+        downloads.show(lambda: known, "word_senses")
+
+
+def _ask(bundle: Bundle, word: str) -> Occurrences | None:
+    """Offer to have the model read a word that the bundle holds nothing about."""
+    st.markdown(
+        f"The bundle holds no groups of “{shell.plain(word)}”: it keeps those of the words that "
+        "separate best. The model can read up to 48 of its occurrences now, which takes some "
+        "seconds."
+    )
+    if live_model.missing(bundle):
+        live_model.how_to_get(bundle)
+        return None
+    if st.button("Read its occurrences", type="primary", icon=":material/play_arrow:"):
+        st.session_state[_JOB] = word
+    if st.session_state.get(_JOB) != word:
+        return None
+    bar = st.empty()
+    try:
+        senses_groups.read(bundle, word, bar.progress)
+    finally:
+        st.session_state.pop(_JOB, None)
+    st.rerun()
+
+
+def _senses(bundle: Bundle, found: Occurrences) -> None:
+    count = len(found.places)
+    shown = shell.plain(found.word)
+    if not count:
+        st.info(
+            f"“{shown}” does not stand in the text of this bundle.", icon=":material/search_off:"
+        )
+        return
+    if count < 2 * senses.SMALLEST_GROUP:
+        st.info(
+            f"“{shown}” stands in {count} windows of the text only, too few for groups: "
+            f"it takes {2 * senses.SMALLEST_GROUP}.", icon=":material/info:",
+        )  # fmt: skip
+        return
+    groups = senses_groups.groups(bundle, found)
+    best = senses.best_of(groups.groupings)
+    if best is None:
+        st.info(
+            f"The {count} occurrences of “{shown}” do not fall into groups at any layer: the same "
+            "factors are active on all of them.", icon=":material/info:",
+        )  # fmt: skip
+        return
+    wanted = url_state.get(controls.LAYER)
+    layer = best.layer if wanted == controls.PEAK else wanted
+    place = bundle.layers.index(layer)
+    here, chance = groups.groupings[place], groups.chance[place]
+    _sentence(best, groups.chance[bundle.layers.index(best.layer)], count, shown)
+    left, right = st.columns([5, 4], gap="large")
+    with left:
+        _curve(bundle, groups, layer)
+    with right:
+        st.segmented_control(
+            "Groups at layer", bundle.layers, required=True,
+            format_func=lambda at: f"{at} (best)" if at == best.layer else str(at),
+            **url_state.widget(controls.LAYER, layer),
+        )  # fmt: skip
+        _about_layer(here, chance, layer)
+        st.toggle(f"More than {_LISTED} of each group", **url_state.widget(controls.ALL))
+        downloads.show(lambda: _table(bundle, found, groups), f"senses_{layer}")
+    _groups(bundle, found, here, place)
+
+
+def _sentence(best: senses.Grouping, chance: float, count: int, word: str) -> None:
+    clear = "above" if best.silhouette > chance + 0.05 else "hardly above"
+    st.markdown(
+        f"{count} occurrences of **{word}** separate best at **layer {best.layer}**, into "
+        f"{best.groups} groups: silhouette {best.silhouette:.2f}, {clear} the {chance:.2f} of "
+        "chance.",
+        help=f"{definitions.SILHOUETTE} By chance: {definitions.CHANCE}",
+    )
+
+
+def _about_layer(here: senses.Grouping, chance: float, layer: int) -> None:
+    if here.groups < 2:
+        st.caption(f"At layer {layer} the occurrences do not fall into groups.")
+        return
+    strays = int((here.group == senses.STRAY).sum())
+    more = f"; {strays} stray{'s' if strays > 1 else ''}" if strays else ""
+    place = " Layer 0 knows no context: these are places in the window." if layer == 0 else ""
+    st.caption(
+        f"Layer {layer}: {here.groups} groups{more}; silhouette {here.silhouette:.2f}, by chance "
+        f"{chance:.2f}.{place}"
+    )
+
+
+def _curve(bundle: Bundle, groups: Groups, layer: int) -> None:
+    own = [0.0 if np.isnan(g.silhouette) else g.silhouette for g in groups.groupings]
+    frame = pd.DataFrame(
+        {
+            "layer": bundle.layers * 2,
+            "silhouette": [*own, *groups.chance],
+            "what": ["this word"] * len(own) + ["by chance"] * len(own),
+        }
+    )
+    frame["here"] = (frame["layer"] == layer) & (frame["what"] == "this word")
+    numbers = ", ".join(f"{v:.2f}" for v in own)
+    charts.draw(_form(), {"silhouettes": frame},
+                alt=f"Silhouette of the groups at each layer: {numbers}.")  # fmt: skip
+
+
+def _form() -> str:
+    scale = alt.Scale(domain=["this word", "by chance"])
+    base = alt.Chart(alt.NamedData("silhouettes")).encode(
+        x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0, grid=False)),
+        y=alt.Y("silhouette:Q", title="silhouette", scale=alt.Scale(domain=[0, 1])),
+        color=alt.Color("what:N", title=None, scale=scale, legend=charts.legend()),
+        tooltip=[
+            alt.Tooltip("what:N", title="of"),
+            alt.Tooltip("layer:O"),
+            alt.Tooltip("silhouette:Q", format=".2f"),
+        ],
+    )
+    dash = alt.StrokeDash(
+        "what:N", scale=alt.Scale(domain=scale.domain, range=[[1, 0], [5, 4]]), legend=None
+    )
+    points = base.mark_point(filled=True, opacity=1).encode(
+        size=alt.condition("datum.here", alt.value(210), alt.value(60))
+    )
+    return charts.form(alt.layer(base.mark_line().encode(strokeDash=dash), points), 230)
+
+
+def _groups(bundle: Bundle, found: Occurrences, here: senses.Grouping, place: int) -> None:
+    codes = found.codes[place]
+    numbers = range(here.groups) if here.groups > 1 else [0]
+    st.caption(
+        "Links lead to the factors that mark a group, with the occurrences on which each is "
+        "active. The number before a line is the sum of their activations there."
+    )
+    for number in numbers:
+        rows = np.flatnonzero(here.group == number)
+        marks = senses.marks(codes, here.group, number)
+        if here.groups < 2:
+            marks = np.argsort(-np.asarray(codes.mean(axis=0)).ravel(), kind="stable")[:4].tolist()
+            st.subheader("All occurrences", anchor=False)
+        else:
+            st.subheader(
+                f"Group {number + 1}: {len(rows)} of {len(found.places)} occurrences", anchor=False
+            )
+        _marks(bundle, codes, rows, marks, here.layer)
+        _lines(bundle, found, rows, codes, marks)
+    strays = np.flatnonzero(here.group == senses.STRAY)
+    if len(strays):
+        with st.expander(f"Strays: {len(strays)} occurrences in no group"):
+            _lines(bundle, found, strays, codes, [])
+
+
+def _marks(
+    bundle: Bundle, codes: csr_array, rows: np.ndarray, marks: list[int], layer: int
+) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for factor in marks:
+            column = codes[:, [factor]].toarray().ravel()
+            active = int((column[rows] > 0).sum())
+            shell.link(
+                controls.FACTOR_PAGE,
+                f"{selected.name(bundle, factor)} · on {active} of {len(rows)}",
+                icon=":material/label:",
+                changes={controls.FACTOR: factor, controls.LAYER: layer},
+            )
+
+
+def _lines(
+    bundle: Bundle,
+    found: Occurrences,
+    rows: np.ndarray,
+    codes: csr_array,
+    marks: list[int],
+) -> None:
+    """Draw places as lines, those first on which the factors that mark the group are strongest."""
+    dense = codes[:, marks].toarray() if marks else np.zeros((codes.shape[0], 1))
+    strength = dense[rows].sum(axis=1)
+    order = np.argsort(-strength, kind="stable")
+    rows, strength = rows[order], strength[order]
+    kept = rows if url_state.get(controls.ALL) else rows[:_LISTED]
+    frame = found.places.iloc[kept].copy()
+    frame["word"] = found.word
+    frame["rank"] = range(len(frame))
+    frame["activation"] = strength[: len(kept)]
+    st.html(passages.lines(passages_of(bundle, frame, _WORDS), float(strength.max(initial=0.0))))
+
+
+def _table(bundle: Bundle, found: Occurrences, groups: Groups) -> pd.DataFrame:
+    frame = found.places.copy()
+    frame.insert(0, "word", found.word)
+    for grouping in groups.groupings:
+        frame[f"group_layer_{grouping.layer}"] = grouping.group
+    tokens = bundle.windows(frame["window"].to_list())["tokens"]
+    frame["text"] = ["".join(parts).strip() for parts in tokens]
+    return frame

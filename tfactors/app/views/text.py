@@ -1,0 +1,200 @@
+"""A reader's own text, taken apart: which factors every token is made of, at every layer.
+
+In go a text and λ; out come a map of tokens and layers, the equation of the chosen token, and the
+same token over all layers. What the token shares with another text is in
+:mod:`tfactors.app.views.text_beside`, how it changes with λ in :mod:`tfactors.app.views.text_path`.
+"""
+
+import html
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import (
+    charts,
+    definitions,
+    downloads,
+    factor_table,
+    intervention,
+    live_decomposition,
+    selected,
+)
+from tfactors.app.views import text_beside, text_charts, text_equation, text_path
+from tfactors.bundle import Bundle
+from tfactors.display import passages
+
+if TYPE_CHECKING:
+    from tfactors.explain.decomposition import Decomposition
+
+
+_SHOWN = 48  # tokens in the map at a time
+_TABLE = 390  # pixels: ten rows, the rest by scrolling
+
+
+def sidebar(bundle: Bundle) -> None:
+    """Draw λ, where the codes are solved."""
+    if bundle.coding_method != "solver":
+        return
+    built = float(bundle.manifest["coding"]["penalty"])
+    shown = min(max(live_decomposition.penalty(bundle), built / 5), built * 4)
+    with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
+        st.slider(
+            "λ, the price of an active factor", built / 5, built * 4, step=built / 40,
+            format="%.3g",
+            help="The codes are solved anew for every λ: a small one explains more with more "
+            f"factors, a large one keeps only the strongest. The bundle was made with {built:g}.",
+            **url_state.widget(controls.PENALTY, shown),
+        )  # fmt: skip
+        st.button(
+            "As built", disabled=url_state.get(controls.PENALTY) is None, type="tertiary",
+            icon=":material/undo:", on_click=url_state.change, args=({controls.PENALTY: None},),
+        )  # fmt: skip
+
+
+def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
+    """Draw a text that was taken apart."""
+    tokens = made.tokens["token"].tolist()
+    position = min(url_state.get(controls.TOKEN), len(tokens) - 1)
+    layer = url_state.get(controls.LAYER)
+    layer = bundle.layers[-1] if layer == controls.PEAK else layer
+    _map(bundle, made, position, layer)
+    st.space("small")
+    _equation(bundle, made, position, layer)
+    st.space("small")
+    _over_layers(bundle, made, position)
+    st.space("small")
+    text_beside.show(bundle, made, position, layer)
+    if bundle.coding_method == "solver":
+        st.space("small")
+        text_path.show(bundle, text, position, layer)
+    st.space("small")
+    intervention.of_text(bundle, text, made, position, layer)  # last: it may ask the model
+
+
+def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+    measure = url_state.get(controls.MEASURE)
+    cells = made.residuals[["layer", "position", "explained", "l0"]].copy()
+    if measure == "factor":
+        factor = url_state.get(controls.FACTOR) or 0
+        one = made.factors[made.factors["factor"] == factor][["layer", "position", "activation"]]
+        cells = cells.merge(one, on=["layer", "position"], how="left").fillna({"activation": 0.0})
+    column = {"explained": "explained", "l0": "l0", "factor": "activation"}[measure]
+    first = position // _SHOWN * _SHOWN
+    tokens = [passages.shorten(token.strip() or "␣", 14) for token in made.tokens["token"]]
+    cells = cells[(cells["position"] >= first) & (cells["position"] < first + _SHOWN)]
+    cells["token"] = [f"{at} {tokens[at]}" for at in cells["position"]]
+    cells["value"] = cells[column]
+    cells["chosen"] = (cells["position"] == position) & (cells["layer"] == layer)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Colour", list(controls.MEASURES), required=True,
+            format_func=controls.MEASURES.__getitem__, **url_state.widget(controls.MEASURE),
+        )  # fmt: skip
+        if measure == "factor":
+            st.number_input(
+                "Factor", 0, bundle.n_factors - 1, width=140,
+                **url_state.widget(controls.FACTOR, url_state.get(controls.FACTOR) or 0),
+            )  # fmt: skip
+        st.number_input(
+            f"Token, 1 to {len(tokens)}", 1, len(tokens), position + 1, width=140,
+            key=f"token_{position}_{len(tokens)}", on_change=_choose_token,
+            args=(f"token_{position}_{len(tokens)}",),
+        )  # fmt: skip
+        st.segmented_control(
+            "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
+        )
+    key = charts.unclicked("tokens")
+    event = text_charts.token_map(
+        cells, controls.MEASURES[measure], key=key,
+        alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
+        f"{min(first + _SHOWN, len(tokens))} at every layer.",
+    )  # fmt: skip
+    st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
+    if point := charts.clicked(event, key, "tokens"):
+        url_state.change(
+            {controls.TOKEN: int(point["position"]), controls.LAYER: int(point["layer"])}
+        )
+        st.rerun()
+
+
+def _choose_token(key: str) -> None:
+    url_state.change({controls.TOKEN: int(st.session_state[key]) - 1})
+
+
+def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+    word = str(made.tokens["token"].iloc[position]).strip()
+    here = made.residuals[
+        (made.residuals["position"] == position) & (made.residuals["layer"] == layer)
+    ].iloc[0]
+    active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+    st.subheader(
+        f"What “{shell.plain(passages.shorten(word, 40))}” is made of at layer {layer}",
+        anchor=False, help=definitions.EQUATION,
+    )  # fmt: skip
+    text_equation.show(bundle, word, active, layer, "equation")
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(
+            "Active factors", int(here["l0"]), help=definitions.ACTIVE_FACTORS, width="content"
+        )
+        st.metric(
+            "Explained", f"{here['explained']:.0%}", width="content",
+            help=definitions.SHARE_EXPLAINED,
+        )  # fmt: skip
+        st.metric(
+            "Residual ‖ε‖", f"{here['residual']:.1f} of {here['norm']:.1f}", width="content",
+            help=definitions.RESIDUAL,
+        )  # fmt: skip
+    if active.empty:
+        return
+    rows = factor_table.frame(bundle, active["factor"].to_numpy())
+    rows["activation"] = active["activation"].to_numpy()
+    rows["at"] = layer
+    column = st.column_config.NumberColumn(
+        "Activation", format="%.2f", width="small", help=definitions.ACTIVATION
+    )
+    factor_table.show(
+        rows, f"terms_{position}_{layer}",
+        f"The {len(rows)} factors that make up “{word[:40]}” at layer {layer}.",
+        {"activation": column}, tallest=_TABLE,
+    )  # fmt: skip
+
+
+def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
+    word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
+    st.subheader("The same token over the layers", anchor=False, help=definitions.OVER_LAYERS)
+    columns = []
+    of_token = made.factors[made.factors["position"] == position]
+    layers, factors, values = (
+        of_token[name].tolist() for name in ("layer", "factor", "activation")
+    )
+    largest = max(values, default=1.0)
+    terms: dict[int, list[tuple[int, float]]] = {layer: [] for layer in bundle.layers}
+    for layer, factor, value in zip(layers, factors, values, strict=True):
+        terms[layer].append((factor, value))
+    for layer in bundle.layers:
+        items = "".join(
+            f'<li style="--w:{value / largest:.3f}"><bdi>{_name(bundle, factor)}</bdi>'
+            f"<span>{value:.1f}</span></li>"
+            for factor, value in terms[layer][: text_equation.TERMS]
+        )
+        columns.append(
+            f'<section class="tf-column"><h4>Layer {layer}</h4><ol>{items or "<li>–</li>"}</ol>'
+            "</section>"
+        )
+    st.caption("Its strongest factors at each layer: watch the meaning of the word settle.")
+    group = f'<div class="tf-layers" role="group" tabindex="0" aria-label="{word} by layer">'
+    st.html(f"{group}{''.join(columns)}</div>")
+    downloads.show(
+        lambda: of_token.assign(name=[_plain_name(bundle, at) for at in of_token["factor"]]),
+        f"token_{position}",
+    )
+
+
+def _plain_name(bundle: Bundle, factor: int) -> str:
+    words = selected.name_words(bundle, factor)
+    return words[0] if words else str(factor)
+
+
+def _name(bundle: Bundle, factor: int) -> str:
+    return html.escape(passages.shorten(_plain_name(bundle, factor), 24))

@@ -1,0 +1,115 @@
+"""Two texts side by side: which factors they share, and which part them.
+
+In go a text that was taken apart, with a token of it, and another text from the reader; out comes
+the other's equation and a table of the factors of both, those that part them most first. Compared
+are either the two tokens, or the texts as a whole: a factor's largest activation in each.
+"""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, url_state
+from tfactors.app.parts import definitions, factor_table, live_decomposition, live_model
+from tfactors.app.views import text_equation
+from tfactors.bundle import Bundle
+from tfactors.display import passages
+from tfactors.errors import InputError
+
+if TYPE_CHECKING:
+    from tfactors.explain.decomposition import Decomposition
+
+
+_TABLE = 390  # pixels: ten rows, the rest by scrolling
+
+
+def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+    """Draw what a token, or the whole text, shares with another text, and what parts them."""
+    word = str(made.tokens["token"].iloc[position]).strip()
+    st.subheader("Beside another text", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            f"Another text, with “{word[:30]}” in another sense or another word in its place",
+            max_chars=controls.OTHER_TEXT_LENGTH, placeholder="His left hand was in his pocket.",
+            **url_state.widget(controls.OTHER_TEXT),
+        )  # fmt: skip
+        st.segmented_control(
+            "Compare", list(controls.BESIDES), required=True,
+            format_func=controls.BESIDES.__getitem__, help=definitions.BESIDE,
+            **url_state.widget(controls.BESIDE),
+        )  # fmt: skip
+    text = url_state.get(controls.OTHER_TEXT).strip()
+    if not text:
+        return
+    try:
+        other = live_decomposition.take_apart(bundle, text)
+    except InputError as error:
+        live_model.refused(error)
+        return
+    if url_state.get(controls.BESIDE) == "text":
+        here, there = (_largest(part, layer) for part in (made, other))
+        _apart(bundle, here, there, layer, "texts")
+        return
+    words = [str(token).strip() for token in other.tokens["token"]]
+    same = [at for at, token in enumerate(words) if token.casefold() == word.casefold()]
+    chosen = url_state.get(controls.OTHER_TOKEN)
+    at = (same or [0])[0] if chosen is None else min(chosen, len(words) - 1)
+    st.pills(
+        "Its token", list(range(len(words))), required=True,
+        format_func=lambda place: passages.shorten(words[place], 20) or "␣",
+        **url_state.widget(controls.OTHER_TOKEN, at),
+    )  # fmt: skip
+    here, there = _of_token(made, position, layer), _of_token(other, at, layer)
+    text_equation.show(bundle, word, here.reset_index(), layer, "here")
+    text_equation.show(bundle, words[at], there.reset_index(), layer, "there")
+    _apart(bundle, here, there, layer, f"tokens_{position}_{at}")
+
+
+def _of_token(made: "Decomposition", position: int, layer: int) -> pd.Series:
+    """Return the activations of one token by factor, strongest first."""
+    factors = made.factors
+    rows = factors[(factors["position"] == position) & (factors["layer"] == layer)]
+    return rows.set_index("factor")["activation"].astype(float)
+
+
+def _largest(made: "Decomposition", layer: int) -> pd.Series:
+    """Return the largest activation in the text by factor."""
+    rows = made.factors[made.factors["layer"] == layer]
+    return rows.groupby("factor")["activation"].max().astype(float)
+
+
+def _apart(bundle: Bundle, here: pd.Series, there: pd.Series, layer: int, key: str) -> None:
+    both = pd.DataFrame({"here": here, "there": there}).fillna(0.0)
+    shared = int(((both["here"] > 0) & (both["there"] > 0)).sum())
+    st.markdown(
+        f"At layer {layer} the two share **{shared}** factors; {len(here) - shared} are only in "
+        f"this text and {len(there) - shared} only in the other. Those that part them most come "
+        "first."
+    )
+    if both.empty:
+        return
+    both["apart"] = both["here"] - both["there"]
+    both = both.loc[both["apart"].abs().sort_values(ascending=False, kind="stable").index]
+    rows = factor_table.frame(bundle, both.index.to_numpy())
+    rows["in"] = [
+        "both" if a > 0 and b > 0 else "this" if a > 0 else "the other"
+        for a, b in zip(both["here"], both["there"], strict=True)
+    ]
+    rows[["here", "there", "apart"]] = both[["here", "there", "apart"]].to_numpy()
+    rows["at"] = layer
+    columns = {
+        "in": st.column_config.TextColumn("In", width="small", help=definitions.IN_WHICH)
+    } | {
+        name: st.column_config.NumberColumn(label, help=tip, format="%.2f", width="small")
+        for name, label, tip in (
+            ("here", "This", definitions.HERE),
+            ("there", "Other", definitions.THERE),
+            ("apart", "Apart", definitions.APART),
+        )
+    }
+    factor_table.show(
+        rows, f"beside_{key}_{layer}",
+        f"The {len(rows)} factors of both, those that part them most first.",
+        columns, tallest=_TABLE,
+    )  # fmt: skip

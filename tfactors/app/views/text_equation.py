@@ -1,0 +1,38 @@
+"""A token as a sum of factors: “bank = 3.1 *river* + 1.9 *deposit* + … + ε”, with links."""
+
+import pandas as pd
+import streamlit as st
+
+from tfactors.app.frame import controls, shell
+from tfactors.app.parts import selected
+from tfactors.bundle import Bundle
+from tfactors.display import passages
+
+TERMS = 6
+
+
+def show(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: str) -> None:
+    """Draw “word = 3.1 river + 1.9 deposit + …”, each term a link to its factor at the layer.
+
+    ``active`` has factor and activation, strongest first; ``key`` is one of the page's own.
+    """
+    rest = f"+ {len(active) - TERMS} smaller " if len(active) > TERMS else ""
+    none = "0 " if active.empty else ""
+    with st.container(
+        horizontal=True, gap="xsmall", vertical_alignment="center", key=f"terms_{key}"
+    ):
+        st.html(
+            f'<p class="tf-equation"><mark><bdi>{passages.escape(word)}</bdi></mark> = </p>',
+            width="content",
+        )
+        factors, values = active["factor"].tolist()[:TERMS], active["activation"].tolist()
+        for place, (factor, value) in enumerate(zip(factors, values, strict=False)):
+            words = " / ".join(
+                passages.shorten(part, 24) for part in selected.name_words(bundle, factor)[:2]
+            )
+            shell.link(
+                controls.FACTOR_PAGE,
+                f"{'+ ' if place else ''}**{value:.1f}** {shell.plain(words or str(factor))}",
+                changes={controls.FACTOR: factor, controls.LAYER: layer},
+            )
+        st.html(f'<p class="tf-equation">{none}{rest}+ ε</p>', width="content")

@@ -1,0 +1,52 @@
+"""One token against λ: its factors' coefficients, how many are active, and how much they explain.
+
+In goes a token of a reader's text at a layer; out come three charts over the same λ, with a line
+where λ is now.
+"""
+
+import streamlit as st
+
+from tfactors.app.parts import definitions, downloads, live_decomposition, selected
+from tfactors.app.views import text_charts
+from tfactors.bundle import Bundle
+
+
+def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
+    """Draw the path of a token."""
+    st.subheader("Its factors against λ", anchor=False, help=definitions.PATH)
+    path = live_decomposition.path(bundle, text, position, layer)
+    strongest, shown = path.strongest
+    if not strongest:
+        st.caption("No factor is active at any λ of the range.")
+        return
+    names = {factor: selected.name(bundle, factor) for factor in strongest}
+    shown = shown.assign(name=shown["factor"].map(names))
+    penalty = live_decomposition.penalty(bundle)
+    left, right = st.columns([7, 4], gap="large")
+    with left:
+        text_charts.path(
+            shown, list(names.values()), penalty,
+            alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
+        )  # fmt: skip
+    first, last = path.fit.iloc[0], path.fit.iloc[-1]
+    with right:
+        st.markdown("**Active factors**", help=definitions.ACTIVE_FACTORS)
+        text_charts.fit(
+            path.fit, "l0", penalty,
+            alt=f"Active factors of this token against λ: {first['l0']:.0f} at "
+            f"{first['penalty']:.3g}, {last['l0']:.0f} at {last['penalty']:.3g}.",
+        )  # fmt: skip
+        st.markdown("**Explained**", help=definitions.SHARE_EXPLAINED)
+        text_charts.fit(
+            path.fit, "explained", penalty,
+            alt=f"Share of this token that is explained, against λ: {first['explained']:.0%} at "
+            f"{first['penalty']:.3g}, {last['explained']:.0%} at {last['penalty']:.3g}.",
+        )  # fmt: skip
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.caption(
+            f"The {len(strongest)} strongest; the upright scale is a square root, so that small "
+            "ones show. The dashed line is λ as it is now."
+        )
+        downloads.show(
+            lambda: path.factors.merge(path.fit, on="penalty"), f"path_token_{position}_{layer}"
+        )

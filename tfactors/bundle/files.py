@@ -1,0 +1,155 @@
+"""The folder of a bundle: what its manifest says, and its files, opened once and checked for size.
+
+In go a folder and its manifest; out come the facts of the manifest as properties, and rows of a
+table by factor and layer. :mod:`tfactors.bundle.reading` says what those rows are to a reader.
+"""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfactors.bundle.format import SCHEMAS, BundleError, is_optional, table_kind
+from tfactors.bundle.table import TableFile, naming
+
+# Files of examples, one a layer, stay open until they have so many row groups together: where a
+# row group lies takes 4 kB, with 16,384 factors 4 MB a layer.
+GROUPS_OPEN = 2048
+
+
+class BundleFiles:
+    """A folder with the tables of a bundle. Threads may share it.
+
+    Attributes:
+        path: the folder.
+        manifest: what its manifest.json says.
+    """
+
+    def __init__(self, path: str | Path, manifest: dict[str, Any]) -> None:
+        self.path = Path(path)
+        self.manifest = manifest
+        self._files: dict[str, TableFile] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def title(self) -> str:
+        """What the bundle calls itself."""
+        return self.manifest["title"]
+
+    @property
+    def fingerprint(self) -> str:
+        """Checksum of the manifest and, through it, of every file: a key for caches."""
+        return self.manifest["manifest_sha256"]
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers that were surveyed, ascending; 0 is the embedding output."""
+        return list(self.manifest["model"]["layers"])
+
+    @property
+    def blocks(self) -> int:
+        """How many transformer blocks the model has."""
+        return self.manifest["model"]["blocks"]
+
+    @property
+    def width(self) -> int:
+        """Length of a hidden state, d."""
+        return self.manifest["model"]["width"]
+
+    @property
+    def n_factors(self) -> int:
+        """How many factors the dictionary holds, m."""
+        return self.manifest["dictionary"]["factors"]
+
+    @property
+    def scale(self) -> dict[int, float]:
+        """The number by which each layer's hidden states are multiplied before coding."""
+        return {int(layer): float(s) for layer, s in self.manifest["coding"]["scale"].items()}
+
+    @property
+    def ranked(self) -> bool:
+        """Whether ranks stand in the place of activations: examples of the 2021 website."""
+        return self.coding_method == "published"
+
+    @property
+    def coding_method(self) -> str:
+        """How the codes were made: ``solver`` (exact), ``encoder`` of an autoencoder, or not here
+        (``published``).
+        """
+        return self.manifest["coding"].get("method", "solver")
+
+    @property
+    def bin_edges(self) -> np.ndarray:
+        """Edges of the activation histograms, (bins + 1,)."""
+        return np.asarray(self.manifest["histogram"]["edges"], dtype=np.float64)
+
+    def has(self, name: str) -> bool:
+        """Whether the bundle holds a file that it might do without."""
+        if not is_optional(name):
+            return True
+        files = self.manifest.get("files")  # a build that reads what it wrote has no manifest yet
+        return (self.path / name).is_file() if files is None else name in files
+
+    def _file(self, name: str) -> TableFile:
+        with self._lock:
+            if name not in self._files:
+                sealed = self.manifest.get("files", {}).get(name)
+                if sealed is not None:
+                    self._check_size(name, sealed["bytes"])
+                self._files[name] = TableFile(self.path, name, self.width)
+            file = self._files[name]
+            if table_kind(name) == "examples":
+                self._files[name] = self._files.pop(name)  # the last one used stands last
+                groups = 0
+                for known in [n for n in reversed(self._files) if table_kind(n) == "examples"]:
+                    groups += self._files[known].groups
+                    if groups > GROUPS_OPEN and known != name:
+                        del self._files[known]
+            return file
+
+    def _atoms(self, name: str) -> np.ndarray:
+        atoms = self._file(name).read().column("atom").combine_chunks()
+        return atoms.flatten().to_numpy().reshape(-1, self.width)
+
+    def _check_size(self, name: str, expected: int) -> None:
+        """Raise when a file cannot be the one in the manifest, which a reader would not notice."""
+        with naming(name):
+            size = (self.path / name).stat().st_size
+        if size != expected:
+            raise BundleError(
+                f"{name}: {size:,} bytes, and the manifest says {expected:,}; "
+                "restore or rebuild the bundle"
+            )
+
+    def _whole(self, name: str) -> pa.Table:
+        """An optional table, empty where the bundle has none."""
+        return (
+            self._file(name).read() if self.has(name) else SCHEMAS[table_kind(name)].empty_table()
+        )
+
+    def _of_kind(self, name: str, factor: int, kind: str) -> pd.DataFrame:
+        frame = self._of_factor(name, factor)
+        return frame[frame["kind"] == kind].drop(columns="kind").reset_index(drop=True)
+
+    def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
+        self._check(factor, layer)
+        if self.has(name):
+            table = self._file(name).where(int(factor))
+        else:
+            table = SCHEMAS[table_kind(name)].empty_table()
+        table = table.drop_columns(["factor"])
+        if layer is not None:
+            table = table.filter(pc.equal(table.column("layer"), pa.scalar(int(layer), pa.int16())))
+        return table.to_pandas()
+
+    def _check(self, factor: int, layer: int | None) -> None:
+        if not 0 <= factor < self.n_factors:
+            last = self.n_factors - 1
+            raise BundleError(f"factor {factor}: this bundle has the factors 0 to {last}")
+        if layer is not None and layer not in self.layers:
+            known = ", ".join(map(str, self.layers))
+            raise BundleError(f"layer {layer}: this bundle has the layers {known}")

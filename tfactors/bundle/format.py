@@ -1,0 +1,401 @@
+"""What a bundle is made of: its files, their columns and order, and the manifest that seals them.
+
+The manifest names every file with its rows, bytes and SHA-256, and carries a checksum of itself.
+Its bytes are :func:`canonical_json` of its content, so that any change, even of a blank, shows.
+
+A bundle may lack the tables and columns that later builds added (:attr:`Layout.optional` and
+:attr:`Layout.optional_columns`); a reader then gets none of their rows, or missing values.
+
+Rows are sorted by the keys of their table. In tables keyed by factor a row group holds whole
+factors (16 in ``examples/``), so that a page of the dashboard reads one row group whatever the
+bundle's size. docs/BUNDLE.md explains every column.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tfactors.errors import InputError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+class BundleError(InputError):
+    """A bundle is missing, damaged, or of another version; the message names file, column, row."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one kind of table lies in its file."""
+
+    schema: pa.Schema
+    keys: tuple[str, ...]
+    """Columns by which rows are sorted, ascending; no two rows share them."""
+    factors: int = 0
+    """A row group holds this many whole factors: ``factor // factors`` is one number in it."""
+    rows: int = 1 << 16
+    """Rows of a row group where it does not go by factor."""
+    split: tuple[str, ...] = ()
+    """Paths of float columns stored byte by byte (BYTE_STREAM_SPLIT), which zstd packs better."""
+    optional: bool = False
+    """Whether a bundle may do without this table."""
+    optional_columns: tuple[str, ...] = ()
+    """Columns that a table may do without."""
+
+
+def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(n, t, nullable=n in nullable) for n, t in columns.items()])
+
+
+_i16, _i32, _f32, _f64, _str = pa.int16(), pa.int32(), pa.float32(), pa.float64(), pa.string()
+
+# fmt: off
+LAYOUTS: dict[str, Layout] = {
+    "dictionary": Layout(
+        # The width of the model is part of the type, list<float>[width]: see table_schema.
+        _schema(factor=_i32, atom=pa.list_(_f32)),
+        # A bundle of published examples alone has no dictionary, so this table is optional too.
+        keys=("factor",), factors=1024, split=("atom.list.element",), optional=True,
+    ),
+    # The same with another seed: how steady are the factors?
+    "second_dictionary": Layout(
+        _schema(factor=_i32, atom=pa.list_(_f32)),
+        keys=("factor",), factors=1024, split=("atom.list.element",), optional=True,
+    ),
+    # The other tensors of a dictionary that was imported, row by row, as they were in its file.
+    "imported": Layout(
+        _schema(tensor=_str, row=_i32, values=pa.list_(_f32)),
+        keys=("tensor", "row"), rows=1024, split=("values.list.element",), optional=True,
+    ),
+    "factors": Layout(
+        # depth is double so that block 2 of 6 compares equal to a threshold of 1/3.
+        _schema(
+            (
+                "depth", "retained_word", "retained_sentence", "reach", "stability",
+                "label_precision", "label_recall", "map_x", "map_y",
+                "word_elsewhere", "sentence_elsewhere", "same_place",
+            ),
+            factor=_i32, label=_str, level=_str, peak_layer=_i16, depth=_f64,
+            retained_word=_f32, retained_sentence=_f32, reach=_i16,
+            word_elsewhere=_f32, sentence_elsewhere=_f32, same_place=_f32,
+            words=pa.list_(_str), alive=pa.bool_(), stability=_f32,
+            label_kind=_str, label_precision=_f32, label_recall=_f32, map_x=_f32, map_y=_f32,
+        ),
+        keys=("factor",),
+        optional_columns=(
+            "word_elsewhere", "sentence_elsewhere", "same_place",
+            "label_kind", "label_precision", "label_recall", "map_x", "map_y",
+        ),
+    ),
+    "importance": Layout(
+        _schema(factor=_i32, layer=_i16, importance=_f32, density=_f32, maximum=_f32),
+        keys=("factor", "layer"), factors=256,
+    ),
+    "examples": Layout(
+        _schema(factor=_i32, rank=_i16, window=_i32, position=_i16, word=_str, activation=_f32),
+        keys=("factor", "rank"), factors=16, split=("activation",),
+    ),
+    "histograms": Layout(
+        _schema(factor=_i32, layer=_i16, counts=pa.list_(_i32)),
+        keys=("factor", "layer"), factors=64,
+    ),
+    "saliency": Layout(
+        _schema(
+            ("stability", "agreement"),
+            factor=_i32, layer=_i16, rank=_i16, method=_str,
+            weights=pa.list_(_f32), score=_f32, samples=_i32, seed=pa.int64(),
+            errors=pa.list_(_f32), activation=_f32, stability=_f32, agreement=_f32,
+        ),
+        keys=("factor", "layer", "rank", "method"), factors=16,
+        split=("weights.list.element",),
+        optional_columns=("errors", "activation", "stability", "agreement"),
+    ),
+    "retention": Layout(
+        _schema(factor=_i32, layer=_i16, kind=_str, radius=_i16, retained=_f32),
+        keys=("factor", "layer", "kind", "radius"), factors=256,
+    ),
+    "windows": Layout(
+        # The reader goes from the number of a window to its row group, so rows must stay 32.
+        _schema(
+            window=_i32, document=_i32, start=_i32,
+            tokens=pa.list_(_str), token_ids=pa.list_(_i32), word_starts=pa.list_(pa.bool_()),
+        ),
+        keys=("window",), rows=32,
+    ),
+    "documents": Layout(
+        _schema(
+            ("year",),
+            document=_i32, source=_str, title=_str, year=_i16, held_out=pa.bool_(), tokens=_i32,
+        ),
+        keys=("document",),
+    ),
+    "words": Layout(
+        # occurrences: the word's tokens in the whole corpus, so that count / occurrences is the
+        # share of them on which the factor is active.
+        _schema(
+            word=_str, factor=_i32, layer=_i16, count=_i32, mean_activation=_f32, occurrences=_i32
+        ),
+        keys=("word", "factor", "layer"), rows=8192, split=("mean_activation",),
+    ),
+    # The rows of words.parquet in the other order, so that "which words does this factor answer
+    # to" costs one row group as well.
+    "factor_words": Layout(
+        _schema(
+            factor=_i32, layer=_i16, word=_str, count=_i32, mean_activation=_f32, occurrences=_i32
+        ),
+        keys=("factor", "layer", "word"), factors=16, split=("mean_activation",),
+    ),
+    # Of the strongest examples: what the factor does at the other tokens of the window, zeros left
+    # out.
+    "contexts": Layout(
+        _schema(
+            factor=_i32, layer=_i16, rank=_i16,
+            positions=pa.list_(_i16), activations=pa.list_(_f32),
+        ),
+        keys=("factor", "layer", "rank"), factors=16, split=("activations.list.element",),
+        optional=True,
+    ),
+    "samples": Layout(
+        _schema(
+            factor=_i32, layer=_i16, rank=_i16, window=_i32, position=_i16, word=_str,
+            activation=_f32, quantile=_f32,
+        ),
+        keys=("factor", "layer", "rank"), factors=16, split=("activation", "quantile"),
+        optional=True,
+    ),
+    "neighbours": Layout(
+        _schema(factor=_i32, kind=_str, rank=_i16, other=_i32, value=_f32),
+        keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
+    ),
+    # What removing a factor does to the sentence embedding: tfactors.effects.
+    "effects": Layout(
+        _schema(
+            ("removed_error", "random_error", "ratio_error"),
+            factor=_i32, layer=_i16, examples=_i16, directions=_i16,
+            removed=_f32, removed_error=_f32, random=_f32, random_error=_f32,
+            ratio=_f32, ratio_error=_f32, above=_f32, elsewhere=_f32,
+        ),
+        keys=("factor", "layer"), factors=256, optional=True,
+    ),
+    "vocabulary": Layout(
+        _schema(factor=_i32, kind=_str, rank=_i16, token=_str, value=_f32),
+        keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
+    ),
+    # Of frequent words: at which layer their occurrences fall apart, and of those that do so most
+    # the occurrences with their strongest factors.
+    "senses": Layout(
+        _schema(
+            word=_str, layer=_i16, occurrences=_i16, groups=_i16, silhouette=_f32, chance=_f32
+        ),
+        keys=("word",), rows=8192, split=("silhouette", "chance"), optional=True,
+    ),
+    "occurrences": Layout(
+        _schema(
+            word=_str, window=_i32, position=_i16, layer=_i16,
+            factors=pa.list_(_i32), activations=pa.list_(_f32),
+        ),
+        keys=("word", "window", "position", "layer"), rows=4096,
+        split=("activations.list.element",), optional=True,
+    ),
+}
+# fmt: on
+SCHEMAS: dict[str, pa.Schema] = {name: layout.schema for name, layout in LAYOUTS.items()}
+
+# What a label may say the examples of a factor share; "mixed" says that nothing does.
+LABEL_KINDS = (
+    "word", "lemma", "affix", "name", "number", "punctuation", "position", "neighbour", "source",
+    "mixed",
+)  # fmt: skip
+# How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
+# Contexts are stored of this many examples a factor and layer, at most.
+CONTEXTS = 20
+NEIGHBOUR_KINDS = ("cosine", "together")
+# Where a token of the vocabulary is near a factor: at the model's input, or among the logits of
+# its head, raised or lowered most.
+VOCABULARY_KINDS = ("input", "logit", "logit_low")
+# Written by people beside the manifest, and no part of what a build sealed.
+PEOPLES_LABELS = "labels.json"
+
+# What a manifest must hold, beside what write_manifest adds; bundles may hold more.
+_MANIFEST_FIELDS: dict[str, type] = {
+    "title": str,
+    "tfactors": str,
+    "created.at": str,
+    "created.seconds": dict,
+    "model.name": str,
+    "model.sha256": str,
+    "model.blocks": int,
+    "model.layers": list,
+    "model.width": int,
+    "corpus.sources": list,
+    "corpus.documents": int,
+    "corpus.windows": int,
+    "corpus.tokens": int,
+    "corpus.window_length": int,
+    "coding.penalty": float,
+    "coding.tol": float,
+    "coding.scale": dict,
+    "dictionary.factors": int,
+    "dictionary.seed": int,
+    "dictionary.samples": int,
+    "importance.k": int,
+    "importance.examples": int,
+    "importance.levels.low_depth": float,
+    "importance.levels.sentence_share": float,
+    "histogram.edges": list,
+    "metrics": dict,
+    "settings": dict,
+}
+
+
+def example_file(layer: int) -> str:
+    """Return the file of one layer's examples, ``examples/layer_04.parquet``."""
+    return f"examples/layer_{layer:02d}.parquet"
+
+
+def bundle_files(layers: Iterable[int]) -> list[str]:
+    """Return every Parquet file that a bundle over these layers may hold, in a fixed order."""
+    names = [f"{name}.parquet" for name in LAYOUTS if name != "examples"]
+    return sorted(names + [example_file(layer) for layer in layers])
+
+
+def is_optional(file_name: str) -> bool:
+    """Whether a bundle may do without this file."""
+    return LAYOUTS[table_kind(file_name)].optional
+
+
+def table_kind(file_name: str) -> str:
+    """Return the key into LAYOUTS and SCHEMAS for a file of a bundle."""
+    kind = "examples" if file_name.startswith("examples/") else file_name.removesuffix(".parquet")
+    if kind not in LAYOUTS or not file_name.endswith(".parquet"):
+        raise BundleError(f"{file_name}: not a file of a bundle; known are {', '.join(LAYOUTS)}")
+    return kind
+
+
+def table_schema(kind: str, width: int, columns: Iterable[str] | None = None) -> pa.Schema:
+    """Return the schema of a table in a bundle of a model with hidden states of ``width``.
+
+    Of the optional columns only those among ``columns``, or all.
+    """
+    if kind in ("dictionary", "second_dictionary"):
+        return _schema(factor=_i32, atom=pa.list_(_f32, width))
+    optional = LAYOUTS[kind].optional_columns
+    left_out = set() if columns is None else set(optional).difference(columns)
+    return pa.schema([field for field in SCHEMAS[kind] if field.name not in left_out])
+
+
+def canonical_json(content: dict[str, Any]) -> bytes:
+    """Return the one serialisation of a manifest: UTF-8, indented by two, a final newline."""
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
+
+
+def manifest_checksum(manifest: dict[str, Any]) -> str:
+    """Return the SHA-256 (hexadecimal) of the manifest without its key ``manifest_sha256``."""
+    content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """Return the manifest of a bundle, checked against its own checksum and this version.
+
+    Raises
+    ------
+    BundleError
+        The folder is not there or not a bundle, the manifest has changed since it was written, or
+        another version of tfactors wrote it.
+    """
+    folder = Path(folder)
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        found = "holds no manifest.json" if folder.is_dir() else "is not a folder"
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            found = f"cannot be read ({error.strerror})"
+        raise BundleError(
+            f"{folder} {found}; give the folder of a bundle, as 'tfactors build' writes it"
+        ) from error
+    try:
+        manifest = json.loads(raw)
+        version = manifest["format_version"]
+        intact = raw == canonical_json(manifest)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BundleError(
+            f"{MANIFEST}: damaged, or not of a bundle; restore or rebuild it"
+        ) from error
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        raise BundleError(
+            f"{MANIFEST}: format version {version}, and this tfactors reads version "
+            f"{FORMAT_VERSION}; {'upgrade tfactors' if newer else 'rebuild the bundle'}"
+        )
+    if not intact or manifest.get("manifest_sha256") != manifest_checksum(manifest):
+        raise BundleError(
+            f"{MANIFEST}: changed since it was written; restore or rebuild the bundle"
+        )
+    check_manifest(manifest)
+    _check_seals(manifest.get("files"))
+    return manifest
+
+
+def check_manifest(manifest: dict[str, Any]) -> None:
+    """Raise BundleError unless the manifest holds every field, of its type, in range."""
+    for path, kind in _MANIFEST_FIELDS.items():
+        value: Any = manifest
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        fits = _is_number(value) if kind is float else isinstance(value, kind)
+        if not fits or isinstance(value, bool):
+            raise BundleError(f"{MANIFEST}: '{path}' is {value!r}; expected {kind.__name__}")
+    model, scale = manifest["model"], manifest["coding"]["scale"]
+    layers, edges = model["layers"], manifest["histogram"]["edges"]
+    if not layers or any(type(n) is not int for n in layers) or sorted(set(layers)) != layers:
+        raise BundleError(f"{MANIFEST}: 'model.layers' is {layers!r}; expected ascending numbers")
+    if not 0 <= layers[0] <= layers[-1] <= model["blocks"]:
+        raise BundleError(f"{MANIFEST}: layers {layers!r} of a model of {model['blocks']} blocks")
+    if not isinstance(model.get("folder", ""), str):
+        raise BundleError(f"{MANIFEST}: 'model.folder' is {model['folder']!r}; expected a path")
+    if model["width"] < 1 or manifest["dictionary"]["factors"] < 1:
+        raise BundleError(f"{MANIFEST}: 'model.width' or 'dictionary.factors' is below 1")
+    if sorted(scale) != sorted(map(str, layers)) or not all(_is_number(s) for s in scale.values()):
+        raise BundleError(f"{MANIFEST}: 'coding.scale' is {scale!r}; expected a number per layer")
+    if len(edges) < 2 or not all(map(_is_number, edges)) or sorted(set(edges)) != edges:
+        raise BundleError(f"{MANIFEST}: 'histogram.edges' is {edges!r}; expected rising numbers")
+    for source in manifest["corpus"]["sources"]:
+        if not isinstance(source, dict) or not isinstance(source.get("name"), str):
+            raise BundleError(f"{MANIFEST}: 'corpus.sources' holds {source!r}; expected a source")
+
+
+def listed_levels(manifest: dict[str, Any]) -> list[str]:
+    """Return the level at which the 2021 website lists each factor; "" where it lists it at none.
+
+    Of a bundle that is not made from that website: "" everywhere.
+    """
+    factors = manifest["dictionary"]["factors"]
+    listed = [""] * factors
+    for level, numbers in manifest.get("website", {}).get("levels", {}).items():
+        for number in numbers:
+            if type(number) is not int or not 0 <= number < factors:
+                raise BundleError(f"{MANIFEST}: 'website.levels' lists factor {number!r}")
+            listed[number] = level
+    return listed
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_seals(files: object) -> None:
+    """Raise BundleError unless ``files`` gives rows, bytes and sha256 of each file."""
+    if not isinstance(files, dict):
+        raise BundleError(f"{MANIFEST}: 'files' is {files!r}; rebuild the bundle")
+    for name, seal in files.items():
+        numbers = isinstance(seal, dict) and [seal.get("rows"), seal.get("bytes")]
+        if not numbers or any(type(number) is not int for number in numbers):
+            raise BundleError(f"{MANIFEST}: '{name}' is {seal!r}; expected rows, bytes, sha256")

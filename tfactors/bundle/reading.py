@@ -1,0 +1,265 @@
+"""The tables of a bundle, each read from the row group or two that hold what is asked for.
+
+Turns the folder of a bundle into small DataFrames, so that a page costs the same in a bundle of 500
+factors and of 16,384. :mod:`tfactors.bundle.bundle.format` says what the files hold.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfactors.bundle.files import BundleFiles
+from tfactors.bundle.format import LAYOUTS, SCHEMAS, BundleError, example_file, listed_levels
+from tfactors.bundle.table import GROUPS_KEPT
+
+
+class BundleReader(BundleFiles):
+    """What every table of a bundle says, by factor, layer, word or window.
+
+    Threads may share one. It keeps in memory the tables of factors and documents and the
+    dictionary, once asked for; treat what it returns as read-only. Every method raises BundleError,
+    never an error of Arrow.
+    """
+
+    @cached_property
+    def factors(self) -> pd.DataFrame:
+        """One row a factor, the factor's number being its row.
+
+        Columns factor, label, level, peak_layer, depth, retained_word, retained_sentence, reach,
+        words (list of str), alive, stability, label_kind, label_precision, label_recall, map_x,
+        map_y; the last five are missing values in a bundle that was built without them.
+        """
+        table = self._file("factors.parquet").read()
+        for name in LAYOUTS["factors"].optional_columns:
+            if name not in table.column_names:
+                field = SCHEMAS["factors"].field(name)
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        frame = table.drop_columns(["words"]).to_pandas()
+        frame["reach"] = frame["reach"].astype("Int16")
+        frame["listed"] = listed_levels(self.manifest)
+        same: dict[str, str] = {}  # the words of all factors are few, and thousands of times
+        words = [[same.setdefault(w, w) for w in own] for own in table.column("words").to_pylist()]
+        frame.insert(frame.columns.get_loc("alive"), "words", words)
+        return frame
+
+    @cached_property
+    def documents(self) -> pd.DataFrame:
+        """One row a document, its number being its row: source, title, year, held_out, tokens."""
+        frame = self._file("documents.parquet").read().to_pandas()
+        frame["year"] = frame["year"].astype("Int16")
+        return frame
+
+    @cached_property
+    def dictionary(self) -> np.ndarray:
+        """The atoms Φ, (m, d) float32, rows of unit norm; BundleError where there are none."""
+        if not self.has("dictionary.parquet"):
+            raise BundleError(
+                "this bundle holds no dictionary, only published examples; what needs the factors "
+                "themselves takes a bundle that 'tfactors build' or 'tfactors import' made"
+            )
+        return self._atoms("dictionary.parquet")
+
+    @property
+    def second_dictionary(self) -> np.ndarray | None:
+        """The atoms that another seed gave, (m, d) float32; None where that was not tried."""
+        name = "second_dictionary.parquet"
+        return self._atoms(name) if self.has(name) else None
+
+    def imported_tensors(self) -> dict[str, np.ndarray]:
+        """Return what else the file of an imported dictionary held, float32, by name.
+
+        Matrices have one row a factor; :mod:`tfactors.coding.imported_dictionary` says what they mean.
+        """
+        if not self.has("imported.parquet"):
+            return {}
+        found: dict[str, np.ndarray] = {}
+        table = self._file("imported.parquet").read()
+        for name in table.column("tensor").unique().to_pylist():
+            rows = table.filter(pc.equal(table.column("tensor"), name)).column("values")
+            values = rows.combine_chunks().flatten().to_numpy()
+            if len(values) % len(rows):
+                raise BundleError(f"imported.parquet: the rows of '{name}' differ in length")
+            found[name] = values if len(rows) == 1 else values.reshape(len(rows), -1)
+        return found
+
+    @property
+    def imported(self) -> dict[str, Any] | None:
+        """What the manifest says of an imported dictionary; None of one that was learnt here."""
+        return self.manifest["dictionary"].get("imported")
+
+    def examples(self, factor: int, layer: int, top: int = 200) -> pd.DataFrame:
+        """Return the words in context that activate a factor most at a layer, strongest first.
+
+        Columns factor, layer, rank, window, position, word, activation; at most one row a window.
+        """
+        self._check(factor, layer)
+        frame = self._file(example_file(layer)).where(int(factor)).slice(0, top).to_pandas()
+        frame.insert(1, "layer", np.int16(layer))
+        return frame
+
+    def contexts(self, factor: int, layer: int) -> pd.DataFrame:
+        """Return what a factor does at every token of the windows of its strongest examples.
+
+        Columns rank (of :meth:`examples`), positions (int16 array), activations (float32 array):
+        the factor is active at these tokens of the example's window, and at no other.
+        """
+        return self._of_factor("contexts.parquet", factor, layer).drop(columns="layer")
+
+    def samples(self, factor: int, layer: int) -> pd.DataFrame:
+        """Return activations of a factor at a layer drawn at random, strongest first.
+
+        Columns factor, layer, rank, window, position, word, activation, as in :meth:`examples`, and
+        quantile: the share of the factor's activations at this layer that are at most as large.
+        """
+        frame = self._of_factor("samples.parquet", factor, layer)
+        frame.insert(0, "factor", np.int32(factor))
+        return frame
+
+    def neighbours(self, factor: int, kind: str = "cosine") -> pd.DataFrame:
+        """Return the factors nearest to one, nearest first: columns rank, other, value.
+
+        ``kind`` is "cosine" (value: cosine of the two atoms) or "together" (correlation of firing
+        on held-out tokens at this factor's peak layer).
+        """
+        return self._of_kind("neighbours.parquet", factor, kind)
+
+    def vocabulary(self, factor: int, kind: str = "input") -> pd.DataFrame:
+        """Return the tokens of the model's vocabulary nearest to a factor: rank, token, value.
+
+        ``kind`` is "input" (value: cosine with the input embedding), or "logit" and "logit_low"
+        (the tokens whose logit the factor raises and lowers most), where the model has a head.
+        """
+        return self._of_kind("vocabulary.parquet", factor, kind)
+
+    def importance(self, factor: int | None = None) -> pd.DataFrame:
+        """Return layer, importance, density, maximum of a factor; of all, with column factor."""
+        if factor is None:
+            return self._file("importance.parquet").read().to_pandas()
+        return self._of_factor("importance.parquet", factor)
+
+    def histogram(self, factor: int, layer: int) -> np.ndarray:
+        """Return how many tokens fall into each bin of :attr:`bin_edges`, (bins,) int32."""
+        counts = self._of_factor("histograms.parquet", factor, layer)["counts"]
+        return counts.iloc[0] if len(counts) else np.zeros(len(self.bin_edges) - 1, np.int32)
+
+    def words(self, factor: int, layer: int) -> pd.DataFrame:
+        """Return the words that a factor is active on at a layer, most frequent first.
+
+        Columns word (casefolded), count, mean_activation, occurrences: ``count`` of the word's
+        ``occurrences`` tokens activate the factor.
+        """
+        frame = self._of_factor("factor_words.parquet", factor, layer).drop(columns="layer")
+        return frame.sort_values(["count", "word"], ascending=[False, True], ignore_index=True)
+
+    def word_factors(self, word: str) -> pd.DataFrame:
+        """Return the factors that are active on a word, in upper or lower case, at each layer.
+
+        Columns factor, layer, count, mean_activation, occurrences as in :meth:`words`.
+        """
+        found = self._file("words.parquet").where(word.strip().casefold())
+        return found.drop_columns(["word"]).to_pandas()
+
+    def senses(self) -> pd.DataFrame:
+        """Return the frequent words whose occurrences fall into groups, best separated first.
+
+        Columns word (casefolded), layer (where the groups separate best), occurrences, groups,
+        silhouette, chance (the silhouette where there are no groups to find); sorted by the
+        difference of the two. No rows in a bundle that was built without.
+        """
+        frame = self._whole("senses.parquet").to_pandas()
+        order = np.argsort(frame["chance"] - frame["silhouette"], kind="stable")
+        return frame.iloc[order].reset_index(drop=True)
+
+    def occurrences(self, word: str) -> pd.DataFrame:
+        """Return occurrences of a word with their strongest factors, a row an occurrence and layer.
+
+        Columns window, position, layer, factors (int32 array, strongest first), activations
+        (float32 array, rounded to 8 binary digits); of some words only, see :meth:`senses`.
+        """
+        name = "occurrences.parquet"
+        empty = SCHEMAS["occurrences"].empty_table()
+        found = self._file(name).where(word.strip().casefold()) if self.has(name) else empty
+        return found.drop_columns(["word"]).to_pandas()
+
+    def saliency(self, factor: int, layer: int, rank: int | None = None) -> pd.DataFrame:
+        """Return the stored explanations of a factor's examples at a layer, or of one example.
+
+        Columns rank, method, weights (float32 array, one a token of the window), score, samples,
+        seed, and of newer bundles errors (as weights), activation, stability and agreement, which
+        are missing (None, NaN) in older ones.
+        """
+        frame = self._of_factor("saliency.parquet", factor, layer).drop(columns="layer")
+        for name in LAYOUTS["saliency"].optional_columns:
+            if name not in frame:
+                frame[name] = None if name == "errors" else np.float32("nan")
+        return frame if rank is None else frame[frame["rank"] == rank].reset_index(drop=True)
+
+    def retention(self, factor: int) -> pd.DataFrame:
+        """Return what is left of a factor's activation when the context is cut away.
+
+        Columns layer, kind ("radius", "sentence" or "word"), radius (tokens on each side, -1 for
+        the other kinds), retained (a share of the activation in full context).
+        """
+        return self._of_factor("retention.parquet", factor)
+
+    def effects(self, factor: int | None = None) -> pd.DataFrame:
+        """Return what removing a factor does to the sentence embedding; of all without ``factor``.
+
+        Columns (factor,) layer, examples, directions, removed, removed_error, random, random_error,
+        ratio, ratio_error, above, elsewhere: :mod:`tfactors.explain.effects` says what they mean. No row
+        for a factor that is active at no layer below the last.
+        """
+        if factor is not None:
+            return self._of_factor("effects.parquet", factor)
+        if not self.has("effects.parquet"):
+            return SCHEMAS["effects"].empty_table().to_pandas()
+        return self._file("effects.parquet").read().to_pandas()
+
+    def windows(self, ids: Sequence[int] | np.ndarray, token_ids: bool = True) -> pd.DataFrame:
+        """Return windows of text by number, a row each in the order given.
+
+        Columns window, document, start, tokens (list of str), token_ids (int32 array; left out
+        without ``token_ids``, which a quarter of the time goes into), word_starts (bool array).
+        """
+        wanted = np.asarray(ids, dtype=np.int64)
+        file = self._file("windows.parquet")
+        outside = wanted[(wanted < 0) | (wanted >= file.rows)]
+        if len(outside):
+            raise BundleError(f"window {outside[0]}: this bundle has windows 0 to {file.rows - 1}")
+        size = LAYOUTS["windows"].rows
+        groups, place = np.unique(wanted // size, return_inverse=True)
+        columns = _window_columns(token_ids)
+        if not len(groups):
+            return file.read_groups([], columns).to_pandas()
+        # A whole pass over the text would only push out what readers look at.
+        read = file.recent if len(groups) < GROUPS_KEPT // 2 else file.read_groups
+        table = read(groups.tolist(), columns).take(pa.array(place * size + wanted % size))
+        frame = table.drop_columns(["tokens"]).to_pandas()
+        frame.insert(3, "tokens", table.column("tokens").to_pylist())
+        return frame
+
+    def warm_windows(self, ids: Sequence[int] | np.ndarray) -> None:
+        """Read windows into memory, where :meth:`windows` without ``token_ids`` finds them.
+
+        For another thread: most of the time Python is free meanwhile.
+        """
+        file = self._file("windows.parquet")
+        groups = np.unique(np.asarray(ids, dtype=np.int64) // LAYOUTS["windows"].rows)
+        known = groups[(groups >= 0) & (groups < file.groups)][: GROUPS_KEPT // 2]
+        if len(known):
+            file.recent(known.tolist(), _window_columns(token_ids=False))
+
+    def iter_windows(self, batch: int = 1024, start: int = 0) -> Iterator[pd.DataFrame]:
+        """Yield the windows from ``start`` on, ``batch`` at a time, as :meth:`windows` does."""
+        count = self._file("windows.parquet").rows
+        for first in range(start, count, batch):
+            yield self.windows(np.arange(first, min(first + batch, count)))
+
+
+def _window_columns(token_ids: bool) -> list[str]:
+    return [name for name in SCHEMAS["windows"].names if token_ids or name != "token_ids"]

@@ -1,0 +1,1 @@
+"""Hidden states become codes: the solver with its certificate, and the learner of dictionaries."""

@@ -1,0 +1,206 @@
+"""A dictionary that was learnt elsewhere, in one form whatever file it came from, and its codes.
+
+In goes what :mod:`tfactors.interchange.dictionaries` read; out come unit atoms Φ, an offset b, and a coder
+that takes scaled hidden states z = s·x − b to codes. A plain dictionary (2021) has no offset and is
+coded exactly. A sparse autoencoder brings its own encoder; with p = z·Wᵀ + β its codes are
+
+    standard            α = relu(p)
+    TopK                α = relu(p) where p is among the k largest of its token, else 0
+    BatchTopK, JumpReLU α = relu(p) where p > θ, else 0
+    Gated               α = relu(eʳ ∘ z·Wᵀ + β_mag) where z·Wᵀ + β_gate > 0, else 0
+
+each times the norm of its row of the decoder, because our atoms have norm 1. These are the forms of
+Cunningham et al. (arXiv 2309.08600), Gao et al. (2406.04093), Bussmann et al. (2412.06410) and
+Rajamanoharan et al. (2407.14435 and 2404.16014) as the published libraries compute them. Codes of
+an encoder are not optimal for any λ, so they have no duality gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from tfactors.coding.solver import ROWS, UNIT, SparseCoder
+from tfactors.errors import InputError
+
+PLAIN = "dictionary"
+# The forms of a dictionary, and the tensors that each consists of.
+TENSORS: dict[str, tuple[str, ...]] = {
+    PLAIN: ("W_dec",),
+    "standard": ("W_enc", "W_dec", "b_dec", "b_enc"),
+    "topk": ("W_enc", "W_dec", "b_dec", "b_enc"),
+    "batchtopk": ("W_enc", "W_dec", "b_dec", "b_enc", "threshold"),
+    "jumprelu": ("W_enc", "W_dec", "b_dec", "b_enc", "threshold"),
+    "gated": ("W_enc", "W_dec", "b_dec", "b_gate", "b_mag", "r_mag"),
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an imported dictionary comes from and how its encoder works; JSON in the manifest.
+
+    Attributes:
+        format: ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning``, ``gemma_scope`` or
+            ``safetensors``.
+        file: name of the file or folder.
+        sha256: of the file that holds the weights.
+        form: one of TENSORS.
+        dtype: number type of the weights in the file.
+        k: of TopK, else 0.
+        centred: whether the encoder reads x − b, as most do, or x.
+        rescaled: TopK that compares p · norm of the decoder's row instead of p.
+        scale: ``none`` for raw hidden states, ``unit`` for states of mean norm √d.
+        penalty: λ that it was learnt with, 0 where the file does not say.
+        layers: the hidden states that the file says it was trained on; empty if it does not say.
+        model: the model that the file names, or "".
+    """
+
+    format: str
+    file: str
+    sha256: str
+    form: str = PLAIN
+    dtype: str = "float32"
+    k: int = 0
+    centred: bool = True
+    rescaled: bool = False
+    scale: str = "none"
+    penalty: float = 0.0
+    layers: tuple[int, ...] = ()
+    model: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON types."""
+        return asdict(self) | {"layers": list(self.layers)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Origin:
+        """Read a record written by :meth:`to_json`."""
+        return cls(**record | {"layers": tuple(record["layers"])})
+
+
+@dataclass(frozen=True)
+class ImportedDictionary:
+    """A dictionary from a file; every matrix has one row a factor.
+
+    Attributes:
+        origin: where it comes from.
+        tensors: those that TENSORS lists, float32, as they were read: ``W_dec`` and ``W_enc``
+            (m, d), ``b_dec`` (d,), the others (m,).
+        atoms: (m, d) float32, the rows of ``W_dec`` with norm 1; its very bits where they have it.
+        norms: (m,) float32 norms of the rows of ``W_dec``; exactly 1 where they are so to 1e-4.
+    """
+
+    origin: Origin
+    tensors: dict[str, np.ndarray]
+    atoms: np.ndarray = field(init=False)
+    norms: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        decoder = self.tensors["W_dec"]
+        for name, values in self.tensors.items():
+            if not np.isfinite(values).all():
+                raise InputError(f"{self.origin.file}: {name} holds NaN or infinity")
+        norms = np.sqrt(np.einsum("ij,ij->i", decoder, decoder, dtype=np.float64))
+        if not norms.all():
+            row = int(np.argmin(norms))
+            raise InputError(
+                f"{self.origin.file}: factor {row} has a decoder of zeros; remove it from the file"
+            )
+        unit = bool((np.abs(norms - 1) < 0.9 * UNIT).all())
+        atoms = decoder if unit else (decoder / norms[:, None]).astype(np.float32)
+        object.__setattr__(self, "atoms", atoms)
+        object.__setattr__(self, "norms", np.where(unit, 1.0, norms).astype(np.float32))
+
+    @property
+    def offset(self) -> np.ndarray | None:
+        """What is subtracted from scaled hidden states before they are coded, (d,), or None."""
+        offset = self.tensors.get("b_dec")
+        return offset if offset is not None and offset.any() else None
+
+    def coder(self, coding: str) -> SparseCoder | EncoderCoder:
+        """Return what codes hidden states: ``solver`` for exact codes, ``encoder`` for its own."""
+        return EncoderCoder(self) if coding == "encoder" else SparseCoder(self.atoms)
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Return the tensors that the atoms alone do not give back."""
+        given = self.atoms is self.tensors["W_dec"]
+        return {n: v for n, v in self.tensors.items() if not (given and n == "W_dec")}
+
+    @classmethod
+    def from_record(
+        cls, record: dict[str, Any], atoms: np.ndarray, tensors: dict[str, np.ndarray]
+    ) -> ImportedDictionary:
+        """Return the dictionary of which a bundle keeps the record, the atoms and the tensors."""
+        return cls(Origin.from_json(record), {"W_dec": atoms} | tensors)
+
+
+class EncoderCoder:
+    """The encoder of an autoencoder, to be used in the place of a `SparseCoder`.
+
+    Attributes:
+        dictionary: (m, d) float32, the unit atoms.
+    """
+
+    def __init__(self, imported: ImportedDictionary) -> None:
+        self.dictionary = imported.atoms
+        self._origin, self._norms = imported.origin, imported.norms
+        t = imported.tensors
+        self._weights = t["W_enc"]
+        # What the encoder sees where it reads x itself: z·Wᵀ + b·Wᵀ.
+        seen = 0.0 if imported.origin.centred else t["b_dec"] @ t["W_enc"].T
+        if imported.origin.form == "gated":
+            self._bias = t["b_gate"] + seen
+            self._gain = np.exp(t["r_mag"])
+            self._magnitude = t["b_mag"] + self._gain * seen
+        else:
+            self._bias = t["b_enc"] + seen
+        self._threshold = t.get("threshold", np.float32(0)) + np.zeros_like(self._norms)
+
+    def encode(
+        self,
+        X: np.ndarray,
+        penalty: float = 0.0,
+        tol: float = 0.0,
+        start: csr_array | None = None,
+    ) -> csr_array:
+        """Codes (n, m) of states (n, d); λ, tol and start, which a solver needs, change nothing."""
+        parts = [csr_array((0, len(self.dictionary)), dtype=np.float32)]
+        parts += [csr_array(self._dense(x)) for x in _blocks(np.asarray(X, np.float32))]
+        data = np.concatenate([part.data for part in parts])
+        indices = np.concatenate([part.indices for part in parts])
+        counts = np.concatenate([np.diff(part.indptr) for part in parts])
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return csr_array((data, indices, indptr), shape=(len(X), len(self.dictionary)))
+
+    def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:
+        """‖z − αΦ‖² of every row, (n,) float32."""
+        errors = [np.zeros(0, np.float32)]
+        for i, x in enumerate(_blocks(np.asarray(X, np.float32))):
+            residual = x - codes[i * ROWS : i * ROWS + len(x)] @ self.dictionary
+            errors.append(np.einsum("ij,ij->i", residual, residual))
+        return np.concatenate(errors)
+
+    def _dense(self, z: np.ndarray) -> np.ndarray:
+        """Codes of one block of states, (rows, m) float32."""
+        p = z @ self._weights.T
+        if self._origin.form == "gated":
+            values = np.maximum(self._gain * p + self._magnitude, 0)
+            values[p + self._bias <= 0] = 0
+            return values * self._norms
+        p += self._bias
+        if self._origin.form in ("batchtopk", "jumprelu"):
+            p[p <= self._threshold] = 0
+        elif self._origin.form == "topk" and self._origin.k < p.shape[1]:
+            ranked = p * self._norms if self._origin.rescaled else p
+            others = np.argpartition(-ranked, self._origin.k, axis=1)[:, self._origin.k :]
+            np.put_along_axis(p, others, 0, axis=1)
+        return np.maximum(p, 0) * self._norms
+
+
+def _blocks(X: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut rows into blocks, so that dense codes of many tokens never lie in memory together."""
+    return (X[first : first + ROWS] for first in range(0, len(X), ROWS))

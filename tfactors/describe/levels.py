@@ -1,0 +1,121 @@
+"""Importance curves and what is left of activations go in, levels go out: low, mid, high.
+
+A factor's *peak layer* is where its importance is largest and its *depth* = peak layer / blocks.
+What decides whether it fires? Its level says so, by what its strongest examples keep at that layer
+(`tfactors.explain.elsewhere`):
+
+    low    depth ≤ 1/3, or the same words at other places of the corpus keep 55 % or more, or 55 %
+           or more of its examples stand in the same 8 tokens of their windows: the word or place
+    high   otherwise, if the word's own sentence inside another text keeps less than half: the text
+           beyond the sentence
+    mid    otherwise: the sentence
+
+The rule stands in for the 2021 authors' sorting by hand; docs/LEVELS.md tells how often readers
+agree with it. Bundles from before it have no such numbers, and an older rule: low by depth alone,
+high if the sentence, cut out, retains less than half.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.5
+# Depths are quotients: 2/6 and a threshold of 1/3 must compare equal however they were rounded.
+ROUNDING = 1e-9
+
+
+def peak_layers(importance: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """Layer at which each factor is most important; the lowest of equals.
+
+    Args:
+        importance: (m, L).
+        layers: the L layers of the columns.
+
+    Returns:
+        (m,) int16.
+
+    >>> peak_layers(np.array([[3.0, 1.0, 2.0], [0.0, 1.0, 5.0]]), layers=[0, 2, 4])
+    array([0, 4], dtype=int16)
+    """
+    return np.asarray(layers, np.int16)[np.argmax(importance, axis=1)]
+
+
+def depths(peak: np.ndarray, blocks: int) -> np.ndarray:
+    """Peak layer / number of blocks, (m,) float64: 0 is the embedding output, 1 the last block."""
+    return np.asarray(peak, np.float64) / blocks
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the levels part. ``word_share`` is None in the older rule, which asks no such thing.
+
+    It is a threshold of the word, and of the place.
+    """
+
+    low_depth: float = LOW_DEPTH
+    word_share: float | None = WORD_SHARE
+    sentence_share: float = SENTENCE_SHARE
+
+    @classmethod
+    def of(cls, manifest: dict[str, Any]) -> "Thresholds":
+        """Return the thresholds that a bundle was built with."""
+        levels = manifest["importance"]["levels"]
+        word = levels.get("word_share")
+        return cls(
+            float(levels["low_depth"]), None if word is None else float(word),
+            float(levels["sentence_share"]),
+        )  # fmt: skip
+
+    @property
+    def sentence_column(self) -> str:
+        """The column of factors.parquet that ``sentence_share`` is a threshold of."""
+        return "retained_sentence" if self.word_share is None else "sentence_elsewhere"
+
+
+def classify(
+    depth: np.ndarray,
+    word: np.ndarray,
+    sentence: np.ndarray,
+    thresholds: Thresholds = Thresholds(),
+) -> np.ndarray:
+    """Level of each factor by the rule above.
+
+    Args:
+        depth: (m,) in 0 … 1; NaN for a dead factor.
+        word: (m,) what the same words keep elsewhere, or the share of the examples at one place
+            where that is more, in 0 … 1; NaN where neither is known. The older rule makes no use
+            of it.
+        sentence: (m,) the column that the thresholds name, in 0 … 1; NaN where it was not
+            measured: a dead factor, or published examples without their model.
+        thresholds: where the levels part.
+
+    Returns:
+        (m,) strings ``low``, ``mid``, ``high``, and ``""`` where a number that is needed is NaN.
+
+    >>> depth = np.array([0.2, 0.9, 0.9, 0.9])
+    >>> word, sentence = np.array([0.1, 0.7, 0.2, 0.2]), np.array([1.0, 0.9, 0.8, 0.3])
+    >>> classify(depth, word, sentence).tolist()
+    ['low', 'low', 'mid', 'high']
+    """
+    depth, word, sentence = (np.asarray(a, np.float64) for a in (depth, word, sentence))
+    level = np.where(sentence < thresholds.sentence_share, "high", "mid")
+    level = np.where(np.isnan(depth) | np.isnan(sentence), "", level)
+    low = depth <= thresholds.low_depth + ROUNDING
+    if thresholds.word_share is not None:
+        low |= ~np.isnan(depth) & (word >= thresholds.word_share)
+    return np.where(low, "low", level)
+
+
+def levels_of(factors: "pd.DataFrame", thresholds: Thresholds) -> np.ndarray:
+    """Level of each row of a bundle's ``factors``, (m,), as `classify`."""
+    depth, word, place, sentence = (
+        factors[name].to_numpy(dtype=np.float64)
+        for name in ("depth", "word_elsewhere", "same_place", thresholds.sentence_column)
+    )
+    return classify(depth, np.fmax(word, place), sentence, thresholds)

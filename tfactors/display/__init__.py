@@ -1,0 +1,1 @@
+"""Results as HTML or plain text, for notebooks, terminal and pages alike."""

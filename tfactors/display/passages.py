@@ -1,0 +1,248 @@
+"""Words in context, and their HTML.
+
+Turns passages, stretches of text around a marked word, into one block of HTML for a whole list:
+every token escaped, colours only from classes and from numbers that we format ourselves. Nothing
+of the corpus ever becomes an attribute name, a style or a link.
+
+A text in which one factor was moved is tinted by how much the final state of each token changed (a
+share of the state's length). A full tint is the largest change of a token that was not moved
+itself, whose own change would make all others look faint.
+"""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from tfactors.text.words import spelled
+
+# A token longer than this is cut: a reader cannot use it, and 200 rows of 10 kB slow the page.
+LONGEST_TOKEN = 60
+# Below this share of the strongest tint of a passage a token is left plain.
+FAINTEST = 0.04
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PARAGRAPH = '<span class="tf-par" aria-hidden="true"> ¶ </span>'
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One example: a stretch of its window around the word that activates the factor.
+
+    ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show, and ``kind``
+    says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule,
+    "activation" is the factor's activation at the token itself.
+    ``earlier`` and ``later`` is text of the document beside the window, which the model did not
+    read together with it; a ``causal`` one had read nothing of what follows the word either.
+    """
+
+    tokens: Sequence[str]
+    start: int  # first and, behind it, end of the word that is marked
+    stop: int
+    activation: float
+    source: str
+    word: str
+    tints: np.ndarray | None = None
+    kind: str = "saliency"
+    rank: int = 0
+    ranked: bool = False  # whether only the rank is known, as of the 2021 website
+    earlier: str = ""
+    later: str = ""
+    causal: bool = False
+
+
+def escape(text: str) -> str:
+    """Return text that HTML shows as it is: escaped, long tokens cut, control characters boxed."""
+    return html.escape(_CONTROL.sub("\ufffd", shorten(text, LONGEST_TOKEN)), quote=True)
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return text of at most ``longest`` characters, an ellipsis for what is left out."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def lines(found: Iterable[Passage], strongest: float) -> str:
+    """Return passages as lines with the marked words below each other."""
+    rows = []
+    for p in found:
+        before = _outside(p.earlier) + _tokens(p, 0, p.start).rstrip()
+        after = _after(p).rstrip()
+        space = " " if before and p.tokens[p.start][:1].isspace() else ""
+        rows.append(
+            f'<li class="tf-line">{_activation(p, strongest)}'
+            f'<span class="tf-before"><bdi>{before}{space}</bdi></span>'
+            f"{_mark(p)}"
+            f'<span class="tf-after"><bdi>{after}</bdi></span>{_source(p)}</li>'
+        )
+    return _list(rows)
+
+
+def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> str:
+    """Return passages as running text, with where they come from below each."""
+    rows = []
+    for p in found:
+        space = " " if p.tokens[p.start][:1].isspace() else ""
+        body = f"{_outside(p.earlier)}{_tokens(p, 0, p.start)}{space}{_mark(p)}{_after(p)}"
+        number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
+        rows.append(
+            f'<li class="tf-text">{number}{_activation(p, strongest)}'
+            f"<p><bdi>{body.strip()}</bdi></p>{_source(p)}</li>"
+        )
+    return _list(rows)
+
+
+def _list(rows: Sequence[str]) -> str:
+    says = "Examples: activation, words before, the word, words after, and where it stands"
+    return f'<ol class="tf-list" role="list" aria-label="{says}">{"".join(rows)}</ol>'
+
+
+def legend(found: Sequence[Passage]) -> str:
+    """Return what the marks of a list of examples mean: those that it has, and no others."""
+    kinds = {p.kind for p in found if p.tints is not None and np.any(p.tints)}
+    parts = ["<mark>word</mark> the number is its activation"]
+    if "activation" in kinds:
+        parts.append('<span class="tf-plus" style="--a:.6">word</span> also active')
+    if "habit" in kinds:
+        parts.append('<span class="tf-habit" style="--a:.6">word</span> usually active')
+    causal = any(p.causal and p.stop < len(p.tokens) for p in found)
+    if causal or any(p.earlier or p.later for p in found):
+        why = ", which reads from left to right" if causal else ""
+        parts.append(f'<span class="tf-outside">word</span> not read by the model here{why}')
+    return f'<p class="tf-legend">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
+
+
+def grouped(found: Sequence[Passage], strongest: float, layout: str) -> str:
+    """Return passages under a heading for each word, the commonest word first."""
+    groups: dict[str, list[Passage]] = {}
+    for p in found:
+        groups.setdefault(p.word.casefold(), []).append(p)
+    render = lines if layout == "lines" else texts
+    parts = []
+    for word, members in sorted(groups.items(), key=lambda item: -len(item[1])):
+        share = f"{len(members)} of {len(found)}"
+        parts.append(
+            f'<section class="tf-group"><h4><bdi>{escape(word)}</bdi> <small>{share}</small></h4>'
+            f"{render(members, strongest)}</section>"
+        )
+    return "".join(parts)
+
+
+def _tokens(p: Passage, first: int, last: int) -> str:
+    """The tokens of a stretch, those with a weight tinted."""
+    largest = _largest(p)
+    parts: list[str] = []
+    for i in range(first, last):
+        token = p.tokens[i]
+        weight = 0.0 if p.tints is None or not largest else float(p.tints[i]) / largest
+        if p.tints is None or abs(weight) < FAINTEST:
+            parts.append(_text(token))
+            continue
+        body = token.lstrip()
+        parts.append(_text(token[: len(token) - len(body)]))
+        says = unseen = ""
+        if p.kind == "activation":
+            says = f' title="activation {weight * largest:.2f}"'
+        elif p.kind == "saliency":  # here the weights are what the text is shown for
+            says = f' title="weight {p.tints[i]:+.3g}"'
+            unseen = f'<span class="tf-unseen"> ({p.tints[i]:+.2g})</span>'
+        shade = f'style="--a:{min(abs(weight), 1):.2f}"'
+        parts.append(
+            f'<span class="{_class(p, weight)}" {shade}{says}>{_text(body)}{unseen}</span>'
+        )
+    return "".join(parts)
+
+
+def _after(p: Passage) -> str:
+    """What follows the marked word: text that a causal model had not read there."""
+    tokens = _tokens(p, p.stop, len(p.tokens))
+    unread = f'<span class="tf-outside">{tokens}</span>' if p.causal and tokens else tokens
+    return unread + _outside(p.later)
+
+
+def _outside(text: str) -> str:
+    """Text of the document that the model did not read with the window."""
+    if not text:
+        return ""
+    words = " ".join(_text(word) for word in text.split(" "))
+    return f'<span class="tf-outside">{words}</span>'
+
+
+def _class(p: Passage, weight: float) -> str:
+    if p.kind == "habit":
+        return "tf-habit"
+    return "tf-plus" if weight > 0 else "tf-minus"
+
+
+def _largest(p: Passage) -> float:
+    """What a full tint stands for: 1 for habits, for activations that of the marked word, else the
+    largest weight beside the marked word, whose own would make all others look faint.
+    """
+    if p.kind == "activation":
+        return p.activation
+    if p.tints is None or p.kind == "habit":
+        return 1.0
+    others = np.abs(np.delete(p.tints, range(p.start, p.stop)))
+    return float(others.max(initial=0.0))
+
+
+@lru_cache(8192)  # a page asks some 1,300 times, and half of all text is a few hundred words
+def _text(token: str) -> str:
+    head, paragraph, rest = token.partition("\n")
+    return escape(head) + (_PARAGRAPH + escape(rest.replace("\n", " ")) if paragraph else "")
+
+
+def _mark(p: Passage) -> str:
+    word = spelled("".join(p.tokens[p.start : p.stop]))
+    own = (
+        ""
+        if p.tints is None or p.kind != "saliency"
+        else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
+    )
+    what = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
+    return f'<mark title="{what}{own}"><bdi>{escape(word)}</bdi></mark>'
+
+
+def _activation(p: Passage, strongest: float) -> str:
+    if p.ranked:
+        return f'<span class="tf-act" title="rank on the website">{p.rank + 1}</span>'
+    value = p.activation
+    share = min(max(value / strongest, 0.0), 1.0) if strongest > 0 else 0.0
+    return (
+        f'<span class="tf-act" title="activation {value:.3f}, {share:.0%} of the largest">'
+        f'<span class="tf-bar" style="--w:{share:.3f}"></span>{value:.2f}</span>'
+    )
+
+
+def _source(p: Passage) -> str:
+    shown = html.escape(_CONTROL.sub("\ufffd", shorten(p.source, 120)), quote=True)
+    return f'<cite title="{shown}"><bdi>{shown}</bdi></cite>'
+
+
+def full_tint(change: np.ndarray, moved: Sequence[int]) -> float:
+    """Return the change that a full tint stands for."""
+    others = np.delete(change, list(moved))
+    return float(others.max(initial=0.0)) or float(np.max(change, initial=0.0))
+
+
+def strip(tokens: Sequence[str], change: np.ndarray, moved: Sequence[int]) -> str:
+    """Return the text; the tokens whose states were moved are boxed."""
+    full = full_tint(change, moved)
+    marked = set(moved)
+    parts = []
+    for at, (token, value) in enumerate(zip(tokens, change.tolist(), strict=True)):
+        body = token.lstrip()
+        space = escape(token[: len(token) - len(body)])
+        share = min(value / full, 1.0) if full > 0 else 0.0
+        classes = "tf-plus tf-moved" if at in marked else "tf-plus"
+        written = escape(shorten(body, LONGEST_TOKEN))
+        if share < FAINTEST and at not in marked:
+            parts.append(space + written)
+            continue
+        parts.append(
+            f'{space}<span class="{classes}" style="--a:{share:.2f}" '
+            f'title="its final state changes by {value:.1%}">{written}</span>'
+        )
+    return f'<p class="tf-strip"><bdi>{"".join(parts).strip()}</bdi></p>'

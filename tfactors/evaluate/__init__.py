@@ -1,0 +1,1 @@
+"""What a bundle is worth, measured on held-out text."""

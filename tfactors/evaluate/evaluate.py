@@ -1,0 +1,93 @@
+"""`tfactors evaluate`: how good a bundle is, measured on text that its dictionary has never seen.
+
+In goes a bundle with its model; out come the sections of :mod:`tfactors.bundle.evidence`, each measured by
+one function of SECTIONS and written when it is whole. So an evaluation that is interrupted goes
+on with the section it was in, and the same command on an evaluated bundle does nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tfactors.bundle import Bundle, evidence
+from tfactors.bundle.evidence import Section
+from tfactors.errors import InputError
+from tfactors.evaluate import (
+    agreement,
+    fidelity,
+    level_checks,
+    paper_checks,
+    planted_factors,
+    reconstruction,
+    rival_dictionaries,
+    word_senses,
+)
+from tfactors.evaluate.evaluation import Effort, Evaluation
+from tfactors.files import replacing
+
+# What measures a section, by its name, in the order of `evidence.NAMES`.
+SECTIONS: dict[str, Callable[[Evaluation], Section]] = {
+    "reconstruction": reconstruction.measure,
+    "fidelity": fidelity.measure,
+    "controls": rival_dictionaries.measure,
+    "stability": agreement.measure,
+    "levels": level_checks.measure,
+    "recovery": planted_factors.measure,
+    "senses": word_senses.check_senses,
+    "paper": paper_checks.check_paper,
+}
+
+
+def evaluate(
+    bundle: Bundle,
+    out: Path | None = None,
+    only: Sequence[str] = (),
+    show_progress: bool = True,
+    device: str = "cpu",
+    effort: Effort | None = None,
+    **options: Any,
+) -> list[Section]:
+    """Measure the sections that are not measured yet, and return all.
+
+    ``out`` is the folder of the results, by default ``evidence`` in the bundle; ``only`` names the
+    sections to measure, again if need be; ``options`` are for sections that take some.
+
+    Raises
+    ------
+    InputError
+        A section that does not exist, or a bundle that has no factors of its own to measure.
+    """
+    unknown = [name for name in only if name not in SECTIONS]
+    if unknown:
+        raise InputError(f"section {unknown[0]!r}: expected {', '.join(SECTIONS)}")
+    if bundle.ranked:
+        raise InputError("this bundle holds published examples only: there is nothing to measure")
+    folder = out or evidence.folder_of(bundle.path)
+    evaluation = Evaluation(bundle, show_progress, device, effort or Effort(), options)
+    for name, measure in SECTIONS.items():
+        if only and name not in only:
+            continue
+        asked = name in only or (name == "senses" and options.get("senses"))
+        if not asked and _is_measured(folder, name, bundle):
+            continue
+        start = time.monotonic()
+        section = measure(evaluation)
+        seconds = round(time.monotonic() - start, 1)
+        evidence.write_section(folder, replace(section, bundle=bundle.fingerprint, seconds=seconds))
+    sections = evidence.read_all(folder)
+    if sections:
+        with replacing(folder / evidence.REPORT) as path:
+            path.write_text(evidence.markdown(bundle.title, sections), "utf-8")
+    return sections
+
+
+def _is_measured(folder: Path, name: str, bundle: Bundle) -> bool:
+    try:
+        found = evidence.read_section(folder, name)
+    except InputError:
+        return False
+    return found is not None and found.bundle == bundle.fingerprint

@@ -1,0 +1,103 @@
+"""What the sections of the evidence are measured on: a bundle, its model, and held-out text.
+
+In goes a bundle; out come texts that its dictionary has never seen, their hidden states and codes,
+made when the first section asks for them. A section is random only by `SEED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from tqdm import tqdm
+
+from tfactors.bundle import Bundle
+from tfactors.coding.solver import SparseCoder
+from tfactors.evaluate.sample import Sample, draw
+from tfactors.explain.encoder import FactorEncoder
+
+SEED = 0
+ROWS = 8192  # states coded for all penalties at a time
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much text and time each section takes; the default ends in some 12 minutes on 2 cores."""
+
+    tokens: int = 6_000  # held out, for reconstruction and controls
+    rival_tokens: int = 2_500  # of these for controls, which code them many times
+    fidelity_tokens: int = 6_000
+    training_tokens: int = 30_000  # for controls that have to be trained
+    least_seconds: float = 25.0  # of training of the autoencoder
+    level_tokens: int = 40_000  # of the whole corpus, for the levels of both seeds
+    planted_atoms: int = 3_000
+    planted_samples: int = 50_000
+    planted_seconds: float = 12.0
+
+
+@dataclass
+class Evaluation:
+    """One evaluation: the bundle, its model, and what several sections need, made once."""
+
+    bundle: Bundle
+    show_progress: bool = True
+    device: str = "cpu"
+    effort: Effort = field(default_factory=Effort)
+    options: dict[str, Any] = field(default_factory=dict)
+    seed: int = SEED
+
+    @cached_property
+    def encoder(self) -> FactorEncoder:
+        """Model and dictionary together."""
+        return FactorEncoder.from_bundle(self.bundle, self.device)
+
+    @cached_property
+    def held_out(self) -> Sample:
+        """Text that the dictionary never saw."""
+        return draw(self.bundle, self.effort.tokens, self.seed)
+
+    @cached_property
+    def held_out_for_fidelity(self) -> Sample:
+        """The same, as much as the network has to run on."""
+        return draw(self.bundle, self.effort.fidelity_tokens, self.seed)
+
+    @cached_property
+    def text_for_levels(self) -> Sample:
+        """Text of the whole corpus but what is held out."""
+        return draw(self.bundle, self.effort.level_tokens, self.seed, held_out=False)
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """Scaled states of the held-out text, (layers, n, d)."""
+        return self.encoder.states(self.held_out.texts, self.encoder.layers)
+
+    @property
+    def training_states(self) -> np.ndarray:
+        """Scaled states of text that was not held out, of all layers, (n, d)."""
+        sample = draw(self.bundle, self.effort.training_tokens, self.seed, held_out=False)
+        states = self.encoder.states(sample.texts, self.encoder.layers)
+        return states.reshape(-1, states.shape[2])
+
+    def codes(self, X: np.ndarray, penalties: Sequence[float]) -> list[csr_array]:
+        """Codes (n, m) of states X (n, d) for each penalty; of an autoencoder's encoder its own."""
+        from scipy.sparse import vstack
+
+        encoder, coder, found = self.encoder, self.encoder.coder, []
+        for first in range(0, len(X), ROWS):
+            part = X[first : first + ROWS]
+            if isinstance(coder, SparseCoder):
+                found.append(coder.path(part, penalties, encoder.tol))
+            else:
+                found.append([coder.encode(part, encoder.penalty, encoder.tol)])
+        return [csr_array(vstack(codes, format="csr")) for codes in zip(*found, strict=True)]
+
+    def progress(self, total: float, what: str, unit: str) -> tqdm:
+        """Open a progress bar that names what is measured."""
+        return tqdm(
+            total=total, desc=f"{what:<14}", unit=unit, unit_scale=True,
+            disable=None if self.show_progress else True, dynamic_ncols=True,
+        )  # fmt: skip

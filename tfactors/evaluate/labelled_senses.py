@@ -1,0 +1,76 @@
+"""Tables of labelled senses: a word, where it stands in a text, and what it means there.
+
+In goes a file of columns text, word, offset (characters before the word), label, and document if
+there are documents, separated by tabs, or the one that comes with tfactors (`data/senses.md` says
+how that was labelled); out come its rows, checked. A row that cannot be used is named.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.errors import InputError
+from tfactors.text.windows import normalize_spaces
+
+COLUMNS = ("text", "word", "offset", "label")
+SHIPPED = Path(__file__).parents[1] / "data" / "senses.tsv"
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One row of the table."""
+
+    text: str
+    word: str
+    offset: int
+    label: str
+    document: str
+
+
+def read_senses(path: Path) -> list[Occurrence]:
+    """Return the rows of a table; InputError names the row and the column that cannot be used."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path}: column '{missing[0]}' is missing; expected {', '.join(COLUMNS)}, "
+                    "separated by tabs"
+                )
+            found = [_occurrence(path, number, row) for number, row in enumerate(reader, start=1)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    if not found:
+        raise InputError(f"{path}: holds no rows")
+    return found
+
+
+def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
+    def wrong(column: str, what: str) -> InputError:
+        return InputError(f"{path}: row {number}, column '{column}': {what}")
+
+    for column in COLUMNS:
+        if not (row[column] or "").strip():
+            raise wrong(column, "is empty")
+    text, word, given = row["text"], row["word"].strip(), row["offset"].strip()
+    if not given.isascii() or not given.isdigit() or len(given) > 9:
+        raise wrong("offset", f"{given[:20]!r} is not a number of characters, counted from 0")
+    offset = int(given)
+    there = text[offset : offset + len(word)]
+    if there.casefold() != word.casefold():
+        raise wrong("offset", f"{offset} is not where {word[:40]!r} stands, but {there[:40]!r}")
+    document = (row.get("document") or "").strip() or f"row {number}"
+    return Occurrence(text, word.casefold(), offset, row["label"].strip(), document)
+
+
+def position_of(occurrence: Occurrence, tokens: list[str]) -> int:
+    """Return the first token of the word, among those of the text (`tfactors.text.windows.tokenize`)."""
+    head = occurrence.text[: occurrence.offset]
+    at = len(normalize_spaces(head + "|")) - 1 if head.strip() else 0
+    return int(np.searchsorted(np.cumsum([len(token) for token in tokens]), at, side="right"))

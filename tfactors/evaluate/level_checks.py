@@ -1,0 +1,112 @@
+"""What the levels rest on, checked: activations in changed texts, by level.
+
+In goes a bundle; out comes, for some factors of each level, the share of an activation that is left
+when the other words of its window are shuffled, when all but its sentence or its word is another
+text, and when its word is another one too (`tfactors.explain.elsewhere`), beside what is left when context
+is cut away and beside what the same words have at other places of the corpus.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tfactors.bundle.evidence import Column, Section, Table
+from tfactors.evaluate.evaluation import Evaluation
+from tfactors.explain.elsewhere import KINDS, kept_elsewhere
+
+FACTORS, EXAMPLES, DRAWS = 20, 5, 2  # of each level; of each factor; of each example
+TITLE = "Levels"
+ABOUT = (
+    "A level says what decides whether a factor fires: the word, its sentence, or the text beyond. "
+    "Here the text around the strongest examples is changed, and the activation read again."
+)
+LEVELS = ("low", "mid", "high")
+SAYS = {
+    "shuffled": "the other words of the window shuffled",
+    "sentence": "its own sentence, the rest another text",
+    "word": "its word, the rest another text",
+    "none": "another text, the same place",
+    "retained_sentence": "its own sentence, cut out and alone",
+    "retained_word": "its word alone",
+    "word_elsewhere": "its word at other places of the corpus",
+}
+
+
+def measure(evaluation: Evaluation) -> Section:
+    """Measure what is left of activations in changed texts, by level."""
+    bundle = evaluation.bundle
+    factors = bundle.factors
+    random = np.random.default_rng(evaluation.seed)
+    members = [np.flatnonzero(factors["level"] == level) for level in LEVELS]
+    chosen = [c for of_level in members for c in random.permutation(of_level)[:FACTORS].tolist()]
+    if not chosen:
+        return Section("levels", TITLE, ABOUT, ("No factor of this bundle has a level.",), ())
+    peak = factors["peak_layer"].to_numpy()
+    examples = [bundle.examples(c, int(peak[c]), EXAMPLES) for c in chosen]
+    parts = []
+    with evaluation.progress(len(chosen), "levels", "factor") as bar:
+        for part in examples:
+            parts.append(
+                kept_elsewhere(
+                    evaluation.encoder, part, bundle.windows,
+                    bundle.manifest["corpus"]["windows"], KINDS, DRAWS, evaluation.seed,
+                )
+            )  # fmt: skip
+            bar.update(1)
+    kept = pd.concat(parts).set_index("factor")
+    known = factors.set_index("factor").loc[kept.index]
+    stored = [name for name in SAYS if name in known and known[name].notna().any()]
+    kept = kept[list(KINDS)].join(known[["level", "peak_layer", *stored]])
+    return Section("levels", TITLE, ABOUT, _findings(kept), (_table(kept, [*KINDS, *stored]),))
+
+
+def _table(kept: pd.DataFrame, names: list[str]) -> Table:
+    groups = kept.groupby("level")[names]
+    means, errors, counts = groups.mean(), groups.sem(), kept["level"].value_counts()
+    rows = tuple(
+        (
+            SAYS[name],
+            *(
+                float(table.loc[level, name]) if level in table.index else None
+                for level in LEVELS
+                for table in (means, errors)
+            ),
+        )
+        for name in names
+    )
+    sizes = ", ".join(f"{counts.get(level, 0)} {level}" for level in LEVELS)
+    columns = [Column("text", "What the model reads", "text")]
+    for level in LEVELS:
+        columns += [
+            Column(level, level.capitalize(), "share",
+                   "Mean over factors of mean over examples and draws of min(1, activation in the "
+                   "changed text / activation in the window)"),
+            Column(f"{level}_error", "±", "share",
+                   "Standard error of that mean: standard deviation of the factors / √count"),
+        ]  # fmt: skip
+    return Table(
+        "What is left of an activation",
+        f"Factors drawn by chance ({sizes}), the {EXAMPLES} strongest examples of each at its peak "
+        f"layer, {DRAWS} other texts an example. The last lines are the bundle's own numbers.",
+        tuple(columns),
+        rows,
+    )
+
+
+def _findings(kept: pd.DataFrame) -> tuple[str, ...]:
+    means = kept.groupby("level")[list(KINDS)].mean()
+    said = [
+        f"Of a {level} factor {means.loc[level, 'word']:.0%} is left where its word stands in "
+        f"another text, {means.loc[level, 'sentence']:.0%} where its sentence does, "
+        f"{means.loc[level, 'shuffled']:.0%} where the other words are shuffled."
+        for level in LEVELS
+        if level in means.index
+    ]
+    embedded = kept[kept["peak_layer"] == 0]
+    if len(embedded):
+        said.append(
+            f"{len(embedded)} of the factors peak at layer 0, where no other token takes part: "
+            f"their words keep {embedded['word'].mean():.1%} in another text."
+        )
+    return tuple(said)

@@ -1,0 +1,276 @@
+"""`tfactors evaluate --senses FILE.tsv`: can the senses of words be told from single factors?
+
+In goes a table of labelled occurrences (`tfactors.evaluate.labelled_senses`); out comes, for each word and
+layer, how well a logistic regression tells the labels from one factor and from five, chosen inside
+the training folds by their F statistic, beside the majority label, the words around the occurrence
+and the whole hidden state; and the same with the layer chosen inside the training folds too. Folds
+hold whole documents, and labels weigh alike however frequent they are. Precision, recall and F₁
+are means over the labels; the interval of F₁ is that of 200 bootstrap draws of documents.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfactors.bundle.evidence import Chart, Column, Section, Table
+from tfactors.errors import InputError
+from tfactors.evaluate.evaluation import Evaluation
+from tfactors.evaluate.label_scores import (
+    DRAWS,
+    FOLDS,
+    Folds,
+    folds_of,
+    guessed,
+    interval,
+    logistic,
+    scored,
+    separation,
+)
+from tfactors.evaluate.labelled_senses import SHIPPED, Occurrence, position_of, read_senses
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.parallel import ahead
+from tfactors.text.windows import tokenize
+
+NEIGHBOURS = 10  # words on each side that the bag of words may use
+MAJORITY, AROUND, WHOLE = "majority label", "words around", "hidden state"
+FACTORS = {"one factor": 1, "five factors": 5}
+Guesses = dict[tuple[str, int | None], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over the labels, and the ends of the 95% interval of the last."""
+
+    precision: float
+    recall: float
+    f1: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of one word.
+
+    ``scores`` are by method and layer: None where the method has none, or chooses it inside the
+    training folds. ``factor`` is, at each layer, the one that parts the labels best, on all
+    occurrences.
+    """
+
+    word: str
+    counts: dict[str, int]
+    documents: int
+    scores: dict[tuple[str, int | None], Score]
+    factor: dict[int, int]
+
+    @property
+    def occurrences(self) -> int:
+        """Labelled occurrences of the word."""
+        return sum(self.counts.values())
+
+    def f1(self, method: str, layer: int | None = None) -> float:
+        """F₁ of a method at a layer."""
+        return self.scores[method, layer].f1
+
+    def best(self, method: str) -> int:
+        """The layer at which a method does best, chosen after the fact; the lowest of equals."""
+        return max(self.factor, key=lambda layer: (self.f1(method, layer), -layer))
+
+
+def check_senses(evaluation: Evaluation) -> Section:
+    """Measure the table that ``--senses`` names, or the one that comes with tfactors."""
+    path = Path(evaluation.options.get("senses") or SHIPPED)
+    rows = read_senses(path)
+    words = sorted({row.word for row in rows})
+
+    def tell(word: str) -> Told:
+        mine = [row for row in rows if row.word == word]
+        return told(evaluation.encoder, path, word, mine, evaluation.seed)
+
+    found = []
+    _ = evaluation.encoder  # made once, before several threads ask for it
+    with evaluation.progress(len(words), "word senses", "word") as bar:
+        for _, result in ahead(tell, words):
+            found.append(result)
+            bar.update(1)
+    sample = (
+        f"{path.name}: {len(rows)} labelled occurrences of {len(words)} "
+        f"{'word' if len(words) == 1 else 'words'} in {len({r.document for r in rows})} documents. "
+        f"Cross-validation in up to {FOLDS} folds of whole documents."
+    )
+    return Section(
+        "senses",
+        "Word senses",
+        "Whether a single factor tells the senses of a word, and from which layer on: logistic "
+        "regressions on one factor and on five, beside the majority label, a bag of the words "
+        f"around (up to {NEIGHBOURS} on each side) and the whole hidden state. A factor is chosen "
+        "inside the training folds, by its F statistic.",
+        _findings(found),
+        (_by_word(found, sample), _by_layer(found, sample)),
+    )
+
+
+def _findings(found: list[Told]) -> tuple[str, ...]:
+    """Say what the tables say, without a choice after the fact but where it is named."""
+
+    def middle(method: str) -> str:
+        return f"{np.median([word.f1(method) for word in found]):.0%}"
+
+    def named(words: list[Told]) -> str:
+        return ", ".join(f"“{w.word}” {w.f1('one factor'):.0%}" for w in words)
+
+    ceiling = np.median([word.f1(WHOLE, word.best(WHOLE)) for word in found])
+    said = [
+        f"One factor tells the labels with F₁ {middle('one factor')}, five with "
+        f"{middle('five factors')}: factors and their layer are chosen inside the training folds. "
+        f"The words around tell them with {middle(AROUND)}, the majority label with "
+        f"{middle(MAJORITY)}, the whole hidden state at its best layer, chosen after the fact, "
+        f"with {ceiling:.0%}" + (f" (medians over {len(found)} words)." if len(found) > 1 else ".")
+    ]
+    if len(found) > 1:
+        above = [w for w in found if w.scores["one factor", None].low > w.scores[AROUND, None].high]
+        higher = sum(w.f1("one factor") > w.f1(AROUND) for w in found)
+        order = sorted(found, key=lambda w: -w.f1("one factor"))
+        said += [
+            f"One factor is above the words around for {higher} of {len(found)} words; for "
+            f"{len(above)} of them the intervals do not meet.",
+            f"Best: {named(order[:3])}. Worst: {named(order[:-4:-1])}.",
+        ]
+        two = [w.f1("one factor") for w in found if len(w.counts) == 2]
+        more = [w.f1("one factor") for w in found if len(w.counts) > 2]
+        if two and more:
+            said.append(
+                f"One activation can part two senses, hardly three: the median is "
+                f"{np.median(two):.0%} for the {len(two)} words of two labels and "
+                f"{np.median(more):.0%} for the {len(more)} of more."
+            )
+    return tuple(said)
+
+
+def _by_word(found: list[Told], sample: str) -> Table:
+    inside = "F₁; which, and at which layer, is chosen inside the training folds"
+    columns = (
+        Column("word", "Word", "text"),
+        Column("one", "One factor", "share", inside),
+        Column("low", "From", "share", "2.5% quantile of F₁ of one factor, draws of documents"),
+        Column("high", "To", "share", "97.5% quantile of F₁ of one factor"),
+        Column("five", "Five", "share", inside),
+        Column("around", "Around", "share", "F₁ of the words around; needs no model"),
+        Column("majority", "Majority", "share", "F₁ of always the most frequent label"),
+        Column("state", "State", "share", "F₁ of the hidden state, best layer after the fact"),
+        Column("best", "Best layer", "count", "of one factor, chosen after the fact"),
+        Column("factor", "Factor", "text", "of that layer, largest F statistic, all occurrences"),
+        Column("labels", "Labels", "text", "how many occurrences have each"),
+        Column("documents", "Documents", "count", "that the occurrences stand in"),
+    )
+    rows = []
+    for word in found:
+        one, at = word.scores["one factor", None], word.best("one factor")
+        labels = ", ".join(f"{label} {count}" for label, count in word.counts.items())
+        rows.append(
+            (word.word, one.f1, one.low, one.high, word.f1("five factors"), word.f1(AROUND),
+             word.f1(MAJORITY), word.f1(WHOLE, word.best(WHOLE)), at, str(word.factor[at]), labels,
+             word.documents)
+        )  # fmt: skip
+    return Table("F₁ for every word", sample, columns, tuple(rows))
+
+
+def _by_layer(found: list[Told], sample: str) -> Table:
+    columns = (
+        Column("word", "Word", "text"),
+        Column("method", "Told from", "text"),
+        Column("layer", "Layer", "count", "of the codes or states; what needs none is everywhere"),
+        Column("precision", "Precision", "share", "mean over the labels, of all folds together"),
+        Column("recall", "Recall", "share", "mean over the labels"),
+        Column("f1", "F₁", "share", "mean over the labels of the harmonic mean of the two"),
+        Column("low", "From", "share", f"2.5% quantile of F₁, {DRAWS} draws of documents"),
+        Column("high", "To", "share", "97.5% quantile of F₁"),
+        Column("factor", "Factor", "text", "with the largest F statistic, all occurrences"),
+        Column("n", "Occurrences", "count", "labelled occurrences of the word"),
+    )  # fmt: skip
+    rows = []
+    for word in found:
+        for method in ("one factor", "five factors", WHOLE, AROUND, MAJORITY):
+            for layer, factor in word.factor.items():
+                score = word.scores[method, None if method in (AROUND, MAJORITY) else layer]
+                rows.append(
+                    (word.word, method, layer, score.precision, score.recall, score.f1, score.low,
+                     score.high, str(factor) if method == "one factor" else "", word.occurrences)
+                )  # fmt: skip
+    chart = Chart("layer", "f1", series="method", pick="word", low="low", high="high")
+    return Table("From which layer on", sample, columns, tuple(rows), chart)
+
+
+def told(encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], seed: int) -> Told:
+    """Tell the labels of one word in every way."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    names, labels = np.unique([row.label for row in rows], return_inverse=True)
+    documents = np.unique([row.document for row in rows], return_inverse=True)[1]
+    if len(names) < 2 or len(np.unique(documents)) < 2:
+        raise InputError(
+            f"{path}: column 'label': the word {word!r} needs two labels and two documents"
+        )
+    folds = folds_of(labels, documents, seed)
+    guesses: Guesses = {(MAJORITY, None): np.zeros(len(rows), int)}
+    for train, test in folds:
+        guesses[MAJORITY, None][test] = np.bincount(labels[train]).argmax()
+    bag = CountVectorizer(binary=True, tokenizer=str.split, token_pattern=None)
+    words = bag.fit_transform([_around(row) for row in rows])
+    guesses[AROUND, None] = guessed(logistic(), words, labels, folds)
+    codes, factor = [], {}
+    for layer, x in zip(encoder.layers, _states(encoder, rows), strict=True):
+        sparse = encoder.coder.encode(x, encoder.penalty, encoder.tol)
+        # Where no factor is active at all there is one that is silent, and tells nothing.
+        active = np.unique(sparse.indices) if sparse.nnz else np.array([0])
+        codes.append(sparse[:, active].toarray())
+        factor[layer] = int(active[separation(codes[-1], labels).argmax()])
+        _by_factors(guesses, layer, codes[-1], labels, folds)
+        whole = make_pipeline(StandardScaler(), logistic(C=0.1))
+        guesses[WHOLE, layer] = guessed(whole, x, labels, folds)
+    _by_factors(guesses, None, np.hstack(codes), labels, folds)
+    counts = {str(name): int((labels == i).sum()) for i, name in enumerate(names)}
+    scores = {
+        key: Score(*scored(labels, guess), *interval(labels, guess, documents, seed))
+        for key, guess in guesses.items()
+    }
+    return Told(word, counts, len(np.unique(documents)), scores, factor)
+
+
+def _by_factors(
+    guesses: Guesses, layer: int | None, codes: np.ndarray, labels: np.ndarray, folds: Folds
+) -> None:
+    """Add what is told from one and from five of the columns of codes."""
+    from sklearn.feature_selection import SelectKBest
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    for name, count in FACTORS.items():
+        chosen = SelectKBest(separation, k=min(count, codes.shape[1]))
+        model = make_pipeline(chosen, StandardScaler(), logistic())
+        guesses[name, layer] = guessed(model, codes, labels, folds)
+
+
+def _states(encoder: FactorEncoder, rows: list[Occurrence]) -> np.ndarray:
+    """Scaled states of the first token of each occurrence, (layers, n, d)."""
+    texts, positions = [], []
+    for row in rows:
+        token_ids, tokens, _ = tokenize(row.text, encoder.model.tokenizer)
+        most = encoder.model.max_length  # of a longer text what stands around the word
+        at = position_of(row, tokens)
+        first = max(0, min(at - most // 2, len(tokens) - most))
+        texts.append(token_ids[first : first + most])
+        positions.append(at - first)
+    return encoder.states(texts, encoder.layers, positions=positions)
+
+
+def _around(row: Occurrence) -> str:
+    before = re.findall(r"\w+|[^\w\s]", row.text[: row.offset].casefold())[-NEIGHBOURS:]
+    after = re.findall(r"\w+|[^\w\s]", row.text[row.offset + len(row.word) :].casefold())
+    return " ".join(before + after[:NEIGHBOURS])

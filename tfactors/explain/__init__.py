@@ -1,0 +1,1 @@
+"""One activation asked of the model: decomposition, saliency, intervention, retention."""

@@ -1,0 +1,169 @@
+"""What a factor does to a text's embedding, beside a random direction of the same length.
+
+In go the strongest examples of every factor at one layer, out comes a row a factor. In an example
+the factor is taken away from the hidden state of its token, x − α_c Φ_c (of scaled states), and the
+rest of the network runs on. With ȳ the mean of the final hidden states of the window, its sentence
+embedding,
+
+    removed = ‖ȳ′ − ȳ‖ / ‖ȳ‖          random = the same with α_c u in the place of −α_c Φ_c
+
+where u is a unit vector drawn uniformly from the sphere, several an example. Over n examples:
+
+    ratio = Σ removed / Σ random        how much more it does than a direction that means nothing
+
+each with its standard error (of a mean; of a ratio by the linear expansion). Single directions
+differ, so *above* is the share of them that did less in the same example. *Elsewhere* is the
+share of Σ‖y′ − y‖² over the window that falls on other tokens than the one that was changed: how
+far what the factor says travels.
+
+The layer is the one of the factor's greatest importance among those below the last. At the last
+layer nothing is left to run: there ȳ′ − ȳ is −α_c Φ_c / (scale · tokens) for any direction, and the
+ratio 1 by construction, so that nothing could be learnt.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfactors.explain.retention import chunks_of_factors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfactors.explain.encoder import FactorEncoder
+
+
+DIRECTIONS = 2  # random ones an example
+# Factors measured together: their windows' states are held in memory a few times over.
+FACTORS_PER_CHUNK = 10
+
+
+def layers_of_effect(importance: np.ndarray, layers: Sequence[int], blocks: int) -> np.ndarray:
+    """Layer at which each factor's effect is measured: its strongest below the last; −1 for none.
+
+    Args:
+        importance: (m, L).
+        layers: the L layers of the columns, ascending.
+        blocks: the last layer there could be.
+
+    >>> layers_of_effect(np.array([[1.0, 3.0, 9.0], [0.0, 0.0, 2.0]]), [0, 1, 2], blocks=2)
+    array([ 1, -1])
+    """
+    below = [place for place, layer in enumerate(layers) if layer < blocks]
+    if not below:
+        return np.full(len(importance), -1)
+    of_layers = importance[:, below]
+    strongest = np.asarray(layers)[below][of_layers.argmax(axis=1)]
+    return np.where(of_layers.max(axis=1) > 0, strongest, -1)
+
+
+def parts(examples: "pd.DataFrame") -> "Iterator[pd.DataFrame]":
+    """Cut examples into what `sizes` measures at once, in a fixed order."""
+    yield from chunks_of_factors(examples, FACTORS_PER_CHUNK)
+
+
+def sizes(
+    encoder: "FactorEncoder",
+    examples: "pd.DataFrame",
+    windows: "Callable[[Sequence[int]], pd.DataFrame]",
+    seed: int = 0,
+    directions: int = DIRECTIONS,
+) -> "pd.DataFrame":
+    """Measure the effect of some factors on their examples.
+
+    Args:
+        encoder: model, dictionary and scales that the examples were made with.
+        examples: columns factor, layer (one and the same), rank, window, position, activation.
+        windows: window numbers -> their rows with token_ids, in that order; as `Bundle.windows`.
+        seed: with factor and rank it fixes the random directions of an example.
+        directions: random ones an example.
+
+    Returns:
+        One row a factor, sorted, with the columns of effects.parquet.
+    """
+    import pandas as pd
+
+    layer = int(examples["layer"].iloc[0])
+    texts = windows(examples["window"].tolist())["token_ids"].tolist()
+    lengths = np.array([len(text) for text in texts])
+    starts = np.cumsum(lengths) - lengths
+    target = starts + examples["position"].to_numpy()
+    # In raw states, which the model goes on with.
+    size = examples["activation"].to_numpy() / np.float32(encoder.scale[layer])
+    model = encoder.model
+    entering, last = model.hidden_states(texts, [layer, model.blocks])
+
+    def moved_by(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Relative change of each embedding, and the share of the change on other tokens."""
+        states = entering.copy()
+        states[target] += steps
+        change = model.last_states(texts, layer, states) - last
+        squared = np.einsum("nd,nd->n", change, change, dtype=np.float64)
+        total = np.add.reduceat(squared, starts)
+        share = 1 - squared[target] / np.maximum(total, np.finfo(np.float64).tiny)
+        share = share.clip(0, 1)  # of a sum that was rounded
+        return _lengths(change, starts) / _lengths(last, starts), share
+
+    atoms = encoder.coder.dictionary[examples["factor"]]
+    removed, elsewhere = moved_by(-size[:, None] * atoms)
+    drawn = _directions(examples, seed, directions, model.width)
+    random = np.array([moved_by(size[:, None] * u)[0] for u in drawn])
+    found = pd.DataFrame(
+        {
+            "factor": examples["factor"].to_numpy(),
+            "removed": removed,
+            "random": random.mean(axis=0),
+            "above": (random < removed).mean(axis=0),
+            "elsewhere": elsewhere,
+        }
+    )
+    rows = [
+        {"factor": factor, "layer": layer, "examples": len(of), "directions": directions}
+        | summary(of["removed"].to_numpy(), of["random"].to_numpy())
+        | {name: of[name].mean() for name in ("above", "elsewhere")}
+        for factor, of in found.groupby("factor")
+        if of["random"].sum() > 0  # an activation that float32 cannot tell from none
+    ]
+    return pd.DataFrame(rows)
+
+
+def summary(removed: np.ndarray, random: np.ndarray) -> dict[str, float]:
+    """Means over the examples of one factor, their ratio, and the standard errors.
+
+    An error is NaN where there is one example.
+
+    >>> summary(np.array([0.2, 0.4]), np.array([0.1, 0.2]))["ratio"]
+    2.0
+    """
+    n = len(removed)
+    ratio = removed.sum() / random.sum()
+
+    def error(values: np.ndarray) -> float:
+        return float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+
+    return {
+        "removed": float(removed.mean()),
+        "removed_error": error(removed),
+        "random": float(random.mean()),
+        "random_error": error(random),
+        "ratio": float(ratio),
+        "ratio_error": error((removed - ratio * random) / random.mean()),
+    }
+
+
+def _lengths(states: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Length of the sum of each text's states, (texts,): mean and sum have the same ratios."""
+    return np.linalg.norm(np.add.reduceat(states, starts, axis=0, dtype=np.float64), axis=1)
+
+
+def _directions(
+    examples: "pd.DataFrame", seed: int, directions: int, width: int
+) -> Iterator[np.ndarray]:
+    """Unit vectors for every example, (examples, width), so many times."""
+    drawn = np.stack([
+        np.random.default_rng([seed, row.factor, row.rank]).standard_normal((directions, width))
+        for row in examples.itertuples()
+    ], axis=1)  # fmt: skip
+    drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
+    yield from drawn.astype(np.float32)

@@ -1,0 +1,189 @@
+"""A model with its dictionary: from token ids to codes.
+
+Turns texts into scaled hidden states z = s_l·x − b of the bundle's layers and their codes, solved as
+in :mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All that
+asks a model for one activation goes through :class:`FactorEncoder`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfactors.errors import InputError
+from tfactors.model.hidden_states import Model, load_model
+from tfactors.model.loading import ModelError
+from tfactors.model.location import VARIABLE, model_to_load
+from tfactors.text.windows import tokenize
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from tfactors.bundle import Bundle
+    from tfactors.coding.imported_dictionary import EncoderCoder
+    from tfactors.coding.solver import SparseCoder
+
+
+@dataclass(frozen=True)
+class FactorEncoder:
+    """A model with its dictionary: token ids to codes; safe to share between threads.
+
+    Attributes:
+        model: the frozen transformer.
+        coder: the dictionary Φ.
+        scale: for each layer that can be coded, the number its hidden states are multiplied by.
+        penalty: λ.
+        tol: largest relative duality gap of a code.
+        offset: what is subtracted from scaled states before they are coded, (d,); of imported
+            autoencoders, else None.
+    """
+
+    model: Model
+    coder: "SparseCoder | EncoderCoder"
+    scale: Mapping[int, float]
+    penalty: float
+    tol: float = 1e-3
+    offset: np.ndarray | None = None
+
+    @classmethod
+    def from_bundle(cls, bundle: "Bundle", device: str = "cpu") -> "FactorEncoder":
+        """Load the model and the dictionary that a bundle was made with.
+
+        Raises:
+            ModelError: the model is not here, or its weights are not the ones of the bundle.
+        """
+        from tfactors.coding.imported_dictionary import ImportedDictionary
+        from tfactors.coding.solver import SparseCoder
+
+        expected = bundle.manifest["model"]["sha256"]
+        name = model_to_load(bundle.manifest["model"], bundle.path)
+        model = load_model(name, device)
+        if model.sha256 != expected:
+            raise ModelError(
+                f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "
+                f"made with {expected[:12]}…; give the folder of that model in {VARIABLE}, or "
+                "build the bundle again"
+            )
+        coding = bundle.manifest["coding"]
+        imported = (
+            ImportedDictionary.from_record(
+                bundle.imported, bundle.dictionary, bundle.imported_tensors()
+            )
+            if bundle.imported
+            else None
+        )
+        coder = imported.coder(bundle.coding_method) if imported else SparseCoder(bundle.dictionary)
+        offset = imported.offset if imported else None
+        return cls(model, coder, bundle.scale, coding["penalty"], coding["tol"], offset)
+
+    @property
+    def exact(self) -> bool:
+        """Whether codes are solved; those of an autoencoder's own encoder know no λ."""
+        from tfactors.coding.imported_dictionary import EncoderCoder
+
+        return not isinstance(self.coder, EncoderCoder)
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers that can be coded, ascending."""
+        return sorted(self.scale)
+
+    @property
+    def n_factors(self) -> int:
+        """Rows of the dictionary."""
+        return self.coder.dictionary.shape[0]
+
+    def check(self, layer: int, factor: int | None = None) -> None:
+        """Raise InputError for a layer or a factor that this encoder does not have."""
+        if layer not in self.scale:
+            known = ", ".join(map(str, self.layers))
+            raise InputError(f"layer {layer}: expected one of {known}")
+        if factor is not None and not 0 <= factor < self.n_factors:
+            raise InputError(f"factor {factor}: expected 0 to {self.n_factors - 1:,}")
+
+    def states(
+        self,
+        texts: Sequence[np.ndarray],
+        layers: Sequence[int],
+        positions: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Scaled hidden states, less the offset; arguments as `Model.hidden_states`."""
+        for layer in layers:
+            self.check(layer)
+        states = self.model.hidden_states(texts, layers, positions, starts)
+        states *= np.array([self.scale[layer] for layer in layers], np.float32)[:, None, None]
+        if self.offset is not None:
+            states -= self.offset
+        return states
+
+    def encode(
+        self,
+        texts: Sequence[np.ndarray],
+        layer: int,
+        penalty: float | None = None,
+        positions: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> "csr_array":
+        """Codes of all tokens at one layer, or of one position of each text.
+
+        Args:
+            texts: token ids of each text.
+            layer: which hidden state.
+            penalty: λ, by default the encoder's.
+            positions: code only this token of each text; far cheaper than all.
+            starts: position id of each text's first token (see `Model.hidden_states`).
+
+        Returns:
+            (tokens, m) float32, or (len(texts), m) with ``positions``.
+        """
+        states = self.states(texts, [layer], positions, starts)[0]
+        return self.coder.encode(states, self._penalty(penalty), self.tol)
+
+    def activation(
+        self,
+        texts: Sequence[np.ndarray],
+        positions: Sequence[int],
+        factor: int,
+        layer: int,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Activation of one factor at one position of each text, (len(texts),) float32."""
+        self.check(layer, factor)
+        codes = self.encode(texts, layer, positions=positions, starts=starts)
+        return activations_of(codes, np.arange(len(texts)), np.full(len(texts), factor))
+
+    def _penalty(self, penalty: float | None) -> float:
+        return self.penalty if penalty is None else penalty
+
+
+def activations_of(codes: "csr_array", rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Entries (rows[i], factors[i]) of codes, (len(rows),) float32; 0 where a factor is silent."""
+    found = np.zeros(len(rows), np.float32)
+    for i, (row, factor) in enumerate(zip(rows, factors, strict=True)):
+        start, stop = codes.indptr[row], codes.indptr[row + 1]
+        at = start + np.searchsorted(codes.indices[start:stop], factor)
+        if at < stop and codes.indices[at] == factor:
+            found[i] = codes.data[at]
+    return found
+
+
+def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Tokenise a reader's text; raise InputError where it is empty or too long for the model."""
+    token_ids, tokens, word_starts = tokenize(text, model.tokenizer)
+    if not tokens:
+        raise InputError("the text holds no words; give at least one")
+    if len(tokens) > model.max_length:
+        raise InputError(
+            f"the text has {len(tokens):,} tokens and {model.name} reads at most "
+            f"{model.max_length:,} at once; give a shorter one"
+        )
+    return token_ids, tokens, word_starts
+
+
+@lru_cache(maxsize=1)
+def encoder_of(bundle: "Bundle") -> FactorEncoder:
+    """The encoder of the bundle used last, so that a notebook loads its model once."""
+    return FactorEncoder.from_bundle(bundle)

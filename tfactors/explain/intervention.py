@@ -1,0 +1,275 @@
+"""One factor of a text is taken away, weakened or strengthened; out comes what changes at the end.
+
+At layer l the hidden states of one token, or of all, are moved along the factor, in scaled states
+
+    x′ = x + ((times − 1) α_c + add) Φ_c        times = 0, add = 0: the factor is taken away
+
+and the rest of the network runs on (`Model.last_states`). Of the final states y and their mean ȳ,
+the sentence embedding, all raw:
+
+    change of a token  ‖y′ − y‖ / ‖y‖     of the embedding  ‖ȳ′ − ȳ‖ / ‖ȳ‖ and cos(ȳ, ȳ′)
+
+beside the change that steps of the same lengths in random directions make, cos(ȳ, z̄) with another
+text before and after, and, where the model was saved with its head, the words that become more and
+less probable. `tfactors.explain.effects` measures the same for every factor of a bundle.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfactors.errors import InputError
+from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
+from tfactors.text.words import spelled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfactors.bundle import Bundle
+
+
+DIRECTIONS = 16  # random ones beside an intervention
+WORDS = 8  # that gain most, and that lose most
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """A text as the model reads it: raw states that enter a layer, and the last ones, (n, d)."""
+
+    entering: np.ndarray
+    last: np.ndarray
+
+
+def read_unmoved(encoder: FactorEncoder, token_ids: np.ndarray, layer: int) -> Unmoved:
+    """Let the model read a text in which nothing is moved."""
+    return Unmoved(*encoder.model.hidden_states([token_ids], [layer, encoder.model.blocks]))
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What moving one factor of a text does to the end of the network.
+
+    Attributes:
+        factor, layer: what was moved, and where.
+        position: at which token; None for all.
+        times, add: the new activation is ``times`` × the old one + ``add``.
+        tokens: one row a token: position, token, activation (before), step (how far the scaled
+            state was moved), change (of its final state, relative), cosine (with what it was).
+        change: relative change of the sentence embedding.
+        cosine: of the sentence embedding before and after.
+        random: the relative change that each of some random directions of the same length makes.
+        similarity: cosine with the other text's embedding, before and after; None without one.
+        words: None without a head, else one row a word that gains or loses: token, before, after
+            (probabilities), gain; largest gain first, largest loss last.
+        words_at: the token whose prediction that is.
+    """
+
+    factor: int
+    layer: int
+    position: int | None
+    times: float
+    add: float
+    tokens: "pd.DataFrame"
+    change: float
+    cosine: float
+    random: np.ndarray
+    similarity: tuple[float, float] | None
+    words: "pd.DataFrame | None"
+    words_at: int
+
+    @property
+    def ratio(self) -> float:
+        """The change against the mean change of random directions; NaN where nothing moved."""
+        mean = float(self.random.mean())
+        return self.change / mean if mean > 0 else float("nan")
+
+    def _repr_html_(self) -> str:
+        from tfactors.display import notebook, passages
+
+        tokens = self.tokens["token"].tolist()
+        where = "every token" if self.position is None else f"“{spelled(tokens[self.position])}”"
+        moved = self.tokens.index[self.tokens["step"] != 0].tolist()
+        amount = f"× {self.times:g}" + (f" + {self.add:g}" if self.add else "")
+        return notebook.framed(
+            f"Factor {self.factor} {amount} at layer {self.layer}, at {where}",
+            notebook.table(self._said(tokens))
+            + passages.strip(tokens, self.tokens["change"].to_numpy(), moved),
+        )
+
+    def _said(self, tokens: list[str]) -> list[tuple[str, str]]:
+        """Return the numbers of the change, each with its name."""
+        rows = [
+            ("sentence embedding", f"changes by {self.change:.2%}, cosine {self.cosine:.4f}"),
+            (
+                f"{len(self.random)} random directions",
+                f"{self.random.mean():.2%} on average, {self.random.max():.2%} at most",
+            ),
+        ]
+        if self.similarity:
+            before, after = self.similarity
+            rows.append(("cosine with the other text", f"{before:.4f} before, {after:.4f} after"))
+        if self.words is not None:
+            changed = (
+                f"{row.token!r} {row.before:.2%} → {row.after:.2%}"
+                for row in self.words.itertuples()
+            )
+            rows.append((f"words at “{spelled(tokens[self.words_at])}”", "; ".join(changed)))
+        return rows
+
+
+def intervene(
+    bundle: "Bundle",
+    text: str,
+    factor: int,
+    layer: int,
+    position: int | None = None,
+    times: float = 0.0,
+    add: float = 0.0,
+    other: str | None = None,
+    seed: int = 0,
+    encoder: FactorEncoder | None = None,
+) -> Intervention:
+    """Move one factor of a text at a layer, and see what the rest of the network makes of it.
+
+    Args:
+        bundle: names the model, and holds the dictionary, the scales and λ.
+        text: at most as many tokens as the model reads at once.
+        factor: which one.
+        layer: where; at the last layer nothing is left to run.
+        position: the token, counted from 0; every token by default.
+        times: what the activation is multiplied by; 0 takes the factor away.
+        add: what is added to it then, also where it is silent. ``times=1, add=3`` adds 3 Φ.
+        other: another text, to see how the cosine of the two embeddings changes.
+        seed: of the random directions.
+        encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
+            only once.
+
+    Raises:
+        InputError: a text, factor, layer, position or number that cannot be used.
+        ModelError: the bundle's model cannot be loaded.
+    """
+    encoder = encoder or encoder_of(bundle)
+    ids, tokens, _ = tokenize_checked(text, encoder.model)
+    other_ids = tokenize_checked(other, encoder.model)[0] if other else None
+    return intervene_tokens(
+        encoder, ids, tokens, factor, layer, position, times, add, other_ids, seed
+    )
+
+
+def intervene_tokens(
+    encoder: FactorEncoder,
+    token_ids: np.ndarray,
+    tokens: Sequence[str],
+    factor: int,
+    layer: int,
+    position: int | None = None,
+    times: float = 0.0,
+    add: float = 0.0,
+    other_ids: np.ndarray | None = None,
+    seed: int = 0,
+    penalty: float | None = None,
+    read: Callable[[np.ndarray, int], Unmoved] | None = None,
+) -> Intervention:
+    """Do the same with a text that is tokens already; λ is the encoder's by default.
+
+    ``read`` hands out what `read_unmoved` returns for token ids and a layer, perhaps from memory.
+    """
+    import pandas as pd
+
+    encoder.check(layer, factor)
+    model, n = encoder.model, len(token_ids)
+    if position is not None and not 0 <= position < n:
+        raise InputError(f"position {position}: the text has {n} tokens, counted from 0")
+    if not (np.isfinite(times) and np.isfinite(add)):
+        raise InputError(f"times {times}, add {add}: expected finite numbers")
+    read = read or partial(read_unmoved, encoder)
+    unmoved = read(token_ids, layer)
+    entering, last = unmoved.entering, unmoved.last
+    scaled = entering * np.float32(encoder.scale[layer])
+    if encoder.offset is not None:
+        scaled = scaled - encoder.offset
+    price = encoder.penalty if penalty is None else penalty
+    codes = encoder.coder.encode(scaled, price, encoder.tol)
+    activation = codes[:, [factor]].toarray()[:, 0]
+    step = (times - 1) * activation + add
+    if position is not None:
+        step = np.where(np.arange(n) == position, step, 0)
+    atom = encoder.coder.dictionary[factor]
+    drawn = np.random.default_rng([seed, factor]).standard_normal((DIRECTIONS, model.width))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    raw = (step / encoder.scale[layer]).astype(np.float32)[:, None]
+    moved = [entering + raw * u for u in (atom, *drawn.astype(np.float32))]
+    # States that nothing moved are the last ones to the bit, not to the rounding of a batch.
+    final = np.repeat(last[None], 1 + DIRECTIONS, axis=0)
+    if raw.any():
+        rerun = model.last_states([token_ids] * len(moved), layer, np.concatenate(moved))
+        final = rerun.reshape(final.shape)
+    before, after = last.mean(axis=0, dtype=np.float64), final.mean(axis=1, dtype=np.float64)
+    changes = np.linalg.norm(after - before, axis=1) / np.linalg.norm(before)
+    table = pd.DataFrame(
+        {
+            "position": np.arange(n),
+            "token": list(tokens),
+            "activation": activation,
+            "step": step.astype(np.float32),
+            "change": np.linalg.norm(final[0] - last, axis=1) / np.linalg.norm(last, axis=1),
+            "cosine": [cosine(a, b) for a, b in zip(last, final[0], strict=True)],
+        }
+    )
+    similarity = None
+    if other_ids is not None:
+        there = read(other_ids, model.blocks).last.mean(axis=0, dtype=np.float64)
+        similarity = (cosine(before, there), cosine(after[0], there))
+    place = position
+    if place is None:  # the next token after the text, or the token that changes most
+        place = n - 1 if model.causal else int(table["change"].argmax())
+    words = _words(encoder, last[place], final[0, place])
+    return Intervention(
+        factor, layer, position, times, add, table, float(changes[0]),
+        cosine(before, after[0]), changes[1:], similarity, words, place,
+    )  # fmt: skip
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine of two vectors; 0 where one is zero."""
+    norms = float(np.linalg.norm(a.astype(np.float64)) * np.linalg.norm(b.astype(np.float64)))
+    return float(a.astype(np.float64) @ b.astype(np.float64)) / norms if norms else 0.0
+
+
+def _words(encoder: FactorEncoder, before: np.ndarray, after: np.ndarray) -> "pd.DataFrame | None":
+    """What the head makes of a final state before and after: the words that change most."""
+    import pandas as pd
+
+    head = head_of(encoder.model.name, encoder.model.device)
+    if head is None:
+        return None
+    p = _softmax(head(np.stack([before, after]).astype(np.float32)))
+    gain = p[1] - p[0]
+    order = np.argsort(-gain, kind="stable")
+    chosen = np.concatenate([order[:WORDS], order[-WORDS:]]) if len(order) > 2 * WORDS else order
+    chosen = chosen[gain[chosen] != 0]
+    tokenizer = encoder.model.tokenizer
+    return pd.DataFrame(
+        {
+            "token": [tokenizer.decode([int(token)]) for token in chosen],
+            "before": p[0, chosen],
+            "after": p[1, chosen],
+            "gain": gain[chosen],
+        }
+    )
+
+
+@lru_cache(maxsize=1)
+def head_of(name: str, device: str) -> Any:
+    """The head of the model used last, or None where it was saved without one."""
+    from tfactors.model.language_head import language_head
+
+    return language_head(name, device)[0]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

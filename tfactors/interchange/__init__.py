@@ -1,0 +1,1 @@
+"""Other people's files: autoencoders, exports, the 2021 website."""

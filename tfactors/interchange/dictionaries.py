@@ -1,0 +1,140 @@
+"""Files of dictionaries, read: 2021, SAELens, sparsify, dictionary_learning, Gemma Scope, our own.
+
+In goes a path and the width d of the model; out comes an :class:`ImportedDictionary` with one row a
+factor in every matrix. The proof by reconstruction (`dictionary_proof`) can still refuse it.
+Nothing in a file is run: .npy without pickle, safetensors, and ae.pt as weights only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
+from tfactors.errors import InputError
+from tfactors.files import file_sha256
+from tfactors.interchange.autoencoders import read_saelens, read_sparsify, read_torch
+from tfactors.interchange.gemma_scope import (
+    GEMMA_2_WEIGHTS,
+    GEMMA_3_WEIGHTS,
+    read_gemma_2,
+    read_gemma_3,
+)
+from tfactors.interchange.tensors import autoencoder, load_tensors, rows_a_factor, unreadable
+
+SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
+    "sae_weights.safetensors",
+    "sae.safetensors",
+    "ae.pt",
+)
+# The parts of an origin that say how the encoder works, kept in our own files.
+ENCODER = ("form", "k", "centred", "rescaled", "scale", "penalty", "dtype")
+
+
+def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDictionary:
+    """Read a dictionary for a model with hidden states of ``width`` numbers.
+
+    Parameters
+    ----------
+    path : a .npy or .safetensors file, an ae.pt, or the folder that SAELens, sparsify,
+        dictionary_learning or Gemma Scope saved.
+    width : d.
+    form : ``topk`` or ``batchtopk``, for an ae.pt without the config.json that would say it.
+
+    Raises
+    ------
+    InputError
+        Names the file and says what is wrong with it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        for name, reader in _FOLDERS.items():
+            if (path / name).is_file():
+                return reader(path / name, width, form)
+        raise InputError(f"{path}: {_what_is_in(path)}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder; give the dictionary to import")
+    by_name = _FOLDERS.get(path.name) or _SUFFIXES.get(path.suffix)
+    if by_name is None:
+        raise InputError(
+            f"{path}: not a known kind of dictionary; expected .npy, .safetensors, .pt or a folder"
+        )
+    return by_name(path, width, form)
+
+
+def _what_is_in(folder: Path) -> str:
+    """Say what a folder without a dictionary holds: perhaps one for each layer, further down."""
+    depths = ("*/", "*/*/", "*/*/*/")  # layer_20/width_16k/average_l0_71 is the deepest of them
+    found = [file for name in _FOLDERS for depth in depths for file in folder.glob(depth + name)]
+    below = sorted((file.parent.relative_to(folder) for file in found), key=_by_number)
+    if below:
+        named = ", ".join(map(str, below[:3])) + (", …" if len(below) > 3 else "")
+        return f"holds {len(below)} dictionaries in folders of their own ({named}); give one"
+    return (
+        f"holds no dictionary; expected {SAELENS_WEIGHTS} (SAELens), {SPARSIFY_WEIGHTS} "
+        f"(sparsify), {TORCH_WEIGHTS} (dictionary_learning) or {GEMMA_2_WEIGHTS} (Gemma Scope)"
+    )
+
+
+def _by_number(path: Path) -> list[str]:
+    """Sort layers.2 before layers.10."""
+    return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+# --- .npy, as the 2021 code saves it ------------------------------------------------------------
+
+
+def _read_npy(path: Path, width: int, form: str) -> ImportedDictionary:
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise unreadable(path, error) from error
+    if matrix.ndim != 2 or matrix.dtype.kind != "f":
+        raise InputError(
+            f"{path}: an array of shape {matrix.shape} and type {matrix.dtype}; expected a matrix "
+            f"of {width} × factors floating-point numbers"
+        )
+    decoder = rows_a_factor(
+        path, "the array", np.ascontiguousarray(matrix, np.float32), width, rows_first=False
+    )
+    origin = Origin("npy", path.name, file_sha256(path), dtype=str(matrix.dtype))
+    return ImportedDictionary(origin, {"W_dec": decoder})
+
+
+# --- our own .safetensors -----------------------------------------------------------------------
+
+
+def _read_safetensors(path: Path, width: int, form: str) -> ImportedDictionary:
+    tensors, _, metadata = load_tensors(path)
+    if "tfactors" not in metadata:
+        raise InputError(
+            f"{path}: not written by 'tfactors export'; of SAELens give the folder with "
+            f"{SAELENS_WEIGHTS}, of sparsify that with {SPARSIFY_WEIGHTS}"
+        )
+    try:
+        record = json.loads(metadata["tfactors"])
+        encoder = {name: record[name] for name in ENCODER}
+    except (ValueError, KeyError, TypeError) as error:
+        raise unreadable(path, error) from error
+    origin = Origin("safetensors", path.name, file_sha256(path), **encoder)
+    return autoencoder(path, width, origin, tensors, encoder_rows_first=True)
+
+
+_Reader = Callable[[Path, int, str], ImportedDictionary]
+_FOLDERS: dict[str, _Reader] = {
+    SAELENS_WEIGHTS: read_saelens,
+    SPARSIFY_WEIGHTS: read_sparsify,
+    TORCH_WEIGHTS: read_torch,
+    GEMMA_2_WEIGHTS: read_gemma_2,
+    GEMMA_3_WEIGHTS: read_gemma_3,
+}
+_SUFFIXES: dict[str, _Reader] = {
+    ".npy": _read_npy,
+    ".safetensors": _read_safetensors,
+    ".pt": read_torch,
+    ".pth": read_torch,
+}

@@ -1,0 +1,85 @@
+"""The autoencoders of Gemma Scope: params.npz of Gemma 2, params.safetensors of Gemma 3.
+
+In goes the file of weights and the width d of the model; out comes an :class:`ImportedDictionary`
+of the form JumpReLU, whose encoder reads x itself:
+
+    α = relu(p) where p > θ, else 0, with p = x·W_enc + b_enc
+
+Gemma 2's carry no configuration: folders say which layer (layer_20/width_16k/average_l0_71), and
+the name of the repository what it is of (-res, -mlp, -att, -transcoders). Gemma 3's config.json
+names the place. Nothing in a file is run: an .npz is read without pickles.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
+from tfactors.errors import InputError
+from tfactors.files import file_sha256
+from tfactors.interchange.autoencoders import NO_AUTOENCODER
+from tfactors.interchange.tensors import (
+    autoencoder,
+    hidden_state_at,
+    load_tensors,
+    read_config,
+    refuse,
+    unreadable,
+)
+
+GEMMA_2_WEIGHTS, GEMMA_3_WEIGHTS = "params.npz", "params.safetensors"
+# The parts of Gemma Scope's repositories, folders and downloads that are of another place.
+_ELSEWHERE = re.compile(r"gemma-scope-.*-(mlp|att|transcoders)$|(embedding)$")
+
+
+def read_gemma_2(path: Path, width: int, form: str) -> ImportedDictionary:
+    """Read params.npz; the layer follows from its folders, where they kept their names."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise unreadable(path, error) from error
+    folders = path.absolute().parent.parts
+    for folder in folders:
+        if found := _ELSEWHERE.search(folder):
+            place = found[1] or found[2]
+            raise InputError(
+                f"{path}: of Gemma Scope's {place}; tfactors reads the hidden states between the "
+                "blocks, so take one of the residual stream (a repository that ends in -res)"
+            )
+    layers = [int(found[1]) for f in folders if (found := re.fullmatch(r"layer_(\d+)", f))]
+    tensors = {name: np.asarray(values, np.float32) for name, values in stored.items()}
+    dtype = str(stored["W_dec"].dtype) if "W_dec" in stored else "float32"
+    return _read(path, width, tensors, dtype, (layers[-1] + 1,) if layers else (), "")
+
+
+def read_gemma_3(path: Path, width: int, form: str) -> ImportedDictionary:
+    """Read params.safetensors, as config.json beside it means it."""
+    config: dict[str, Any] = read_config(path.with_name("config.json"))
+    tensors, dtype, _ = load_tensors(path)
+    refuse(path, config, "architecture", (None, "jump_relu"))
+    if config.get("hf_hook_point_out") not in (None, config.get("hf_hook_point_in")):
+        raise InputError(f"{path}: a transcoder, which {NO_AUTOENCODER}")
+    layers = hidden_state_at(path, str(config.get("hf_hook_point_in") or ""))
+    return _read(path, width, tensors, dtype, layers, str(config.get("model_name") or ""))
+
+
+def _read(
+    path: Path,
+    width: int,
+    tensors: dict[str, np.ndarray],
+    dtype: str,
+    layers: tuple[int, ...],
+    model: str,
+) -> ImportedDictionary:
+    origin = Origin(
+        "gemma_scope", path.parent.name, file_sha256(path), "jumprelu", dtype, centred=False,
+        layers=layers, model=model,
+    )  # fmt: skip
+    found = {re.sub("^w_", "W_", name): values for name, values in tensors.items()}
+    return autoencoder(path, width, origin, found, encoder_rows_first=False)

@@ -1,0 +1,168 @@
+"""What the files of all libraries share: tensors read as float32, turned, checked, or refused; places.
+
+Turns the tensors of a file and the width d of the model into arrays with one row a factor, or the
+one line that says what is wrong. Which axis is which follows from d alone, because the libraries
+disagree and files get transposed; only where both axes are d does the format's own order count.
+
+Turns the name of a place in a model, as TransformerLens, transformers, sparsify or
+dictionary_learning write it, into the index of a hidden state, or nothing where the name says
+nothing. A place inside a block (an attention head, the output of an MLP, a layer norm) is no hidden
+state: its autoencoder is refused, because its factors would be laid over vectors that it never saw.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.coding.imported_dictionary import TENSORS, ImportedDictionary, Origin
+from tfactors.errors import InputError
+
+
+def autoencoder(
+    path: Path,
+    width: int,
+    origin: Origin,
+    tensors: dict[str, np.ndarray],
+    encoder_rows_first: bool,
+    decoder_rows_first: bool | None = None,
+) -> ImportedDictionary:
+    """Bring the tensors of an autoencoder into our order, and check that they belong together."""
+    if origin.form not in TENSORS:
+        raise InputError(
+            f"{path}: an autoencoder of the form {origin.form!r}; known are {', '.join(TENSORS)}"
+        )
+    needed = set(TENSORS[origin.form])
+    if missing := sorted(needed - tensors.keys()):
+        raise InputError(f"{path}: lacks {', '.join(missing)} of a {origin.form} autoencoder")
+    if unknown := sorted(tensors.keys() - needed):
+        raise InputError(
+            f"{path}: holds {', '.join(unknown)}, which no {origin.form} autoencoder has"
+        )
+    if decoder_rows_first is None:
+        decoder_rows_first = origin.format != "dictionary_learning"
+    kept = {name: tensors[name] for name in sorted(needed)}
+    kept["W_dec"] = rows_a_factor(path, "W_dec", kept["W_dec"], width, decoder_rows_first)
+    if "W_enc" in kept:
+        kept["W_enc"] = rows_a_factor(path, "W_enc", kept["W_enc"], width, encoder_rows_first)
+    factors = len(kept["W_dec"])
+    for name, values in kept.items():
+        if name == "threshold" and values.ndim == 0:
+            values = kept[name] = np.full(factors, values, np.float32)
+        expected = {"W_dec": (factors, width), "W_enc": (factors, width), "b_dec": (width,)}
+        if values.shape != expected.get(name, (factors,)):
+            raise InputError(
+                f"{path}: {name} has shape {values.shape}; expected "
+                f"{expected.get(name, (factors,))} beside {factors:,} factors of {width} numbers"
+            )
+    if origin.form == "topk" and not 0 < origin.k <= factors:
+        raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
+    return ImportedDictionary(origin, kept)
+
+
+def rows_a_factor(
+    path: Path, name: str, matrix: np.ndarray, width: int, rows_first: bool
+) -> np.ndarray:
+    """Return a matrix with one row a factor; d says which axis that is."""
+    if matrix.ndim == 3:
+        raise InputError(
+            f"{path}: {name} has a matrix for each of several layers, as crosscoders and "
+            "cross-layer transcoders have; tfactors imports autoencoders of one hidden state"
+        )
+    if matrix.ndim != 2 or width not in matrix.shape:
+        shape = " × ".join(map(str, matrix.shape))
+        raise InputError(
+            f"{path}: {name} is {shape}, and the model's hidden states have {width} numbers; "
+            "import it with the model that it was trained on"
+        )
+    if matrix.shape[0] != matrix.shape[1]:
+        rows_first = matrix.shape[1] == width
+    return np.ascontiguousarray(matrix if rows_first else matrix.T)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], str, dict[str, str]]:
+    """Return the tensors of a safetensors file as float32, their type, and the file's metadata."""
+    import torch  # noqa: F401 - bfloat16, which numpy does not have
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    dtypes = {str(v.dtype).removeprefix("torch.") for v in tensors.values() if v.dim() == 2}
+    found = {name: np.array(values.float().numpy()) for name, values in tensors.items()}
+    return found, min(dtypes, default="float32"), metadata
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the configuration beside the weights."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing; it says what kind of autoencoder this is") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a configuration; expected a JSON object")
+    return content
+
+
+def refuse(path: Path, config: dict[str, Any], name: str, allowed: tuple[Any, ...]) -> None:
+    """Raise if a setting of the configuration is none of the values that are understood."""
+    if config.get(name) not in allowed:
+        raise InputError(f"{path}: {name} is {config[name]!r}, which tfactors does not support")
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Return what to raise where a file is not what its name says."""
+    reason = str(error).strip().splitlines()
+    return InputError(
+        f"{path}: damaged or not what its name says ({reason[0] if reason else 'empty'}); "
+        "fetch it again"
+    )
+
+
+# blocks.8.hook_resid_pre, model.layers.13.output, transformer.h.5, layers_3: block, place in it.
+_BLOCK = re.compile(r"(?:.*\.)?(?:layers?|h|blocks?)[._](\d+)(?:\.(.+))?")
+# resid_post_layer_12, mlp_out_layer_3, as dictionary_learning's own scripts name them.
+_SUBMODULE = re.compile(r"(\w+)_layer_(\d+)")
+_BEFORE = ("hook_resid_pre", "resid_pre", "input")
+_AFTER = ("hook_resid_post", "resid_post", "output", None)
+_EMBEDDINGS = ("embed_tokens", "embed_in")
+
+
+def hidden_state_at(path: Path, place: str) -> tuple[int, ...]:
+    """Return the hidden state at a place, as a tuple of one, or () where the name says nothing.
+
+    >>> [hidden_state_at(Path("sae"), name) for name in ("blocks.8.hook_resid_pre", "layers.8")]
+    [(8,), (9,)]
+    >>> hidden_state_at(Path("sae"), "my own folder")
+    ()
+
+    Raises
+    ------
+    InputError
+        The place is inside a block.
+    """
+    if place.split(".")[-1] in _EMBEDDINGS:
+        return (0,)
+    if found := _SUBMODULE.fullmatch(place):
+        inside, block = found[1], int(found[2])
+    elif found := _BLOCK.fullmatch(place):
+        inside, block = found[2], int(found[1])
+    else:
+        return ()
+    if inside in _BEFORE:
+        return (block,)
+    if inside in _AFTER:
+        return (block + 1,)
+    raise InputError(
+        f"{path}: was trained on {place}, a place inside block {block}; tfactors reads the hidden "
+        "states between the blocks, so take an autoencoder of the residual stream (resid_post)"
+    )

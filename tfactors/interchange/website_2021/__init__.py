@@ -1,0 +1,1 @@
+"""The 2021 website becomes a bundle."""

@@ -1,0 +1,1 @@
+"""Windows become hidden states: loading a model, finding it, running it from any layer."""

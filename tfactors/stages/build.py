@@ -1,0 +1,233 @@
+"""The stages in order, from text to bundle, resumable at any moment.
+
+corpus → scale → dictionary → stability → survey → levels → saliency → effects → neighbours →
+vocabulary → labels → map → senses → factors → manifest. A run that finds the markers of an earlier
+one goes on after the last of them, and ends with the bytes that an uninterrupted run would have
+written; the manifest, written last, makes the folder a bundle.
+Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
+the model; rank 0 alone does the others, and everything is written once.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import tfactors
+from tfactors.bundle import Bundle
+from tfactors.bundle.format import read_manifest
+from tfactors.bundle.writing import write_manifest
+from tfactors.errors import InputError
+from tfactors.files import write_json
+from tfactors.interchange.dictionaries import read_dictionary
+from tfactors.model.location import recorded
+from tfactors.ranks import join
+from tfactors.stages import corpus as stages
+from tfactors.stages import description, stability
+from tfactors.stages import examples as context_stages
+from tfactors.stages import senses as sense_stage
+from tfactors.stages import survey as survey_stage
+from tfactors.stages.dictionary import learn_dictionary
+from tfactors.stages.run import WORK, Run
+from tfactors.stages.settings import Settings
+from tfactors.survey.layer import BIN_EDGES
+
+STAGES = {
+    "corpus": stages.read_corpus,
+    "scale": stages.estimate_scale,
+    "dictionary": learn_dictionary,
+    "stability": stability.learn_again,
+    "survey": survey_stage.survey_corpus,
+    "levels": context_stages.measure_retention,
+    "saliency": context_stages.explain_examples,
+    "effects": context_stages.measure_effects,
+    "neighbours": description.find_neighbours,
+    "vocabulary": description.find_vocabulary,
+    "labels": description.label_factors,
+    "map": description.map_factors,
+    "senses": sense_stage.find_senses,
+    "factors": description.describe_factors,
+}
+
+
+SHARED = {"dictionary", "stability", "survey", "levels", "saliency", "effects"}
+
+
+def build(
+    folder: str | Path, settings: Settings, show_progress: bool = True, device: str = "cpu"
+) -> Bundle:
+    """Build a bundle, or go on with one that was interrupted.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else, or a build with other settings; a corpus, a model or a
+        setting cannot be used. Nothing that was there is lost.
+    """
+    return build_run(Run(Path(folder), settings, show_progress, join(device)))
+
+
+def build_run(run: Run) -> Bundle:
+    """Build what a run asks for; :func:`build` with a run that has its model already."""
+    lock = FileLock(run.work / "lock")  # the system's: a killed build holds it no longer
+    try:
+        for name in run.ranks.lead(partial(_prepare, run, lock)):
+            start = time.monotonic()
+            stage = partial(STAGES[name], run)
+            notes = stage() if name in SHARED else run.ranks.lead(stage)
+            run.ranks.lead(partial(_finish, run, name, notes, time.monotonic() - start))
+        run.ranks.lead(partial(_seal, run, lock))
+    except InputError as error:
+        if run.ranks.size > 1 and not run.ranks.speaks(run.work):
+            raise SystemExit(2) from error  # another rank tells the reader
+        raise
+    finally:
+        lock.release()
+    run.ranks.leave()
+    return Bundle.open(run.folder)
+
+
+def _prepare(run: Run, lock: FileLock) -> list[str]:
+    """Make the folder ours, and return the stages that are left to do."""
+    with suppress(OSError):
+        (run.work / "ended").unlink()
+    if _is_built(run):
+        return []
+    _claim(run)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{run.folder}: another build is writing there; wait until it has ended, or give "
+            "another folder for --out"
+        ) from error
+    for leftover in run.folder.rglob("*.part"):
+        leftover.unlink()
+    return [name for name in STAGES if not run.is_done(name)]
+
+
+def _finish(run: Run, stage: str, notes: dict[str, Any], seconds: float) -> None:
+    """Leave the marker of a stage that is done, and say so where there are no progress bars."""
+    run.finish(stage, {"notes": notes, "seconds": round(seconds, 1)})
+    if run.show_progress and not sys.stderr.isatty():
+        print(f"{stage:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
+
+
+def _seal(run: Run, lock: FileLock) -> None:
+    """Write the manifest, which makes the folder a bundle, and clear the scaffolding away."""
+    if not (run.folder / "manifest.json").exists():
+        write_manifest(run.folder, _manifest(run))
+    lock.release()  # where an open file cannot be removed
+    shutil.rmtree(run.work, ignore_errors=True)
+
+
+def _is_built(run: Run) -> bool:
+    """Whether the folder holds this very build; another one in it is an error."""
+    if not (run.folder / "manifest.json").exists():
+        return False
+    manifest, settings = read_manifest(run.folder), run.settings
+    there = manifest.get("settings", {})
+    if not settings.differences(there):
+        return True
+    # Of folders and files a bundle tells no more than the last name.
+    _refuse_other(settings.shared(), run.folder, there)
+    found = [(f"model {settings.model!r}", manifest["model"], run.model.sha256)]
+    if settings.dictionary:
+        dictionary = read_dictionary(settings.dictionary, run.model.width, settings.form)
+        imported = manifest["dictionary"].get("imported") or {}
+        found.append((f"{settings.dictionary}", imported, dictionary.origin.sha256))
+    for name, record, sha256 in found:
+        if record.get("sha256") != sha256:
+            raise InputError(
+                f"{run.folder}: holds a build with other weights than those of {name}; give "
+                "another folder for --out, or remove this one"
+            )
+    return True
+
+
+def _claim(run: Run) -> None:
+    """Make the folder ours: new, empty, or with the same build begun."""
+    record = run.work / "settings.json"
+    if record.exists():
+        _refuse_other(run.settings, run.folder, json.loads(record.read_text("utf-8")))
+        return
+    if run.folder.exists() and not run.folder.is_dir():
+        raise InputError(f"{run.folder}: is a file; give a folder for --out")
+    if run.folder.exists() and any(p.name != WORK for p in run.folder.iterdir()):
+        raise InputError(f"{run.folder}: holds something else; give a new or empty folder")
+    run.model, run.layers  # noqa: B018 - an unknown model must not leave a folder behind
+    stages.check_corpora(run.settings)
+    run.work.mkdir(parents=True, exist_ok=True)
+    write_json(record, run.settings.to_json())
+
+
+def _refuse_other(settings: Settings, folder: Path, there: dict[str, Any]) -> None:
+    if differences := settings.differences(there):
+        raise InputError(
+            f"{folder}: holds a build with other settings ({'; '.join(differences)}); "
+            "give another folder for --out, or remove this one"
+        )
+
+
+def _manifest(run: Run) -> dict[str, Any]:
+    settings = run.settings.shared()
+    model = recorded(run.settings.model, run.folder)
+    notes = {name: run.marker(name)["notes"] for name in STAGES}
+    seconds = {name: run.marker(name)["seconds"] for name in STAGES}
+    corpus, survey = notes["corpus"], notes["survey"]
+    sources = " and ".join(source["title"] for source in corpus["sources"])
+    return {
+        "title": settings.title or f"{model['name']} on {sources}",
+        "model": {
+            **model,
+            "sha256": run.model.sha256,
+            "layers": run.layers,
+            "blocks": run.model.blocks,
+            "width": run.model.width,
+            "causal": run.model.causal,
+        },
+        "corpus": corpus,
+        "coding": {
+            "method": settings.coding,
+            "penalty": settings.penalty,
+            "scale": dict(zip(map(str, run.layers), run.scale.tolist(), strict=True)),
+            "scale_tokens": notes["scale"]["tokens"],
+            "tol": settings.tol,
+        },
+        "dictionary": {
+            "factors": settings.factors,
+            "seed": settings.seed,
+            **{k: v for k, v in notes["dictionary"].items() if k != "windows"},
+        },
+        "importance": {
+            "k": settings.importance_k,
+            "examples": settings.examples,
+            "levels": {
+                "low_depth": settings.low_depth,
+                "word_share": settings.word_share,
+                "sentence_share": settings.sentence_share,
+            },
+            "retention_examples": settings.retention_examples,
+        },
+        "stability": notes["stability"],
+        "saliency": notes["saliency"],
+        "effects": notes["effects"],
+        "neighbours": notes["neighbours"],
+        "vocabulary": notes["vocabulary"],
+        "labels": notes["labels"],
+        "senses": notes["senses"],
+        "histogram": {"edges": BIN_EDGES.tolist()},
+        "metrics": survey | notes["factors"],
+        "settings": settings.to_json(),
+        "tfactors": tfactors.__version__,
+        "created": {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds},
+    }

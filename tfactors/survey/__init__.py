@@ -1,0 +1,1 @@
+"""Codes become what each factor does: examples, importance, histograms, words."""

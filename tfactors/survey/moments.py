@@ -1,0 +1,105 @@
+"""How well codes reconstruct hidden states, summed over batches.
+
+Turns states (n, d), their codes, squared errors and duality gaps into L0, the mean gap and
+
+    explained variance = 1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²
+
+with x̄ the mean of all states taken in. Sums are exact, so batches and processes change nothing: a
+running sum in float64 depends in its last bits on the order of its terms. Here a second float64
+keeps what each addition rounds away (Knuth's two-sum), about 106 bits in all, and the sum is
+rounded once, when it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+
+
+@dataclass
+class ExactSum:
+    """The sum of the arrays added so far, all of one shape.
+
+    >>> total = ExactSum()
+    >>> for number in (1e16, 1.0, -1e16):
+    ...     total.add(np.array(number))
+    >>> float(total.value)
+    1.0
+    """
+
+    high: np.ndarray = field(default_factory=lambda: np.zeros(()))
+    low: np.ndarray = field(default_factory=lambda: np.zeros(()))
+
+    def add(self, terms: np.ndarray) -> None:
+        """Add an array of float64."""
+        high = self.high + terms
+        part = high - self.high
+        self.low = self.low + ((self.high - (high - part)) + (terms - part))
+        self.high = high
+
+    def merge(self, other: ExactSum) -> None:
+        """Add all that another sum has taken in."""
+        self.add(other.high)
+        self.low = self.low + other.low
+
+    @property
+    def value(self) -> np.ndarray:
+        """The sum, rounded to float64."""
+        return self.high + self.low
+
+
+@dataclass
+class Moments:
+    """Sums over the held-out tokens of one layer, from which its quality follows.
+
+    ``sums`` holds Σ‖x‖², Σ‖x − x̂‖², the sum of the duality gaps, and Σx, (3 + d,).
+    """
+
+    tokens: int = 0
+    active: int = 0
+    sums: ExactSum = field(default_factory=ExactSum)
+
+    def add(self, x: np.ndarray, codes: csr_array, errors: np.ndarray, gap: np.ndarray) -> None:
+        """Take in states (n, d), their codes, squared errors (n,) and the gaps of some of them."""
+        self.tokens += len(x)
+        self.active += int(codes.nnz)
+        squares = np.einsum("ij,ij->", x, x, dtype=np.float64)
+        gaps = gap.mean(dtype=np.float64) * len(x)
+        numbers = [squares, errors.sum(dtype=np.float64), gaps]
+        self.sums.add(np.concatenate([numbers, x.sum(axis=0, dtype=np.float64)]))
+
+    def merge(self, other: Moments) -> None:
+        """Take in all that another one has."""
+        self.tokens += other.tokens
+        self.active += other.active
+        self.sums.merge(other.sums)
+
+    @property
+    def errors(self) -> float:
+        """Σ‖x − x̂‖²."""
+        return float(self.sums.value[1]) if self.tokens else 0.0
+
+    @property
+    def l0(self) -> float:
+        """Mean number of active factors a token."""
+        return self.active / self.tokens if self.tokens else float("nan")
+
+    @property
+    def mean_gap(self) -> float:
+        """Mean relative duality gap of the codes."""
+        return float(self.sums.value[2]) / self.tokens if self.tokens else float("nan")
+
+    @property
+    def variance(self) -> float:
+        """Σ‖x − x̄‖² with x̄ the mean of all tokens taken in, whatever the batches were."""
+        if not self.tokens:
+            return 0.0
+        squares, total = self.sums.value[0], self.sums.value[3:]
+        return float(squares - total @ total / self.tokens)
+
+    @property
+    def explained_variance(self) -> float:
+        """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²: 0 for predicting the mean, 1 for a perfect copy."""
+        return 1.0 - self.errors / self.variance if self.variance > 0 else float("nan")

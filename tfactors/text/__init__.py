@@ -1,0 +1,1 @@
+"""Documents, data sets and packaged corpora become windows of tokens."""
