@@ -55,9 +55,12 @@ def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, fl
     """The run, and seconds of the corpus and the survey stage."""
     manifest = bundle.manifest
     settings = with_changes(
-        "default", corpora=("sotu",), max_tokens=tokens,
-        factors=bundle.n_factors, penalty=manifest["coding"]["penalty"],
-    )  # fmt: skip
+        "default",
+        corpora=("sotu",),
+        max_tokens=tokens,
+        factors=bundle.n_factors,
+        penalty=manifest["coding"]["penalty"],
+    )
     run = Run(folder, settings, show_progress=False)
     run.work.mkdir(parents=True)
     run.finish("scale", {"notes": {"scale": [bundle.scale[layer] for layer in bundle.layers]}})
@@ -101,13 +104,18 @@ def main() -> None:
         f"L0 {l0:.1f}, {os.cpu_count()} cores, torch threads {torch.get_num_threads()}; "
         f"median of {options.rounds}"
     )
-    for name, values in (("bare forward pass", bare), ("corpus stage", corpus),
-                         ("survey stage", survey)):  # fmt: skip
+    for name, values in (
+        ("bare forward pass", bare),
+        ("corpus stage", corpus),
+        ("survey stage", survey),
+    ):
         seconds = statistics.median(values)
         print(f"{name:<20} {seconds:8.1f} s  {states / seconds:10,.0f} states/s")
     ratio = statistics.median(ratios)
-    print(f"corpus to bundle at {ratio:.0%} of the speed of the bare forward pass "
-          f"({', '.join(f'{r:.0%}' for r in ratios)})")  # fmt: skip
+    print(
+        f"corpus to bundle at {ratio:.0%} of the speed of the bare forward pass "
+        f"({', '.join(f'{r:.0%}' for r in ratios)})"
+    )
     if options.json:
         options.json.write_text(json.dumps({
             "tokens": tokens, "layers": len(bundle.layers), "factors": bundle.n_factors,

@@ -74,9 +74,14 @@ def main() -> None:
         del columns
 
     scikit = MiniBatchDictionaryLearning(
-        given.factors, alpha=given.penalty, batch_size=1000, fit_algorithm="cd",
-        positive_code=True, dict_init=X[: given.factors].copy(), random_state=0,
-    )  # fmt: skip
+        given.factors,
+        alpha=given.penalty,
+        batch_size=1000,
+        fit_algorithm="cd",
+        positive_code=True,
+        dict_init=X[: given.factors].copy(),
+        random_state=0,
+    )
     warnings.simplefilter("ignore", ConvergenceWarning)  # thousands of lines on its inner solver
     start, seen = time.perf_counter(), 0
     while time.perf_counter() - start < given.seconds:

@@ -37,9 +37,14 @@ def write_model(folder: Path) -> None:
     transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=VOCABULARY + 2, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=128, max_position_embeddings=128, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=VOCABULARY + 2,
+        hidden_size=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=128,
+        max_position_embeddings=128,
+        initializer_range=0.2,
+    )
     transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
 
 
@@ -62,8 +67,11 @@ def survey(folder: Path, corpus: Path) -> None:
     peaks = []
     atoms = np.random.default_rng(1).standard_normal((FACTORS, WIDTH)).astype(np.float32)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    for name, stage in (("corpus", stages.read_corpus), ("scale", stages.estimate_scale),
-                        ("survey", survey_stage.survey_corpus)):  # fmt: skip
+    for name, stage in (
+        ("corpus", stages.read_corpus),
+        ("scale", stages.estimate_scale),
+        ("survey", survey_stage.survey_corpus),
+    ):
         if name == "survey":
             write_dictionary(run.folder, atoms)
         run.finish(name, {"notes": stage(run)})

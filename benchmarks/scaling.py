@@ -106,9 +106,13 @@ def main() -> None:
     print(f"forward pass               {1e6 * slope:8.1f} µs a token and block")
 
     states = np.concatenate(
-        [model.hidden_states(batch[i : i + 16], model.layers)
-         for batch in [[w.token_ids for w in windows][:96]] for i in range(0, 96, 16)], axis=1
-    )  # fmt: skip
+        [
+            model.hidden_states(batch[i : i + 16], model.layers)
+            for batch in [[w.token_ids for w in windows][:96]]
+            for i in range(0, 96, 16)
+        ],
+        axis=1,
+    )
     scale = layer_scales(np.linalg.norm(states, axis=2).mean(axis=1), model.width)
     states *= scale[:, None, None].astype(np.float32)
     X = shuffled(states, 24_192)

@@ -38,9 +38,11 @@ for column, (level, factor) in zip(columns, chosen.items(), strict=False):
     with column, st.container(border=True, height="stretch"):
         factor_card.show(bundle, factor, level)
         shell.link(
-            controls.FACTOR_PAGE, f"Open factor {factor:,}", ":material/arrow_forward:",
+            controls.FACTOR_PAGE,
+            f"Open factor {factor:,}",
+            ":material/arrow_forward:",
             changes={controls.FACTOR: factor, controls.LAYER: controls.PEAK},
-        )  # fmt: skip
+        )
 shell.link(controls.RANDOM_PAGE, "Or draw one of each level at random", ":material/casino:")
 
 st.space("small")

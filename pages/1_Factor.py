@@ -38,9 +38,13 @@ if clicked is not None and clicked != it.layer:
 notes_view.show(bundle, it.factor)
 factor_view.numbers(it)
 st.segmented_control(
-    "Show", list(controls.PARTS), required=True, format_func=controls.PARTS.__getitem__,
-    label_visibility="collapsed", **url_state.widget(controls.PART),
-)  # fmt: skip
+    "Show",
+    list(controls.PARTS),
+    required=True,
+    format_func=controls.PARTS.__getitem__,
+    label_visibility="collapsed",
+    **url_state.widget(controls.PART),
+)
 match part:
     case "examples":
         example_list.show(it, examples, begun)

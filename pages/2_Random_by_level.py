@@ -35,10 +35,15 @@ for column, name in zip(columns, controls.LEVELS, strict=True):
     count = int((factors["level"] == name).sum())
     with column:
         st.button(
-            f"Draw a {name}-level factor", key=f"draw_{name}", shortcut=LETTERS[name],
-            width="stretch", type="primary" if name == level else "secondary",
-            disabled=not count, on_click=draw, args=(name,),
-        )  # fmt: skip
+            f"Draw a {name}-level factor",
+            key=f"draw_{name}",
+            shortcut=LETTERS[name],
+            width="stretch",
+            type="primary" if name == level else "secondary",
+            disabled=not count,
+            on_click=draw,
+            args=(name,),
+        )
         st.caption(f"**{count:,}** factors: {definitions.LEVEL_MEANING[name]}")
 
 members = factors.loc[factors["level"] == level, "factor"].to_numpy() if level else np.empty(0)
@@ -51,10 +56,11 @@ if it is not None:
     with head:
         factor_view.headline(it)
         shell.link(
-            controls.FACTOR_PAGE, f"Open factor {it.factor:,} on its own page",
+            controls.FACTOR_PAGE,
+            f"Open factor {it.factor:,} on its own page",
             ":material/arrow_forward:",
             changes={controls.FACTOR: it.factor, controls.LAYER: controls.PEAK},
-        )  # fmt: skip
+        )
     with curve:
         layer = factor_view.importance_curve(it, "drawn")
     if layer is not None:
@@ -63,8 +69,10 @@ if it is not None:
 
 if not bundle.ranked:  # without a dictionary factors have no place on a map
     shell.link(
-        controls.MAP_PAGE, "See all factors, and where the levels part, on the map",
-        ":material/scatter_plot:", changes={controls.PLACES: "levels"},
-    )  # fmt: skip
+        controls.MAP_PAGE,
+        "See all factors, and where the levels part, on the map",
+        ":material/scatter_plot:",
+        changes={controls.PLACES: "levels"},
+    )
 level_controls.sidebar(bundle, expanded=True)
 example_list.sidebar(bundle.ranked, expanded=it is not None)

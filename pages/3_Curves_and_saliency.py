@@ -10,10 +10,7 @@ from tfactors.app.views import saliency as saliency_view
 bundle = shell.bundle()
 
 st.title("Curves and saliency", anchor=False)
-st.subheader(
-    "Importance over the layers", anchor=False,
-    help=selected.importance_help(bundle),
-)  # fmt: skip
+st.subheader("Importance over the layers", anchor=False, help=selected.importance_help(bundle))
 curves_view.show(bundle)
 
 st.space("medium")

@@ -22,36 +22,46 @@ st.title("Search", anchor=False)
 by = url_state.get(controls.BY)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
-        "By", list(controls.BYS), format_func=controls.BYS.__getitem__, required=True,
+        "By",
+        list(controls.BYS),
+        format_func=controls.BYS.__getitem__,
+        required=True,
         **url_state.widget(controls.BY),
-    )  # fmt: skip
+    )
     st.segmented_control(
-        "Level", ["", *controls.LEVELS], format_func=lambda level: level or "all", required=True,
-        help=published.LEVELS if bundle.ranked
-        else definitions.rule(selected.thresholds(bundle)),
+        "Level",
+        ["", *controls.LEVELS],
+        format_func=lambda level: level or "all",
+        required=True,
+        help=published.LEVELS if bundle.ranked else definitions.rule(selected.thresholds(bundle)),
         **url_state.widget(controls.IN_LEVEL),
-    )  # fmt: skip
+    )
     st.selectbox(
-        "Peaks at layer", [controls.PEAK, *bundle.layers], width=150,
+        "Peaks at layer",
+        [controls.PEAK, *bundle.layers],
+        width=150,
         format_func=lambda layer: "any" if layer == controls.PEAK else str(layer),
-        help=definitions.PEAK, **url_state.widget(controls.PEAKS),
-    )  # fmt: skip
+        help=definitions.PEAK,
+        **url_state.widget(controls.PEAKS),
+    )
 if by == "words":
     st.text_input(
-        "Words, a label, or the number of a factor", max_chars=controls.QUERY_LENGTH,
+        "Words, a label, or the number of a factor",
+        max_chars=controls.QUERY_LENGTH,
         placeholder="river bank, or 30",
         help="Factors come in the order of how much the words drive them, then those that have "
         "one of the words in their name or label.",
         **url_state.widget(controls.QUERY),
-    )  # fmt: skip
+    )
 else:
     st.text_input(
-        "A sentence", max_chars=controls.QUERY_LENGTH,
+        "A sentence",
+        max_chars=controls.QUERY_LENGTH,
         placeholder="He left the house by the river.",
         help="The model reads it, and the factors that fire in it come in the order of how "
         "strongly they fire, as a share of what they reach at their best.",
         **url_state.widget(controls.QUERY),
-    )  # fmt: skip
+    )
 
 query = url_state.get(controls.QUERY)
 found, missing = None, []

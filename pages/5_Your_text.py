@@ -20,11 +20,13 @@ if bundle.ranked:
     st.stop()
 st.text_area(
     f"A text of up to {live_decomposition.longest(bundle)} tokens",
-    max_chars=controls.TEXT_LENGTH, height=110, placeholder=EXAMPLES[0],
+    max_chars=controls.TEXT_LENGTH,
+    height=110,
+    placeholder=EXAMPLES[0],
     help=f"The factors were learnt from windows of {bundle.manifest['corpus']['window_length']} "
     "tokens: in a longer text the model sees more context than they have seen.",
     **url_state.widget(controls.TEXT),
-)  # fmt: skip
+)
 text = url_state.get(controls.TEXT).strip()
 if live_model.missing(bundle):
     live_model.how_to_get(bundle)
@@ -32,9 +34,12 @@ elif not text:
     st.markdown("Write something above, or begin with one of these:")
     for example in EXAMPLES:
         st.button(
-            example, type="tertiary", icon=":material/arrow_forward:", on_click=url_state.change,
+            example,
+            type="tertiary",
+            icon=":material/arrow_forward:",
+            on_click=url_state.change,
             args=({controls.TEXT: example, controls.TOKEN: 1},),
-        )  # fmt: skip
+        )
     st.caption(
         "Your text is read by the model on this server and is kept in the link of this page, so "
         "that you can share it."

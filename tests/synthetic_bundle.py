@@ -636,13 +636,19 @@ def _effects(rng: np.random.Generator, maximum: np.ndarray) -> pa.Table:
     removed = rng.uniform(0.005, 0.1, len(factor))
     random = rng.uniform(0.005, 0.03, len(factor))
     columns = {
-        "factor": factor, "layer": below[factor].argmax(axis=1),
-        "examples": np.full(len(factor), 6), "directions": np.full(len(factor), 2),
-        "removed": removed, "removed_error": removed / 7, "random": random,
-        "random_error": random / 9, "ratio": removed / random,
-        "ratio_error": 0.1 * removed / random, "above": rng.uniform(0, 1, len(factor)),
+        "factor": factor,
+        "layer": below[factor].argmax(axis=1),
+        "examples": np.full(len(factor), 6),
+        "directions": np.full(len(factor), 2),
+        "removed": removed,
+        "removed_error": removed / 7,
+        "random": random,
+        "random_error": random / 9,
+        "ratio": removed / random,
+        "ratio_error": 0.1 * removed / random,
+        "above": rng.uniform(0, 1, len(factor)),
         "elsewhere": rng.uniform(0, 1, len(factor)),
-    }  # fmt: skip
+    }
     return pa.table(columns).cast(SCHEMAS["effects"])
 
 

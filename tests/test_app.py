@@ -655,9 +655,7 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     assert float(query(app)["penalty"]) == pytest.approx(slider.max)
     app = open_page(path, text=text, token="1", layer="3", times="2", **{"with": "He went."})
     factor = int(app.selectbox(key="control_moved").value)
-    moved = tfactors.intervene(
-        bundle, text, factor, 3, position=1, times=2.0, other="He went."
-    )  # fmt: skip
+    moved = tfactors.intervene(bundle, text, factor, 3, position=1, times=2.0, other="He went.")
     values = {metric.label: metric.value for metric in app.metric}
     assert float(values["Change of the embedding"].rstrip("%")) == pytest.approx(
         100 * moved.change, abs=0.06

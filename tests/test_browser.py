@@ -325,8 +325,13 @@ CONTRASTS = """
 def test_nothing_is_wider_than_a_telephone(browser: Browser, server: Server) -> None:
     with visiting(browser, server) as reader:
         reader.page.set_viewport_size({"width": 400, "height": 800})
-        for path in ("/", "/Factor?factor=7", "/Factor?factor=1&layer=1&top=50",
-                     "/Random_by_level?level=mid&seed=3", "/Curves_and_saliency"):  # fmt: skip
+        for path in (
+            "/",
+            "/Factor?factor=7",
+            "/Factor?factor=1&layer=1&top=50",
+            "/Random_by_level?level=mid&seed=3",
+            "/Curves_and_saliency",
+        ):
             reader.open(path)
             expect(reader.page.locator("[data-testid=stMain] h1").first).to_be_visible()
             main = reader.page.locator("[data-testid=stMain]")

@@ -215,8 +215,14 @@ def test_a_key_opens_the_search(visit: Visit) -> None:
 
 def test_no_page_is_wider_than_a_telephone(visit: Visit) -> None:
     visit.page.set_viewport_size({"width": 400, "height": 800})
-    for path in ("/Search?q=river", "/Map", "/Compare?factor=4&to=9", "/Labels", "/Your_text",
-                 "/Factor?factor=7&embed=true"):  # fmt: skip
+    for path in (
+        "/Search?q=river",
+        "/Map",
+        "/Compare?factor=4&to=9",
+        "/Labels",
+        "/Your_text",
+        "/Factor?factor=7&embed=true",
+    ):
         visit.open(path)
         expect(visit.page.locator("[data-testid=stMain] h1").first).to_be_visible()
         main = visit.page.locator("[data-testid=stMain]")

@@ -56,8 +56,10 @@ def read_everything(bundle: Bundle) -> list:
 
 
 def same(left: list, right: list) -> bool:
-    return all(a.equals(b) if isinstance(a, pd.DataFrame) else (a == b).all()
-               for a, b in zip(left, right, strict=True))  # fmt: skip
+    return all(
+        a.equals(b) if isinstance(a, pd.DataFrame) else (a == b).all()
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -373,8 +375,14 @@ def test_rows_are_sorted_and_cut_the_same_however_they_arrive(folder, tmp_path):
 def test_a_row_group_holds_whole_factors_whatever_factors_there_are(tmp_path_factory, drawn, size):
     factors = np.array(sorted(drawn), np.int32)
     rank = np.arange(len(factors)) - np.searchsorted(factors, factors)
-    columns = {"factor": factors, "rank": rank, "window": rank, "position": rank,
-               "word": ["w"] * len(factors), "activation": 1.0 / (1 + rank)}  # fmt: skip
+    columns = {
+        "factor": factors,
+        "rank": rank,
+        "window": rank,
+        "position": rank,
+        "word": ["w"] * len(factors),
+        "activation": 1.0 / (1 + rank),
+    }
     folder = tmp_path_factory.mktemp("groups")
     write_table(folder, example_file(0), pa.table(columns).to_batches(max_chunksize=size))
     file = pq.ParquetFile(folder / example_file(0))

@@ -71,9 +71,13 @@ def described(kind: str) -> dict[str, tuple[str, bool, bool]]:
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_columns_are_described_with_their_types(kind):
     found = described(kind)
-    types = {"list<item: float>": "list<float>", "list<item: string>": "list<string>",
-             "list<item: int32>": "list<int32>", "list<item: int16>": "list<int16>",
-             "list<item: bool>": "list<bool>"}  # fmt: skip
+    types = {
+        "list<item: float>": "list<float>",
+        "list<item: string>": "list<string>",
+        "list<item: int32>": "list<int32>",
+        "list<item: int16>": "list<int16>",
+        "list<item: bool>": "list<bool>",
+    }
     keys = LAYOUTS[kind].keys
     assert list(found) == SCHEMAS[kind].names
     for field in SCHEMAS[kind]:

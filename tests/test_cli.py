@@ -141,10 +141,13 @@ def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file,
     command = [sys.executable, "-m", "tfactors", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True,
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
         # Where the tests run in the background Ctrl-C is ignored, and a child would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     settings = tmp_path / "out" / ".build" / "settings.json"
     while not settings.exists():
         assert process.poll() is None

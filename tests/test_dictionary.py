@@ -54,9 +54,14 @@ def test_the_held_out_objective_is_below_that_of_scikit_learn():
     train, held_out = X[:3000], X[3000:]
     learner = tf.DictionaryLearner(n_components=30, penalty=0.3, batch_size=500, random_state=0)
     other = MiniBatchDictionaryLearning(
-        30, alpha=0.3, max_iter=10, batch_size=500, fit_algorithm="cd", positive_code=True,
+        30,
+        alpha=0.3,
+        max_iter=10,
+        batch_size=500,
+        fit_algorithm="cd",
+        positive_code=True,
         random_state=0,
-    ).fit(train)  # fmt: skip
+    ).fit(train)
     atoms = other.components_ / np.linalg.norm(other.components_, axis=1, keepdims=True)
     ours = mean_objective(held_out, learner.fit(train).components_, 0.3)
     assert ours < mean_objective(held_out, atoms, 0.3)

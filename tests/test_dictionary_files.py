@@ -77,8 +77,12 @@ def test_a_matryoshka_autoencoder_of_dictionary_learning_is_read_as_a_batch_topk
 
 def test_the_newer_standard_autoencoder_of_dictionary_learning_is_not_centred(tmp_path, x):
     w = weights("standard", M, D)
-    state = {"encoder.weight": w["W_enc"], "encoder.bias": w["b_enc"],
-             "decoder.weight": w["W_dec"].T.contiguous(), "decoder.bias": w["b_dec"]}  # fmt: skip
+    state = {
+        "encoder.weight": w["W_enc"],
+        "encoder.bias": w["b_enc"],
+        "decoder.weight": w["W_dec"].T.contiguous(),
+        "decoder.bias": w["b_dec"],
+    }
     torch.save(state, tmp_path / "ae.pt")
     check_codes(read_dictionary(tmp_path, D), w, "standard", x, centred=False)
 

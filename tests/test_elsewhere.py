@@ -172,8 +172,10 @@ def test_a_word_keeps_what_it_has_at_its_other_places(
             shares.append(min(1.0, code[position, factor] / example.activation))
     assert kept.set_index("factor")["word"][factor] == pytest.approx(np.mean(shares), abs=1e-3)
     half = examples["factor"] % 2 == 0
-    parts = [kept_by_the_word(encoder, part, read, places, draws=2)
-             for part in (examples[half], examples[~half])]  # fmt: skip
+    parts = [
+        kept_by_the_word(encoder, part, read, places, draws=2)
+        for part in (examples[half], examples[~half])
+    ]
     joined = pd.concat(parts).sort_values("factor", ignore_index=True)
     pd.testing.assert_frame_equal(joined, kept, atol=1e-3)
 

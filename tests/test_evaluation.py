@@ -51,9 +51,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tf.Bundle:
     for number, text in enumerate(address_texts(25)):
         (folder / "texts" / f"{number:02d}.txt").write_text(text[:6000], "utf-8")
     settings = with_changes(
-        "quick", corpora=(str(folder / "texts"),), model=str(model), factors=48, penalty=1.0,
-        training_tokens=8_000, stability=True, window_length=40,
-    )  # fmt: skip
+        "quick",
+        corpora=(str(folder / "texts"),),
+        model=str(model),
+        factors=48,
+        penalty=1.0,
+        training_tokens=8_000,
+        stability=True,
+        window_length=40,
+    )
     return build(folder / "bundle", settings, show_progress=False)
 
 

@@ -130,5 +130,6 @@ def test_what_is_retained_is_what_the_model_says_of_the_cut_text(built) -> None:
     assert curve[2] == pytest.approx(np.mean(shares), abs=0.02)
     if family in CAUSAL:  # and what follows the target would have changed nothing
         whole = encoder.activation([ids], [at], factor, layer)[0]
-        assert whole == pytest.approx(encoder.activation([ids[: at + 1]], [at], factor, layer)[0],
-                                      rel=0.01)  # fmt: skip
+        assert whole == pytest.approx(
+            encoder.activation([ids[: at + 1]], [at], factor, layer)[0], rel=0.01
+        )

@@ -40,9 +40,11 @@ def saved(kind: str, tiny: Path, folder: Path) -> Path:
     """Save a small random model of another kind with the tokenizer of the tiny BERT."""
     folder.mkdir()
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(tiny / "tokenizer.json"), unk_token="[UNK]", pad_token="[PAD]",
+        tokenizer_file=str(tiny / "tokenizer.json"),
+        unk_token="[UNK]",
+        pad_token="[PAD]",
         model_max_length=64,
-    )  # fmt: skip
+    )
     tokenizer.save_pretrained(folder)
     random_module(kind, len(tokenizer)).save_pretrained(folder)
     return folder

@@ -172,9 +172,12 @@ def log_thresholds(folder: Path, w: dict[str, torch.Tensor]) -> Path:
 def on_scaled_states(folder: Path, w: dict[str, torch.Tensor]) -> Path:
     """Trained on states of mean norm √d, at a place with the name that transformers gives it."""
     return write_saelens(
-        folder, "standard", w, normalize_activations="expected_average_only_in",
+        folder,
+        "standard",
+        w,
+        normalize_activations="expected_average_only_in",
         metadata={"hook_name": "model.layers.0"},
-    )  # fmt: skip
+    )
 
 
 def unit_decoders_in_bfloat16(folder: Path, w: dict[str, torch.Tensor]) -> Path:
@@ -187,8 +190,10 @@ def april_2024(folder: Path, w: dict[str, torch.Tensor]) -> Path:
     """dictionary_learning's AutoEncoderNew: the bias of the decoder is a part of it."""
     write_dictionary_learning(folder, "standard", w)
     state = torch.load(folder / "ae.pt", weights_only=True)
-    torch.save({n.replace("bias", "decoder.bias") if n == "bias" else n: v
-                for n, v in state.items()}, folder / "ae.pt")  # fmt: skip
+    torch.save(
+        {n.replace("bias", "decoder.bias") if n == "bias" else n: v for n, v in state.items()},
+        folder / "ae.pt",
+    )
     return folder
 
 
@@ -200,7 +205,8 @@ def without_config(folder: Path, w: dict[str, torch.Tensor]) -> Path:
 VARIANTS = {
     "SAELens before version 6": Variant("topk", True, before_version_6),
     "SAELens, chosen by what is written, not centred": Variant(
-        "topk", False,
+        "topk",
+        False,
         lambda folder, w: write_saelens(
             folder, "topk", w, rescale_acts_by_decoder_norm=True, apply_b_dec_to_input=False
         ),
@@ -214,11 +220,12 @@ VARIANTS = {
         "topk", True, without_config, ("--form", "topk", "--layers", "2"), layer=2
     ),
     "Gemma Scope": Variant(
-        "jumprelu", False,
+        "jumprelu",
+        False,
         lambda folder, w: write_gemma_2(folder / "layer_0" / "width_16k" / "average_l0_71", w),
     ),
     "Gemma Scope 2": Variant("jumprelu", False, write_gemma_3),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -171,8 +171,12 @@ def mistakes(world: Path, published: Path) -> dict[str, tuple[Path, list[str], s
     write_saelens(good, "standard", autoencoder("standard", states))
     whole = principal(states)  # relu(z + 30) = z + 30: one direction of an axis is enough
     enc, dec = whole["W_enc"][:D], whole["W_dec"][:D]
-    w = {"W_enc": enc.T.contiguous(), "W_dec": dec, "b_enc": 30 - enc @ whole["b_dec"],
-         "b_dec": whole["b_dec"] - 30 * dec.sum(dim=0)}  # fmt: skip
+    w = {
+        "W_enc": enc.T.contiguous(),
+        "W_dec": dec,
+        "b_enc": 30 - enc @ whole["b_dec"],
+        "b_dec": whole["b_dec"] - 30 * dec.sum(dim=0),
+    }
     turned = write_saelens(world / "turned", "standard", w, apply_b_dec_to_input=False)
     square_noise = world / "square-noise.npy"
     np.save(square_noise, np.linalg.qr(noise[:, :D])[0])

@@ -165,9 +165,13 @@ def test_it_shows_itself_in_a_notebook_with_every_token_escaped(encoder) -> None
 
 @pytest.mark.parametrize(
     ("how", "says"),
-    [({"position": 7}, "position 7"), ({"times": float("nan")}, "finite"),
-     ({"layer": 3}, "layer 3"), ({"factor": 60}, "factor 60")],
-)  # fmt: skip
+    [
+        ({"position": 7}, "position 7"),
+        ({"times": float("nan")}, "finite"),
+        ({"layer": 3}, "layer 3"),
+        ({"factor": 60}, "factor 60"),
+    ],
+)
 def test_what_cannot_be_done_is_refused(encoder, how: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         intervene_tokens(encoder, IDS, TOKENS, **({"factor": 1, "layer": 1} | how))
@@ -176,8 +180,10 @@ def test_what_cannot_be_done_is_refused(encoder, how: dict, says: str) -> None:
 def test_states_from_memory_give_the_same_answer_as_the_model_asked_again(encoder) -> None:
     position, factor = active(encoder, 1)
     other = IDS[::-1].copy()
-    known = {(ids.tobytes(), layer): read_unmoved(encoder, ids, layer)
-             for ids, layer in ((IDS, 1), (other, encoder.model.blocks))}  # fmt: skip
+    known = {
+        (ids.tobytes(), layer): read_unmoved(encoder, ids, layer)
+        for ids, layer in ((IDS, 1), (other, encoder.model.blocks))
+    }
     how = {"position": position, "other_ids": other}
     asked = moved(encoder, factor, 1, **how)
     remembered = moved(

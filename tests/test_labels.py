@@ -67,11 +67,15 @@ def test_a_year_is_a_number_of_four_digits_in_this_millennium_or_the_last():
 @pytest.mark.parametrize(
     "forms",
     [
-        ("leave", "leaves", "leaving"), ("stop", "stops", "stopped", "stopping"),
-        ("study", "studies", "studied", "studying"), ("church", "churches"),
-        ("nation", "nations", "nation's"), ("tax", "taxes", "taxed"), ("class", "classes"),
+        ("leave", "leaves", "leaving"),
+        ("stop", "stops", "stopped", "stopping"),
+        ("study", "studies", "studied", "studying"),
+        ("church", "churches"),
+        ("nation", "nations", "nation's"),
+        ("tax", "taxes", "taxed"),
+        ("class", "classes"),
     ],
-)  # fmt: skip
+)
 def test_the_forms_of_a_word_have_one_stem(forms):
     assert len({stem(form) for form in forms}) == 1
 
@@ -89,10 +93,15 @@ def matrix(rows, columns):
 
 
 RULES = pd.DataFrame(
-    [("word", "left"), ("word", "right"), ("lemma", "leav"), ("number", "a number"),
-     ("neighbour", "after “he”")],
+    [
+        ("word", "left"),
+        ("word", "right"),
+        ("lemma", "leav"),
+        ("number", "a number"),
+        ("neighbour", "after “he”"),
+    ],
     columns=["kind", "text"],
-)  # fmt: skip
+)
 HELD_OUT = [[0, 2]] * 6 + [[0, 2, 4]] * 2 + [[2]] * 4 + [[1]] * 5 + [[3]] * 10 + [[]] * 13
 NO_ANSWERS = pd.DataFrame({"factor": [], "rule": [], "place": []}, dtype=np.int64)
 

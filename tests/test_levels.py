@@ -92,18 +92,27 @@ def test_a_word_that_stands_nowhere_else_leaves_the_level_to_the_sentence() -> N
 def test_a_bundle_from_before_has_the_levels_of_the_rule_it_was_built_with() -> None:
     older = Thresholds.of({"importance": {"levels": {"low_depth": 0.25, "sentence_share": 0.4}}})
     assert older == Thresholds(0.25, None, 0.4)
-    factors = pd.DataFrame({
-        "depth": [0.2, 0.9, 0.9], "retained_sentence": [1.0, 0.3, 0.5],
-        "word_elsewhere": np.nan, "sentence_elsewhere": np.nan, "same_place": np.nan,
-    })  # fmt: skip
+    factors = pd.DataFrame(
+        {
+            "depth": [0.2, 0.9, 0.9],
+            "retained_sentence": [1.0, 0.3, 0.5],
+            "word_elsewhere": np.nan,
+            "sentence_elsewhere": np.nan,
+            "same_place": np.nan,
+        }
+    )
     assert levels_of(factors, older).tolist() == ["low", "high", "mid"]
 
 
 def test_a_factor_of_one_place_in_the_window_is_low() -> None:
-    factors = pd.DataFrame({
-        "depth": [0.9, 0.9, 0.9], "sentence_elsewhere": [0.9, 0.2, 0.9],
-        "word_elsewhere": [0.1, np.nan, 0.1], "same_place": [1.0, 0.6, 0.2],
-    })  # fmt: skip
+    factors = pd.DataFrame(
+        {
+            "depth": [0.9, 0.9, 0.9],
+            "sentence_elsewhere": [0.9, 0.2, 0.9],
+            "word_elsewhere": [0.1, np.nan, 0.1],
+            "same_place": [1.0, 0.6, 0.2],
+        }
+    )
     assert levels_of(factors, Thresholds()).tolist() == ["low", "low", "mid"]
 
 

@@ -119,11 +119,16 @@ def test_the_lowest_values_come_first_where_they_are_what_counts():
 
 
 KINDS = {
-    "gpt2": "GPT2LMHeadModel", "bert": "BertForMaskedLM", "distilbert": "DistilBertForMaskedLM",
-    "electra": "ElectraForMaskedLM", "modernbert": "ModernBertForMaskedLM",
-    "roberta": "RobertaForMaskedLM", "gpt_neox": "GPTNeoXForCausalLM", "llama": "LlamaForCausalLM",
+    "gpt2": "GPT2LMHeadModel",
+    "bert": "BertForMaskedLM",
+    "distilbert": "DistilBertForMaskedLM",
+    "electra": "ElectraForMaskedLM",
+    "modernbert": "ModernBertForMaskedLM",
+    "roberta": "RobertaForMaskedLM",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "llama": "LlamaForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -164,10 +169,10 @@ def test_the_logits_that_a_factor_raises_and_lowers_are_those_of_the_head(with_h
     for factor in range(3):
         mine, low = up[up["factor"] == factor], down[down["factor"] == factor]
         legible = np.array([bool(token) for token in tokens])
-        np.testing.assert_allclose(mine["value"], np.sort(change[factor][legible])[::-1][:10],
-                                   rtol=1e-5)  # fmt: skip
-        np.testing.assert_allclose(low["value"], np.sort(change[factor][legible])[:10],
-                                   rtol=1e-5)  # fmt: skip
+        np.testing.assert_allclose(
+            mine["value"], np.sort(change[factor][legible])[::-1][:10], rtol=1e-5
+        )
+        np.testing.assert_allclose(low["value"], np.sort(change[factor][legible])[:10], rtol=1e-5)
 
 
 def test_a_body_without_a_head_has_no_logits(model):

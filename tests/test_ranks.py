@@ -91,8 +91,13 @@ def run(line: list[str], size: int, said: Path, dies_in: str = "") -> tuple[list
 
 def one_rank(line: list[str], rank: int, size: int, port: int, said: str, dies_in: str) -> None:
     """What torchrun starts, with standard error in a file; rank 1 dies in mid-stage if told to."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank),
-                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_RANK": str(rank),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     file = os.open(said, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(file, 2)
     if rank == 1 and dies_in:

@@ -256,10 +256,11 @@ def test_many_activations_at_once_are_explained_as_one_by_one(
     calls: list[tuple[int, int]] = []
     together = explain_many(encoder, wanted, samples=60, progress=lambda *at: calls.append(at))
     alone = [
-        explain_window(encoder, t.token_ids, t.position, t.factor, t.layer, samples=60,
-                       radius=t.radius)
+        explain_window(
+            encoder, t.token_ids, t.position, t.factor, t.layer, samples=60, radius=t.radius
+        )
         for t in wanted
-    ]  # fmt: skip
+    ]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
         assert one.activation == pytest.approx(other.activation, abs=1e-3)

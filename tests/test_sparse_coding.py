@@ -305,8 +305,12 @@ def test_the_kernel_compiles_once_and_from_the_cache_gives_the_same_bits(tmp_pat
     def report():
         done = subprocess.run(
             [sys.executable, "-c", REPORT],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.split()
 
     hits, misses, compiled = report()

@@ -177,8 +177,9 @@ def test_surveys_of_parts_merge_into_the_survey_of_the_whole(corpus, ranks, ties
         for window in np.unique(windows[rows]):
             of_window = np.flatnonzero(windows == window)
             taken = [csr_array(layer[of_window]) for layer in codes]
-            survey.add(taken, windows[of_window], positions[of_window],
-                       [words[row] for row in of_window])  # fmt: skip
+            survey.add(
+                taken, windows[of_window], positions[of_window], [words[row] for row in of_window]
+            )
             x = states[of_window]
             survey.norms.add(np.linalg.norm(x, axis=1).sum(dtype=np.float64) * np.ones(2))
             for held, layer in zip(survey.held_out, taken, strict=True):
@@ -214,8 +215,11 @@ def test_surveys_of_parts_merge_into_the_survey_of_the_whole(corpus, ranks, ties
             assert found == np.array(whole.vocabulary)[b[2]].tolist()
             for x, y in zip((a[0], a[1], a[3]), (b[0], b[1], b[3]), strict=True):
                 np.testing.assert_array_equal(x, y)
-        for x, y in zip(mine.words(mine_words, mine_totals),
-                        theirs.words(their_words, their_totals), strict=True):  # fmt: skip
+        for x, y in zip(
+            mine.words(mine_words, mine_totals),
+            theirs.words(their_words, their_totals),
+            strict=True,
+        ):
             np.testing.assert_array_equal(x, y)
 
 

@@ -201,9 +201,11 @@ def test_a_folder_that_is_no_site_is_refused_and_nothing_is_written(tmp_path, ca
     (taken / "thesis.tex").write_text("years of work")
     write_tiny_site(tmp_path / "site")
     for folder, out, said in (
-        ("nowhere", "out", "sparse_code_data"), ("empty", "out", "holds no page"),
-        ("bad", "out", "none of its pages"), ("site", "taken", "something else"),
-    ):  # fmt: skip
+        ("nowhere", "out", "sparse_code_data"),
+        ("empty", "out", "holds no page"),
+        ("bad", "out", "none of its pages"),
+        ("site", "taken", "something else"),
+    ):
         arguments = ["import-site", str(tmp_path / folder), "--out", str(tmp_path / out), "--quiet"]
         assert main(arguments) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()

@@ -73,11 +73,21 @@ def write_saelens(folder: Path, form: str, w: dict[str, torch.Tensor], **config:
 
 def write_sparsify(folder: Path, w: dict[str, torch.Tensor], **config: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {"encoder.weight": w["W_enc"], "encoder.bias": w["b_enc"],
-               "W_dec": w["W_dec"], "b_dec": w["b_dec"]}  # fmt: skip
+    tensors = {
+        "encoder.weight": w["W_enc"],
+        "encoder.bias": w["b_enc"],
+        "W_dec": w["W_dec"],
+        "b_dec": w["b_dec"],
+    }
     save_file(tensors, folder / "sae.safetensors")
-    content = {"activation": "topk", "k": K, "num_latents": 0, "transcode": False,
-               "skip_connection": False, "d_in": w["W_dec"].shape[-1]}  # fmt: skip
+    content = {
+        "activation": "topk",
+        "k": K,
+        "num_latents": 0,
+        "transcode": False,
+        "skip_connection": False,
+        "d_in": w["W_dec"].shape[-1],
+    }
     (folder / "cfg.json").write_text(json.dumps(content | config))
     return folder
 
@@ -105,11 +115,20 @@ def write_dictionary_learning(folder: Path, form: str, w: dict[str, torch.Tensor
                                    "gate_bias": w["b_gate"], "mag_bias": w["b_mag"]},
     }[form]()  # fmt: skip
     torch.save(state, folder / "ae.pt")
-    classes = {"standard": "AutoEncoder", "topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE",
-               "jumprelu": "JumpReluAutoEncoder", "matryoshka": "MatryoshkaBatchTopKSAE",
-               "gated": "GatedAutoEncoder"}  # fmt: skip
-    trainer = {"dict_class": classes[form], "layer": 1, "lm_name": "tiny",
-               "submodule_name": "resid_post_layer_1"}  # fmt: skip
+    classes = {
+        "standard": "AutoEncoder",
+        "topk": "AutoEncoderTopK",
+        "batchtopk": "BatchTopKSAE",
+        "jumprelu": "JumpReluAutoEncoder",
+        "matryoshka": "MatryoshkaBatchTopKSAE",
+        "gated": "GatedAutoEncoder",
+    }
+    trainer = {
+        "dict_class": classes[form],
+        "layer": 1,
+        "lm_name": "tiny",
+        "submodule_name": "resid_post_layer_1",
+    }
     (folder / "config.json").write_text(json.dumps({"trainer": trainer}))
     return folder
 
@@ -127,7 +146,11 @@ def write_gemma_3(folder: Path, w: dict[str, torch.Tensor], **config: object) ->
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name.replace("W_", "w_"): values for name, values in w.items()}
     save_file(tensors | {"w_enc": w["W_enc"].T.contiguous()}, folder / "params.safetensors")
-    content = {"architecture": "jump_relu", "model_name": "tiny", "type": "sae",
-               "hf_hook_point_in": "model.layers.0.output"}  # fmt: skip
+    content = {
+        "architecture": "jump_relu",
+        "model_name": "tiny",
+        "type": "sae",
+        "hf_hook_point_in": "model.layers.0.output",
+    }
     (folder / "config.json").write_text(json.dumps(content | config))
     return folder

@@ -13,10 +13,20 @@ import transformers
 from tiny_model import address_texts
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-BASE = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4,
-        "intermediate_size": 48, "max_position_embeddings": 64, "pad_token_id": 0}  # fmt: skip
-RELATIVE = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 0,
-            "position_biased_input": False}  # fmt: skip
+BASE = {
+    "num_hidden_layers": 2,
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+}
+RELATIVE = {
+    "relative_attention": True,
+    "pos_att_type": ["c2p", "p2c"],
+    "type_vocab_size": 0,
+    "position_biased_input": False,
+}
 DEBERTA_V3 = {"position_buckets": 16, "share_att_key": True, "norm_rel_ebd": "layer_norm"}
 FEW_KEYS = {"num_key_value_heads": 2}
 PAIR = {"d_model": 32, "num_heads": 4, "d_kv": 8, "d_ff": 48, "num_layers": 2}
@@ -25,8 +35,10 @@ PAIR = {"d_model": 32, "num_heads": 4, "d_kv": 8, "d_ff": 48, "num_layers": 2}
 FAMILIES = {
     "bert": (BASE, "wordpiece"),
     "roberta": (BASE | {"max_position_embeddings": 65}, "bpe"),
-    "distilbert": ({"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48,
-                    "max_position_embeddings": 64}, "wordpiece"),
+    "distilbert": (
+        {"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 64},
+        "wordpiece",
+    ),
     "albert": (BASE | {"num_hidden_layers": 3, "embedding_size": 16}, "unigram"),
     "electra": (BASE | {"embedding_size": 16}, "wordpiece"),
     "mpnet": (BASE | {"max_position_embeddings": 66}, "wordpiece"),
@@ -40,7 +52,7 @@ FAMILIES = {
     "qwen2": (BASE | FEW_KEYS, "bpe"),
     "qwen3": (BASE | FEW_KEYS | {"head_dim": 8}, "bpe"),
     "t5": (PAIR | {"num_decoder_layers": 1}, "unigram"),
-}  # fmt: skip
+}
 CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
 
 
@@ -59,9 +71,11 @@ def random_module(family: str, vocabulary: int) -> torch.nn.Module:
 def write_family(family: str, folder: Path) -> Path:
     """Write model and tokenizer as ``save_pretrained`` does."""
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=trained(FAMILIES[family][1]), unk_token="<unk>", pad_token="<pad>",
+        tokenizer_object=trained(FAMILIES[family][1]),
+        unk_token="<unk>",
+        pad_token="<pad>",
         model_max_length=64,
-    )  # fmt: skip
+    )
     tokenizer.save_pretrained(folder)
     random_module(family, len(tokenizer)).save_pretrained(folder)
     return folder

@@ -99,9 +99,14 @@ class _Request(BaseHTTPRequestHandler):
         elif rest[:1] == ["tree"]:
             self._json([_entry(file, path) for file, path in files.items()])
         else:
-            self._json({"id": name, "sha": commit, "private": False, "siblings": [
-                {"rfilename": file} for file in files
-            ]})  # fmt: skip
+            self._json(
+                {
+                    "id": name,
+                    "sha": commit,
+                    "private": False,
+                    "siblings": [{"rfilename": file} for file in files],
+                }
+            )
 
     def _file(self, commit: str, path: Path | None) -> None:
         if path is None:

@@ -35,9 +35,13 @@ def write_tiny_bert(folder: Path, blocks: int = 2, width: int = 32, seed: int = 
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=len(pieces), hidden_size=width, num_hidden_layers=blocks,
-        num_attention_heads=4, intermediate_size=2 * width, max_position_embeddings=160,
+        vocab_size=len(pieces),
+        hidden_size=width,
+        num_hidden_layers=blocks,
+        num_attention_heads=4,
+        intermediate_size=2 * width,
+        max_position_embeddings=160,
         initializer_range=0.2,
-    )  # fmt: skip
+    )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder

@@ -35,9 +35,10 @@ def write_coloured_page(path: Path, windows: list[list[tuple[str, float | None, 
         for text, weight, marked in window:
             body = f"<text style=color:blue>{text}</text>" if marked else text
             part += (
-                body if weight is None
+                body
+                if weight is None
                 else f"<text style=background-color:{colour(weight)};>{body}</text>"
-            )  # fmt: skip
+            )
         parts.append(part)
     path.write_text("<body> " + "<br /><br />".join(parts) + "<br /><br />\n</body>", "utf-8")
 
@@ -60,9 +61,15 @@ def draw_curve(path: Path, values: np.ndarray, fine: int = 6) -> None:
 
 
 WINDOW = [
-    ("the ", None, False), ("port", 0.5, False), (" of nas", None, False), ("tia", -0.25, False),
-    (" ", None, False), ("sank", 1.0, True), (",", 0.75, False), (" it is said.", None, False),
-]  # fmt: skip
+    ("the ", None, False),
+    ("port", 0.5, False),
+    (" of nas", None, False),
+    ("tia", -0.25, False),
+    (" ", None, False),
+    ("sank", 1.0, True),
+    (",", 0.75, False),
+    (" it is said.", None, False),
+]
 
 
 def write_tiny_site(folder: Path) -> dict[int, np.ndarray]:

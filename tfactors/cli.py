@@ -173,9 +173,11 @@ def _decompose(options: argparse.Namespace) -> None:
     from tfactors.explain.decomposition import decompose
 
     decomposition = decompose(bundle, options.text, penalty=options.penalty)
-    print(decomposition.to_json() if options.json else decomposition.describe(
-        bundle.factors["label"], layer=options.layer, top=options.top
-    ))  # fmt: skip
+    print(
+        decomposition.to_json()
+        if options.json
+        else decomposition.describe(bundle.factors["label"], layer=options.layer, top=options.top)
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> None:

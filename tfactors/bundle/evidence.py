@@ -225,9 +225,11 @@ def _list(given: dict[str, Any], key: str, most: int, name: str) -> list[Any]:
 
 def _is_number(value: Any) -> bool:
     return (
-        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
         and math.isfinite(value)
-    )  # fmt: skip
+    )
 
 
 def _no_constant(text: str) -> Any:

@@ -136,8 +136,9 @@ def cut(word_starts: np.ndarray, position: int, words: int | None) -> tuple[int,
     (0, 1, 3, 4)
     """
     starts = np.flatnonzero(word_starts)
-    bounds = np.concatenate([starts if len(starts) and starts[0] == 0 else [0, *starts],
-                             [len(word_starts)]])  # fmt: skip
+    bounds = np.concatenate(
+        [starts if len(starts) and starts[0] == 0 else [0, *starts], [len(word_starts)]]
+    )
     here = int(np.searchsorted(bounds, position, side="right")) - 1
     reach = len(bounds) if words is None else words
     first, last = max(0, here - reach), min(len(bounds) - 1, here + 1 + reach)

@@ -76,10 +76,12 @@ def check_second_dictionary(tables: OpenTables) -> None:
     second, first = np.concatenate(found), tables.atoms()
     for part in tables.parts("factors.parquet"):
         mine = first[part["factor"]]
-        nearest = np.concatenate([
-            (mine[rows] @ second.T).max(axis=1)
-            for rows in np.array_split(np.arange(len(part)), len(part) // _PAIRS_AT_ONCE + 1)
-        ])  # fmt: skip
+        nearest = np.concatenate(
+            [
+                (mine[rows] @ second.T).max(axis=1)
+                for rows in np.array_split(np.arange(len(part)), len(part) // _PAIRS_AT_ONCE + 1)
+            ]
+        )
         stability = part["stability"]
         same = ~part["alive"].astype(bool) | (np.abs(nearest - stability) <= _COSINE)
         part.require(same, "stability", "is not the cosine to the nearest atom of the second seed")
@@ -169,10 +171,12 @@ def check_neighbours(tables: OpenTables) -> None:
         part.require(other != factor, "other", "is the factor itself")
         part.require(np.abs(value) <= 1 + ROUNDING, "value", "is outside -1 to 1")
         _require_falling(part, kind, np.ones(len(part), np.float32))
-        cosine = np.concatenate([
-            np.einsum("ij,ij->i", atoms[factor[rows]], atoms[other[rows]])
-            for rows in np.array_split(np.arange(len(part)), len(part) // _PAIRS_AT_ONCE + 1)
-        ])  # fmt: skip
+        cosine = np.concatenate(
+            [
+                np.einsum("ij,ij->i", atoms[factor[rows]], atoms[other[rows]])
+                for rows in np.array_split(np.arange(len(part)), len(part) // _PAIRS_AT_ONCE + 1)
+            ]
+        )
         near = np.abs(cosine - value) <= _COSINE
         of_atoms = kind == NEIGHBOUR_KINDS.index("cosine")
         part.require(near | ~of_atoms, "value", "is not the cosine of the two atoms")

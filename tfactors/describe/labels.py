@@ -60,9 +60,12 @@ def propose(
     """
     number = np.bincount(example_factor, minlength=factors)
     chosen = csr_array(
-        (np.ones(len(example_factor), np.float32),
-         (example_factor, np.arange(len(example_factor)))), shape=(factors, len(example_factor)),
-    )  # fmt: skip
+        (
+            np.ones(len(example_factor), np.float32),
+            (example_factor, np.arange(len(example_factor))),
+        ),
+        shape=(factors, len(example_factor)),
+    )
     counted = (chosen @ of_examples).tocoo()
     shares = pd.DataFrame(
         {

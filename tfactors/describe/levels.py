@@ -68,9 +68,10 @@ class Thresholds:
         levels = manifest["importance"]["levels"]
         word = levels.get("word_share")
         return cls(
-            float(levels["low_depth"]), None if word is None else float(word),
+            float(levels["low_depth"]),
+            None if word is None else float(word),
             float(levels["sentence_share"]),
-        )  # fmt: skip
+        )
 
     @property
     def sentence_column(self) -> str:

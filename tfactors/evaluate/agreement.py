@@ -67,13 +67,18 @@ def measure(evaluation: Evaluation) -> Section:
         (
             Column("against", "Against", "text"),
             Column("above", "Cosine above", "number", "The threshold that is asked for"),
-            Column("matched", "Matched", "share", "Factors whose one-to-one partner is nearer "
-                   "(Hungarian method: the pairs with the largest sum of cosines)"),
+            Column(
+                "matched",
+                "Matched",
+                "share",
+                "Factors whose one-to-one partner is nearer "
+                "(Hungarian method: the pairs with the largest sum of cosines)",
+            ),
             Column("near", "Near any", "share", "Factors with any atom of the other nearer"),
         ),
         tuple(rows),
         Chart("above", "matched", "against"),
-    )  # fmt: skip
+    )
     findings = [
         f"{above[0.7]:.1%} of the factors have a partner above a cosine of 0.7, "
         f"{above[0.9]:.1%} above 0.9.",
@@ -117,9 +122,13 @@ def _levels(
     """Return peak layer and level of these factors of both dictionaries, from one sample."""
     encoder = evaluation.encoder
     other = FactorEncoder(
-        encoder.model, SparseCoder(second), encoder.scale, encoder.penalty, encoder.tol,
+        encoder.model,
+        SparseCoder(second),
+        encoder.scale,
+        encoder.penalty,
+        encoder.tol,
         encoder.offset,
-    )  # fmt: skip
+    )
     sample = evaluation.text_for_levels
     with evaluation.progress(2 * len(encoder.layers), "stability", "layer") as bar:
         first = _surveyed(evaluation, encoder, sample, mine, bar)
@@ -145,15 +154,19 @@ def _surveyed(
             for first in range(0, len(lengths), 64)
         ]
         place = np.cumsum([0, *(part.shape[0] for part in parts)])
-        rows = np.concatenate([
-            start + np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
-            for start, part in zip(place, parts, strict=False)
-        ])  # fmt: skip
-        frame = pd.DataFrame({
-            "factor": np.concatenate([part.indices for part in parts]),
-            "row": rows,
-            "activation": np.concatenate([part.data for part in parts]),
-        })  # fmt: skip
+        rows = np.concatenate(
+            [
+                start + np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+                for start, part in zip(place, parts, strict=False)
+            ]
+        )
+        frame = pd.DataFrame(
+            {
+                "factor": np.concatenate([part.indices for part in parts]),
+                "row": rows,
+                "activation": np.concatenate([part.data for part in parts]),
+            }
+        )
         frame = frame.sort_values(["factor", "activation"], ascending=[True, False])
         ranked = frame[frame.groupby("factor").cumcount() < top]
         sums = ranked.groupby("factor")["activation"].sum()
@@ -212,9 +225,14 @@ def _kept(
 
 
 def _compared(
-    mine: pd.DataFrame, theirs: pd.DataFrame, described: str, chosen: np.ndarray,
-    partner: np.ndarray, cosine: np.ndarray, evaluation: Evaluation,
-) -> tuple[Table, list[str]]:  # fmt: skip
+    mine: pd.DataFrame,
+    theirs: pd.DataFrame,
+    described: str,
+    chosen: np.ndarray,
+    partner: np.ndarray,
+    cosine: np.ndarray,
+    evaluation: Evaluation,
+) -> tuple[Table, list[str]]:
     rows = []
     built = evaluation.bundle.factors["level"].to_numpy(dtype=str)
     for t in (0.5, 0.7, 0.9):
@@ -246,11 +264,15 @@ def _compared(
             Column("same_level", "Same level", "share", "Pairs of one level: low, mid, high"),
             Column("chance", "By chance", "share", "Σ over levels of the product of their shares"),
             Column("kappa", "Cohen's κ", "number", "(same − chance) / (1 − chance)"),
-            Column("as_built", "Sample agrees with bundle", "share",
-                   "Factors whose level on the sample is that of the bundle: what sampling costs"),
+            Column(
+                "as_built",
+                "Sample agrees with bundle",
+                "share",
+                "Factors whose level on the sample is that of the bundle: what sampling costs",
+            ),
         ),
         tuple(rows),
-    )  # fmt: skip
+    )
     at = next((row for row in rows if row[0] == 0.7), None)
     if at is None:
         return table, []

@@ -98,6 +98,10 @@ class Evaluation:
     def progress(self, total: float, what: str, unit: str) -> tqdm:
         """Open a progress bar that names what is measured."""
         return tqdm(
-            total=total, desc=f"{what:<14}", unit=unit, unit_scale=True,
-            disable=None if self.show_progress else True, dynamic_ncols=True,
-        )  # fmt: skip
+            total=total,
+            desc=f"{what:<14}",
+            unit=unit,
+            unit_scale=True,
+            disable=None if self.show_progress else True,
+            dynamic_ncols=True,
+        )

@@ -49,10 +49,15 @@ def measure(evaluation: Evaluation) -> Section:
         for part in examples:
             parts.append(
                 kept_elsewhere(
-                    evaluation.encoder, part, bundle.windows,
-                    bundle.manifest["corpus"]["windows"], KINDS, DRAWS, evaluation.seed,
+                    evaluation.encoder,
+                    part,
+                    bundle.windows,
+                    bundle.manifest["corpus"]["windows"],
+                    KINDS,
+                    DRAWS,
+                    evaluation.seed,
                 )
-            )  # fmt: skip
+            )
             bar.update(1)
     kept = pd.concat(parts).set_index("factor")
     known = factors.set_index("factor").loc[kept.index]

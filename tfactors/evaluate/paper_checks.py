@@ -62,7 +62,7 @@ _STATES = (
     "New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|"
     "South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|"
     "Wisconsin|Wyoming"
-)  # fmt: skip
+)
 _UNITS = (
     r"km|cm|mm|m|mi|miles?|ft|feet|in|inch(?:es)?|sq|acres?|ha|hectares?|kg|g|lbs?|pounds?|tons?|"
     r"tonnes?|mph|°[CF]?|[CFK]|gal|gallons?|litres?|liters?|yd|yards?|nmi|knots"
@@ -97,7 +97,7 @@ def check_paper(evaluation: Evaluation) -> Section:
         "for patterns on the examples of even rank, and judged on the others.",
         (*edits_found, *words_found, *patterns_found),
         (*edits, words, patterns),
-    )  # fmt: skip
+    )
 
 
 def strongest_in(encoder: FactorEncoder, texts: tuple[str, ...]) -> np.ndarray:
@@ -137,7 +137,7 @@ def _edited(bundle: Bundle, encoder: FactorEncoder) -> tuple[Table, list[str]]:
         f"Eight sentences, {named}: of all factors and layers the one that is largest on the weakest of "
         f"{len(WITH_PATTERN)} sentences with consecutive adjectives, plus its mean there, less twice its mean "
         f"on {len(WITHOUT_PATTERN)} without. The paper does not say at which word it measured; its sentences, known in part, are made whole here."
-    )  # fmt: skip
+    )
     finding = (
         f"Edited sentences: {named} and the paper's column agree with a Spearman correlation of "
         f"{rank:.2f} (8 sentences); on the sentence without the pattern it is {said}; it is silent on "
@@ -160,10 +160,16 @@ def _distinct_words(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list
     most = int(bundle.manifest["importance"]["examples"])
     folded = examples.assign(word=examples["word"].str.casefold())
     of_list = folded.groupby(["layer", "factor"])["word"]
-    counts = pd.DataFrame({
-        "distinct": of_list.nunique(), "rows": of_list.size(),
-        "commonest": folded.groupby(["layer", "factor", "word"]).size().groupby(["layer", "factor"]).max(),
-    })  # fmt: skip
+    counts = pd.DataFrame(
+        {
+            "distinct": of_list.nunique(),
+            "rows": of_list.size(),
+            "commonest": folded.groupby(["layer", "factor", "word"])
+            .size()
+            .groupby(["layer", "factor"])
+            .max(),
+        }
+    )
     whole = counts[counts["rows"] == most]
     rows: list[tuple[str | int | float | None, ...]] = []
     for layer in bundle.layers:
@@ -249,6 +255,6 @@ def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]
         "the regular expression in its window covers it. For comparison, the website of 2021 at layers 0, 2 … 10, "
         "factor 13, unit in parentheses: 0, 0, 3, 20.5, 40.5, 84.5%; 86, years: 0, 5.5, 0, 91.5, 77, 87%; 51, "
         "apostrophe s: 2.5, 20, 50.5, 96.5, 84, 66.5%; 225, state: 0, 1.5, 29, 77, 68, 53%."
-    )  # fmt: skip
+    )
     chart = Chart("layer", "share", series="pattern")
     return Table("Patterns over the layers", sample, columns, tuple(rows), chart), findings

@@ -64,8 +64,9 @@ def plant(m: int, d: int, n: int, seed: int = 0) -> Planted:
     for i in range(total):
         size = max(1, rng.poisson(TERMS))
         chosen = [everywhere[i, : min(size - size // 2, 3 * TERMS)]]
-        for t, part in zip(rng.integers(0, topics, 2), (size // 4, size // 2 - size // 4),
-                           strict=True):  # fmt: skip
+        for t, part in zip(
+            rng.integers(0, topics, 2), (size // 4, size // 2 - size // 4), strict=True
+        ):
             chosen.append(rng.choice(members[t], part, p=shares[t]))
         active = np.unique(np.concatenate(chosen))
         strength = 1 + rng.exponential(1.0, len(active))
@@ -161,9 +162,14 @@ def _methods(problem: Planted, seconds: float):  # type: ignore[no-untyped-def]
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
     theirs = MiniBatchDictionaryLearning(
-        m, alpha=1.0, positive_code=True, fit_algorithm="cd", random_state=0,
-        dict_init=_founders(X, m), transform_max_iter=100,
-    )  # fmt: skip
+        m,
+        alpha=1.0,
+        positive_code=True,
+        fit_algorithm="cd",
+        random_state=0,
+        dict_init=_founders(X, m),
+        transform_max_iter=100,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its inner solver stops early, and says so for every batch
         # Batches of 128, because one of thousands would take longer than the time.

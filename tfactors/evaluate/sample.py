@@ -77,9 +77,12 @@ def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sampl
     _, group = np.unique(place, return_inverse=True)
     texts = list(frame["token_ids"])
     return Sample(
-        frame["window"].to_numpy(), texts, list(frame["tokens"]),
-        np.repeat(group, [len(ids) for ids in texts]), "document" if by_document else "window",
-    )  # fmt: skip
+        frame["window"].to_numpy(),
+        texts,
+        list(frame["tokens"]),
+        np.repeat(group, [len(ids) for ids in texts]),
+        "document" if by_document else "window",
+    )
 
 
 def interval(above: np.ndarray, below: np.ndarray, seed: int = 0) -> tuple[float, float]:

@@ -191,7 +191,7 @@ def _by_layer(found: list[Told], sample: str) -> Table:
         Column("high", "To", "share", "97.5% quantile of F₁"),
         Column("factor", "Factor", "text", "with the largest F statistic, all occurrences"),
         Column("n", "Occurrences", "count", "labelled occurrences of the word"),
-    )  # fmt: skip
+    )
     rows = []
     for word in found:
         for method in ("one factor", "five factors", WHOLE, AROUND, MAJORITY):

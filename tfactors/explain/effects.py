@@ -161,9 +161,12 @@ def _directions(
     examples: "pd.DataFrame", seed: int, directions: int, width: int
 ) -> Iterator[np.ndarray]:
     """Unit vectors for every example, (examples, width), so many times."""
-    drawn = np.stack([
-        np.random.default_rng([seed, row.factor, row.rank]).standard_normal((directions, width))
-        for row in examples.itertuples()
-    ], axis=1)  # fmt: skip
+    drawn = np.stack(
+        [
+            np.random.default_rng([seed, row.factor, row.rank]).standard_normal((directions, width))
+            for row in examples.itertuples()
+        ],
+        axis=1,
+    )
     drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
     yield from drawn.astype(np.float32)

@@ -199,11 +199,15 @@ def kept_by_the_word(
         (example.Index, window, position)
         for example in rows.itertuples()
         for window, position in places.drawn(
-            int(example.window), int(example.position), own[example.factor, example.layer], draws,
-            np.random.default_rng([seed, int(example.window), int(example.position),
-                                   int(example.factor)]),
+            int(example.window),
+            int(example.position),
+            own[example.factor, example.layer],
+            draws,
+            np.random.default_rng(
+                [seed, int(example.window), int(example.position), int(example.factor)]
+            ),
         )
-    ]  # fmt: skip
+    ]
     table = rows[["factor", "layer"]].drop_duplicates().sort_values(["factor", "layer"])
     if not drawn:
         return table.assign(word=np.nan, places=0).reset_index(drop=True)

@@ -92,9 +92,12 @@ def fit_lime(
 
     base = LimeBase(_proximity, random_state=seed)
     _, chosen, score, _ = base.explain_instance_with_data(
-        kept.astype(np.float64), np.asarray(values, np.float64)[:, None], _distances(kept),
-        label=0, num_features=features,
-    )  # fmt: skip
+        kept.astype(np.float64),
+        np.asarray(values, np.float64)[:, None],
+        _distances(kept),
+        label=0,
+        num_features=features,
+    )
     weights = np.zeros(kept.shape[1], np.float32)
     for feature, weight in chosen:
         weights[feature] = weight

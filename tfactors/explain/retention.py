@@ -203,9 +203,11 @@ def _retention_of_chunk(
     shares = np.ones((len(examples), 2 + len(radii)))
     if spans.texts:
         codes = encoder.encode(
-            spans.texts, int(examples["layer"].iloc[0]),
-            positions=spans.positions, starts=spans.starts,
-        )  # fmt: skip
+            spans.texts,
+            int(examples["layer"].iloc[0]),
+            positions=spans.positions,
+            starts=spans.starts,
+        )
         number, column = np.array(spans.places).T
         left = activations_of(codes, np.array(spans.rows), examples["factor"].to_numpy()[number])
         full = examples["activation"].to_numpy(np.float64)[number]

@@ -49,8 +49,12 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         raise InputError(f"{path}: a {architecture}, which {NO_AUTOENCODER}")
     refuse(path, config, "finetuning_scaling_factor", (None, False))
     refuse(path, config, "reshape_activations", (None, "none"))
-    refuse(path, meta.get("model_from_pretrained_kwargs") or {}, "center_writing_weights",
-           (None, False))  # fmt: skip
+    refuse(
+        path,
+        meta.get("model_from_pretrained_kwargs") or {},
+        "center_writing_weights",
+        (None, False),
+    )
     normalise = config.get("normalize_activations") or "none"
     scales = {"none": "none", "expected_average_only_in": "unit", True: "unit"}
     if normalise not in scales:
@@ -103,9 +107,14 @@ def read_sparsify(path: Path, width: int, form: str) -> ImportedDictionary:
     found = {renamed.get(name, name): values for name, values in tensors.items()}
     # The folder carries the hook point: layers.5, or h.5, is the output of block 5.
     origin = Origin(
-        "sparsify", path.parent.name, file_sha256(path), "topk", dtype, int(config.get("k") or 0),
+        "sparsify",
+        path.parent.name,
+        file_sha256(path),
+        "topk",
+        dtype,
+        int(config.get("k") or 0),
         layers=hidden_state_at(path, path.absolute().parent.name),
-    )  # fmt: skip
+    )
     return autoencoder(path, width, origin, found, encoder_rows_first=True)
 
 
@@ -148,10 +157,16 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
     renamed |= {"encoder.weight": "W_enc", "encoder.bias": "b_enc", "decoder.weight": "W_dec"}
     found = {renamed.get(name, name): values for name, values in found.items()}
     origin = Origin(
-        "dictionary_learning", path.parent.name, file_sha256(path), kind, dtype, k, centred,
+        "dictionary_learning",
+        path.parent.name,
+        file_sha256(path),
+        kind,
+        dtype,
+        k,
+        centred,
         layers=hidden_state_at(path, str(trainer.get("submodule_name") or "")),
         model=str(trainer.get("lm_name", "")),
-    )  # fmt: skip
+    )
     return autoencoder(
         path, width, origin, found, encoder_rows_first, decoder_rows_first="W_enc" in names
     )

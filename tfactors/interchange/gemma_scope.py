@@ -78,8 +78,14 @@ def _read(
     model: str,
 ) -> ImportedDictionary:
     origin = Origin(
-        "gemma_scope", path.parent.name, file_sha256(path), "jumprelu", dtype, centred=False,
-        layers=layers, model=model,
-    )  # fmt: skip
+        "gemma_scope",
+        path.parent.name,
+        file_sha256(path),
+        "jumprelu",
+        dtype,
+        centred=False,
+        layers=layers,
+        model=model,
+    )
     found = {re.sub("^w_", "W_", name): values for name, values in tensors.items()}
     return autoencoder(path, width, origin, found, encoder_rows_first=False)

@@ -55,9 +55,10 @@ def prove(
     if measured > limit:
         return {"explained": measured, "limit": limit, "states": len(states)}
     what = (
-        f"explains {measured:.0%} of the variance" if coding == "encoder"
+        f"explains {measured:.0%} of the variance"
+        if coding == "encoder"
         else f"explains {measured:.0%}, where {limit:.0%} takes more than random directions"
-    )  # fmt: skip
+    )
     raise InputError(
         f"{found.origin.file}: does not reconstruct the model's hidden states: on {len(states):,} "
         f"of them it {what}; {_advice(found, coding, penalty, states)}"

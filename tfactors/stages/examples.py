@@ -187,9 +187,13 @@ def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Tab
     occluded = saliency.explain_many(encoder, targets, "occlusion")
     first = np.flatnonzero(examples["lime"]).tolist()
     fitted = saliency.explain_many(
-        encoder, [targets[at] for at in first], "lime", settings.saliency_samples,
-        settings.saliency_features or None, settings.seed,
-    )  # fmt: skip
+        encoder,
+        [targets[at] for at in first],
+        "lime",
+        settings.saliency_samples,
+        settings.saliency_features or None,
+        settings.seed,
+    )
     lime_of = dict(zip(first, fitted, strict=True))
     rows = []
     for at, (example, occlusion) in enumerate(zip(examples.itertuples(), occluded, strict=True)):

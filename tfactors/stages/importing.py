@@ -97,9 +97,13 @@ def _resolved(settings: Settings, changes: dict[str, Any], found: ImportedDictio
         penalty = origin.penalty or PENALTIES[scale]
     title = changes.get("title") or f"{origin.file} on {shared_path(settings.model)}"
     resolved = {
-        "coding": coding, "scale": scale, "layers": layers, "penalty": float(penalty),
-        "factors": len(found.atoms), "title": title,
-    }  # fmt: skip
+        "coding": coding,
+        "scale": scale,
+        "layers": layers,
+        "penalty": float(penalty),
+        "factors": len(found.atoms),
+        "title": title,
+    }
     return with_changes("default", **changes | resolved, dictionary=settings.dictionary)
 
 

@@ -148,9 +148,14 @@ class Run:
     def progress(self, total: float, stage: str, unit: str, done: float = 0) -> tqdm:
         """Open a progress bar that names the stage, its rate and the time left."""
         return tqdm(
-            total=total, initial=done, desc=f"{stage:<10}", unit=unit, unit_scale=True,
-            disable=None if self.show_progress and self.ranks.leads else True, dynamic_ncols=True,
-        )  # fmt: skip
+            total=total,
+            initial=done,
+            desc=f"{stage:<10}",
+            unit=unit,
+            unit_scale=True,
+            disable=None if self.show_progress and self.ranks.leads else True,
+            dynamic_ncols=True,
+        )
 
 
 class Checkpoint:

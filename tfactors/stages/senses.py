@@ -66,14 +66,20 @@ def find_senses(run: Run) -> dict[str, Any]:
         bar.update(bar.total - bar.n)
     best_at = [groupings[word] for word in candidates]
     silhouette = np.array([g.silhouette for g in best_at])
-    write_table(run.folder, "senses.parquet", pa.table({
-        "word": pa.array(candidates, pa.string()),
-        "layer": np.array([g.layer for g in best_at], np.int16),
-        "occurrences": np.array([len(g.group) for g in best_at], np.int16),
-        "groups": np.array([g.groups for g in best_at], np.int16),
-        "silhouette": silhouette.astype(np.float32),
-        "chance": chance.astype(np.float32),
-    }))  # fmt: skip
+    write_table(
+        run.folder,
+        "senses.parquet",
+        pa.table(
+            {
+                "word": pa.array(candidates, pa.string()),
+                "layer": np.array([g.layer for g in best_at], np.int16),
+                "occurrences": np.array([len(g.group) for g in best_at], np.int16),
+                "groups": np.array([g.groups for g in best_at], np.int16),
+                "silhouette": silhouette.astype(np.float32),
+                "chance": chance.astype(np.float32),
+            }
+        ),
+    )
     stored = [candidates[i] for i in np.argsort(chance - silhouette, kind="stable")]
     stored = stored[:WORDS_STORED]
     tables = [
@@ -124,14 +130,16 @@ def table(
             order = np.argsort(-of_layer.data[start:stop], kind="stable")
             factors.append(of_layer.indices[start:stop][order].astype(np.int32))
             activations.append(rounded(of_layer.data[start:stop][order]))
-    return pa.table({
-        "word": [word] * (n * count),
-        "window": np.repeat(windows.astype(np.int32), count),
-        "position": np.repeat(positions.astype(np.int16), count),
-        "layer": np.tile(np.asarray(layers, np.int16), n),
-        "factors": pa.array(factors, pa.list_(pa.int32())),
-        "activations": pa.array(activations, pa.list_(pa.float32())),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "word": [word] * (n * count),
+            "window": np.repeat(windows.astype(np.int32), count),
+            "position": np.repeat(positions.astype(np.int16), count),
+            "layer": np.tile(np.asarray(layers, np.int16), n),
+            "factors": pa.array(factors, pa.list_(pa.int32())),
+            "activations": pa.array(activations, pa.list_(pa.float32())),
+        }
+    )
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

@@ -176,14 +176,18 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
     density = np.stack([s.active / state.tokens for s in state.states], axis=1)
     maximum = np.stack([s.maximum() for s in state.states], axis=1)
     values = {"importance": importance, "density": density, "maximum": maximum}
-    write_table(run.folder, "importance.parquet", pa.table(
-        {"factor": factor, "layer": layer} | {k: v.ravel() for k, v in values.items()}
-    ))  # fmt: skip
+    write_table(
+        run.folder,
+        "importance.parquet",
+        pa.table({"factor": factor, "layer": layer} | {k: v.ravel() for k, v in values.items()}),
+    )
     counts = np.stack([s.histogram for s in state.states], axis=1).reshape(m * n_layers, -1)
     bins = pa.array(list(counts), pa.list_(pa.int32()))
-    write_table(run.folder, "histograms.parquet", pa.table(
-        {"factor": factor, "layer": layer, "counts": bins}
-    ))  # fmt: skip
+    write_table(
+        run.folder,
+        "histograms.parquet",
+        pa.table({"factor": factor, "layer": layer, "counts": bins}),
+    )
     vocabulary = np.array(state.vocabulary, dtype=object)
 
     def write_examples(place: int) -> None:
@@ -207,9 +211,12 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
     for number, (_, (name, factors, count, mean)) in zip(run.layers, listed, strict=True):
         columns = {
             "word": pa.array(names)[0:0] if not len(name) else pa.array(names).take(pa.array(name)),
-            "factor": factors, "layer": np.full(len(name), number), "count": count,
-            "mean_activation": mean, "occurrences": totals[name],
-        }  # fmt: skip
+            "factor": factors,
+            "layer": np.full(len(name), number),
+            "count": count,
+            "mean_activation": mean,
+            "occurrences": totals[name],
+        }
         tables.append(pa.table(columns))
     write_words(run.folder, pa.concat_tables(tables))
 

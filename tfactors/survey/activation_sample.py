@@ -41,9 +41,13 @@ class ActivationSample:
         """Return the state before the first token."""
         shape = (factors, sample)
         return cls(
-            np.full(1, layer, np.int64), np.full(shape, _NONE), np.zeros(shape, np.int32),
-            np.zeros(shape, np.int16), np.zeros(shape, np.int32), np.zeros(shape, np.float32),
-        )  # fmt: skip
+            np.full(1, layer, np.int64),
+            np.full(shape, _NONE),
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.int16),
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.float32),
+        )
 
     def add(
         self, codes: csr_array, windows: np.ndarray, positions: np.ndarray, words: np.ndarray

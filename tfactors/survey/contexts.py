@@ -41,10 +41,15 @@ class TopContexts:
         """Return the state before the first window, with room for so many contexts a factor."""
         shape = (factors, contexts)
         return cls(
-            np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.int64),
-            np.zeros(shape, np.int16), np.zeros(_FIRST_POOL, np.int16),
-            np.zeros(_FIRST_POOL, np.float32), np.zeros(1, np.int64), np.full(1, -1, np.int64),
-        )  # fmt: skip
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.int32),
+            np.zeros(shape, np.int64),
+            np.zeros(shape, np.int16),
+            np.zeros(_FIRST_POOL, np.int16),
+            np.zeros(_FIRST_POOL, np.float32),
+            np.zeros(1, np.int64),
+            np.full(1, -1, np.int64),
+        )
 
     def add(self, codes: csr_array, windows: np.ndarray, positions: np.ndarray) -> None:
         """Take in the codes (n, m) of whole windows; ``windows`` and ``positions`` are (n,).

@@ -94,8 +94,7 @@ class LayerSurvey:
         args = (codes.indptr, codes.indices, codes.data)
         count_entries(*args, self.active, self.histogram, self.top_values)
         collect_examples(*args, windows, positions, words, self._heaps(), self._pending())
-        index_words(*args, words, self.word_keys, self.word_counts, self.word_sums,
-                     self.word_state)  # fmt: skip
+        index_words(*args, words, self.word_keys, self.word_counts, self.word_sums, self.word_state)
 
     def pack(self) -> None:
         """Drop the empty slots of the word table; what is left can be merged, but takes in no more.

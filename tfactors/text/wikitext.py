@@ -272,7 +272,7 @@ _TIDY = [
     (re.compile(r",(?: *,)+"), ","),
     (re.compile(r"([.;:]) *,|,(?=\.)|(?<=[A-Za-z]\.)\.(?!\.)"), r"\1"),
     (re.compile(r"(?<=[a-z]{3}[.?!])(?=[A-Z][a-z]+ )"), " "),
-]  # fmt: skip
+]
 
 
 def _tidy(text: str) -> str:

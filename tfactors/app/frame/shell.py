@@ -152,8 +152,10 @@ def sorry(error: InputError, name: str) -> None:
         st.markdown(
             "Check it with the first command; the second makes it again from the same text."
         )
-        st.code(f"tfactors verify artifacts/{name}\ntfactors build … --out artifacts/{name}",
-                language="bash")  # fmt: skip
+        st.code(
+            f"tfactors verify artifacts/{name}\ntfactors build … --out artifacts/{name}",
+            language="bash",
+        )
     else:
         st.title("That did not work")
         st.error(plain(str(error)), icon=":material/error:")
@@ -166,9 +168,13 @@ def _menu() -> None:
         for page in controls.PAGES:
             link(page, page.title, page.icon, width="stretch")
     if st.button(
-        "Find a factor", key="find", shortcut="S", icon=":material/search:", width="stretch",
+        "Find a factor",
+        key="find",
+        shortcut="S",
+        icon=":material/search:",
+        width="stretch",
         help="Opens the search.",
-    ):  # fmt: skip
+    ):
         go(controls.SEARCH_PAGE)
 
 

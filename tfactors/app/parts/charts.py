@@ -60,9 +60,12 @@ def _curve() -> str:
 
 
 def curves(
-    band: pd.DataFrame, values: dict[int, np.ndarray], names: dict[int, str], title: str,
+    band: pd.DataFrame,
+    values: dict[int, np.ndarray],
+    names: dict[int, str],
+    title: str,
     **shown: Any,
-) -> Any:  # fmt: skip
+) -> Any:
     """Draw the curves of some factors over the band of all.
 
     ``values`` and ``names`` are by factor. A click selects factor and layer as ``pick``.
@@ -128,13 +131,17 @@ def histogram(
 @cache
 def _histogram() -> str:
     x = alt.X(
-        "from:Q", title="activation", scale=alt.Scale(type="log", nice=False),
+        "from:Q",
+        title="activation",
+        scale=alt.Scale(type="log", nice=False),
         axis=alt.Axis(grid=False, format="~g", tickCount=6),
-    )  # fmt: skip
+    )
     y = alt.Y(
-        "tokens:Q", title="tokens", scale=alt.Scale(type="log", domainMin=0.7),
+        "tokens:Q",
+        title="tokens",
+        scale=alt.Scale(type="log", domainMin=0.7),
         axis=alt.Axis(format="~s", tickCount=4, grid=False),
-    )  # fmt: skip
+    )
     bars = (
         alt.Chart(alt.NamedData("bins"))
         .mark_rect(opacity=0.75)
@@ -282,8 +289,9 @@ def _band(x: alt.X) -> list[alt.Chart]:
 def legend() -> alt.Legend:
     """Return a legend of lines below a chart: as many columns as it has room for."""
     columns, longest = alt.ExprRef("width < 600 ? 2 : 3"), alt.ExprRef("min(210, width / 2 - 45)")
-    return alt.Legend(orient="bottom", columns=columns, labelLimit=longest, symbolType="stroke",
-                      symbolSize=400)  # fmt: skip
+    return alt.Legend(
+        orient="bottom", columns=columns, labelLimit=longest, symbolType="stroke", symbolSize=400
+    )
 
 
 def dashes(names: Sequence[str]) -> alt.Scale:

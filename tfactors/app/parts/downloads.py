@@ -17,16 +17,27 @@ def show(table: Callable[[], pd.DataFrame], name: str) -> None:
     """Draw the buttons; ``name`` is the file's, without its ending, and unique on the page."""
     with st.container(horizontal=True, gap="xsmall", width="content"):
         st.download_button(
-            "CSV", lambda: csv(table()), f"{name}.csv", "text/csv", key=f"csv_{name}",
-            on_click="ignore", type="tertiary", icon=":material/download:",
+            "CSV",
+            lambda: csv(table()),
+            f"{name}.csv",
+            "text/csv",
+            key=f"csv_{name}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
             help="Download this table for a spreadsheet.",
-        )  # fmt: skip
+        )
         st.download_button(
-            "Parquet", lambda: parquet(table()), f"{name}.parquet",
-            "application/vnd.apache.parquet", key=f"parquet_{name}", on_click="ignore",
-            type="tertiary", icon=":material/download:",
+            "Parquet",
+            lambda: parquet(table()),
+            f"{name}.parquet",
+            "application/vnd.apache.parquet",
+            key=f"parquet_{name}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
             help="Download this table with its types, for pandas, R or DuckDB.",
-        )  # fmt: skip
+        )
 
 
 def csv(table: pd.DataFrame) -> str:

@@ -47,32 +47,44 @@ def sidebar(ranked: bool, expanded: bool = True) -> None:
         st.slider("How many", 10, 200, step=10, **url_state.widget(controls.TOP))
         if not ranked:
             st.slider(
-                "Smallest activation", 0, 100, step=5, format="%d%%",
+                "Smallest activation",
+                0,
+                100,
+                step=5,
+                format="%d%%",
                 help="As a share of the factor's largest activation at this layer.",
                 **url_state.widget(controls.FLOOR),
-            )  # fmt: skip
+            )
         st.slider(
-            "Words of context on each side", 0, 60,
-            disabled=url_state.get(controls.LAYOUT) == "window", **url_state.widget(controls.CONTEXT),
-        )  # fmt: skip
+            "Words of context on each side",
+            0,
+            60,
+            disabled=url_state.get(controls.LAYOUT) == "window",
+            **url_state.widget(controls.CONTEXT),
+        )
         st.selectbox(
-            "Order", list(controls.SORTS), format_func=lambda sort: controls.SORTS[sort],
+            "Order",
+            list(controls.SORTS),
+            format_func=lambda sort: controls.SORTS[sort],
             **url_state.widget(controls.SORT),
-        )  # fmt: skip
+        )
         st.segmented_control(
-            "Shown as", list(controls.LAYOUTS), required=True,
+            "Shown as",
+            list(controls.LAYOUTS),
+            required=True,
             format_func=lambda layout: controls.LAYOUTS[layout],
             help="Lines put the words below each other; text flows; window shows all that the "
             "model read.",
             **url_state.widget(controls.LAYOUT),
-        )  # fmt: skip
+        )
         st.toggle("Group by word", **url_state.widget(controls.GROUP))
         if not ranked:
             st.toggle(
-                "Every token's activation", **url_state.widget(controls.TOKENS),
+                "Every token's activation",
+                **url_state.widget(controls.TOKENS),
                 help="The bundle holds the activation of every token of the strongest examples. "
                 "For the others the model reads their windows again, which takes a few seconds.",
-            )  # fmt: skip
+            )
 
 
 def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.DataFrame:

@@ -44,15 +44,16 @@ def quality_table(table: pd.DataFrame) -> None:
         hide_index=True,
         alt="Factors a token and explained variance of each layer.",
         column_config={
-            "layer": st.column_config.NumberColumn(
-                "Layer", width="small", help=definitions.LAYER
-            ),
+            "layer": st.column_config.NumberColumn("Layer", width="small", help=definitions.LAYER),
             "l0": st.column_config.NumberColumn(
                 "Factors a token", format="%.1f", help=definitions.L0
             ),
             "explained_variance": st.column_config.ProgressColumn(
-                "Explained variance", min_value=0, max_value=100, format="%.0f%%",
+                "Explained variance",
+                min_value=0,
+                max_value=100,
+                format="%.0f%%",
                 help=definitions.EXPLAINED_VARIANCE,
             ),
         },
-    )  # fmt: skip
+    )

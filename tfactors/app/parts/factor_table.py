@@ -47,45 +47,33 @@ _COLUMNS: dict[str, Any] = {
         "Stability", format="%.2f", width="small", help=definitions.STABILITY
     ),
 }
-_PLAIN = ("level", "peak", "curve", "importance", "density", "sentence")  # fmt: skip
+_PLAIN = ("level", "peak", "curve", "importance", "density", "sentence")
 
 # The columns of a search, see :mod:`tfactors.app.views.search`.
 MATCH: dict[str, Any] = {
     "match": st.column_config.ProgressColumn(
-        "Match", min_value=0, max_value=1, format="%.2f", width="small",
-        help=definitions.MATCH,
+        "Match", min_value=0, max_value=1, format="%.2f", width="small", help=definitions.MATCH
     ),
-    "at": st.column_config.NumberColumn(
-        "Layer", width="small", help=definitions.MATCH_LAYER
-    ),
+    "at": st.column_config.NumberColumn("Layer", width="small", help=definitions.MATCH_LAYER),
     "active": st.column_config.NumberColumn(
-        "Active on", format="percent", width="small",
-        help=definitions.ACTIVE_ON,
+        "Active on", format="percent", width="small", help=definitions.ACTIVE_ON
     ),
     "activation": st.column_config.NumberColumn(
-        "Activation", format="%.1f", width="small",
-        help=definitions.MEAN_ACTIVATION,
+        "Activation", format="%.1f", width="small", help=definitions.MEAN_ACTIVATION
     ),
-}  # fmt: skip
+}
 
 # The same of the 2021 website.
-MARKED: dict[str, Any] = {
-    "match": MATCH["match"] | {"help": published.MATCH}, "at": MATCH["at"]
-}  # fmt: skip
+MARKED: dict[str, Any] = {"match": MATCH["match"] | {"help": published.MATCH}, "at": MATCH["at"]}
 
 FIRES: dict[str, Any] = {
-    "token": st.column_config.TextColumn(
-        "Fires on", width="small", help=definitions.FIRES_ON
-    ),
+    "token": st.column_config.TextColumn("Fires on", width="small", help=definitions.FIRES_ON),
     "match": st.column_config.ProgressColumn(
-        "Strength", min_value=0, max_value=1, format="%.2f", width="small",
-        help=definitions.FIRES,
+        "Strength", min_value=0, max_value=1, format="%.2f", width="small", help=definitions.FIRES
     ),
-    "at": st.column_config.NumberColumn(
-        "Layer", width="small", help=definitions.FIRES_LAYER
-    ),
+    "at": st.column_config.NumberColumn("Layer", width="small", help=definitions.FIRES_LAYER),
     "activation": MATCH["activation"] | {"help": definitions.ACTIVATION},
-}  # fmt: skip
+}
 
 
 def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:

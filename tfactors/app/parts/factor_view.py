@@ -171,7 +171,7 @@ def numbers(it: Selected, key: str = "numbers") -> None:
         ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
         *_kept(it),
         ("Reach", _reach(row["reach"]), definitions.REACH),
-    ]  # fmt: skip
+    ]
     if not pd.isna(row["stability"]):
         cells.append(("Stability", f"{row['stability']:.2f}", definitions.STABILITY))
     with st.container(horizontal=True, gap="medium", key=key):

@@ -50,16 +50,25 @@ def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, lay
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
-            "Factor of this token", factors, format_func=named, width=300,
+            "Factor of this token",
+            factors,
+            format_func=named,
+            width=300,
             **url_state.widget(controls.MOVED, factor),
-        )  # fmt: skip
+        )
         _amount()
     other = url_state.get(controls.OTHER_TEXT).strip()
     everywhere = url_state.get(controls.WHERE) == "all"
     question = live_intervention.Question(
-        text, -1, other, factor, layer, None if everywhere else position,
-        url_state.get(controls.TIMES), live_decomposition.penalty(bundle),
-    )  # fmt: skip
+        text,
+        -1,
+        other,
+        factor,
+        layer,
+        None if everywhere else position,
+        url_state.get(controls.TIMES),
+        live_decomposition.penalty(bundle),
+    )
     _draw(bundle, question)
     if layer == bundle.manifest["model"]["blocks"]:
         st.caption(
@@ -83,17 +92,25 @@ def of_factor(it: Selected) -> None:
     number = min(url_state.get(controls.EXAMPLE), len(examples))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
-            f"Example, 1 to {len(examples)}", 1, len(examples), width=150,
+            f"Example, 1 to {len(examples)}",
+            1,
+            len(examples),
+            width=150,
             **url_state.widget(controls.EXAMPLE, number),
-        )  # fmt: skip
+        )
         _amount()
     example = examples.iloc[number - 1]
     everywhere = url_state.get(controls.WHERE) == "all"
     question = live_intervention.Question(
-        "", int(example["window"]), "", it.factor, it.layer,
-        None if everywhere else int(example["position"]), url_state.get(controls.TIMES),
+        "",
+        int(example["window"]),
+        "",
+        it.factor,
+        it.layer,
+        None if everywhere else int(example["position"]),
+        url_state.get(controls.TIMES),
         live_decomposition.built(it.bundle),
-    )  # fmt: skip
+    )
     _draw(it.bundle, question)
     if it.layer == it.bundle.manifest["model"]["blocks"]:
         st.caption(
@@ -136,14 +153,22 @@ def _stored(it: Selected) -> None:
 def _amount() -> None:
     """Draw how much and where."""
     st.slider(
-        "Its activation times", 0.0, 4.0, step=0.25, format="× %.2f", width=260,
+        "Its activation times",
+        0.0,
+        4.0,
+        step=0.25,
+        format="× %.2f",
+        width=260,
         help="0 takes the factor away, x − αΦ; 1 leaves the text as it is; 2 doubles it.",
         **url_state.widget(controls.TIMES),
-    )  # fmt: skip
+    )
     st.segmented_control(
-        "At", list(controls.WHERES), required=True, format_func=controls.WHERES.__getitem__,
+        "At",
+        list(controls.WHERES),
+        required=True,
+        format_func=controls.WHERES.__getitem__,
         **url_state.widget(controls.WHERE),
-    )  # fmt: skip
+    )
 
 
 def _draw(bundle: Bundle, question: live_intervention.Question) -> None:
@@ -210,10 +235,12 @@ def _words(bundle: Bundle, made: "Intervention") -> None:
     points = st.column_config.NumberColumn(format="%+.2f", width="small", help=definitions.GAIN)
     word = st.column_config.TextColumn(help=definitions.PREDICTED)
     st.dataframe(
-        shown, hide_index=True, width="content",
+        shown,
+        hide_index=True,
+        width="content",
         alt="Words whose probability changes most, before and after the factor was moved.",
         column_config={"Word": word, "Before": percent, "After": percent, "Gain": points},
-    )  # fmt: skip
+    )
     downloads.show(lambda: made.words, f"predicted_{made.factor}_{made.layer}")
 
 

@@ -22,28 +22,43 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
     limits = selected.thresholds(bundle)
     with levels:
         st.slider(
-            "Low: peak at this depth or less", 0.0, 1.0, step=0.01,
-            help=definitions.DEPTH, **url_state.widget(controls.LOW_DEPTH, round(limits.low_depth, 2)),
-        )  # fmt: skip
+            "Low: peak at this depth or less",
+            0.0,
+            1.0,
+            step=0.01,
+            help=definitions.DEPTH,
+            **url_state.widget(controls.LOW_DEPTH, round(limits.low_depth, 2)),
+        )
         if limits.word_share is not None:
             st.slider(
-                "Low too: its words keep at least", 0.0, 1.0, step=0.01, format="percent",
+                "Low too: its words keep at least",
+                0.0,
+                1.0,
+                step=0.01,
+                format="percent",
                 help=definitions.WORD_ELSEWHERE,
                 **url_state.widget(controls.WORD_SHARE, round(limits.word_share, 2)),
-            )  # fmt: skip
+            )
         if bundle.ranked:
             st.caption(published.LEVELS)
         else:
             st.slider(
-                "High: its sentence keeps less than", 0.0, 1.0, step=0.01, format="percent",
+                "High: its sentence keeps less than",
+                0.0,
+                1.0,
+                step=0.01,
+                format="percent",
                 help=definitions.sentence(limits),
                 **url_state.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
-            )  # fmt: skip
+            )
         found = counts(bundle)
         st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
         own = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
         st.button(
-            "As built", disabled=all(url_state.get(control) is None for control in own),
-            type="tertiary", icon=":material/undo:", on_click=url_state.change,
+            "As built",
+            disabled=all(url_state.get(control) is None for control in own),
+            type="tertiary",
+            icon=":material/undo:",
+            on_click=url_state.change,
             args=(dict.fromkeys(own),),
-        )  # fmt: skip
+        )

@@ -30,22 +30,37 @@ def sidebar(bundle: Bundle, factor: int) -> None:
     lists = notes.shown(bundle).lists
     mine = [name for name, members in lists.items() if factor in members]
     with own:
-        keys = [_field(name, factor, value) for name, value in
-                (("label", note.label), ("note", note.note), ("lists", mine))]  # fmt: skip
+        keys = [
+            _field(name, factor, value)
+            for name, value in (("label", note.label), ("note", note.note), ("lists", mine))
+        ]
         st.text_input(
-            f"Label of factor {factor:,}", max_chars=notes.LONGEST_LABEL, key=keys[0],
-            placeholder="what it stands for", help=_KEPT,
-            on_change=_write, args=(bundle, factor, keys),
-        )  # fmt: skip
+            f"Label of factor {factor:,}",
+            max_chars=notes.LONGEST_LABEL,
+            key=keys[0],
+            placeholder="what it stands for",
+            help=_KEPT,
+            on_change=_write,
+            args=(bundle, factor, keys),
+        )
         st.text_area(
-            "Note", max_chars=notes.LONGEST_NOTE, height=90, key=keys[1],
-            on_change=_write, args=(bundle, factor, keys),
-        )  # fmt: skip
+            "Note",
+            max_chars=notes.LONGEST_NOTE,
+            height=90,
+            key=keys[1],
+            on_change=_write,
+            args=(bundle, factor, keys),
+        )
         st.multiselect(
-            "On the lists", sorted(lists), accept_new_options=True, key=keys[2],
-            placeholder="a list, or a new name", max_selections=10,
-            on_change=_put, args=(bundle, factor, keys[2]),
-        )  # fmt: skip
+            "On the lists",
+            sorted(lists),
+            accept_new_options=True,
+            key=keys[2],
+            placeholder="a list, or a new name",
+            max_selections=10,
+            on_change=_put,
+            args=(bundle, factor, keys[2]),
+        )
 
 
 def _field(name: str, factor: int, value: object) -> str:
@@ -88,15 +103,10 @@ def table(bundle: Bundle) -> None:
     rows["note"] = [shown.notes[at].note for at in factors]
     rows["by"] = ["you" if at in mine.notes else "the bundle" for at in factors]
     columns = {
-        "own": st.column_config.TextColumn(
-            "Label", width="medium", help=definitions.OWN_LABEL
-        ),
+        "own": st.column_config.TextColumn("Label", width="medium", help=definitions.OWN_LABEL),
         "note": st.column_config.TextColumn("Note", width="medium", help=definitions.NOTE),
-        "by": st.column_config.TextColumn(
-            "By", width="small",
-            help=definitions.LABELLED_BY,
-        ),
-    }  # fmt: skip
+        "by": st.column_config.TextColumn("By", width="small", help=definitions.LABELLED_BY),
+    }
     factor_table.show(rows, "labelled", f"The {len(rows)} factors with a label.", columns)
 
 
@@ -112,15 +122,19 @@ def lists(bundle: Bundle) -> None:
         st.caption(f"There is no list “{shell.plain(chosen)}” in this session.")
     chosen = chosen if chosen in known else names[0]
     st.selectbox(
-        "List", names, format_func=lambda name: f"{name} ({len(known[name])})", width=320,
+        "List",
+        names,
+        format_func=lambda name: f"{name} ({len(known[name])})",
+        width=320,
         **url_state.widget(controls.LIST, chosen),
-    )  # fmt: skip
+    )
     members = pd.Series(known[chosen], dtype="int64").to_numpy()
     if len(members):
         factor_table.show(
-            factor_table.frame(bundle, members), f"list_{names.index(chosen)}",
+            factor_table.frame(bundle, members),
+            f"list_{names.index(chosen)}",
             f"The {len(members)} factors of the list “{chosen}”.",
-        )  # fmt: skip
+        )
     else:
         st.caption("This list is empty.")
 
@@ -132,12 +146,17 @@ def files(bundle: Bundle) -> None:
     everything = notes.to_json(notes.shown(bundle), bundle.title)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.download_button(
-            "Download labels.json", everything, notes.FILE, "application/json",
-            on_click="ignore", icon=":material/download:", type="primary",
+            "Download labels.json",
+            everything,
+            notes.FILE,
+            "application/json",
+            on_click="ignore",
+            icon=":material/download:",
+            type="primary",
             disabled=not (notes.shown(bundle).notes or notes.shown(bundle).lists),
             help="All that is shown here, yours over the bundle's. Put the file into the bundle's "
             "folder, beside manifest.json, and everybody who opens the bundle sees it.",
-        )  # fmt: skip
+        )
         if notes.shown(bundle).notes:
             downloads.show(lambda: _rows(bundle), "labels")
     st.caption(f"Of your own: {count}. {_KEPT}")

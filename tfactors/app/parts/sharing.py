@@ -49,8 +49,9 @@ def compact(bundle: Bundle) -> None:
         st.caption(factor_view.silent(it))
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
-        st.link_button("Open in the dashboard", address(), icon=":material/open_in_new:",
-                       type="tertiary")  # fmt: skip
+        st.link_button(
+            "Open in the dashboard", address(), icon=":material/open_in_new:", type="tertiary"
+        )
 
 
 def sidebar(factor: int) -> None:
@@ -66,8 +67,9 @@ def sidebar(factor: int) -> None:
         st.code(
             f'<iframe src="{whole}" title="Factor {factor}" width="100%" height="{_HEIGHT}" '
             'style="border: 0"></iframe>',
-            language=None, wrap_lines=True,
-        )  # fmt: skip
+            language=None,
+            wrap_lines=True,
+        )
 
 
 def address(**more: str) -> str:

@@ -22,27 +22,47 @@ def show(bundle: Bundle) -> selected.Selected:
     place = bundle.layers.index(it.layer)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
         st.number_input(
-            f"Factor, 0 to {bundle.n_factors - 1:,}", 0, bundle.n_factors - 1, width=140,
+            f"Factor, 0 to {bundle.n_factors - 1:,}",
+            0,
+            bundle.n_factors - 1,
+            width=140,
             **url_state.widget(controls.FACTOR, factor),
-        )  # fmt: skip
+        )
         st.button("Previous", shortcut="P", on_click=_step, args=(bundle, factor - 1))
         st.button("Next", shortcut="N", on_click=_step, args=(bundle, factor + 1))
         st.button(
-            "Any", shortcut="A", on_click=_draw, args=(bundle,),
+            "Any",
+            shortcut="A",
+            on_click=_draw,
+            args=(bundle,),
             help="A factor drawn at random among the living ones.",
-        )  # fmt: skip
+        )
         st.segmented_control(
-            "Layer", [controls.PEAK, *bundle.layers], required=True,
+            "Layer",
+            [controls.PEAK, *bundle.layers],
+            required=True,
             format_func=lambda layer: f"Peak ({peak})" if layer == controls.PEAK else str(layer),
             help="“Peak” follows the layer where the factor is most important. Layer 0 is the "
             "embedding output.",
             **url_state.widget(controls.LAYER),
-        )  # fmt: skip
+        )
         with st.container(horizontal=True, gap="xsmall", width="content", key="climb"):
-            st.button("Down", shortcut="J", on_click=_climb, args=(bundle, place - 1),
-                      disabled=place == 0, help="One layer down.")  # fmt: skip
-            st.button("Up", shortcut="K", on_click=_climb, args=(bundle, place + 1),
-                      disabled=place == len(bundle.layers) - 1, help="One layer up.")  # fmt: skip
+            st.button(
+                "Down",
+                shortcut="J",
+                on_click=_climb,
+                args=(bundle, place - 1),
+                disabled=place == 0,
+                help="One layer down.",
+            )
+            st.button(
+                "Up",
+                shortcut="K",
+                on_click=_climb,
+                args=(bundle, place + 1),
+                disabled=place == len(bundle.layers) - 1,
+                help="One layer up.",
+            )
     return it
 
 

@@ -35,10 +35,12 @@ def other_bundle(bundle: Bundle) -> Bundle:
     if len(found) > 1:
         titles = store.titles(found)
         st.selectbox(
-            "With a factor of", ["", *found], width=420,
+            "With a factor of",
+            ["", *found],
+            width=420,
             format_func=lambda name: titles.get(name, "the same bundle"),
             **url_state.widget(controls.TO_BUNDLE, chosen),
-        )  # fmt: skip
+        )
     return store.open_bundle(found[chosen]) if chosen else bundle
 
 
@@ -56,19 +58,26 @@ def right_side(one: Selected, other: Bundle) -> Selected:
     it = selected.select(other, factor, layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
-            f"With factor, 0 to {other.n_factors - 1:,}", 0, other.n_factors - 1, width=170,
+            f"With factor, 0 to {other.n_factors - 1:,}",
+            0,
+            other.n_factors - 1,
+            width=170,
             **url_state.widget(controls.TO_FACTOR, factor),
-        )  # fmt: skip
+        )
         st.segmented_control(
-            "At layer", [controls.PEAK, *other.layers], required=True,
+            "At layer",
+            [controls.PEAK, *other.layers],
+            required=True,
             format_func=lambda at: "Peak" if at == controls.PEAK else str(at),
             **url_state.widget(controls.TO_LAYER, layer),
-        )  # fmt: skip
+        )
         st.button(
-            "The same factor", on_click=url_state.change, width="content",
+            "The same factor",
+            on_click=url_state.change,
+            width="content",
             args=({controls.TO_FACTOR: one.factor, controls.TO_BUNDLE: ""},),
             help="Beside itself, to compare two layers.",
-        )  # fmt: skip
+        )
     return it
 
 
@@ -100,9 +109,11 @@ def common(one: Selected, two: Selected) -> None:
                 one.bundle, one.factor, one.layer, two.bundle, two.factor, two.layer
             )
             st.metric(
-                "Shared examples", f"{both} of {either}", help=definitions.SHARED_EXAMPLES,
+                "Shared examples",
+                f"{both} of {either}",
+                help=definitions.SHARED_EXAMPLES,
                 width="content",
-            )  # fmt: skip
+            )
         words = compare_matching.shared_words(one.bundle, one.factor, two.bundle, two.factor)
         st.metric("Shared words", len(words), help=definitions.SHARED_WORDS, width="content")
     # Said either way: where a line comes and goes, all that is below it is drawn anew.
@@ -139,9 +150,11 @@ def matches(one: Selected, other: Bundle) -> None:
                 label if name != "words" else "Shared words", format=form, help=tip, width="small"
             )
     factor_table.show(
-        rows, f"matches_{one.factor}",
-        f"The {len(rows)} factors most like factor {one.factor}.", columns,
+        rows,
+        f"matches_{one.factor}",
+        f"The {len(rows)} factors most like factor {one.factor}.",
+        columns,
         choose=lambda factor: url_state.change(
             {controls.TO_FACTOR: factor, controls.TO_LAYER: controls.PEAK}
         ),
-    )  # fmt: skip
+    )

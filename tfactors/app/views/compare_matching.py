@@ -107,10 +107,11 @@ def _best(
     if not why.examples:
         layer = selected.peak_layer(_one, factor)
         found["examples"] = [
-            _share(shared_examples(_one, factor, layer, _other, at,
-                                   selected.peak_layer(_other, at)))
+            _share(
+                shared_examples(_one, factor, layer, _other, at, selected.peak_layer(_other, at))
+            )
             for at in chosen.tolist()
-        ]  # fmt: skip
+        ]
     found["words"] = words.reindex(chosen).fillna(0).to_numpy(int)
     order = [name for name in ("cosine", "examples", "words") if name in found]
     return found.sort_values(order, ascending=False, kind="stable", ignore_index=True).head(most)

@@ -22,10 +22,13 @@ def show(bundle: Bundle) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choose(bundle, chosen)
         st.segmented_control(
-            "Scale", list(controls.SCALES), required=True, format_func=controls.SCALES.__getitem__,
+            "Scale",
+            list(controls.SCALES),
+            required=True,
+            format_func=controls.SCALES.__getitem__,
             help="A share of its own peak compares the shapes of factors of different strength.",
             **url_state.widget(controls.SCALE),
-        )  # fmt: skip
+        )
     overview, scale = store.overview(bundle), url_state.get(controls.SCALE)
     if unknown := [factor for factor in chosen if not overview.has_curve[factor]]:
         st.caption(f"Factor {', '.join(map(str, unknown))}: {published.NO_CURVE}")
@@ -40,7 +43,7 @@ def show(bundle: Bundle) -> None:
         key="curves",
         alt=f"{controls.SCALES[scale]} over the layers of the factors {', '.join(names.values())}, "
         "before a grey band that holds 90% of all factors.",
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
             "Click a point to open that factor at that layer. The grey band holds 90% of all "
@@ -91,10 +94,15 @@ def _chosen(bundle: Bundle) -> None:
 def _table(overview: store.Overview, chosen: tuple[int, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            (factor, layer, overview.importance[factor, i], overview.density[factor, i],
-             overview.maximum[factor, i])
+            (
+                factor,
+                layer,
+                overview.importance[factor, i],
+                overview.density[factor, i],
+                overview.maximum[factor, i],
+            )
             for factor in chosen
             for i, layer in enumerate(overview.bundle.layers)
         ],
         columns=["factor", "layer", "importance", "density", "maximum"],
-    )  # fmt: skip
+    )

@@ -41,9 +41,13 @@ def show(bundle: Bundle) -> None:
     chosen = url_state.get(controls.SECTION)
     chosen = chosen if chosen in titles else next(iter(titles))
     st.segmented_control(
-        "Section", list(titles), required=True, label_visibility="collapsed",
-        format_func=titles.__getitem__, **url_state.widget(controls.SECTION, chosen),
-    )  # fmt: skip
+        "Section",
+        list(titles),
+        required=True,
+        label_visibility="collapsed",
+        format_func=titles.__getitem__,
+        **url_state.widget(controls.SECTION, chosen),
+    )
     _section(next(s for s in sections if s.name == chosen), bundle)
 
 
@@ -96,11 +100,15 @@ def _table(table: Table, key: str) -> None:
     st.caption(shell.plain(table.sample))
     percent = {c.name: 100 * shown[c.name] for c in table.columns if c.form == "share"}
     st.dataframe(
-        shown.assign(**percent), hide_index=True, width="stretch", key=f"table_{key}",
+        shown.assign(**percent),
+        hide_index=True,
+        width="stretch",
+        key=f"table_{key}",
         height="content" if len(shown) <= _LOW else "auto",
         column_config={name: _config(column, frame) for name, column in columns.items()},
-        alt=f"Table: {table.title}. {table.sample}", placeholder="–",
-    )  # fmt: skip
+        alt=f"Table: {table.title}. {table.sample}",
+        placeholder="–",
+    )
     downloads.show(lambda: frame, f"evidence_{key}")
 
 
@@ -112,9 +120,13 @@ def _picked(frame: pd.DataFrame, column: Column, key: str) -> pd.DataFrame:
     name = f"{controls.AT.name}_{key}"
     st.session_state[name] = chosen
     st.segmented_control(
-        shell.plain(column.label), values, required=True, key=name, format_func=shell.plain,
+        shell.plain(column.label),
+        values,
+        required=True,
+        key=name,
+        format_func=shell.plain,
         on_change=lambda: url_state.change({controls.AT: st.session_state[name]}),
-    )  # fmt: skip
+    )
     return frame[frame[column.name] == chosen]
 
 
@@ -138,11 +150,13 @@ def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words:
     if kind == "Q":
         axis = alt.Axis(grid=False, format="~g" if x.form != "share" else "~%", tickCount=6)
     tips = [
-        alt.Tooltip(f"{c.name}:{'N' if c.form == 'text' else 'Q'}", title=c.label,
-                    format=_FORMATS[c.form]) if c.form != "text"
+        alt.Tooltip(
+            f"{c.name}:{'N' if c.form == 'text' else 'Q'}", title=c.label, format=_FORMATS[c.form]
+        )
+        if c.form != "text"
         else alt.Tooltip(f"{c.name}:N", title=c.label)
         for c in columns.values()
-    ]  # fmt: skip
+    ]
     base: Any = alt.Chart(alt.NamedData("rows")).encode(
         x=alt.X(f"{x.name}:{kind}", title=x.label, scale=scale, axis=axis, sort=None),
         tooltip=tips[:10],
@@ -150,18 +164,17 @@ def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words:
     if chart.series:
         scale = alt.Scale(domain=list(dict.fromkeys(frame[chart.series].dropna())))
         base = base.encode(
-            color=alt.Color(
-                f"{chart.series}:N", title=None, scale=scale,
-                legend=charts.legend(),
-            ),
+            color=alt.Color(f"{chart.series}:N", title=None, scale=scale, legend=charts.legend()),
             strokeDash=alt.StrokeDash(
                 f"{chart.series}:N", scale=charts.dashes(scale.domain), legend=None
             ),
-        )  # fmt: skip
+        )
     vertical = alt.Y(
-        f"{y.name}:Q", title=y.label, scale=alt.Scale(zero=False),
+        f"{y.name}:Q",
+        title=y.label,
+        scale=alt.Scale(zero=False),
         axis=alt.Axis(format="~%" if y.form == "share" else "~g", tickCount=5),
-    )  # fmt: skip
+    )
     parts = [
         base.mark_line(strokeWidth=2.2).encode(y=vertical),
         base.mark_point(filled=True, size=60, opacity=1).encode(y=vertical),

@@ -225,10 +225,12 @@ def _vocabulary(it: Selected) -> None:
             )
             st.html(f'<dl class="tf-facts"><dt>{title}</dt><dd>{words}</dd></dl>')
     downloads.show(
-        lambda: pd.concat([it.bundle.vocabulary(it.factor, kind).assign(kind=kind)
-                           for kind in kinds], ignore_index=True),
+        lambda: pd.concat(
+            [it.bundle.vocabulary(it.factor, kind).assign(kind=kind) for kind in kinds],
+            ignore_index=True,
+        ),
         f"vocabulary_{it.factor}",
-    )  # fmt: skip
+    )
     if it.bundle.vocabulary(it.factor, "logit").empty:
         st.caption("The model was saved without a language-model head, so there are no logits.")
 

@@ -63,11 +63,14 @@ def _curves(it: Selected, kept: pd.DataFrame, layer: int) -> None:
     with left:
         st.markdown("**Importance by layer, and where low ends**", help=definitions.DEPTH)
         factor_level_chart.importance(
-            band, values, it.thresholds.low_depth * it.bundle.blocks, it.level,
+            band,
+            values,
+            it.thresholds.low_depth * it.bundle.blocks,
+            it.level,
             alt=f"Importance of factor {it.factor} by layer: "
             + ", ".join(f"{v:.2f}" for v in values)
             + f". It peaks at layer {it.row['peak_layer']}; the grey part is low-level.",
-        )  # fmt: skip
+        )
     with right:
         st.markdown("**What is left, by tokens of context**", help=definitions.REACH)
         _retention(it, kept)
@@ -119,16 +122,20 @@ def distances(
     ]
     word = float(row["word_elsewhere"])
     if limits.word_share is not None and not np.isnan(word):
-        found.append((
-            "Kept by its words elsewhere",
-            f"{_apart(word, limits.word_share)}; low at or above it",
-        ))  # fmt: skip
+        found.append(
+            (
+                "Kept by its words elsewhere",
+                f"{_apart(word, limits.word_share)}; low at or above it",
+            )
+        )
     place = float(row["same_place"])
     if limits.word_share is not None and not np.isnan(place):
-        found.append((
-            "Examples at one place of the window",
-            f"{_apart(place, limits.word_share)}; low at or above it",
-        ))  # fmt: skip
+        found.append(
+            (
+                "Examples at one place of the window",
+                f"{_apart(place, limits.word_share)}; low at or above it",
+            )
+        )
     if not np.isnan(sentence):
         name = "Kept by the sentence" + (" in another text" if limits.word_share else "")
         found.append((name, f"{_apart(sentence, share)}; high below it, unless low"))

@@ -28,19 +28,28 @@ def show(bundle: Bundle) -> None:
     places = url_state.get(controls.PLACES) or ("near" if by_likeness else "levels")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "Places", list(controls.PLACE_NAMES), required=True, help=definitions.MAP,
+            "Places",
+            list(controls.PLACE_NAMES),
+            required=True,
+            help=definitions.MAP,
             format_func=controls.PLACE_NAMES.__getitem__,
             **url_state.widget(controls.PLACES, places),
-        )  # fmt: skip
+        )
         st.segmented_control(
-            "Colour", list(controls.COLOURS), required=True,
-            format_func=controls.COLOURS.__getitem__, **url_state.widget(controls.COLOUR),
-        )  # fmt: skip
+            "Colour",
+            list(controls.COLOURS),
+            required=True,
+            format_func=controls.COLOURS.__getitem__,
+            **url_state.widget(controls.COLOUR),
+        )
         st.button(
-            "All factors", disabled=url_state.get(controls.AREA) is None, icon=":material/select_all:",
-            help="Forget the area that was drawn.", on_click=url_state.change,
+            "All factors",
+            disabled=url_state.get(controls.AREA) is None,
+            icon=":material/select_all:",
+            help="Forget the area that was drawn.",
+            on_click=url_state.change,
             args=({controls.AREA: None},),
-        )  # fmt: skip
+        )
     if places == "near" and not by_likeness:
         st.info("This bundle has no map by likeness; build it again with this tfactors to get one.")
         return
@@ -108,14 +117,24 @@ def _chart(
 
     colour = url_state.get(controls.COLOUR)
     key = _key(f"map_{places}_{colour}")
-    said = "by the likeness of their atoms" if places == "near" else (
-        "by the depth of their peak layer and by what their own sentence keeps of the activation, "
-        "with the two thresholds that part low, mid and high"
-    )  # fmt: skip
+    said = (
+        "by the likeness of their atoms"
+        if places == "near"
+        else (
+            "by the depth of their peak layer and by what their own sentence keeps of the activation, "
+            "with the two thresholds that part low, mid and high"
+        )
+    )
     event: Any = map_charts.dots(
-        frame, colour, None if places == "near" else _AXES, url_state.get(controls.AREA), rules, steps,
-        key=key, alt=f"All {len(frame):,} living factors {said}; the table lists them.",
-    )  # fmt: skip
+        frame,
+        colour,
+        None if places == "near" else _AXES,
+        url_state.get(controls.AREA),
+        rules,
+        steps,
+        key=key,
+        alt=f"All {len(frame):,} living factors {said}; the table lists them.",
+    )
     if point := charts.clicked(event, key):
         shell.go(
             controls.FACTOR_PAGE,
@@ -123,10 +142,15 @@ def _chart(
         )
     if len(frame) > map_charts.MOST_MARKS:
         st.download_button(
-            "SVG", lambda: map_charts.map_svg(frame, colour), f"map_{places}.svg", "image/svg+xml",
-            on_click="ignore", icon=":material/download:", type="tertiary",
+            "SVG",
+            lambda: map_charts.map_svg(frame, colour),
+            f"map_{places}.svg",
+            "image/svg+xml",
+            on_click="ignore",
+            icon=":material/download:",
+            type="tertiary",
             help="The map as a picture. PNG is behind the button over the chart.",
-        )  # fmt: skip
+        )
     drawn = charts.dragged(event, key)
     if drawn is not None and drawn != url_state.get(controls.AREA):
         st.session_state[_DRAWN] = drawn
@@ -172,7 +196,8 @@ def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
         members = members[np.argsort(-strength, kind="stable")]
         listed = members[:_MOST_ROWS]
         factor_table.show(
-            factor_table.frame(bundle, listed), "inside",
+            factor_table.frame(bundle, listed),
+            "inside",
             f"The {len(listed)} factors in the area that was drawn on the map.",
             whole=lambda: factor_table.frame(bundle, members),
-        )  # fmt: skip
+        )

@@ -105,11 +105,13 @@ def _colour(colour: str, dark: bool) -> alt.Color:
     # The end of the scheme that is near the background is left out.
     scheme = alt.SchemeParams(name="viridis", extent=[0.4, 1.0] if dark else [0.0, 0.6])
     if colour == "peak":
-        legend = alt.Legend(orient="top", title="peaks at layer", gradientLength=180, tickMinStep=1,
-                            format="d")  # fmt: skip
+        legend = alt.Legend(
+            orient="top", title="peaks at layer", gradientLength=180, tickMinStep=1, format="d"
+        )
         return alt.Color("peak:Q", scale=alt.Scale(scheme=scheme), legend=legend)
-    legend = alt.Legend(orient="top", title="density", gradientLength=180, format=".2~%",
-                        tickCount=4)  # fmt: skip
+    legend = alt.Legend(
+        orient="top", title="density", gradientLength=180, format=".2~%", tickCount=4
+    )
     return alt.Color("density:Q", scale=alt.Scale(type="log", scheme=scheme), legend=legend)
 
 

@@ -38,41 +38,72 @@ def sidebar() -> None:
     """Draw the parameters of new explanations."""
     with st.sidebar, st.expander("Saliency", expanded=True, icon=":material/ink_highlighter:"):
         st.segmented_control(
-            "Method", list(controls.METHODS), required=True,
+            "Method",
+            list(controls.METHODS),
+            required=True,
             format_func=lambda method: controls.METHODS[method],
             help="LIME fits a linear model to the activations of texts with random words left "
             "out. Occlusion leaves out one word at a time, which is exact and knows no samples. "
             "Both shows them side by side, with how far they agree.",
             **url_state.widget(controls.METHOD),
-        )  # fmt: skip
+        )
         lime = url_state.get(controls.METHOD) != "occlusion"
         ours = lime and url_state.get(controls.RECIPE) == ""
-        st.number_input("Context, tokens each side", 0, 512, help="How much of the text the model "
-                        "is shown, positions kept. 0 is the whole window; words further out than "
-                        "this have no weight. A model that reads from left to right has "
-                        "none after the word.", **url_state.widget(controls.MASK_RADIUS))  # fmt: skip
+        st.number_input(
+            "Context, tokens each side",
+            0,
+            512,
+            help="How much of the text the model "
+            "is shown, positions kept. 0 is the whole window; words further out than "
+            "this have no weight. A model that reads from left to right has "
+            "none after the word.",
+            **url_state.widget(controls.MASK_RADIUS),
+        )
         st.segmented_control(
-            "Masks of LIME", list(controls.RECIPES), required=True, disabled=not lime,
+            "Masks of LIME",
+            list(controls.RECIPES),
+            required=True,
+            disabled=not lime,
             format_func=lambda recipe: controls.RECIPES[recipe],
             help="Ours leave out blocks of a sixteenth of the tokens and keep the marked word. "
             "Those of 2021 leave out 1 to all tokens, read 2,001 texts and give 30 weights: up to "
             "a minute.",
             **url_state.widget(controls.RECIPE),
-        )  # fmt: skip
-        st.slider("Samples, at most", 50, 1000, step=50, disabled=not ours,
-                  help="How many masked texts the model may read. It stops before where every "
-                  "weight is known to 2.5% of the activation.",
-                  **url_state.widget(controls.SAMPLES))  # fmt: skip
-        st.slider("Features", 1, 128, disabled=not ours,
-                  help="How many words may get a weight, those with the largest.",
-                  **url_state.widget(controls.FEATURES))  # fmt: skip
-        st.text_input("Replacement token", max_chars=30, placeholder="the unknown token",
-                      help="What stands where a word is left out: a token of the model's "
-                      "vocabulary, such as [MASK].",
-                      **url_state.widget(controls.REPLACEMENT))  # fmt: skip
-        st.number_input("Seed", 0, 10**6, disabled=not lime,
-                        help="Fixes the random choice of words; the same seed gives the same "
-                        "picture.", **url_state.widget(controls.LIME_SEED))  # fmt: skip
+        )
+        st.slider(
+            "Samples, at most",
+            50,
+            1000,
+            step=50,
+            disabled=not ours,
+            help="How many masked texts the model may read. It stops before where every "
+            "weight is known to 2.5% of the activation.",
+            **url_state.widget(controls.SAMPLES),
+        )
+        st.slider(
+            "Features",
+            1,
+            128,
+            disabled=not ours,
+            help="How many words may get a weight, those with the largest.",
+            **url_state.widget(controls.FEATURES),
+        )
+        st.text_input(
+            "Replacement token",
+            max_chars=30,
+            placeholder="the unknown token",
+            help="What stands where a word is left out: a token of the model's "
+            "vocabulary, such as [MASK].",
+            **url_state.widget(controls.REPLACEMENT),
+        )
+        st.number_input(
+            "Seed",
+            0,
+            10**6,
+            disabled=not lime,
+            help="Fixes the random choice of words; the same seed gives the same picture.",
+            **url_state.widget(controls.LIME_SEED),
+        )
 
 
 def show(it: Selected) -> None:
@@ -176,12 +207,17 @@ def _stored_table(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) ->
     places = examples.set_index("rank")["window"].loc[stored["rank"]]
     windows = it.bundle.windows(places.to_list(), token_ids=False)
     parts = [
-        pd.DataFrame({
-            "example": row.rank + 1, "method": row.method, "token": tokens,
-            "weight": row.weights, "error": np.nan if row.errors is None else row.errors,
-        })
+        pd.DataFrame(
+            {
+                "example": row.rank + 1,
+                "method": row.method,
+                "token": tokens,
+                "weight": row.weights,
+                "error": np.nan if row.errors is None else row.errors,
+            }
+        )
         for row, tokens in zip(stored.itertuples(), windows["tokens"], strict=True)
-    ]  # fmt: skip
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -208,13 +244,20 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
     st.markdown("##### Explain an example yourself")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
-            f"Example, 1 to {len(examples)}", 1, len(examples), width=150,
+            f"Example, 1 to {len(examples)}",
+            1,
+            len(examples),
+            width=150,
             **url_state.widget(controls.EXAMPLE, number),
-        )  # fmt: skip
+        )
         st.button(
-            f"Explain with {_with(request.method)}", type="primary", shortcut="E",
-            disabled=missing is not None, on_click=saliency_live.ask, args=(request,),
-        )  # fmt: skip
+            f"Explain with {_with(request.method)}",
+            type="primary",
+            shortcut="E",
+            disabled=missing is not None,
+            on_click=saliency_live.ask,
+            args=(request,),
+        )
         stop = st.empty()
     if missing:
         st.caption(f"To explain examples here, {shell.plain(missing)}.")
@@ -253,9 +296,12 @@ def _answers(
         with column:
             _text(it, examples, example, np.where(answer.significant, answer.weights, 0))
             says = explanation_text.in_words(
-                answer.method, answer.samples, answer.score, answer.stability,
+                answer.method,
+                answer.samples,
+                answer.score,
+                answer.stability,
                 int(answer.significant.sum()),
-            )  # fmt: skip
+            )
             st.caption(
                 f"{says}; activation {answer.activation:.2f} now, {example['activation']:.2f} in "
                 "the bundle.",
@@ -286,10 +332,14 @@ def _errors(answer: "Explanation") -> None:
 
 
 def _weights(answer: "Explanation") -> pd.DataFrame:
-    return pd.DataFrame({
-        "token": answer.tokens, "weight": answer.weights, "error": answer.errors,
-        "told_from_zero": answer.significant,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "token": answer.tokens,
+            "weight": answer.weights,
+            "error": answer.errors,
+            "told_from_zero": answer.significant,
+        }
+    )
 
 
 def _text(

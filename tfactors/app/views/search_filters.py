@@ -19,30 +19,45 @@ def sidebar(bundle: Bundle) -> None:
             st.caption("The website published no activations to filter by.")
             return
         st.selectbox(
-            "Density at the peak", list(controls.DENSITIES), format_func=_range,
-            help=definitions.DENSITY, **url_state.widget(controls.DENSITY),
-        )  # fmt: skip
+            "Density at the peak",
+            list(controls.DENSITIES),
+            format_func=_range,
+            help=definitions.DENSITY,
+            **url_state.widget(controls.DENSITY),
+        )
         labels = bundle.factors["label_kind"].notna().any()
         if labels:
             st.selectbox(
-                "Kind of label", controls.KINDS, format_func=lambda kind: kind or "any",
-                help=definitions.LABEL_KIND, **url_state.widget(controls.KIND),
-            )  # fmt: skip
+                "Kind of label",
+                controls.KINDS,
+                format_func=lambda kind: kind or "any",
+                help=definitions.LABEL_KIND,
+                **url_state.widget(controls.KIND),
+            )
             for control, label, tip in (
                 (controls.PRECISION, "Precision of the label", definitions.LABEL_PRECISION),
                 (controls.RECALL, "Recall of the label", definitions.LABEL_RECALL),
             ):
                 st.slider(
-                    f"{label}, at least", 0.0, 1.0, step=0.05, format="percent", help=tip,
+                    f"{label}, at least",
+                    0.0,
+                    1.0,
+                    step=0.05,
+                    format="percent",
+                    help=tip,
                     **url_state.widget(control),
-                )  # fmt: skip
+                )
         else:
             st.caption("This bundle has no scored labels; a newer build makes them.")
         if bundle.factors["stability"].notna().any():
             st.slider(
-                "Stability, at least", 0.0, 1.0, step=0.05, help=definitions.STABILITY,
+                "Stability, at least",
+                0.0,
+                1.0,
+                step=0.05,
+                help=definitions.STABILITY,
                 **url_state.widget(controls.STABLE),
-            )  # fmt: skip
+            )
         else:
             st.caption("Stability was not measured: that takes a second dictionary.")
 

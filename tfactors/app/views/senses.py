@@ -33,9 +33,12 @@ def show(bundle: Bundle) -> None:
     word = senses_groups.folded(url_state.get(controls.WORD))
     known = bundle.senses()
     st.text_input(
-        "A word", max_chars=40, placeholder="left", **url_state.widget(controls.WORD),
+        "A word",
+        max_chars=40,
+        placeholder="left",
+        **url_state.widget(controls.WORD),
         help="Upper and lower case are one word.",
-    )  # fmt: skip
+    )
     if not word:
         _suggest(known)
         return
@@ -65,15 +68,19 @@ def _suggest(known: pd.DataFrame) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for row in known.head(_SUGGESTED).itertuples():
             st.button(
-                shell.plain(row.word), key=f"sense_{row.Index}", type="tertiary",
+                shell.plain(row.word),
+                key=f"sense_{row.Index}",
+                type="tertiary",
                 help=f"{row.groups} groups at layer {row.layer}, silhouette {row.silhouette:.2f}, "
                 f"by chance {row.chance:.2f}",
                 on_click=url_state.change,
                 args=({controls.WORD: row.word, controls.LAYER: controls.PEAK},),
-            )  # fmt: skip
+            )
     with st.expander(f"All {len(known)} as a table"):
         st.dataframe(
-            known, hide_index=True, alt="Words, their best layer, groups and silhouettes.",
+            known,
+            hide_index=True,
+            alt="Words, their best layer, groups and silhouettes.",
             column_config={
                 "word": st.column_config.TextColumn("Word", help=definitions.SENSE_WORD),
                 "layer": st.column_config.NumberColumn("Best layer", help=definitions.SENSE_LAYER),
@@ -88,7 +95,7 @@ def _suggest(known: pd.DataFrame) -> None:
                     "By chance", format="%.2f", help=definitions.CHANCE
                 ),
             },
-        )  # fmt: skip
+        )
         downloads.show(lambda: known, "word_senses")
 
 
@@ -125,16 +132,18 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
     if count < 2 * senses.SMALLEST_GROUP:
         st.info(
             f"“{shown}” stands in {count} windows of the text only, too few for groups: "
-            f"it takes {2 * senses.SMALLEST_GROUP}.", icon=":material/info:",
-        )  # fmt: skip
+            f"it takes {2 * senses.SMALLEST_GROUP}.",
+            icon=":material/info:",
+        )
         return
     groups = senses_groups.groups(bundle, found)
     best = senses.best_of(groups.groupings)
     if best is None:
         st.info(
             f"The {count} occurrences of “{shown}” do not fall into groups at any layer: the same "
-            "factors are active on all of them.", icon=":material/info:",
-        )  # fmt: skip
+            "factors are active on all of them.",
+            icon=":material/info:",
+        )
         return
     wanted = url_state.get(controls.LAYER)
     layer = best.layer if wanted == controls.PEAK else wanted
@@ -146,10 +155,12 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
         _curve(bundle, groups, layer)
     with right:
         st.segmented_control(
-            "Groups at layer", bundle.layers, required=True,
+            "Groups at layer",
+            bundle.layers,
+            required=True,
             format_func=lambda at: f"{at} (best)" if at == best.layer else str(at),
             **url_state.widget(controls.LAYER, layer),
-        )  # fmt: skip
+        )
         _about_layer(here, chance, layer)
         st.toggle(f"More than {_LISTED} of each group", **url_state.widget(controls.ALL))
         downloads.show(lambda: _table(bundle, found, groups), f"senses_{layer}")
@@ -190,8 +201,9 @@ def _curve(bundle: Bundle, groups: Groups, layer: int) -> None:
     )
     frame["here"] = (frame["layer"] == layer) & (frame["what"] == "this word")
     numbers = ", ".join(f"{v:.2f}" for v in own)
-    charts.draw(_form(), {"silhouettes": frame},
-                alt=f"Silhouette of the groups at each layer: {numbers}.")  # fmt: skip
+    charts.draw(
+        _form(), {"silhouettes": frame}, alt=f"Silhouette of the groups at each layer: {numbers}."
+    )
 
 
 def _form() -> str:

@@ -40,16 +40,23 @@ def sidebar(bundle: Bundle) -> None:
     shown = min(max(live_decomposition.penalty(bundle), built / 5), built * 4)
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
         st.slider(
-            "λ, the price of an active factor", built / 5, built * 4, step=built / 40,
+            "λ, the price of an active factor",
+            built / 5,
+            built * 4,
+            step=built / 40,
             format="%.3g",
             help="The codes are solved anew for every λ: a small one explains more with more "
             f"factors, a large one keeps only the strongest. The bundle was made with {built:g}.",
             **url_state.widget(controls.PENALTY, shown),
-        )  # fmt: skip
+        )
         st.button(
-            "As built", disabled=url_state.get(controls.PENALTY) is None, type="tertiary",
-            icon=":material/undo:", on_click=url_state.change, args=({controls.PENALTY: None},),
-        )  # fmt: skip
+            "As built",
+            disabled=url_state.get(controls.PENALTY) is None,
+            type="tertiary",
+            icon=":material/undo:",
+            on_click=url_state.change,
+            args=({controls.PENALTY: None},),
+        )
 
 
 def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
@@ -88,28 +95,41 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
     cells["chosen"] = (cells["position"] == position) & (cells["layer"] == layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "Colour", list(controls.MEASURES), required=True,
-            format_func=controls.MEASURES.__getitem__, **url_state.widget(controls.MEASURE),
-        )  # fmt: skip
+            "Colour",
+            list(controls.MEASURES),
+            required=True,
+            format_func=controls.MEASURES.__getitem__,
+            **url_state.widget(controls.MEASURE),
+        )
         if measure == "factor":
             st.number_input(
-                "Factor", 0, bundle.n_factors - 1, width=140,
+                "Factor",
+                0,
+                bundle.n_factors - 1,
+                width=140,
                 **url_state.widget(controls.FACTOR, url_state.get(controls.FACTOR) or 0),
-            )  # fmt: skip
+            )
         st.number_input(
-            f"Token, 1 to {len(tokens)}", 1, len(tokens), position + 1, width=140,
-            key=f"token_{position}_{len(tokens)}", on_change=_choose_token,
+            f"Token, 1 to {len(tokens)}",
+            1,
+            len(tokens),
+            position + 1,
+            width=140,
+            key=f"token_{position}_{len(tokens)}",
+            on_change=_choose_token,
             args=(f"token_{position}_{len(tokens)}",),
-        )  # fmt: skip
+        )
         st.segmented_control(
             "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
         )
     key = charts.unclicked("tokens")
     event = text_charts.token_map(
-        cells, controls.MEASURES[measure], key=key,
+        cells,
+        controls.MEASURES[measure],
+        key=key,
         alt=f"{controls.MEASURES[measure]} of tokens {first + 1} to "
         f"{min(first + _SHOWN, len(tokens))} at every layer.",
-    )  # fmt: skip
+    )
     st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
     if point := charts.clicked(event, key, "tokens"):
         url_state.change(
@@ -130,21 +150,26 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
     active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
     st.subheader(
         f"What “{shell.plain(passages.shorten(word, 40))}” is made of at layer {layer}",
-        anchor=False, help=definitions.EQUATION,
-    )  # fmt: skip
+        anchor=False,
+        help=definitions.EQUATION,
+    )
     text_equation.show(bundle, word, active, layer, "equation")
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Active factors", int(here["l0"]), help=definitions.ACTIVE_FACTORS, width="content"
         )
         st.metric(
-            "Explained", f"{here['explained']:.0%}", width="content",
+            "Explained",
+            f"{here['explained']:.0%}",
+            width="content",
             help=definitions.SHARE_EXPLAINED,
-        )  # fmt: skip
+        )
         st.metric(
-            "Residual ‖ε‖", f"{here['residual']:.1f} of {here['norm']:.1f}", width="content",
+            "Residual ‖ε‖",
+            f"{here['residual']:.1f} of {here['norm']:.1f}",
+            width="content",
             help=definitions.RESIDUAL,
-        )  # fmt: skip
+        )
     if active.empty:
         return
     rows = factor_table.frame(bundle, active["factor"].to_numpy())
@@ -154,10 +179,12 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         "Activation", format="%.2f", width="small", help=definitions.ACTIVATION
     )
     factor_table.show(
-        rows, f"terms_{position}_{layer}",
+        rows,
+        f"terms_{position}_{layer}",
         f"The {len(rows)} factors that make up “{word[:40]}” at layer {layer}.",
-        {"activation": column}, tallest=_TABLE,
-    )  # fmt: skip
+        {"activation": column},
+        tallest=_TABLE,
+    )
 
 
 def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:

@@ -31,14 +31,18 @@ def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             f"Another text, with “{word[:30]}” in another sense or another word in its place",
-            max_chars=controls.OTHER_TEXT_LENGTH, placeholder="His left hand was in his pocket.",
+            max_chars=controls.OTHER_TEXT_LENGTH,
+            placeholder="His left hand was in his pocket.",
             **url_state.widget(controls.OTHER_TEXT),
-        )  # fmt: skip
+        )
         st.segmented_control(
-            "Compare", list(controls.BESIDES), required=True,
-            format_func=controls.BESIDES.__getitem__, help=definitions.BESIDE,
+            "Compare",
+            list(controls.BESIDES),
+            required=True,
+            format_func=controls.BESIDES.__getitem__,
+            help=definitions.BESIDE,
             **url_state.widget(controls.BESIDE),
-        )  # fmt: skip
+        )
     text = url_state.get(controls.OTHER_TEXT).strip()
     if not text:
         return
@@ -56,10 +60,12 @@ def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
     chosen = url_state.get(controls.OTHER_TOKEN)
     at = (same or [0])[0] if chosen is None else min(chosen, len(words) - 1)
     st.pills(
-        "Its token", list(range(len(words))), required=True,
+        "Its token",
+        list(range(len(words))),
+        required=True,
         format_func=lambda place: passages.shorten(words[place], 20) or "␣",
         **url_state.widget(controls.OTHER_TOKEN, at),
-    )  # fmt: skip
+    )
     here, there = _of_token(made, position, layer), _of_token(other, at, layer)
     text_equation.show(bundle, word, here.reset_index(), layer, "here")
     text_equation.show(bundle, words[at], there.reset_index(), layer, "there")
@@ -109,7 +115,9 @@ def _apart(bundle: Bundle, here: pd.Series, there: pd.Series, layer: int, key: s
         )
     }
     factor_table.show(
-        rows, f"beside_{key}_{layer}",
+        rows,
+        f"beside_{key}_{layer}",
         f"The {len(rows)} factors of both, those that part them most first.",
-        columns, tallest=_TABLE,
-    )  # fmt: skip
+        columns,
+        tallest=_TABLE,
+    )

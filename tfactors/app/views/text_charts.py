@@ -57,13 +57,17 @@ def _path(order: tuple[str, ...]) -> str:
         .encode(
             x=x,
             y=alt.Y("activation:Q", title="activation", scale=alt.Scale(type="sqrt")),
-            color=alt.Color("name:N", title=None, scale=alt.Scale(domain=list(order)),
-                            legend=legend()),
+            color=alt.Color(
+                "name:N", title=None, scale=alt.Scale(domain=list(order)), legend=legend()
+            ),
             strokeDash=alt.StrokeDash("name:N", scale=dashes(order), legend=None),
-            tooltip=[alt.Tooltip("name:N", title="factor"), alt.Tooltip("penalty:Q", format=".3~g"),
-                     alt.Tooltip("activation:Q", format=".2f")],
+            tooltip=[
+                alt.Tooltip("name:N", title="factor"),
+                alt.Tooltip("penalty:Q", format=".3~g"),
+                alt.Tooltip("activation:Q", format=".2f"),
+            ],
         )
-    )  # fmt: skip
+    )
     return form(alt.layer(lines, _here(x)), 300 + 22 * ((len(order) + 1) // 2))
 
 
@@ -83,16 +87,22 @@ def _fit(column: str) -> str:
     base = alt.Chart(alt.NamedData("fit")).encode(
         x=_penalty_axis(),
         y=alt.Y("value:Q", title=None, scale=scale, axis=axis),
-        tooltip=[alt.Tooltip("penalty:Q", format=".3~g", title="λ"),
-                 alt.Tooltip("value:Q", format=form_of, title="explained" if share else "active")],
-    )  # fmt: skip
+        tooltip=[
+            alt.Tooltip("penalty:Q", format=".3~g", title="λ"),
+            alt.Tooltip("value:Q", format=form_of, title="explained" if share else "active"),
+        ],
+    )
     marks = [base.mark_line(strokeWidth=2.2), base.mark_point(filled=True, size=28, opacity=1)]
     return form(alt.layer(*marks, _here(_penalty_axis())), 130)
 
 
 def _penalty_axis() -> alt.X:
-    return alt.X("penalty:Q", title="λ", scale=alt.Scale(type="log", nice=False),
-                 axis=alt.Axis(grid=False, format="~g"))  # fmt: skip
+    return alt.X(
+        "penalty:Q",
+        title="λ",
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(grid=False, format="~g"),
+    )
 
 
 def _here(x: alt.X) -> alt.Chart:

@@ -25,23 +25,29 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
     left, right = st.columns([7, 4], gap="large")
     with left:
         text_charts.path(
-            shown, list(names.values()), penalty,
+            shown,
+            list(names.values()),
+            penalty,
             alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
-        )  # fmt: skip
+        )
     first, last = path.fit.iloc[0], path.fit.iloc[-1]
     with right:
         st.markdown("**Active factors**", help=definitions.ACTIVE_FACTORS)
         text_charts.fit(
-            path.fit, "l0", penalty,
+            path.fit,
+            "l0",
+            penalty,
             alt=f"Active factors of this token against λ: {first['l0']:.0f} at "
             f"{first['penalty']:.3g}, {last['l0']:.0f} at {last['penalty']:.3g}.",
-        )  # fmt: skip
+        )
         st.markdown("**Explained**", help=definitions.SHARE_EXPLAINED)
         text_charts.fit(
-            path.fit, "explained", penalty,
+            path.fit,
+            "explained",
+            penalty,
             alt=f"Share of this token that is explained, against λ: {first['explained']:.0%} at "
             f"{first['penalty']:.3g}, {last['explained']:.0%} at {last['penalty']:.3g}.",
-        )  # fmt: skip
+        )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
             f"The {len(strongest)} strongest; the upright scale is a square root, so that small "

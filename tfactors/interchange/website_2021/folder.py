@@ -58,11 +58,16 @@ class SiteText:
             self.tokens_of_word.update(
                 word.casefold() for word in whole_words.words(example.tokens, example.word_starts)
             )
-            self.waiting.append({
-                "window": number, "document": document, "start": self.ends[document],
-                "tokens": example.tokens, "token_ids": [-1] * length,
-                "word_starts": example.word_starts,
-            })  # fmt: skip
+            self.waiting.append(
+                {
+                    "window": number,
+                    "document": document,
+                    "start": self.ends[document],
+                    "tokens": example.tokens,
+                    "token_ids": [-1] * length,
+                    "word_starts": example.word_starts,
+                }
+            )
             self.ends[document] += length + 1  # a gap: the next window is no neighbour of it
             self.sizes[document] += length
         return number

@@ -133,9 +133,12 @@ def _write_bundle(site: Path, folder: Path, show_progress: bool) -> list[str]:
     write_table(folder, "retention.parquet", SCHEMAS["retention"].empty_table())
     manifest = _manifest(text, levels)
     manifest["website"] = {
-        "notes": NOTES, "levels": published, "agreement": agreement, "missing": problems,
+        "notes": NOTES,
+        "levels": published,
+        "agreement": agreement,
+        "missing": problems,
         "long_columns": {str(number): column for number, column in LONG_COLUMNS.items()},
-    }  # fmt: skip
+    }
     write_manifest(folder, manifest)
     return problems
 

@@ -26,14 +26,20 @@ WORDS_A_FACTOR, WORDS_A_LABEL = 10, 3
 
 def write_documents(folder: Path, text: SiteText, sources: list[str]) -> None:
     """Write one document for the contexts of each of the two dictionaries."""
-    write_table(folder, "documents.parquet", pa.table({
-        "document": [0, 1],
-        "source": sources,
-        "title": ["WikiText-103, a clipped context", "WikiText-103, a window"],
-        "year": pa.nulls(2, pa.int16()),
-        "held_out": [False, False],
-        "tokens": text.sizes,
-    }))  # fmt: skip
+    write_table(
+        folder,
+        "documents.parquet",
+        pa.table(
+            {
+                "document": [0, 1],
+                "source": sources,
+                "title": ["WikiText-103, a clipped context", "WikiText-103, a window"],
+                "year": pa.nulls(2, pa.int16()),
+                "held_out": [False, False],
+                "tokens": text.sizes,
+            }
+        ),
+    )
 
 
 def write_examples(folder: Path, examples: dict[tuple[int, int], SiteExamples]) -> None:
@@ -42,14 +48,16 @@ def write_examples(folder: Path, examples: dict[tuple[int, int], SiteExamples]) 
     def tables(layer: int) -> Iterator[pa.Table]:
         for factor in range(FACTORS):
             if mine := examples.get((factor, layer)):
-                yield pa.table({
-                    "factor": np.full(len(mine.windows), factor, np.int32),
-                    "rank": np.arange(len(mine.windows), dtype=np.int16),
-                    "window": np.array(mine.windows, np.int32),
-                    "position": np.array(mine.positions, np.int16),
-                    "word": mine.words,
-                    "activation": mine.places,
-                })  # fmt: skip
+                yield pa.table(
+                    {
+                        "factor": np.full(len(mine.windows), factor, np.int32),
+                        "rank": np.arange(len(mine.windows), dtype=np.int16),
+                        "window": np.array(mine.windows, np.int32),
+                        "position": np.array(mine.positions, np.int16),
+                        "word": mine.words,
+                        "activation": mine.places,
+                    }
+                )
 
     for layer in LAYERS:
         write_table(folder, example_file(layer), tables(layer))
@@ -112,19 +120,25 @@ def write_factors(
         mine = examples[factor, max(shown, key=height.__getitem__)].words if shown else []
         common = Counter(word.casefold() for word in mine).most_common(WORDS_A_FACTOR)
         words.append([word for word, _ in common])
-    write_table(folder, "factors.parquet", pa.table({
-        "factor": np.arange(FACTORS, dtype=np.int32),
-        "label": [", ".join(common[:WORDS_A_LABEL]) for common in words],
-        "level": level.tolist(),
-        "peak_layer": peak.astype(np.int16),
-        "depth": depth,
-        "retained_word": pa.nulls(FACTORS, pa.float32()),
-        "retained_sentence": pa.nulls(FACTORS, pa.float32()),
-        "reach": pa.nulls(FACTORS, pa.int16()),
-        "words": pa.array(words, pa.list_(pa.string())),
-        "alive": alive,
-        "stability": pa.nulls(FACTORS, pa.float32()),
-    }))  # fmt: skip
+    write_table(
+        folder,
+        "factors.parquet",
+        pa.table(
+            {
+                "factor": np.arange(FACTORS, dtype=np.int32),
+                "label": [", ".join(common[:WORDS_A_LABEL]) for common in words],
+                "level": level.tolist(),
+                "peak_layer": peak.astype(np.int16),
+                "depth": depth,
+                "retained_word": pa.nulls(FACTORS, pa.float32()),
+                "retained_sentence": pa.nulls(FACTORS, pa.float32()),
+                "reach": pa.nulls(FACTORS, pa.int16()),
+                "words": pa.array(words, pa.list_(pa.string())),
+                "alive": alive,
+                "stability": pa.nulls(FACTORS, pa.float32()),
+            }
+        ),
+    )
     return {name: int((level == name).sum()) for name in LEVELS}, agreement
 
 
@@ -156,8 +170,14 @@ def write_word_index(
             places[word.casefold()].append(place)
         strongest = sorted(places.items(), key=lambda item: (-sum(item[1]), item[0]))
         for word, found in strongest:
-            values = (word, factor, layer, len(found), sum(found) / len(found),
-                      text.tokens_of_word[word])  # fmt: skip
+            values = (
+                word,
+                factor,
+                layer,
+                len(found),
+                sum(found) / len(found),
+                text.tokens_of_word[word],
+            )
             for name, value in zip(rows, values, strict=True):
                 rows[name].append(value)
     write_words(folder, pa.table(rows, schema=SCHEMAS["words"]))
