@@ -2,10 +2,11 @@
 
     python benchmarks/saliency.py artifacts/default --examples 4 --timed 1 --json saliency.json
 
-The 2021 procedure: 2,001 masked texts of a window of 64 tokens (1 to all left out, the target
-among them), each through all blocks of the model in batches of 8, coded with 1,000 steps of FISTA
-in batches of 200, LIME with the 30 largest weights. Ours: `tfactors.explain.saliency`, with the same 2021
-masks, with our own in the same whole window, with our own in 16 tokens each side, and occlusion.
+The 2021 procedure: 2,001 masked texts of a window of 64 tokens (1 to all left out, the target among
+them), each through all blocks of the model in batches of 8, coded with 1,000 steps of FISTA in
+batches of 200, LIME with the 30 largest weights. Ours: `tfactors.explain.saliency`, with the same
+2021 masks, with our own in the same whole window, with our own in 16 tokens each side, and
+occlusion.
 
 Both sides explain the strongest examples of the same factors of a bundle, drawn from those that
 are not low. Ours read so many texts at most, and stop where every weight is known. Stability is

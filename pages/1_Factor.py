@@ -19,24 +19,24 @@ bundle = shell.bundle()
 if sharing.is_embedded():
     sharing.compact(bundle)
     st.stop()
-it = toolbar.show(bundle)
-examples = bundle.examples(it.factor, it.layer)
+selected = toolbar.show(bundle)
+examples = bundle.examples(selected.factor, selected.layer)
 part = url_state.get(controls.PART)
-begun = example_list.begin(it, examples) if part == "examples" else None
+begun = example_list.begin(selected, examples) if part == "examples" else None
 
 head, curve, bars = st.columns([5, 4, 3], gap="large")
 with head:
-    factor_view.headline(it)
+    factor_view.headline(selected)
 with curve:
-    clicked = factor_view.importance_curve(it)
+    clicked = factor_view.importance_curve(selected)
 with bars:
-    factor_view.activation_histogram(it, example_list.smallest_shown(examples))
-if clicked is not None and clicked != it.layer:
+    factor_view.activation_histogram(selected, example_list.smallest_shown(examples))
+if clicked is not None and clicked != selected.layer:
     url_state.change({controls.LAYER: clicked})
     st.rerun()
 
-notes_view.show(bundle, it.factor)
-factor_view.numbers(it)
+notes_view.show(bundle, selected.factor)
+factor_view.numbers(selected)
 st.segmented_control(
     "Show",
     list(controls.PARTS),
@@ -47,20 +47,20 @@ st.segmented_control(
 )
 match part:
     case "examples":
-        example_list.show(it, examples, begun)
-        example_list.sidebar(it.bundle.ranked)
+        example_list.show(selected, examples, begun)
+        example_list.sidebar(selected.bundle.ranked)
     case "random":
-        factor_parts.drawn(it)
+        factor_parts.drawn(selected)
     case "layers":
-        factor_parts.by_layer(it)
+        factor_parts.by_layer(selected)
     case "context":
-        factor_context.show(it)
+        factor_context.show(selected)
     case "corpus":
-        factor_parts.corpus(it, examples)
+        factor_parts.corpus(selected, examples)
     case "similar":
-        factor_parts.similar(it)
+        factor_parts.similar(selected)
     case "effect":
-        intervention.of_factor(it)
+        intervention.of_factor(selected)
 level_controls.sidebar(bundle)
-notes_view.sidebar(bundle, it.factor)
-sharing.sidebar(it.factor)
+notes_view.sidebar(bundle, selected.factor)
+sharing.sidebar(selected.factor)

@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, example_list, factor_view, level_controls, selected
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts import definitions, example_list, factor_view, level_controls, selection
+from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 
 SEEDS = 1_000_000
@@ -21,12 +21,12 @@ def draw(level: str) -> None:
 def drawn(bundle: Bundle, members: np.ndarray) -> Selected:
     """Return the factor that this seed draws from the level's members."""
     random = np.random.default_rng(url_state.get(controls.SEED))
-    return selected.select(bundle, int(random.choice(members)))
+    return selection.select(bundle, int(random.choice(members)))
 
 
 bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
-factors["level"] = definitions.levels(bundle.factors, selected.thresholds(bundle))
+factors["level"] = definitions.levels(bundle.factors, selection.thresholds(bundle))
 level = url_state.get(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)
@@ -47,25 +47,25 @@ for column, name in zip(columns, controls.LEVELS, strict=True):
         st.caption(f"**{count:,}** factors: {definitions.LEVEL_MEANING[name]}")
 
 members = factors.loc[factors["level"] == level, "factor"].to_numpy() if level else np.empty(0)
-it = drawn(bundle, members) if len(members) else None
-if level and it is None:
+selected = drawn(bundle, members) if len(members) else None
+if level and selected is None:
     st.info(f"No factor is {level}-level at these thresholds; move them in the sidebar.")
-if it is not None:
+if selected is not None:
     st.space("small")
     head, curve = st.columns([7, 5], gap="large")
     with head:
-        factor_view.headline(it)
+        factor_view.headline(selected)
         shell.link(
             controls.FACTOR_PAGE,
-            f"Open factor {it.factor:,} on its own page",
+            f"Open factor {selected.factor:,} on its own page",
             ":material/arrow_forward:",
-            changes={controls.FACTOR: it.factor, controls.LAYER: controls.PEAK},
+            changes={controls.FACTOR: selected.factor, controls.LAYER: controls.PEAK},
         )
     with curve:
-        layer = factor_view.importance_curve(it, "drawn")
+        layer = factor_view.importance_curve(selected, "drawn")
     if layer is not None:
-        shell.go(controls.FACTOR_PAGE, {controls.FACTOR: it.factor, controls.LAYER: layer})
-    example_list.show(it, bundle.examples(it.factor, it.layer))
+        shell.go(controls.FACTOR_PAGE, {controls.FACTOR: selected.factor, controls.LAYER: layer})
+    example_list.show(selected, bundle.examples(selected.factor, selected.layer))
 
 if not bundle.ranked:  # without a dictionary factors have no place on a map
     shell.link(
@@ -75,4 +75,4 @@ if not bundle.ranked:  # without a dictionary factors have no place on a map
         changes={controls.PLACES: "levels"},
     )
 level_controls.sidebar(bundle, expanded=True)
-example_list.sidebar(bundle.ranked, expanded=it is not None)
+example_list.sidebar(bundle.ranked, expanded=selected is not None)

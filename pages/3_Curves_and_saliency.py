@@ -3,14 +3,14 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import selected, toolbar
+from tfactors.app.parts import selection, toolbar
 from tfactors.app.views import curves as curves_view
 from tfactors.app.views import saliency as saliency_view
 
 bundle = shell.bundle()
 
 st.title("Curves and saliency", anchor=False)
-st.subheader("Importance over the layers", anchor=False, help=selected.importance_help(bundle))
+st.subheader("Importance over the layers", anchor=False, help=selection.importance_help(bundle))
 curves_view.show(bundle)
 
 st.space("medium")
@@ -19,7 +19,7 @@ st.markdown(
     "Leave words of a text out and see what happens to the activation: that says which words the "
     "factor needs, which the examples alone do not."
 )
-it = toolbar.show(bundle)
-saliency_view.show(it)
+selected = toolbar.show(bundle)
+saliency_view.show(selected)
 if not bundle.ranked:  # without a dictionary there is nothing to explain
     saliency_view.sidebar()

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import definitions, level_controls, published, selected
+from tfactors.app.parts import definitions, level_controls, published, selection
 from tfactors.app.views import map as map_view
 
 bundle = shell.bundle()
-limits = selected.thresholds(bundle)
+limits = selection.thresholds(bundle)
 if bundle.ranked:
     st.title("Map", anchor=False)
     st.markdown(published.NO_DICTIONARY)

@@ -1,7 +1,8 @@
 """The options of the ``tfactors`` command, each with its help; what it does is in `tfactors.cli`.
 
 In go functions, one a command; out comes a parser that hands each its options. The options of
-``build`` and ``import`` are the fields of :class:`tfactors.stages.settings.Settings`, with their help.
+``build`` and ``import`` are the fields of :class:`tfactors.stages.settings.Settings`, with their
+help.
 """
 
 from __future__ import annotations

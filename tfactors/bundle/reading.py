@@ -73,7 +73,8 @@ class BundleReader(BundleFiles):
     def imported_tensors(self) -> dict[str, np.ndarray]:
         """Return what else the file of an imported dictionary held, float32, by name.
 
-        Matrices have one row a factor; :mod:`tfactors.coding.imported_dictionary` says what they mean.
+        Matrices have one row a factor; :mod:`tfactors.coding.imported_dictionary` says what they
+        mean.
         """
         if not self.has("imported.parquet"):
             return {}
@@ -211,8 +212,8 @@ class BundleReader(BundleFiles):
         """Return what removing a factor does to the sentence embedding; of all without ``factor``.
 
         Columns (factor,) layer, examples, directions, removed, removed_error, random, random_error,
-        ratio, ratio_error, above, elsewhere: :mod:`tfactors.explain.effects` says what they mean. No row
-        for a factor that is active at no layer below the last.
+        ratio, ratio_error, above, elsewhere: :mod:`tfactors.explain.effects` says what they mean.
+        No row for a factor that is active at no layer below the last.
         """
         if factor is not None:
             return self._of_factor("effects.parquet", factor)

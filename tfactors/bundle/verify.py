@@ -3,8 +3,8 @@
 In goes a folder; nothing comes out unless something is wrong, and then one BundleError that names
 the file, the column and the row (counted from 0). First the seals: the manifest against its own
 checksum, every file against the manifest's SHA-256. Then what a checksum cannot know, because a
-writer can be wrong: order and ranges (:mod:`tfactors.bundle.verify_rows`), and that the tables agree with
-one another (:mod:`tfactors.bundle.verify_tables`).
+writer can be wrong: order and ranges (:mod:`tfactors.bundle.verify_rows`), and that the tables
+agree with one another (:mod:`tfactors.bundle.verify_tables`).
 """
 
 import os

@@ -1,8 +1,9 @@
 """A dictionary that was learnt elsewhere, in one form whatever file it came from, and its codes.
 
-In goes what :mod:`tfactors.interchange.dictionaries` read; out come unit atoms Φ, an offset b, and a coder
-that takes scaled hidden states z = s·x − b to codes. A plain dictionary (2021) has no offset and is
-coded exactly. A sparse autoencoder brings its own encoder; with p = z·Wᵀ + β its codes are
+In goes what :mod:`tfactors.interchange.dictionaries` read; out come unit atoms Φ, an offset b, and
+a coder that takes scaled hidden states z = s·x − b to codes. A plain dictionary (2021) has no
+offset and is coded exactly. A sparse autoencoder brings its own encoder; with p = z·Wᵀ + β its
+codes are
 
     standard            α = relu(p)
     TopK                α = relu(p) where p is among the k largest of its token, else 0

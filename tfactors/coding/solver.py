@@ -3,10 +3,10 @@
 Turns rows X (n, d) and a dictionary Φ (m, d) into α = argmin_{α ≥ 0} ½‖x − αΦ‖² + λ‖α‖₁ of each
 row, with the lower bound that proves it; :mod:`tfactors.coding.sparse_coding` gives the formulas.
 :mod:`tfactors.coding.kernel` solves one block. This module feeds it: blocks of rows, one product
-XΦᵀ a block, every block on one thread, so that the codes are the same bit for bit with any number of
-threads. A row whose gap float32 cannot prove (a penalty or a norm far outside its range) is solved
-again in float64. Memory: the Gram matrix (4m² bytes; 8m² more once a row needed float64) and, for
-every thread, one block of correlations (ROWS·m floats); never an (n, m) array of codes.
+XΦᵀ a block, every block on one thread, so that the codes are the same bit for bit with any number
+of threads. A row whose gap float32 cannot prove (a penalty or a norm far outside its range) is
+solved again in float64. Memory: the Gram matrix (4m² bytes; 8m² more once a row needed float64)
+and, for every thread, one block of correlations (ROWS·m floats); never an (n, m) array of codes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A short label for each factor, from what the tokens that drive it share, with its score.
 
-In come the rules that fit tokens (:mod:`tfactors.describe.token_rules`), the tokens of each factor's
-strongest examples, the words it answers to and its codes on held-out text; out comes, for each
-factor, the rule that tells its activations best, with
+In come the rules that fit tokens (:mod:`tfactors.describe.token_rules`), the tokens of each
+factor's strongest examples, the words it answers to and its codes on held-out text; out comes, for
+each factor, the rule that tells its activations best, with
 
     precision = tokens that fit and activate it / tokens that fit
     recall    = tokens that fit and activate it / tokens that activate it

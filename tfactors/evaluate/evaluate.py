@@ -1,8 +1,9 @@
 """`tfactors evaluate`: how good a bundle is, measured on text that its dictionary has never seen.
 
-In goes a bundle with its model; out come the sections of :mod:`tfactors.bundle.evidence`, each measured by
-one function of SECTIONS and written when it is whole. So an evaluation that is interrupted goes
-on with the section it was in, and the same command on an evaluated bundle does nothing.
+In goes a bundle with its model; out come the sections of :mod:`tfactors.bundle.evidence`, each
+measured by one function of SECTIONS and written when it is whole. So an evaluation that is
+interrupted goes on with the section it was in, and the same command on an evaluated bundle does
+nothing.
 """
 
 from __future__ import annotations

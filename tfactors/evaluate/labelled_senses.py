@@ -70,7 +70,7 @@ def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
 
 
 def position_of(occurrence: Occurrence, tokens: list[str]) -> int:
-    """Return the first token of the word, among those of the text (`tfactors.text.windows.tokenize`)."""
+    """Return the first token of the word, among `tfactors.text.windows.tokenize`'s."""
     head = occurrence.text[: occurrence.offset]
     at = len(normalize_spaces(head + "|")) - 1 if head.strip() else 0
     return int(np.searchsorted(np.cumsum([len(token) for token in tokens]), at, side="right"))

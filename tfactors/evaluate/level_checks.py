@@ -2,8 +2,8 @@
 
 In goes a bundle; out comes, for some factors of each level, the share of an activation that is left
 when the other words of its window are shuffled, when all but its sentence or its word is another
-text, and when its word is another one too (`tfactors.explain.elsewhere`), beside what is left when context
-is cut away and beside what the same words have at other places of the corpus.
+text, and when its word is another one too (`tfactors.explain.elsewhere`), beside what is left when
+context is cut away and beside what the same words have at other places of the corpus.
 """
 
 from __future__ import annotations

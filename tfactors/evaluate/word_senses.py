@@ -1,11 +1,12 @@
 """`tfactors evaluate --senses FILE.tsv`: can the senses of words be told from single factors?
 
-In goes a table of labelled occurrences (`tfactors.evaluate.labelled_senses`); out comes, for each word and
-layer, how well a logistic regression tells the labels from one factor and from five, chosen inside
-the training folds by their F statistic, beside the majority label, the words around the occurrence
-and the whole hidden state; and the same with the layer chosen inside the training folds too. Folds
-hold whole documents, and labels weigh alike however frequent they are. Precision, recall and F₁
-are means over the labels; the interval of F₁ is that of 200 bootstrap draws of documents.
+In goes a table of labelled occurrences (`tfactors.evaluate.labelled_senses`); out comes, for each
+word and layer, how well a logistic regression tells the labels from one factor and from five,
+chosen inside the training folds by their F statistic, beside the majority label, the words around
+the occurrence and the whole hidden state; and the same with the layer chosen inside the training
+folds too. Folds hold whole documents, and labels weigh alike however frequent they are. Precision,
+recall and F₁ are means over the labels; the interval of F₁ is that of 200 bootstrap draws of
+documents.
 """
 
 from __future__ import annotations

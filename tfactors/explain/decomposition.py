@@ -1,8 +1,8 @@
 """Token ids or a text go in, codes come out: x = αΦ + ε for every token at every layer.
 
 `FactorEncoder` joins a model and a dictionary: hidden states of a layer, times the layer's scale,
-coded as in `tfactors.coding.sparse_coding`. `decompose` takes a reader's own text apart with it and says
-what each token is made of and what is left over:
+coded as in `tfactors.coding.sparse_coding`. `decompose` takes a reader's own text apart with it and
+says what each token is made of and what is left over:
 
     share explained = 1 − ‖ε‖² / ‖x‖²        of one token at one layer; L0 = its active factors
 """

@@ -1,7 +1,7 @@
 """How much of an activation is left elsewhere: in another text, or where its word stands again.
 
-Cutting context away (`tfactors.describe.levels`) leaves a short text, which a model may read unlike any
-other. Here the window keeps its length and the target p its place, and words are exchanged:
+Cutting context away (`tfactors.describe.levels`) leaves a short text, which a model may read unlike
+any other. Here the window keeps its length and the target p its place, and words are exchanged:
 
     shuffled   the window's own words but the target's stand in a random order
     sentence   all but the target's sentence is the text of another window

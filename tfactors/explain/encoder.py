@@ -1,8 +1,8 @@
 """A model with its dictionary: from token ids to codes.
 
-Turns texts into scaled hidden states z = s_l·x − b of the bundle's layers and their codes, solved as
-in :mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All that
-asks a model for one activation goes through :class:`FactorEncoder`.
+Turns texts into scaled hidden states z = s_l·x − b of the bundle's layers and their codes, solved
+as in :mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All
+that asks a model for one activation goes through :class:`FactorEncoder`.
 """
 
 from collections.abc import Mapping, Sequence

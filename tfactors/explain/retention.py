@@ -1,7 +1,8 @@
 """How much of an activation is left when its context is cut away.
 
-The *retained activation* of a factor says how much of an example's activation is left when the model sees only
-a part of the context: with the window's tokens s … e − 1 alone, the target p among them,
+The *retained activation* of a factor says how much of an example's activation is left when the
+model sees only a part of the context: with the window's tokens s … e − 1 alone, the target p among
+them,
 
     retained = mean over the top examples of min(1, α_c(x_p | s … e − 1) / α_c(x_p | all))
 

@@ -4,9 +4,9 @@ The explained scalar is f(s) = α_c(x_p), factor c at position p of layer l for 
 some positions replaced by the unknown token (Yun et al. 2021, supplementary, algorithm 1).
 
 LIME fits a linear model to f under random masks; masks, fit and standard errors are told in
-`tfactors.explain.lime_fit`. Our masks always keep the target, whose own weight is what occlusion gives it,
-and more of them are drawn until every standard error is at most 2.5 % of the activation; those of
-``recipe="2021"`` may leave anything out, and weigh the 30 tokens with the largest weights.
+`tfactors.explain.lime_fit`. Our masks always keep the target, whose own weight is what occlusion
+gives it, and more of them are drawn until every standard error is at most 2.5 % of the activation;
+those of ``recipe="2021"`` may leave anything out, and weigh the 30 tokens with the largest weights.
 
 Occlusion: w_i = f(s) − f(s with position i replaced), exact, one forward pass a position.
 

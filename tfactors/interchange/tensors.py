@@ -1,4 +1,4 @@
-"""What the files of all libraries share: tensors read as float32, turned, checked, or refused; places.
+"""What the files of all libraries share: tensors that are read, turned, checked; names of places.
 
 Turns the tensors of a file and the width d of the model into arrays with one row a factor, or the
 one line that says what is wrong. Which axis is which follows from d alone, because the libraries

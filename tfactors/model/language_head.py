@@ -1,8 +1,8 @@
 """The language-model head of a model, where it was saved with one: last hidden states to logits.
 
-A bundle needs the body of a model alone, and that is what `tfactors.model.hidden_states` loads. Some
-models were saved whole (config.json names the class, which transformers lists for masked or causal
-language models); sentence encoders such as MiniLM were not, and nothing can be said of their
+A bundle needs the body of a model alone, and that is what `tfactors.model.hidden_states` loads.
+Some models were saved whole (config.json names the class, which transformers lists for masked or
+causal language models); sentence encoders such as MiniLM were not, and nothing can be said of their
 logits. What stands between the body and the logits has another form in every family, so it is not
 taken out: the whole model runs, and its body answers with the states that it is given.
 """

@@ -1,8 +1,8 @@
 """The stages that ask the model about examples: what an activation needs, and what it does.
 
 They take the strongest examples of every factor at one layer, and keep each part that is done, so
-that an interrupted run goes on where it stopped. What they measure is told in `tfactors.describe.levels`,
-`tfactors.explain.saliency` and `tfactors.explain.effects`.
+that an interrupted run goes on where it stopped. What they measure is told in
+`tfactors.describe.levels`, `tfactors.explain.saliency` and `tfactors.explain.effects`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The stage that reads the whole corpus through the model once, and writes what was found.
 
 Batches of windows go through the model and the solver side by side; what they give enters the
-running state of `tfactors.survey.survey` in the order of the corpus, and at the end becomes the tables of
-examples, contexts, samples, importance, histograms and words. Under torchrun every rank surveys its
-share of the windows, and rank 0 merges them.
+running state of `tfactors.survey.survey` in the order of the corpus, and at the end becomes the
+tables of examples, contexts, samples, importance, histograms and words. Under torchrun every rank
+surveys its share of the windows, and rank 0 merges them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from tfactors.app.parts import (
     live_tokens,
     published,
 )
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -101,9 +101,9 @@ def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.Data
     return kept.sort_values(["window", "position"]) if sort == "document" else kept
 
 
-def begin(it: Selected, examples: pd.DataFrame) -> "Future[None]":
+def begin(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
     """Begin to read the text of the list, for :func:`show`, while other things are drawn."""
-    return begin_reading(it.bundle, _kept(examples)["window"].to_list())
+    return begin_reading(selected.bundle, _kept(examples)["window"].to_list())
 
 
 def _kept(examples: pd.DataFrame) -> pd.DataFrame:
@@ -111,32 +111,34 @@ def _kept(examples: pd.DataFrame) -> pd.DataFrame:
     return choose(examples, top, floor, url_state.get(controls.SORT))
 
 
-def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
+def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
     """Draw the list of a factor's examples, as the sidebar says."""
     stored = len(examples)
     sort = url_state.get(controls.SORT)
     kept = _kept(examples)
     layout = url_state.get(controls.LAYOUT)
     words = None if layout == "window" else url_state.get(controls.CONTEXT)
-    habits = _habits(it)
-    if url_state.get(controls.TOKENS) and not it.bundle.ranked:
-        _read_again(it, kept)
-    contexts = live_tokens.stored(it, kept)
+    habits = _habits(selected)
+    if url_state.get(controls.TOKENS) and not selected.bundle.ranked:
+        _read_again(selected, kept)
+    contexts = live_tokens.stored(selected, kept)
     if begun is not None:
         finish_reading(begun)
-    found = passages_of(it.bundle, kept, words, habits=habits, contexts=contexts)
+    found = passages_of(selected.bundle, kept, words, habits=habits, contexts=contexts)
     found = _sorted(found, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(
-            f"Where it is active at layer {it.layer}", anchor=False, help=definitions.ACTIVATION
+            f"Where it is active at layer {selected.layer}",
+            anchor=False,
+            help=definitions.ACTIVATION,
         )
         if found:
-            _download(it, found)
-    ranked = it.bundle.ranked
+            _download(selected, found)
+    ranked = selected.bundle.ranked
     if not stored:
-        says = factor_view.silent(it)
-        if not ranked and it.row["alive"]:
-            says = f"{says} It is most important at layer {it.row['peak_layer']}."
+        says = factor_view.silent(selected)
+        if not ranked and selected.row["alive"]:
+            says = f"{says} It is most important at layer {selected.row['peak_layer']}."
         elif not ranked:
             says = (
                 "This factor is dead: no token of the corpus activates it at any layer. "
@@ -153,30 +155,30 @@ def show(it: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = No
     st.html(shown if ranked or not found else passages.legend(found) + shown)
 
 
-def _read_again(it: Selected, kept: pd.DataFrame) -> None:
+def _read_again(selected: Selected, kept: pd.DataFrame) -> None:
     """Let the model say what the bundle does not hold, or say what is missing for that."""
-    if len(live_tokens.stored(it, kept)) == len(kept):
+    if len(live_tokens.stored(selected, kept)) == len(kept):
         return
-    if live_model.missing(it.bundle):
+    if live_model.missing(selected.bundle):
         with st.container(border=True):
-            live_model.how_to_get(it.bundle)
+            live_model.how_to_get(selected.bundle)
         return
     # A place of its own, which is empty again when the list stands.
     note = st.empty()
     try:
-        live_tokens.compute(it, kept, lambda share, words: note.progress(share, words))
+        live_tokens.compute(selected, kept, lambda share, words: note.progress(share, words))
     except InputError as error:
         live_model.refused(error)
     note.empty()
 
 
-def _habits(it: Selected) -> dict[str, float]:
+def _habits(selected: Selected) -> dict[str, float]:
     """Return what the factor answers to as a rule: mean activation over all tokens of a word,
     those that leave it silent among them, as a share of the word with the largest.
     """
-    if it.bundle.ranked:
+    if selected.bundle.ranked:
         return {}
-    words = it.bundle.words(it.factor, it.layer)
+    words = selected.bundle.words(selected.factor, selected.layer)
     mean = words["mean_activation"] * words["count"] / words["occurrences"]
     return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
@@ -203,7 +205,7 @@ def _sorted(found: list[Passage], sort: str) -> list[Passage]:
     return found
 
 
-def _download(it: Selected, found: list[Passage]) -> None:
+def _download(selected: Selected, found: list[Passage]) -> None:
     def table() -> pd.DataFrame:
         rows = []
         for p in found:
@@ -216,7 +218,7 @@ def _download(it: Selected, found: list[Passage]) -> None:
         columns = ["rank", "activation", "before", "word", "after", "document"]
         return pd.DataFrame(rows, columns=columns)
 
-    downloads.show(table, f"factor_{it.factor}_layer_{it.layer}")
+    downloads.show(table, f"factor_{selected.factor}_layer_{selected.layer}")
 
 
 def smallest_shown(examples: pd.DataFrame) -> float | None:

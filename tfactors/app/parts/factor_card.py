@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import definitions, factor_view, selected
+from tfactors.app.parts import definitions, factor_view, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -17,8 +17,8 @@ _WORDS = 5
 
 def show(bundle: Bundle, factor: int, level: str) -> None:
     """Draw a factor's level, words, importance over the layers and strongest examples."""
-    layer = selected.peak_layer(bundle, factor)
-    words = " · ".join(passages.escape(word) for word in selected.name_words(bundle, factor)[:3])
+    layer = selection.peak_layer(bundle, factor)
+    words = " · ".join(passages.escape(word) for word in selection.name_words(bundle, factor)[:3])
     shares = store.overview(bundle).share_of_peak[factor]
     bars = "".join(
         f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'

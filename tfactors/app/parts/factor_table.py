@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store
-from tfactors.app.parts import definitions, downloads, published, selected
+from tfactors.app.parts import definitions, downloads, published, selection
 from tfactors.bundle import Bundle
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
@@ -79,14 +79,14 @@ FIRES: dict[str, Any] = {
 def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
-    limits, ranked = selected.thresholds(bundle), bundle.ranked
+    limits, ranked = selection.thresholds(bundle), bundle.ranked
     peak = overview.importance[factors].argmax(axis=1)
     curves = overview.importance[factors].astype(float).round(4)
     known = overview.has_curve[factors]
     return pd.DataFrame(
         {
             "factor": factors,
-            "words": selected.names(bundle)["words"].to_numpy()[factors],
+            "words": selection.names(bundle)["words"].to_numpy()[factors],
             "level": definitions.levels(rows, limits),
             "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
             "curve": [
@@ -137,8 +137,8 @@ def show(
         alt=alt,
     )
     downloads.show(whole or (lambda: rows), key)
-    selection = event["selection"]
-    chosen = selection["rows"] or [row for row, _ in selection.get("cells", [])]
+    marked = event["selection"]
+    chosen = marked["rows"] or [row for row, _ in marked.get("cells", [])]
     if chosen:
         row = rows.iloc[chosen[0]]
         if choose is not None:

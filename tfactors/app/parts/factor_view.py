@@ -12,34 +12,38 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.parts import definitions, published
-from tfactors.app.parts.selected import _TITLE_WORDS, Selected, importance_help, name_words
+from tfactors.app.parts.selection import _TITLE_WORDS, Selected, importance_help, name_words
 from tfactors.display import passages
 
 _DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
 
 
-def silent(it: Selected) -> str:
+def silent(selected: Selected) -> str:
     """Say that a factor has no example at a layer."""
-    if it.bundle.ranked:
-        return published.nothing_at(it.layer)
-    return f"No token of the corpus activates this factor at layer {it.layer}."
+    if selected.bundle.ranked:
+        return published.nothing_at(selected.layer)
+    return f"No token of the corpus activates this factor at layer {selected.layer}."
 
 
-def headline(it: Selected) -> None:
+def headline(selected: Selected) -> None:
     """Draw number, words, level and why it has this level."""
     words = '<span class="tf-dot">·</span><wbr>'.join(
-        f"<bdi>{passages.escape(word)}</bdi>" for word in name_words(it.bundle, it.factor)
+        f"<bdi>{passages.escape(word)}</bdi>"
+        for word in name_words(selected.bundle, selected.factor)
     )
-    if it.bundle.ranked:
-        why = published.why(it.row, it.thresholds, it.bundle.blocks)
-        why = f"{why} {published.note(it.bundle, it.factor)}"
+    if selected.bundle.ranked:
+        why = published.why(selected.row, selected.thresholds, selected.bundle.blocks)
+        why = f"{why} {published.note(selected.bundle, selected.factor)}"
     else:
-        why = definitions.why(it.row, it.level, it.thresholds, it.bundle.blocks)
-    curve = _curve_in_words(it) if it.overview.has_curve[it.factor] else ""
+        why = definitions.why(
+            selected.row, selected.level, selected.thresholds, selected.bundle.blocks
+        )
+    curve = _curve_in_words(selected) if selected.overview.has_curve[selected.factor] else ""
     st.html(
-        f'<header class="tf-head"><p class="tf-over">Factor {it.factor:,} at layer {it.layer}</p>'
-        f"<h1>{words or 'no words'}</h1>{badge(it.level, _no_level(it))}"
-        f'<p class="tf-why">{_meaning(it.level)}{html.escape(why)}</p>{_label(it.row)}'
+        f'<header class="tf-head">'
+        f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
+        f"<h1>{words or 'no words'}</h1>{badge(selected.level, _no_level(selected))}"
+        f'<p class="tf-why">{_meaning(selected.level)}{html.escape(why)}</p>{_label(selected.row)}'
         f'<p class="tf-unseen">{curve}</p></header>'
     )
 
@@ -57,13 +61,15 @@ _KINDS = {
 }
 
 
-def _curve_in_words(it: Selected) -> str:
+def _curve_in_words(selected: Selected) -> str:
     """Return the curve for who cannot see it. Not as the chart's own words, because a chart with
     other words is embedded anew, which is most of what the next factor takes in the browser.
     """
-    values = it.overview.importance[it.factor]
-    peak = it.bundle.layers[int(np.argmax(values))]
-    points = ", ".join(f"{v:.2f} at {at}" for at, v in zip(it.bundle.layers, values, strict=True))
+    values = selected.overview.importance[selected.factor]
+    peak = selected.bundle.layers[int(np.argmax(values))]
+    points = ", ".join(
+        f"{v:.2f} at {at}" for at, v in zip(selected.bundle.layers, values, strict=True)
+    )
     return f"Importance by layer: {points}. It peaks at layer {peak}."
 
 
@@ -85,11 +91,11 @@ def _label(row: pd.Series) -> str:
     return f'<p class="tf-why"><bdi>{html.escape(says)}</bdi></p>'
 
 
-def _no_level(it: Selected) -> str:
+def _no_level(selected: Selected) -> str:
     """Return what stands in the place of a level."""
-    if it.row["alive"]:
+    if selected.row["alive"]:
         return "no level"
-    return "no page" if it.bundle.ranked else "dead"
+    return "no page" if selected.bundle.ranked else "dead"
 
 
 def badge(level: str, otherwise: str = "no level") -> str:
@@ -107,7 +113,7 @@ def _meaning(level: str) -> str:
     return f"<em>{definitions.LEVEL_MEANING[level].capitalize()}.</em> "
 
 
-def importance_curve(it: Selected, name: str = "curve") -> int | None:
+def importance_curve(selected: Selected, name: str = "curve") -> int | None:
     """Draw the importance over the layers; return the layer of a point that was clicked.
 
     ``name`` tells the curves of a page apart.
@@ -116,17 +122,17 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
         charts,  # Altair is slow to import, and the headline need not wait
     )
 
-    values = it.overview.importance[it.factor]
-    st.markdown("**Importance by layer**", help=importance_help(it.bundle))
-    if not it.overview.has_curve[it.factor]:
+    values = selected.overview.importance[selected.factor]
+    st.markdown("**Importance by layer**", help=importance_help(selected.bundle))
+    if not selected.overview.has_curve[selected.factor]:
         st.caption(published.NO_CURVE)
         return None
     key = charts.unclicked(name)
     event = charts.curve(
-        it.overview.band,
+        selected.overview.band,
         values,
-        it.layer,
-        it.level,
+        selected.layer,
+        selected.level,
         key=key,
         alt="The factor's importance by layer, before a grey band that holds 90% of all factors; "
         "its numbers stand with the headline.",
@@ -135,41 +141,41 @@ def importance_curve(it: Selected, name: str = "curve") -> int | None:
     return int(point["layer"]) if point else None
 
 
-def activation_histogram(it: Selected, shown_from: float | None) -> None:
+def activation_histogram(selected: Selected, shown_from: float | None) -> None:
     """Draw how many tokens activate the factor how strongly at this layer."""
     from tfactors.app.parts import charts
 
-    if it.bundle.ranked:
+    if selected.bundle.ranked:
         st.caption(published.NO_ACTIVATIONS)
         return
-    counts = np.asarray(it.bundle.histogram(it.factor, it.layer))
+    counts = np.asarray(selected.bundle.histogram(selected.factor, selected.layer))
     st.markdown(
-        f"**Activations at layer {it.layer}**",
+        f"**Activations at layer {selected.layer}**",
         help=definitions.HISTOGRAM,
     )
     if not counts.sum():
-        st.caption(f"No token activates this factor at layer {it.layer}.")
+        st.caption(f"No token activates this factor at layer {selected.layer}.")
         return
     charts.histogram(
         counts,
-        it.bundle.bin_edges,
+        selected.bundle.bin_edges,
         shown_from,
-        it.level,
+        selected.level,
         alt="Histogram: how many tokens activate the factor how strongly at this layer.",
     )
 
 
-def numbers(it: Selected, key: str = "numbers") -> None:
+def numbers(selected: Selected, key: str = "numbers") -> None:
     """Draw the factor's numbers, each with its definition; ``key`` is one of the page's own."""
-    if it.bundle.ranked:  # they were never published, and the curve has a shape and no height
+    if selected.bundle.ranked:  # they were never published, and the curve has a shape and no height
         return
-    overview, row = it.overview, it.row
-    here = (it.factor, it.column)
+    overview, row = selected.overview, selected.row
+    here = (selected.factor, selected.column)
     cells = [
-        ("Importance", f"{overview.importance[here]:.2f}", importance_help(it.bundle)),
+        ("Importance", f"{overview.importance[here]:.2f}", importance_help(selected.bundle)),
         ("Density", _percent(overview.density[here]), definitions.DENSITY),
         ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
-        *_kept(it),
+        *_kept(selected),
         ("Reach", _reach(row["reach"]), definitions.REACH),
     ]
     if not pd.isna(row["stability"]):
@@ -179,22 +185,26 @@ def numbers(it: Selected, key: str = "numbers") -> None:
             st.metric(label, value, help=tip, width="content")
 
 
-def _kept(it: Selected) -> list[tuple[str, str, str]]:
+def _kept(selected: Selected) -> list[tuple[str, str, str]]:
     """Return the two numbers that part the levels, beside the depth."""
-    if it.thresholds.word_share is None:
+    if selected.thresholds.word_share is None:
         return [
-            ("Kept by the word", _percent(it.row["retained_word"]), definitions.RETAINED_WORD),
+            (
+                "Kept by the word",
+                _percent(selected.row["retained_word"]),
+                definitions.RETAINED_WORD,
+            ),
             (
                 "Kept by the sentence",
-                _percent(it.row["retained_sentence"]),
+                _percent(selected.row["retained_sentence"]),
                 definitions.RETAINED_SENTENCE,
             ),
         ]
     return [
-        ("Kept by its words", _percent(it.row["word_elsewhere"]), definitions.WORD_ELSEWHERE),
+        ("Kept by its words", _percent(selected.row["word_elsewhere"]), definitions.WORD_ELSEWHERE),
         (
             "Kept by the sentence",
-            _percent(it.row["sentence_elsewhere"]),
+            _percent(selected.row["sentence_elsewhere"]),
             definitions.SENTENCE_ELSEWHERE,
         ),
     ]

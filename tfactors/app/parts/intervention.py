@@ -19,9 +19,9 @@ from tfactors.app.parts import (
     live_intervention,
     live_model,
     published,
-    selected,
+    selection,
 )
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.display import passages
 from tfactors.display import passages as change_strip
@@ -45,7 +45,7 @@ def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, lay
     factor = asked if asked in strength else factors[0]
 
     def named(number: int) -> str:
-        words = " / ".join(selected.name_words(bundle, number)[:2])
+        words = " / ".join(selection.name_words(bundle, number)[:2])
         return f"{strength[number]:.1f} · {number} {passages.shorten(words, 40)}"
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -77,17 +77,17 @@ def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, lay
         )
 
 
-def of_factor(it: Selected) -> None:
+def of_factor(selected: Selected) -> None:
     """Draw what a factor does: what the bundle holds, and live in one of its examples."""
     st.subheader("What it does", anchor=False, help=definitions.EFFECT)
-    _stored(it)
+    _stored(selected)
     st.markdown("##### Try it on an example", help=definitions.INTERVENTION)
-    examples = it.bundle.examples(it.factor, it.layer)
+    examples = selected.bundle.examples(selected.factor, selected.layer)
     if examples.empty:
-        st.caption(f"No token of the corpus activates this factor at layer {it.layer}.")
+        st.caption(f"No token of the corpus activates this factor at layer {selected.layer}.")
         return
-    if live_model.missing(it.bundle):
-        live_model.how_to_get(it.bundle)
+    if live_model.missing(selected.bundle):
+        live_model.how_to_get(selected.bundle)
         return
     number = min(url_state.get(controls.EXAMPLE), len(examples))
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -105,27 +105,27 @@ def of_factor(it: Selected) -> None:
         "",
         int(example["window"]),
         "",
-        it.factor,
-        it.layer,
+        selected.factor,
+        selected.layer,
         None if everywhere else int(example["position"]),
         url_state.get(controls.TIMES),
-        live_decomposition.built(it.bundle),
+        live_decomposition.built(selected.bundle),
     )
-    _draw(it.bundle, question)
-    if it.layer == it.bundle.manifest["model"]["blocks"]:
+    _draw(selected.bundle, question)
+    if selected.layer == selected.bundle.manifest["model"]["blocks"]:
         st.caption(
             "At the last layer nothing is left to run: only the token itself changes. Choose a "
             "lower layer at the top to see the factor at work."
         )
 
 
-def _stored(it: Selected) -> None:
+def _stored(selected: Selected) -> None:
     """Draw the effect over the factor's examples that the bundle holds."""
-    effects = it.bundle.effects(it.factor)
+    effects = selected.bundle.effects(selected.factor)
     if effects.empty:
-        if not it.bundle.has("dictionary.parquet"):
+        if not selected.bundle.has("dictionary.parquet"):
             st.caption(published.NO_DICTIONARY)
-        elif it.bundle.has("effects.parquet"):
+        elif selected.bundle.has("effects.parquet"):
             st.caption("It is active at no layer below the last, where all that runs is measured.")
         else:
             st.caption(

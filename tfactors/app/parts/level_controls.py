@@ -4,13 +4,13 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import definitions, published, selected, sidebar_section
+from tfactors.app.parts import definitions, published, selection, sidebar_section
 from tfactors.bundle import Bundle
 
 
 def counts(bundle: Bundle) -> dict[str, int]:
     """Return how many factors each level has at the thresholds in force."""
-    levels = definitions.levels(bundle.factors, selected.thresholds(bundle))
+    levels = definitions.levels(bundle.factors, selection.thresholds(bundle))
     return {level: int(np.sum(levels == level)) for level in controls.LEVELS}
 
 
@@ -19,7 +19,7 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
     levels = sidebar_section.part("levels", "Levels", ":material/stairs:", expanded)
     if not levels.open:
         return
-    limits = selected.thresholds(bundle)
+    limits = selection.thresholds(bundle)
     with levels:
         st.slider(
             "Low: peak at this depth or less",

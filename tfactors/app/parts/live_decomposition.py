@@ -1,9 +1,9 @@
 """A reader's text through the model: read once, taken apart at any λ, remembered.
 
-In go a text and λ; out come the :class:`tfactors.explain.decomposition.Decomposition` and one token's
-codes over a range of λ. The model reads a text once (most of the time that an answer takes); after
-that a move of λ only solves the codes again, starting from the last ones, and needs neither the
-model nor its lock.
+In go a text and λ; out come the :class:`tfactors.explain.decomposition.Decomposition` and one
+token's codes over a range of λ. The model reads a text once (most of the time that an answer
+takes); after that a move of λ only solves the codes again, starting from the last ones, and needs
+neither the model nor its lock.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Interventions on demand: a factor of a text moved in the model, and the answer remembered.
 
 In goes a question (which factor of which text, where, by how much), out comes the
-:class:`tfactors.explain.intervention.Intervention`. What the model makes of the text with nothing moved is
-remembered too: a move of λ asks about the same text again.
+:class:`tfactors.explain.intervention.Intervention`. What the model makes of the text with nothing
+moved is remembered too: a move of λ asks about the same text again.
 """
 
 from dataclasses import dataclass

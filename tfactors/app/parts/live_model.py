@@ -1,9 +1,9 @@
 """The model of the open bundle, for what has to be computed live.
 
-In goes a bundle, out comes its :class:`tfactors.explain.decomposition.FactorEncoder`, loaded when it is
-first needed and then shared by all sessions. A lock lets one of them use it at a time; the others
-wait, and are told so. Whatever draws to the page meanwhile is where Streamlit can break off a run:
-when the reader presses Stop, changes a control or leaves, the lock is free again.
+In goes a bundle, out comes its :class:`tfactors.explain.decomposition.FactorEncoder`, loaded when
+it is first needed and then shared by all sessions. A lock lets one of them use it at a time; the
+others wait, and are told so. Whatever draws to the page meanwhile is where Streamlit can break off
+a run: when the reader presses Stop, changes a control or leaves, the lock is free again.
 """
 
 import importlib.util

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tfactors.app.parts import live_model
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts.selection import Selected
 
 if TYPE_CHECKING:
     from tfactors.explain.encoder import FactorEncoder
@@ -34,16 +34,20 @@ class Question:
     layer: int
 
 
-def stored(it: Selected, examples: pd.DataFrame) -> pd.DataFrame:
+def stored(selected: Selected, examples: pd.DataFrame) -> pd.DataFrame:
     """Return what the bundle holds of these examples, and what was computed before."""
-    held = it.bundle.contexts(it.factor, it.layer)
+    held = selected.bundle.contexts(selected.factor, selected.layer)
     held = held[held["rank"].isin(examples["rank"])]
-    known: Known = live_model.of(it.bundle).answers.get(Question(it.factor, it.layer), {})
+    known: Known = live_model.of(selected.bundle).answers.get(
+        Question(selected.factor, selected.layer), {}
+    )
     rest = examples[~examples["rank"].isin(held["rank"]) & examples["window"].isin(known.keys())]
     return pd.concat([held, _rows(rest, known)], ignore_index=True) if len(rest) else held
 
 
-def compute(it: Selected, examples: pd.DataFrame, show: Callable[[float, str], object]) -> None:
+def compute(
+    selected: Selected, examples: pd.DataFrame, show: Callable[[float, str], object]
+) -> None:
     """Let the model read the windows of these examples that are not known yet.
 
     ``show(share, words)`` draws progress; where the reader breaks off, what was read is kept.
@@ -53,23 +57,23 @@ def compute(it: Selected, examples: pd.DataFrame, show: Callable[[float, str], o
     InputError
         The model is busy or cannot be loaded.
     """
-    own, question = live_model.of(it.bundle), Question(it.factor, it.layer)
+    own, question = live_model.of(selected.bundle), Question(selected.factor, selected.layer)
     known: Known = own.answers.get(question, {})
-    held = stored(it, examples)["rank"]
+    held = stored(selected, examples)["rank"]
     wanted = sorted(set(examples.loc[~examples["rank"].isin(held), "window"].tolist()))
     for first in range(0, len(wanted), _AT_ONCE):
         part = wanted[first : first + _AT_ONCE]
-        with live_model.using(it.bundle, lambda words: show(0.0, words)) as encoder:
-            known = known | _read(it, encoder, part)
+        with live_model.using(selected.bundle, lambda words: show(0.0, words)) as encoder:
+            known = known | _read(selected, encoder, part)
         own.remember(question, known, _REMEMBERED)
         done = min(first + _AT_ONCE, len(wanted))
         show(done / len(wanted), f"The model reads the windows again: {done} of {len(wanted)}")
 
 
-def _read(it: Selected, encoder: "FactorEncoder", windows: list[int]) -> Known:
-    texts = [np.asarray(ids) for ids in it.bundle.windows(windows)["token_ids"]]
-    codes = encoder.encode(texts, it.layer).tocsc()
-    column = slice(codes.indptr[it.factor], codes.indptr[it.factor + 1])
+def _read(selected: Selected, encoder: "FactorEncoder", windows: list[int]) -> Known:
+    texts = [np.asarray(ids) for ids in selected.bundle.windows(windows)["token_ids"]]
+    codes = encoder.encode(texts, selected.layer).tocsc()
+    column = slice(codes.indptr[selected.factor], codes.indptr[selected.factor + 1])
     rows, values = codes.indices[column], codes.data[column]
     order = np.argsort(rows)
     rows, values = rows[order], values[order]

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import factor_view, selected, showcase, sidebar_section
+from tfactors.app.parts import factor_view, selection, showcase, sidebar_section
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -29,24 +29,27 @@ def compact(bundle: Bundle) -> None:
     """Draw a factor for another page."""
     chosen = url_state.get(controls.FACTOR)
     factor = showcase.first(bundle) if chosen is None else chosen
-    it = selected.select(bundle, factor, url_state.get(controls.LAYER))
+    selected = selection.select(bundle, factor, url_state.get(controls.LAYER))
     head, curve = st.columns([5, 4], gap="medium")
     with head:
-        factor_view.headline(it)
+        factor_view.headline(selected)
     with curve:
-        clicked = factor_view.importance_curve(it)
-    if clicked is not None and clicked != it.layer:
+        clicked = factor_view.importance_curve(selected)
+    if clicked is not None and clicked != selected.layer:
         url_state.change({controls.LAYER: clicked})
         st.rerun()
-    examples = bundle.examples(it.factor, it.layer)
+    examples = bundle.examples(selected.factor, selected.layer)
     found = passages_of(
-        bundle, examples.head(_EXAMPLES), _WORDS, contexts=bundle.contexts(it.factor, it.layer)
+        bundle,
+        examples.head(_EXAMPLES),
+        _WORDS,
+        contexts=bundle.contexts(selected.factor, selected.layer),
     )
     if found:
         shown = passages.lines(found, float(examples["activation"].max()))
         st.html(shown if bundle.ranked else passages.legend(found) + shown)
     else:
-        st.caption(factor_view.silent(it))
+        st.caption(factor_view.silent(selected))
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
         st.link_button(

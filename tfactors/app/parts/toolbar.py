@@ -6,20 +6,20 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import selected, showcase
+from tfactors.app.parts import selection, showcase
 from tfactors.bundle import Bundle
 
 
-def show(bundle: Bundle) -> selected.Selected:
+def show(bundle: Bundle) -> selection.Selected:
     """Draw number, previous, next, any and layer; return what they select.
 
     Keys: P and N step through the factors, A draws one, J and K go a layer down and up.
     """
     factor = url_state.get(controls.FACTOR)
     factor = showcase.first(bundle) if factor is None else factor
-    it = selected.select(bundle, factor, url_state.get(controls.LAYER))
-    peak = it.row["peak_layer"] if it.row["peak_layer"] in bundle.layers else "–"
-    place = bundle.layers.index(it.layer)
+    selected = selection.select(bundle, factor, url_state.get(controls.LAYER))
+    peak = selected.row["peak_layer"] if selected.row["peak_layer"] in bundle.layers else "–"
+    place = bundle.layers.index(selected.layer)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
         st.number_input(
             f"Factor, 0 to {bundle.n_factors - 1:,}",
@@ -63,7 +63,7 @@ def show(bundle: Bundle) -> selected.Selected:
                 disabled=place == len(bundle.layers) - 1,
                 help="One layer up.",
             )
-    return it
+    return selected
 
 
 def _step(bundle: Bundle, factor: int) -> None:

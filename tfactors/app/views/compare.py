@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import definitions, factor_table, factor_view, selected
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts import definitions, factor_table, factor_view, selection
+from tfactors.app.parts.selection import Selected
 from tfactors.app.views import compare_matching
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
@@ -55,7 +55,7 @@ def right_side(one: Selected, other: Bundle) -> Selected:
         factor = int(nearest["factor"].iloc[0]) if len(nearest) else 0
     layer = url_state.get(controls.TO_LAYER)
     layer = layer if layer in other.layers else controls.PEAK
-    it = selected.select(other, factor, layer)
+    selected = selection.select(other, factor, layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
             f"With factor, 0 to {other.n_factors - 1:,}",
@@ -78,22 +78,30 @@ def right_side(one: Selected, other: Bundle) -> Selected:
             args=({controls.TO_FACTOR: one.factor, controls.TO_BUNDLE: ""},),
             help="Beside itself, to compare two layers.",
         )
-    return it
+    return selected
 
 
-def side(it: Selected, control: url_state.Control[Any], name: str) -> None:
+def side(selected: Selected, control: url_state.Control[Any], name: str) -> None:
     """Draw one factor; a click on its curve sets the layer's control."""
-    factor_view.headline(it)
-    clicked = factor_view.importance_curve(it, name)
-    if clicked is not None and clicked != it.layer:
+    factor_view.headline(selected)
+    clicked = factor_view.importance_curve(selected, name)
+    if clicked is not None and clicked != selected.layer:
         url_state.change({control: clicked})
         st.rerun()
-    factor_view.numbers(it, key=f"numbers_{name}")
-    found = passages_of(it.bundle, it.bundle.examples(it.factor, it.layer, _EXAMPLES), _WORDS)
+    factor_view.numbers(selected, key=f"numbers_{name}")
+    found = passages_of(
+        selected.bundle,
+        selected.bundle.examples(selected.factor, selected.layer, _EXAMPLES),
+        _WORDS,
+    )
     if found:
-        st.html(passages.lines(found, float(it.overview.maximum[it.factor, it.column])))
+        st.html(
+            passages.lines(
+                found, float(selected.overview.maximum[selected.factor, selected.column])
+            )
+        )
     else:
-        st.caption(factor_view.silent(it))
+        st.caption(factor_view.silent(selected))
 
 
 def common(one: Selected, two: Selected) -> None:

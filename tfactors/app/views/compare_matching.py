@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import selected
+from tfactors.app.parts import selection
 from tfactors.bundle import Bundle
 
 # Examples are compared for this many of the nearest by direction, and as many by words.
@@ -105,10 +105,10 @@ def _best(
     if "cosine" in columns:
         found["cosine"] = columns["cosine"][chosen].astype(float)
     if not why.examples:
-        layer = selected.peak_layer(_one, factor)
+        layer = selection.peak_layer(_one, factor)
         found["examples"] = [
             _share(
-                shared_examples(_one, factor, layer, _other, at, selected.peak_layer(_other, at))
+                shared_examples(_one, factor, layer, _other, at, selection.peak_layer(_other, at))
             )
             for at in chosen.tolist()
         ]

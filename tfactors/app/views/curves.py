@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import charts, downloads, published, selected, showcase
+from tfactors.app.parts import charts, downloads, published, selection, showcase
 from tfactors.bundle import Bundle
 
 # With more factors than this the menu does not list them all: type a number instead.
@@ -18,7 +18,7 @@ _KEY = "control_factors"
 def show(bundle: Bundle) -> None:
     """Draw the choice of factors, their curves and the download."""
     chosen = url_state.get(controls.CHOSEN) or tuple(sorted(showcase.by_level(bundle).values()))
-    names = {factor: selected.name(bundle, factor) for factor in chosen}
+    names = {factor: selection.name(bundle, factor) for factor in chosen}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choose(bundle, chosen)
         st.segmented_control(
@@ -61,7 +61,7 @@ def _choose(bundle: Bundle, chosen: tuple[int, ...]) -> None:
     if st.session_state.get(_KEY) != list(chosen):
         st.session_state[_KEY] = list(chosen)
     listed = range(bundle.n_factors) if bundle.n_factors <= _LISTED else chosen
-    names = selected.names(bundle)["name"].to_numpy()
+    names = selection.names(bundle)["name"].to_numpy()
     st.multiselect(
         f"Factors (up to {controls.MOST_CURVES}): type a number or a word",
         list(listed),

@@ -12,7 +12,7 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell
 from tfactors.app.parts import definitions, downloads, factor_table, published
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts.selection import Selected
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 
@@ -30,70 +30,74 @@ _BANDS = (
 _DRAWN = 8
 
 
-def drawn(it: Selected) -> None:
+def drawn(selected: Selected) -> None:
     """Draw activations that were drawn at random, in bands of strength."""
-    st.subheader(f"At random, at layer {it.layer}", anchor=False, help=definitions.SAMPLE)
-    if it.bundle.ranked:
+    st.subheader(f"At random, at layer {selected.layer}", anchor=False, help=definitions.SAMPLE)
+    if selected.bundle.ranked:
         st.caption(published.NO_SAMPLE)
         return
-    samples = it.bundle.samples(it.factor, it.layer)
+    samples = selected.bundle.samples(selected.factor, selected.layer)
     if samples.empty:
-        silent = f"No token activates this factor at layer {it.layer}."
+        silent = f"No token activates this factor at layer {selected.layer}."
         older = (
             "This bundle holds no random sample: it was imported, or built by an older tfactors."
         )
-        st.caption(silent if it.bundle.has("samples.parquet") else older)
+        st.caption(silent if selected.bundle.has("samples.parquet") else older)
         return
     st.caption(
         f"The strongest examples flatter: these {len(samples)} were drawn from all tokens that "
         "activate the factor, the weak ones as likely as the strong."
     )
-    strongest = float(it.overview.maximum[it.factor, it.column])
+    strongest = float(selected.overview.maximum[selected.factor, selected.column])
     for name, low, high in _BANDS:
         band = samples[(samples["quantile"] > low) & (samples["quantile"] <= high)]
         if band.empty:
             continue
         weakest, largest = band["activation"].min(), band["activation"].max()
         st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
-        found = passages_of(it.bundle, band.head(_DRAWN), _CONTEXT)
+        found = passages_of(selected.bundle, band.head(_DRAWN), _CONTEXT)
         st.html(passages.lines(found, strongest))
-    downloads.show(lambda: samples, f"random_{it.factor}_{it.layer}")
+    downloads.show(lambda: samples, f"random_{selected.factor}_{selected.layer}")
 
 
-def by_layer(it: Selected) -> None:
+def by_layer(selected: Selected) -> None:
     """Draw the words that the factor answers to at each layer, side by side, and examples."""
     st.subheader("What it answers to, layer by layer", anchor=False, help=definitions.LAYER_WORDS)
     st.caption(
         f"{published.LAYER_WORDS} Follow them to watch a meaning form."
-        if it.bundle.ranked
+        if selected.bundle.ranked
         else "The words that carry most of the factor's activation at each layer (bar), and how "
         "many of the word's tokens activate it (number). Follow them to watch a meaning form."
     )
     st.html(
         '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
-        f"{''.join(_column(it, layer) for layer in it.bundle.layers)}</div>"
+        f"{''.join(_column(selected, layer) for layer in selected.bundle.layers)}</div>"
     )
-    downloads.show(lambda: _words_by_layer(it), f"words_{it.factor}")
-    for layer in it.bundle.layers:
-        found = passages_of(it.bundle, it.bundle.examples(it.factor, layer, _LINES), _CONTEXT)
-        st.markdown(f"**Layer {layer}**{' (peak)' if layer == it.row['peak_layer'] else ''}")
+    downloads.show(lambda: _words_by_layer(selected), f"words_{selected.factor}")
+    for layer in selected.bundle.layers:
+        found = passages_of(
+            selected.bundle, selected.bundle.examples(selected.factor, layer, _LINES), _CONTEXT
+        )
+        st.markdown(f"**Layer {layer}**{' (peak)' if layer == selected.row['peak_layer'] else ''}")
         if found:
-            st.html(passages.lines(found, float(it.overview.maximum[it.factor].max())))
+            st.html(passages.lines(found, float(selected.overview.maximum[selected.factor].max())))
         else:
-            st.caption("No page." if it.bundle.ranked else "No token activates it here.")
+            st.caption("No page." if selected.bundle.ranked else "No token activates it here.")
 
 
-def _words_by_layer(it: Selected) -> pd.DataFrame:
-    words = [it.bundle.words(it.factor, at).assign(layer=at) for at in it.bundle.layers]
+def _words_by_layer(selected: Selected) -> pd.DataFrame:
+    words = [
+        selected.bundle.words(selected.factor, at).assign(layer=at) for at in selected.bundle.layers
+    ]
     return pd.concat(words, ignore_index=True)
 
 
-def _column(it: Selected, layer: int) -> str:
-    words = it.bundle.words(it.factor, layer)
-    column = it.overview.layer_index(layer)
-    if ranked := it.bundle.ranked:  # its maximum is the number of examples
+def _column(selected: Selected, layer: int) -> str:
+    words = selected.bundle.words(selected.factor, layer)
+    column = selected.overview.layer_index(layer)
+    if ranked := selected.bundle.ranked:  # its maximum is the number of examples
         words["carried"] = words["answered"] = (
-            words["count"] / it.overview.maximum[it.factor, column]
+            words["count"] / selected.overview.maximum[selected.factor, column]
         )
     else:
         words["carried"] = words["count"] * words["mean_activation"]
@@ -104,11 +108,11 @@ def _column(it: Selected, layer: int) -> str:
         f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
         for row in words.itertuples()
     )
-    here = " tf-here" if layer == it.layer else ""
+    here = " tf-here" if layer == selected.layer else ""
     says = (
-        f"{it.overview.maximum[it.factor, column]:.0f} examples"
+        f"{selected.overview.maximum[selected.factor, column]:.0f} examples"
         if ranked
-        else f"importance {it.overview.importance[it.factor, column]:.2f}"
+        else f"importance {selected.overview.importance[selected.factor, column]:.2f}"
     )
     nothing = f"<li>{'no page' if ranked else 'silent'}</li>"
     return (
@@ -117,19 +121,19 @@ def _column(it: Selected, layer: int) -> str:
     )
 
 
-def corpus(it: Selected, examples: pd.DataFrame) -> None:
+def corpus(selected: Selected, examples: pd.DataFrame) -> None:
     """Draw from which sources and years the strongest examples come."""
     st.subheader("Where in the corpus it lives", anchor=False, help=definitions.CORPUS)
-    if it.bundle.ranked:
+    if selected.bundle.ranked:
         st.caption(published.NO_ARTICLES)
         return
     if examples.empty:
-        st.caption(f"No token activates the factor at layer {it.layer}.")
+        st.caption(f"No token activates the factor at layer {selected.layer}.")
         return
-    documents = it.bundle.documents
-    windows = it.bundle.windows(examples["window"].to_list())
+    documents = selected.bundle.documents
+    windows = selected.bundle.windows(examples["window"].to_list())
     found = documents.iloc[windows["document"]]
-    titles = it.bundle.manifest["corpus"]["sources"]
+    titles = selected.bundle.manifest["corpus"]["sources"]
     names = {source["name"]: str(source["title"]) for source in titles}
     tokens = documents.groupby("source")["tokens"].sum() / documents["tokens"].sum()
     share = found["source"].value_counts(normalize=True)
@@ -139,7 +143,7 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
         for source, expected in tokens.items()
     )
     st.markdown(
-        f"Of its {len(examples)} strongest examples at layer {it.layer}, {'; '.join(parts)}."
+        f"Of its {len(examples)} strongest examples at layer {selected.layer}, {'; '.join(parts)}."
     )
     from tfactors.app.parts import charts
 
@@ -153,7 +157,7 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
         frame["observed"] = (observed / observed.sum()).reindex(frame.index).fillna(0.0)
         charts.decades(
             frame.rename_axis("decade").reset_index(),
-            it.level,
+            selected.level,
             alt="Share of the dated examples by decade, against the share of the corpus.",
         )
         st.caption("Bars: of the dated examples. Lines: of all dated text.")
@@ -168,47 +172,47 @@ def corpus(it: Selected, examples: pd.DataFrame) -> None:
     if len(counts) > _DOCUMENTS:
         st.markdown(f"**The {_DOCUMENTS} documents with most of them**, of {len(counts)}")
     st.html(f'<dl class="tf-facts">{rows}</dl>')
-    downloads.show(lambda: counts, f"documents_{it.factor}_{it.layer}")
+    downloads.show(lambda: counts, f"documents_{selected.factor}_{selected.layer}")
 
 
-def similar(it: Selected) -> None:
+def similar(selected: Selected) -> None:
     """Draw the factors and the tokens of the vocabulary that are near a factor."""
-    _like_atoms(it)
-    _together(it)
-    _vocabulary(it)
+    _like_atoms(selected)
+    _together(selected)
+    _vocabulary(selected)
 
 
-def _together(it: Selected) -> None:
+def _together(selected: Selected) -> None:
     """Draw the factors that fire on the same held-out tokens."""
     st.subheader("Factors that fire with it", anchor=False, help=definitions.TOGETHER)
-    found = it.bundle.neighbours(it.factor, "together")
+    found = selected.bundle.neighbours(selected.factor, "together")
     if found.empty:
         none = "No other factor fires on its tokens more often than by chance."
         older = "This bundle does not say: it was imported, or built by an older tfactors."
-        st.caption(none if it.bundle.has("neighbours.parquet") else older)
+        st.caption(none if selected.bundle.has("neighbours.parquet") else older)
         return
     st.caption(
         "By the correlation of firing on held-out text at this factor's peak layer: 1 is on the "
         "same tokens, 0 is by chance."
     )
-    rows = factor_table.frame(it.bundle, found["other"].to_numpy())
+    rows = factor_table.frame(selected.bundle, found["other"].to_numpy())
     rows["together"] = found["value"].to_numpy()
     column = st.column_config.NumberColumn(
         "Together", format="%.2f", width="small", help=definitions.TOGETHER
     )
     factor_table.show(
         rows,
-        f"together_{it.factor}",
-        f"The {len(rows)} factors that fire most often with factor {it.factor}.",
+        f"together_{selected.factor}",
+        f"The {len(rows)} factors that fire most often with factor {selected.factor}.",
         {"together": column},
         {controls.PART: "examples"},
     )
 
 
-def _vocabulary(it: Selected) -> None:
+def _vocabulary(selected: Selected) -> None:
     """Draw the nearest tokens of the model's vocabulary."""
     st.subheader("Near words of the model's vocabulary", anchor=False, help=definitions.VOCABULARY)
-    if not it.bundle.has("vocabulary.parquet"):
+    if not selected.bundle.has("vocabulary.parquet"):
         st.caption("This bundle does not say: it was imported, or built by an older tfactors.")
         return
     kinds = {
@@ -217,7 +221,7 @@ def _vocabulary(it: Selected) -> None:
         "logit_low": "Logit lowered most",
     }
     for kind, title in kinds.items():
-        found = it.bundle.vocabulary(it.factor, kind)
+        found = selected.bundle.vocabulary(selected.factor, kind)
         if len(found):
             words = ", ".join(
                 f"<bdi>{passages.escape(row.token)}</bdi> <small>{row.value:.2f}</small>"
@@ -226,38 +230,38 @@ def _vocabulary(it: Selected) -> None:
             st.html(f'<dl class="tf-facts"><dt>{title}</dt><dd>{words}</dd></dl>')
     downloads.show(
         lambda: pd.concat(
-            [it.bundle.vocabulary(it.factor, kind).assign(kind=kind) for kind in kinds],
+            [selected.bundle.vocabulary(selected.factor, kind).assign(kind=kind) for kind in kinds],
             ignore_index=True,
         ),
-        f"vocabulary_{it.factor}",
+        f"vocabulary_{selected.factor}",
     )
-    if it.bundle.vocabulary(it.factor, "logit").empty:
+    if selected.bundle.vocabulary(selected.factor, "logit").empty:
         st.caption("The model was saved without a language-model head, so there are no logits.")
 
 
-def _like_atoms(it: Selected) -> None:
+def _like_atoms(selected: Selected) -> None:
     """Draw the factors whose atoms point the same way."""
     st.subheader("Factors like it", anchor=False, help=definitions.COSINE)
-    if not it.bundle.has("dictionary.parquet"):
+    if not selected.bundle.has("dictionary.parquet"):
         st.caption(published.NO_DICTIONARY)
         return
     st.caption(
         "By the cosine of their atoms: 1 is the same direction, 0 is unrelated. Choose a row to "
         "open the factor."
     )
-    atoms = it.bundle.dictionary
-    cosine = atoms @ atoms[it.factor]
+    atoms = selected.bundle.dictionary
+    cosine = atoms @ atoms[selected.factor]
     order = np.argsort(-cosine, kind="stable")
-    order = order[order != it.factor][:_SIMILAR]
-    rows = factor_table.frame(it.bundle, order)
+    order = order[order != selected.factor][:_SIMILAR]
+    rows = factor_table.frame(selected.bundle, order)
     rows["cosine"] = cosine[order]
     column = st.column_config.NumberColumn(
         "Cosine", format="%.2f", width="small", help=definitions.COSINE
     )
     factor_table.show(
         rows,
-        f"similar_{it.factor}",
-        f"The {len(rows)} factors nearest to factor {it.factor} by the cosine of their atoms.",
+        f"similar_{selected.factor}",
+        f"The {len(rows)} factors nearest to factor {selected.factor} by the cosine of their atoms.",
         {"cosine": column},
         {controls.PART: "examples"},
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.parts import definitions, downloads, live_model, published
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts.selection import Selected
 from tfactors.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,59 +33,59 @@ class Question:
     layer: int
 
 
-def show(it: Selected) -> None:
+def show(selected: Selected) -> None:
     """Draw what the bundle holds of a factor's peak layer, and offer the layer that is open."""
     st.subheader("How much text it needs", anchor=False, help=definitions.REACH)
-    kept = it.bundle.retention(it.factor)
+    kept = selected.bundle.retention(selected.factor)
     if kept.empty:
         dead = "This was not measured: the factor is dead."
-        st.caption(dead if it.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
+        st.caption(dead if selected.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
         return
     peak = int(kept["layer"].iloc[0])
-    _curves(it, kept, peak)
-    _distances(it)
-    if it.layer != peak:
-        _elsewhere(it)
+    _curves(selected, kept, peak)
+    _distances(selected)
+    if selected.layer != peak:
+        _elsewhere(selected)
 
 
-def _curves(it: Selected, kept: pd.DataFrame, layer: int) -> None:
+def _curves(selected: Selected, kept: pd.DataFrame, layer: int) -> None:
     from tfactors.app.views import factor_level_chart
 
-    side = "before" if it.bundle.manifest["model"].get("causal") else "on each side of"
+    side = "before" if selected.bundle.manifest["model"].get("causal") else "on each side of"
     st.markdown(
         f"The model reads its strongest examples at layer {layer} again, with only a few tokens "
         f"{side} the word. Of the activation, the word alone keeps **{_alone(kept, 'word'):.0%}** "
         f"and the word's own sentence **{_alone(kept, 'sentence'):.0%}**.",
         help=definitions.CUTTING,
     )
-    values, band = it.overview.importance[it.factor], it.overview.band
+    values, band = selected.overview.importance[selected.factor], selected.overview.band
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Importance by layer, and where low ends**", help=definitions.DEPTH)
         factor_level_chart.importance(
             band,
             values,
-            it.thresholds.low_depth * it.bundle.blocks,
-            it.level,
-            alt=f"Importance of factor {it.factor} by layer: "
+            selected.thresholds.low_depth * selected.bundle.blocks,
+            selected.level,
+            alt=f"Importance of factor {selected.factor} by layer: "
             + ", ".join(f"{v:.2f}" for v in values)
-            + f". It peaks at layer {it.row['peak_layer']}; the grey part is low-level.",
+            + f". It peaks at layer {selected.row['peak_layer']}; the grey part is low-level.",
         )
     with right:
         st.markdown("**What is left, by tokens of context**", help=definitions.REACH)
-        _retention(it, kept)
-    downloads.show(lambda: kept, f"retention_{it.factor}")
+        _retention(selected, kept)
+    downloads.show(lambda: kept, f"retention_{selected.factor}")
 
 
-def _retention(it: Selected, kept: pd.DataFrame) -> None:
+def _retention(selected: Selected, kept: pd.DataFrame) -> None:
     from tfactors.app.parts import charts
 
     radius = kept[kept["kind"] == "radius"].sort_values("radius")
     charts.retention(
         radius,
         _alone(kept, "sentence"),
-        it.thresholds.sentence_share if it.thresholds.word_share is None else None,
-        it.level,
+        selected.thresholds.sentence_share if selected.thresholds.word_share is None else None,
+        selected.level,
         alt="Share of the activation that is left by tokens of context: "
         + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),
     )
@@ -95,11 +95,13 @@ def _alone(kept: pd.DataFrame, kind: str) -> float:
     return float(kept.loc[kept["kind"] == kind, "retained"].mean())
 
 
-def _distances(it: Selected) -> None:
+def _distances(selected: Selected) -> None:
     """Draw the rule with this factor's numbers in it."""
     rows = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(says)}</dd>"
-        for name, says in distances(it.row, it.level, it.thresholds, it.bundle.blocks)
+        for name, says in distances(
+            selected.row, selected.level, selected.thresholds, selected.bundle.blocks
+        )
     )
     st.markdown("##### How far from another level", help=definitions.DISTANCE)
     st.html(f'<dl class="tf-facts">{rows}</dl>')
@@ -150,16 +152,18 @@ def _apart(kept: float, threshold: float) -> str:
     )
 
 
-def _elsewhere(it: Selected) -> None:
+def _elsewhere(selected: Selected) -> None:
     """Offer to measure the layer that is open, which the bundle does not hold, and draw it."""
-    st.markdown(f"##### At layer {it.layer}", help=definitions.RETAINED_SENTENCE)
-    question = Question(it.factor, it.layer)
-    answer = live_model.of(it.bundle).answers.get(question)
+    st.markdown(f"##### At layer {selected.layer}", help=definitions.RETAINED_SENTENCE)
+    question = Question(selected.factor, selected.layer)
+    answer = live_model.of(selected.bundle).answers.get(question)
     if answer is None:
-        missing = live_model.missing(it.bundle)
+        missing = live_model.missing(selected.bundle)
         place = st.empty()
         if not place.button(
-            f"Measure at layer {it.layer}", disabled=missing is not None, key="measure_retention"
+            f"Measure at layer {selected.layer}",
+            disabled=missing is not None,
+            key="measure_retention",
         ):
             st.caption(
                 f"To measure it, install {missing} beside the dashboard."
@@ -168,28 +172,28 @@ def _elsewhere(it: Selected) -> None:
             )
             return
         try:
-            answer = _measured(it, question)
+            answer = _measured(selected, question)
         except InputError as error:
             live_model.refused(error)
             return
         place.empty()
     kept = answer.rename(columns={"word": "alone"})
     st.markdown(
-        f"Of {int(kept['examples'].iloc[0])} strongest examples at layer {it.layer}, the word "
-        f"alone keeps **{float(kept['alone'].iloc[0]):.0%}** and the word's own sentence "
+        f"Of {int(kept['examples'].iloc[0])} strongest examples at layer {selected.layer}, the "
+        f"word alone keeps **{float(kept['alone'].iloc[0]):.0%}** and the word's own sentence "
         f"**{float(kept['sentence'].iloc[0]):.0%}**."
     )
     from tfactors.explain.retention import curve_rows
 
-    _retention(it, curve_rows(answer))
+    _retention(selected, curve_rows(answer))
 
 
-def _measured(it: Selected, question: Question) -> pd.DataFrame:
+def _measured(selected: Selected, question: Question) -> pd.DataFrame:
     note = st.empty()
-    with live_model.using(it.bundle, note.caption) as encoder:
+    with live_model.using(selected.bundle, note.caption) as encoder:
         from tfactors.explain.retention import retention_at
 
-        found = retention_at(it.bundle, question.factor, question.layer, _EXAMPLES, encoder)
+        found = retention_at(selected.bundle, question.factor, question.layer, _EXAMPLES, encoder)
     note.empty()
-    live_model.of(it.bundle).remember(question, found, _REMEMBERED)
+    live_model.of(selected.bundle).remember(question, found, _REMEMBERED)
     return found

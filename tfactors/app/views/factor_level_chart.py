@@ -1,8 +1,8 @@
 """The chart of the rule of levels: importance over the layers, and the depth where low ends.
 
 In go a factor's importance and the band of all factors, out comes a chart in the look of
-`tfactors.app.parts.charts`. Layers lie on a line here, not in boxes, so that a threshold can fall between
-two of them.
+`tfactors.app.parts.charts`. Layers lie on a line here, not in boxes, so that a threshold can fall
+between two of them.
 """
 
 from functools import cache

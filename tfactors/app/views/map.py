@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import definitions, factor_table, selected
+from tfactors.app.parts import definitions, factor_table, selection
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 
@@ -53,7 +53,7 @@ def show(bundle: Bundle) -> None:
     if places == "near" and not by_likeness:
         st.info("This bundle has no map by likeness; build it again with this tfactors to get one.")
         return
-    limits = selected.thresholds(bundle)
+    limits = selection.thresholds(bundle)
     frame = _dots(bundle, limits)
     rules: pd.DataFrame | None = None
     steps: tuple[float, ...] = ()
@@ -74,7 +74,7 @@ def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "factor": factors["factor"].to_numpy(),
-            "name": selected.names(bundle)["name"].to_numpy(),
+            "name": selection.names(bundle)["name"].to_numpy(),
             "x": factors["map_x"].to_numpy(float),
             "y": factors["map_y"].to_numpy(float),
             "level": definitions.levels(factors, limits),
@@ -121,8 +121,8 @@ def _chart(
         "by the likeness of their atoms"
         if places == "near"
         else (
-            "by the depth of their peak layer and by what their own sentence keeps of the activation, "
-            "with the two thresholds that part low, mid and high"
+            "by the depth of their peak layer and by what their own sentence keeps of the "
+            "activation, with the two thresholds that part low, mid and high"
         )
     )
     event: Any = map_charts.dots(

@@ -12,7 +12,7 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import definitions, downloads, factor_view, published
-from tfactors.app.parts.selected import Selected
+from tfactors.app.parts.selection import Selected
 from tfactors.app.views import saliency_live
 from tfactors.app.views.saliency_live import Request
 from tfactors.bundle.passages import passages_of
@@ -106,23 +106,23 @@ def sidebar() -> None:
         )
 
 
-def show(it: Selected) -> None:
+def show(selected: Selected) -> None:
     """Draw the stored explanations of a factor at a layer, and the form for new ones."""
-    examples = it.bundle.examples(it.factor, it.layer)
+    examples = selected.bundle.examples(selected.factor, selected.layer)
     if examples.empty:
-        st.markdown(factor_view.silent(it))
+        st.markdown(factor_view.silent(selected))
         return
-    if it.bundle.ranked:
-        _published(it, examples)
+    if selected.bundle.ranked:
+        _published(selected, examples)
         return
     st.html(LEGEND)
-    _new(it, examples)
-    _stored(it, examples)
+    _new(selected, examples)
+    _stored(selected, examples)
 
 
-def _published(it: Selected, examples: pd.DataFrame) -> None:
+def _published(selected: Selected, examples: pd.DataFrame) -> None:
     """Draw the colours of the website."""
-    stored = it.bundle.saliency(it.factor, it.layer)
+    stored = selected.bundle.saliency(selected.factor, selected.layer)
     if stored.empty:
         st.caption(published.NO_COLOURS)
         return
@@ -130,14 +130,15 @@ def _published(it: Selected, examples: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.markdown("##### LIME of 2021", help=published.COLOURS)
         downloads.show(
-            lambda: _stored_table(it, examples, stored), f"saliency_{it.factor}_{it.layer}"
+            lambda: _stored_table(selected, examples, stored),
+            f"saliency_{selected.factor}_{selected.layer}",
         )
-    _texts(it, examples, stored)
+    _texts(selected, examples, stored)
 
 
-def _stored(it: Selected, examples: pd.DataFrame) -> None:
+def _stored(selected: Selected, examples: pd.DataFrame) -> None:
     chosen = url_state.get(controls.METHOD)
-    stored = it.bundle.saliency(it.factor, it.layer)
+    stored = selected.bundle.saliency(selected.factor, selected.layer)
     if chosen != "both":
         stored = stored[stored["method"] == chosen]
     st.markdown("##### Stored with the bundle", help=definitions.SCORE)
@@ -153,18 +154,19 @@ def _stored(it: Selected, examples: pd.DataFrame) -> None:
     methods = stored.groupby("rank")["method"].agg(set)
     twice = sorted(rank for rank, by in methods.items() if len(by) > 1)
     for rank in twice:
-        _side_by_side(it, examples, stored[stored["rank"] == rank])
+        _side_by_side(selected, examples, stored[stored["rank"] == rank])
     with st.container(horizontal=True, horizontal_alignment="right"):
         downloads.show(
-            lambda: _stored_table(it, examples, stored), f"saliency_{it.factor}_{it.layer}"
+            lambda: _stored_table(selected, examples, stored),
+            f"saliency_{selected.factor}_{selected.layer}",
         )
     for method in ("lime", "occlusion"):
         alone = stored[(stored["method"] == method) & ~stored["rank"].isin(twice)]
         if not alone.empty:
-            _by_method(it, examples, alone)
+            _by_method(selected, examples, alone)
 
 
-def _side_by_side(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
+def _side_by_side(selected: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
     """Draw the maps of one example by two methods."""
     agreement = float(stored["agreement"].iloc[0])
     says = f", which agree to {agreement:.2f}" if np.isfinite(agreement) else ""
@@ -175,22 +177,22 @@ def _side_by_side(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) ->
     stored = stored.sort_values("method")  # lime, occlusion
     for column, (_, row) in zip(st.columns(2, gap="large"), stored.iterrows(), strict=True):
         with column:
-            _by_method(it, examples, row.to_frame().T)
+            _by_method(selected, examples, row.to_frame().T)
 
 
-def _by_method(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
+def _by_method(selected: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
     """Draw the stored maps of one method, one below the other."""
     st.caption(
         "  \n".join(_says(row) for row in stored.itertuples()),
         help=_DEFINED,
     )
-    _texts(it, examples, stored)
+    _texts(selected, examples, stored)
 
 
-def _texts(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
+def _texts(selected: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> None:
     tints = {int(row.rank): _told_from_zero(row) for row in stored.itertuples()}
     kept = examples[examples["rank"].isin(tints)]
-    found = passages_of(it.bundle, kept, None, tints)
+    found = passages_of(selected.bundle, kept, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max()), numbers=True))
 
 
@@ -202,10 +204,10 @@ def _says(row: Any) -> str:
     )
 
 
-def _stored_table(it: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+def _stored_table(selected: Selected, examples: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """Return the stored maps as a row for each token of each."""
     places = examples.set_index("rank")["window"].loc[stored["rank"]]
-    windows = it.bundle.windows(places.to_list(), token_ids=False)
+    windows = selected.bundle.windows(places.to_list(), token_ids=False)
     parts = [
         pd.DataFrame(
             {
@@ -231,15 +233,16 @@ def _told_from_zero(row: Any) -> np.ndarray:
     return np.where(told_from_zero(weights, np.asarray(row.errors), row.activation), weights, 0)
 
 
-def _new(it: Selected, examples: pd.DataFrame) -> None:
-    missing = saliency_live.missing(it.bundle)
+def _new(selected: Selected, examples: pd.DataFrame) -> None:
+    missing = saliency_live.missing(selected.bundle)
     number = min(url_state.get(controls.EXAMPLE), len(examples))
     example = examples.iloc[number - 1]
     request = Request(
-        it.factor, it.layer, int(example["window"]), int(example["position"]),
-        url_state.get(controls.METHOD), url_state.get(controls.SAMPLES), url_state.get(controls.FEATURES),
-        url_state.get(controls.REPLACEMENT).strip(), url_state.get(controls.LIME_SEED),
-        url_state.get(controls.RECIPE), url_state.get(controls.MASK_RADIUS),
+        selected.factor, selected.layer, int(example["window"]), int(example["position"]),
+        url_state.get(controls.METHOD), url_state.get(controls.SAMPLES),
+        url_state.get(controls.FEATURES), url_state.get(controls.REPLACEMENT).strip(),
+        url_state.get(controls.LIME_SEED), url_state.get(controls.RECIPE),
+        url_state.get(controls.MASK_RADIUS),
     )  # fmt: skip
     st.markdown("##### Explain an example yourself")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -264,20 +267,20 @@ def _new(it: Selected, examples: pd.DataFrame) -> None:
     text = st.empty()
     if saliency_live.asked(request):
         with text:
-            _text(it, examples, example, None)
-        if saliency_live.answers(it.bundle, request) is None:
+            _text(selected, examples, example, None)
+        if saliency_live.answers(selected.bundle, request) is None:
             stop.button("Stop", on_click=saliency_live.withdraw, icon=":material/stop:")
             bar = st.empty()
-            saliency_live.run(it.bundle, request, bar.progress)
+            saliency_live.run(selected.bundle, request, bar.progress)
             st.rerun()
         saliency_live.withdraw()
-    found = saliency_live.answers(it.bundle, request)
+    found = saliency_live.answers(selected.bundle, request)
     if not found:
         with text:
-            _text(it, examples, example, None)
+            _text(selected, examples, example, None)
         return
     with text.container():
-        _answers(it, examples, example, found)
+        _answers(selected, examples, example, found)
 
 
 def _with(method: str) -> str:
@@ -285,7 +288,7 @@ def _with(method: str) -> str:
 
 
 def _answers(
-    it: Selected, examples: pd.DataFrame, example: pd.Series, found: "list[Explanation]"
+    selected: Selected, examples: pd.DataFrame, example: pd.Series, found: "list[Explanation]"
 ) -> None:
     """Draw the maps of an example side by side, with what they cost and how far they agree."""
     if len(found) == 2:
@@ -294,7 +297,7 @@ def _answers(
         st.markdown(f"**The two maps {says}**", help=definitions.MAP_AGREEMENT)
     for column, answer in zip(st.columns(len(found), gap="large"), found, strict=True):
         with column:
-            _text(it, examples, example, np.where(answer.significant, answer.weights, 0))
+            _text(selected, examples, example, np.where(answer.significant, answer.weights, 0))
             says = explanation_text.in_words(
                 answer.method,
                 answer.samples,
@@ -343,8 +346,8 @@ def _weights(answer: "Explanation") -> pd.DataFrame:
 
 
 def _text(
-    it: Selected, examples: pd.DataFrame, example: pd.Series, weights: np.ndarray | None
+    selected: Selected, examples: pd.DataFrame, example: pd.Series, weights: np.ndarray | None
 ) -> None:
     tints = None if weights is None else {int(example["rank"]): weights}
-    found = passages_of(it.bundle, example.to_frame().T, None, tints)
+    found = passages_of(selected.bundle, example.to_frame().T, None, tints)
     st.html(passages.texts(found, float(examples["activation"].max())))

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from tfactors.app.frame import store
-from tfactors.app.parts import live_decomposition, selected
+from tfactors.app.parts import live_decomposition, selection
 from tfactors.bundle import Bundle
 
 MOST_WORDS = 8
@@ -123,6 +123,6 @@ def by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
 
 def by_name(bundle: Bundle, words: list[str]) -> np.ndarray:
     """Return the factors in whose label or words one of these occurs."""
-    names = selected.folded_names(bundle)
+    names = selection.folded_names(bundle)
     found = [at for at, name in enumerate(names) if any(word in name for word in words)]
     return np.array(found, dtype=int)

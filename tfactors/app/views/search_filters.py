@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, store, url_state
-from tfactors.app.parts import definitions, selected
+from tfactors.app.parts import definitions, selection
 from tfactors.bundle import Bundle
 
 
@@ -67,7 +67,7 @@ def passing(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     rows = bundle.factors.iloc[factors]
     kept = np.ones(len(factors), bool)
     if level := url_state.get(controls.IN_LEVEL):
-        kept &= definitions.levels(rows, selected.thresholds(bundle)) == level
+        kept &= definitions.levels(rows, selection.thresholds(bundle)) == level
     if (peak := url_state.get(controls.PEAKS)) != controls.PEAK:
         kept &= rows["peak_layer"].to_numpy() == peak
     if chosen := url_state.get(controls.DENSITY):

@@ -11,7 +11,7 @@ import streamlit as st
 from scipy.sparse import csr_array
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import charts, definitions, downloads, live_model, published, selected
+from tfactors.app.parts import charts, definitions, downloads, live_model, published, selection
 from tfactors.app.views import senses_groups
 from tfactors.app.views.senses_groups import Groups, Occurrences
 from tfactors.bundle import Bundle
@@ -261,7 +261,7 @@ def _marks(
             active = int((column[rows] > 0).sum())
             shell.link(
                 controls.FACTOR_PAGE,
-                f"{selected.name(bundle, factor)} · on {active} of {len(rows)}",
+                f"{selection.name(bundle, factor)} · on {active} of {len(rows)}",
                 icon=":material/label:",
                 changes={controls.FACTOR: factor, controls.LAYER: layer},
             )

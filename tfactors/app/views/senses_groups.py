@@ -1,8 +1,9 @@
 """The occurrences of one word with their codes: from the bundle, or from the model.
 
 In goes a word; out come up to 48 places in the text with the strongest factors at every layer,
-grouped at each (:mod:`tfactors.describe.senses`). A bundle holds this for the words whose groups separate
-best; for any other word the windows are searched for it, and the model reads those that hold it.
+grouped at each (:mod:`tfactors.describe.senses`). A bundle holds this for the words whose groups
+separate best; for any other word the windows are searched for it, and the model reads those that
+hold it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tfactors.app.parts import (
     factor_table,
     intervention,
     live_decomposition,
-    selected,
+    selection,
 )
 from tfactors.app.views import text_beside, text_charts, text_equation, text_path
 from tfactors.bundle import Bundle
@@ -219,7 +219,7 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
 
 
 def _plain_name(bundle: Bundle, factor: int) -> str:
-    words = selected.name_words(bundle, factor)
+    words = selection.name_words(bundle, factor)
     return words[0] if words else str(factor)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import selected
+from tfactors.app.parts import selection
 from tfactors.bundle import Bundle
 from tfactors.display import passages
 
@@ -28,7 +28,7 @@ def show(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: str) 
         factors, values = active["factor"].tolist()[:TERMS], active["activation"].tolist()
         for place, (factor, value) in enumerate(zip(factors, values, strict=False)):
             words = " / ".join(
-                passages.shorten(part, 24) for part in selected.name_words(bundle, factor)[:2]
+                passages.shorten(part, 24) for part in selection.name_words(bundle, factor)[:2]
             )
             shell.link(
                 controls.FACTOR_PAGE,

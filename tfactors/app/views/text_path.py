@@ -6,7 +6,7 @@ where λ is now.
 
 import streamlit as st
 
-from tfactors.app.parts import definitions, downloads, live_decomposition, selected
+from tfactors.app.parts import definitions, downloads, live_decomposition, selection
 from tfactors.app.views import text_charts
 from tfactors.bundle import Bundle
 
@@ -19,7 +19,7 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
     if not strongest:
         st.caption("No factor is active at any λ of the range.")
         return
-    names = {factor: selected.name(bundle, factor) for factor in strongest}
+    names = {factor: selection.name(bundle, factor) for factor in strongest}
     shown = shown.assign(name=shown["factor"].map(names))
     penalty = live_decomposition.penalty(bundle)
     left, right = st.columns([7, 4], gap="large")

@@ -1,8 +1,8 @@
 """What was read of the 2021 website, written as the tables of a bundle.
 
-In go the examples, the windows and the curves of :mod:`tfactors.interchange.website_2021.folder`; out come the
-Parquet files. The "activation" of an example is one more than the number of examples listed after
-it; what nobody published is missing.
+In go the examples, the windows and the curves of :mod:`tfactors.interchange.website_2021.folder`;
+out come the Parquet files. The "activation" of an example is one more than the number of examples
+listed after it; what nobody published is missing.
 """
 
 from __future__ import annotations

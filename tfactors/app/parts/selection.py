@@ -1,4 +1,4 @@
-"""The factor that a page is about: its row, its layer, its level at the reader's thresholds, its name.
+"""The factor that a page is about: its row, layer, name, and level at the reader's thresholds.
 
 Turns a factor's number and a layer into a :class:`Selected`, which every part that draws a factor
 takes. A name is what people wrote, else the label of the bundle, else the factor's words.
