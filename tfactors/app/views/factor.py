@@ -261,7 +261,7 @@ def _like_atoms(selected: Selected) -> None:
     factor_table.show(
         rows,
         f"similar_{selected.factor}",
-        f"The {len(rows)} factors nearest to factor {selected.factor} by the cosine of their atoms.",
+        f"The {len(rows)} factors nearest to factor {selected.factor} by the cosine of atoms.",
         {"cosine": column},
         {controls.PART: "examples"},
     )

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from synthetic_bundle import HOSTILE, write_synthetic_bundle
 
-from tests.synthetic_bundle import HOSTILE, write_synthetic_bundle
 from tfactors.bundle import Bundle, BundleError
 from tfactors.bundle.format import SCHEMAS, bundle_files, example_file
 from tfactors.bundle.writing import write_dictionary, write_manifest, write_table, write_words

@@ -14,7 +14,7 @@ from tfactors.stages.settings import PRESETS
 from tfactors.survey.layer import BIN_EDGES, FACTORS_PER_WORD, FREQUENT_WORD, WORDS_PER_FACTOR
 from tfactors.survey.moments import Moments
 
-TEXT = (Path(__file__).parents[1] / "docs/DEFINITIONS.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs/DEFINITIONS.md").read_text(encoding="utf-8")
 # What places or names a number, and is none itself.
 PLACES = {"factor", "layer", "window", "position", "word", "document", "start", "tokens", "method",
           "token_ids", "word_starts", "source", "title", "year", "held_out", "kind", "radius",

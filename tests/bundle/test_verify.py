@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from synthetic_bundle import write_synthetic_bundle
 
-from tests.synthetic_bundle import write_synthetic_bundle
 from tfactors.bundle import Bundle, BundleError
 from tfactors.bundle.format import (
     LAYOUTS,

@@ -12,7 +12,7 @@ from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
 from tfactors.coding.imported_dictionary import Origin
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

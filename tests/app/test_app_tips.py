@@ -12,7 +12,7 @@ from tfactors.app.frame import controls
 from tfactors.app.parts import definitions
 from tfactors.bundle.evidence import read_all
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DEFINED = [
     text.partition("{")[0]
     for text in (*vars(definitions).values(), *definitions.LEVEL_MEANING.values())

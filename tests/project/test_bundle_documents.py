@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from synthetic_bundle import write_synthetic_bundle
 
-from tests.synthetic_bundle import write_synthetic_bundle
 from tfactors.bundle.format import LAYOUTS, SCHEMAS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/BUNDLE.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 

@@ -9,10 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from synthetic_bundle import write_synthetic_bundle
 
-from tests.synthetic_bundle import write_synthetic_bundle
-
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIRED = [
     line.strip()

@@ -98,7 +98,7 @@ def test_a_model_that_was_left_behind_can_be_told(project, moved, tmp_path, monk
 def test_the_dashboard_asks_for_the_folder_and_not_for_a_download(moved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFACTORS_BUNDLE", str(moved))
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     app = AppTest.from_file(str(root / "dashboard.py"), default_timeout=60).run()
     app.switch_page("pages/5_Your_text.py").run()
     assert not app.exception

@@ -35,7 +35,7 @@ from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.hidden_states import load_model
 from tfactors.model.loading import KNOWN_SHA256, MINILM_PACKAGE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [page.path for page in controls.PAGES]
 # Pages that show factors before anybody wrote anything.
 READ_FACTORS = [

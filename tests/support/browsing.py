@@ -17,7 +17,7 @@ from new_processes import free_port
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from synthetic_bundle import write_synthetic_bundle
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
     "--no-sandbox",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from browsing import WAIT, Server, Visit, visiting
 from playwright.sync_api import Browser, Locator, expect
-from test_browser_explorer import ATTACK, unharmed
+from test_explorer import ATTACK, unharmed
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import tfactors as tf
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @parametrize_with_checks([tf.DictionaryLearner(n_components=8, epochs=3, random_state=0)])

@@ -23,7 +23,7 @@ from tfactors.errors import InputError
 from tfactors.interchange.website_2021.curves import read_curve
 from tfactors.interchange.website_2021.pages import read_page, weight_of_colour
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def parsed(tmp_path, write, *args):
