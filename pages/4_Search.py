@@ -9,7 +9,7 @@ from tfactors.app.parts import (
     level_controls,
     live_model,
     published,
-    selected,
+    selection,
 )
 from tfactors.app.views import search as searching
 from tfactors.app.views import search_filters
@@ -33,7 +33,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         ["", *controls.LEVELS],
         format_func=lambda level: level or "all",
         required=True,
-        help=published.LEVELS if bundle.ranked else definitions.rule(selected.thresholds(bundle)),
+        help=published.LEVELS if bundle.ranked else definitions.rule(selection.thresholds(bundle)),
         **url_state.widget(controls.IN_LEVEL),
     )
     st.selectbox(
