@@ -12,11 +12,9 @@ from synthetic_bundle import write_synthetic_bundle
 from tiny_model import address_texts, write_tiny_bert
 
 from tfactors.cli import main
+from tfactors.commands import commands
 
-COMMANDS = [
-    "build", "import", "import-site", "export", "verify", "info", "explain", "decompose",
-    "dashboard",
-]  # fmt: skip
+HEAVY = ("torch", "transformers", "streamlit", "numba", "scipy", "sklearn", "pandas", "numpy")
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +35,49 @@ def bundle(tmp_path) -> Path:
     return tmp_path / "bundle"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", commands())
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
     assert stopped.value.code == 0
     assert f"example: tfactors {command}" in capsys.readouterr().out
+
+
+def test_every_file_of_the_commands_is_a_command_or_named_for_what_they_share():
+    folder = Path(sys.modules["tfactors.commands"].__file__).parent
+    shared = {"__init__", "command", "finished_bundle", "shared_options"}
+    actions = {command.run.__module__.rpartition(".")[2] for command in commands().values()}
+    assert {path.stem for path in folder.glob("*.py")} == actions | shared
+
+
+def test_the_list_of_commands_is_there_without_a_heavy_import():
+    code = (
+        "import sys\n"
+        "from tfactors.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as stopped:\n"
+        "    assert stopped.code == 0\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    listed = done.stdout.splitlines()
+    assert listed[-1] == "[]"
+    for command in commands().values():
+        assert any(line.endswith(command.summary) for line in listed)
+
+
+@pytest.mark.parametrize("command", sorted({*commands()} - {"evaluate"}))
+def test_the_help_of_a_command_needs_no_torch(command):
+    code = f"""
+import sys
+from tfactors.cli import parser_for
+parser_for([{command!r}]).format_help()
+assert not {{"torch", "transformers", "pandas"}} & sys.modules.keys()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def bad_inputs(folder: Path, model: Path, text_file: Path) -> dict[str, tuple[list[str], str]]:
@@ -79,10 +114,21 @@ def bad_inputs(folder: Path, model: Path, text_file: Path) -> dict[str, tuple[li
 
 
 MISTAKES = [
-    "no such file", "empty file", "binary file", "a column that is not there", "text too short",
-    "no corpus", "unknown model", "no safetensors", "layer", "setting", "negative penalty",
-    "not a bundle", "no folder", "dashboard",
-]  # fmt: skip
+    "no such file",
+    "empty file",
+    "binary file",
+    "a column that is not there",
+    "text too short",
+    "no corpus",
+    "unknown model",
+    "no safetensors",
+    "layer",
+    "setting",
+    "negative penalty",
+    "not a bundle",
+    "no folder",
+    "dashboard",
+]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -134,10 +180,8 @@ def test_a_package_that_is_missing_is_named_in_one_line(
 
 
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
-    arguments = [
-        "build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick",
-        "--model", str(model), "--factors", "32", "--saliency-examples", "0",
-    ]  # fmt: skip
+    arguments = ["build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick"]
+    arguments += ["--model", str(model), "--factors", "32", "--saliency-examples", "0"]
     command = [sys.executable, "-m", "tfactors", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(

@@ -75,6 +75,12 @@ def test_the_ground_imports_nothing_above_it() -> None:
         assert {other.split(".")[1] for other in imports_of(f"tfactors.{name}")} <= GROUND
 
 
+def test_of_the_root_only_the_entry_point_imports_the_commands() -> None:
+    root = {module for module in MODULES if not room(module)}
+    callers = {m for m in root if any(room(other) == "commands" for other in imports_of(m))}
+    assert callers == {"tfactors.cli"}
+
+
 def test_no_modules_import_one_another_in_a_circle() -> None:
     # A package is its face: what it hands on is imported from where it is defined.
     faces = {name for name, path in MODULES.items() if path.stem == "__init__"}
