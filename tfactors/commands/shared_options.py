@@ -67,13 +67,13 @@ def add_settings(
 
 def _help_of(setting: Field) -> str:
     """Return a setting's sentence with its default in brackets, as argparse reads it."""
-    default = setting.default
+    default: Any = setting.default
     if default == ():
         shown = "all"
     elif isinstance(default, float):
         shown = f"{default:.3g}"
     else:
-        shown = default
+        shown = str(default)
     return f"{setting.metadata['help']} [{shown}]".replace("%", "%%")
 
 
