@@ -444,7 +444,7 @@ def test_a_folder_whose_table_was_rewritten_is_no_bundle_until_it_is_sealed_agai
 
 def test_a_manifest_needs_every_table_and_every_field(copy):
     manifest = json.loads((copy / "manifest.json").read_bytes())
-    with pytest.raises(BundleError, match=r"'coding\.penalty' is None; expected float"):
+    with pytest.raises(BundleError, match=r"'coding\.penalty' is missing; expected float"):
         write_manifest(copy, manifest | {"coding": {"scale": {}}})
     with pytest.raises(BundleError, match=r"'coding\.scale' is .* expected a number per layer"):
         write_manifest(copy, manifest | {"coding": manifest["coding"] | {"scale": {"0": 1.0}}})

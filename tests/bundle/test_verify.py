@@ -14,13 +14,8 @@ from hypothesis import strategies as st
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.bundle import Bundle, BundleError
-from tfactors.bundle.format import (
-    LAYOUTS,
-    bundle_files,
-    canonical_json,
-    manifest_checksum,
-    table_kind,
-)
+from tfactors.bundle.format import LAYOUTS, bundle_files, table_kind
+from tfactors.bundle.manifest import canonical_json, manifest_checksum
 from tfactors.bundle.writing import write_manifest
 
 LAYERS = 4
@@ -167,7 +162,7 @@ def test_a_manifest_that_points_elsewhere_is_refused(copy, name, why):
         ("model.layers", [2, 1, 0], r"'model\.layers' is \[2, 1, 0\]"),
         ("model.layers", [0, 1, 2, 9], r"layers \[0, 1, 2, 9\] of a model of 3 blocks"),
         ("histogram.edges", [0, 0], r"'histogram\.edges' is \[0, 0\]"),
-        ("corpus.sources", ["x"], r"'corpus\.sources' holds 'x'; expected a source"),
+        ("corpus.sources", ["x"], r"'corpus\.sources\[0\]' is 'x'; expected an object"),
         ("importance.k", True, r"'importance\.k' is True; expected int"),
     ],
 )

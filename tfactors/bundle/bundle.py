@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfactors.bundle.factor import Factor
-from tfactors.bundle.format import read_manifest
+from tfactors.bundle.manifest import read_manifest
 from tfactors.bundle.reading import BundleReader
 
 
@@ -39,11 +39,11 @@ class Bundle(BundleReader):
     def _repr_html_(self) -> str:
         from tfactors.display import notebook
 
-        model, corpus = self.manifest["model"], self.manifest["corpus"]
-        titles = "; ".join(str(source.get("title", source["name"])) for source in corpus["sources"])
+        corpus = self.about.corpus
+        titles = "; ".join(source.title or source.name for source in corpus.sources)
         rows = [
-            ("model", f"{model['name']}, layers {', '.join(map(str, self.layers))}"),
-            ("text", f"{titles}: {corpus['tokens']:,} tokens"),
+            ("model", f"{self.about.model.name}, layers {', '.join(map(str, self.layers))}"),
+            ("text", f"{titles}: {corpus.tokens:,} tokens"),
             ("factors", f"{self.n_factors:,}"),
             ("folder", str(self.path)),
         ]

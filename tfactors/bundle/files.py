@@ -1,10 +1,11 @@
 """The folder of a bundle: what its manifest says, and its files, opened once and checked for size.
 
-In go a folder and its manifest; out come the facts of the manifest as properties, and rows of a
-table by factor and layer. :mod:`tfactors.bundle.reading` says what those rows are to a reader.
+Turns a folder and its manifest into what the bundle is about and can do, and into rows of a table
+by factor and layer. :mod:`tfactors.bundle.reading` says what those rows are to a reader.
 """
 
 import threading
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfactors.bundle.abilities import Abilities
 from tfactors.bundle.format import SCHEMAS, BundleError, is_optional, table_kind
+from tfactors.bundle.manifest import Manifest
 from tfactors.bundle.table import TableFile, naming
 
 # Files of examples, one a layer, stay open until they have so many row groups together: where a
@@ -24,9 +27,12 @@ GROUPS_OPEN = 2048
 class BundleFiles:
     """A folder with the tables of a bundle. Threads may share it.
 
-    Attributes:
-        path: the folder.
-        manifest: what its manifest.json says.
+    Attributes
+    ----------
+    path
+        The folder.
+    manifest
+        What its manifest.json holds, as it stands there; :attr:`about` is the same as records.
     """
 
     def __init__(self, path: str | Path, manifest: dict[str, Any]) -> None:
@@ -35,40 +41,54 @@ class BundleFiles:
         self._files: dict[str, TableFile] = {}
         self._lock = threading.Lock()
 
+    @cached_property
+    def about(self) -> Manifest:
+        """What the manifest says, as records: ``bundle.about.model.name``.
+
+        Of a build that is not done yet, what it cannot know is blank.
+        """
+        sealed = "manifest_sha256" in self.manifest
+        return Manifest.of(self.manifest) if sealed else Manifest.of_draft(self.manifest)
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the bundle can do, and how to word what it cannot."""
+        return Abilities.of(self.coding_method, self.has)
+
     @property
     def title(self) -> str:
         """What the bundle calls itself."""
-        return self.manifest["title"]
+        return self.about.title
 
     @property
     def fingerprint(self) -> str:
         """Checksum of the manifest and, through it, of every file: a key for caches."""
-        return self.manifest["manifest_sha256"]
+        return self.about.manifest_sha256
 
     @property
     def layers(self) -> list[int]:
         """The layers that were surveyed, ascending; 0 is the embedding output."""
-        return list(self.manifest["model"]["layers"])
+        return list(self.about.model.layers)
 
     @property
     def blocks(self) -> int:
         """How many transformer blocks the model has."""
-        return self.manifest["model"]["blocks"]
+        return self.about.model.blocks
 
     @property
     def width(self) -> int:
         """Length of a hidden state, d."""
-        return self.manifest["model"]["width"]
+        return self.about.model.width
 
     @property
     def n_factors(self) -> int:
         """How many factors the dictionary holds, m."""
-        return self.manifest["dictionary"]["factors"]
+        return self.about.dictionary.factors
 
     @property
     def scale(self) -> dict[int, float]:
         """The number by which each layer's hidden states are multiplied before coding."""
-        return {int(layer): float(s) for layer, s in self.manifest["coding"]["scale"].items()}
+        return {int(layer): float(s) for layer, s in self.about.coding.scale.items()}
 
     @property
     def ranked(self) -> bool:
@@ -80,26 +100,26 @@ class BundleFiles:
         """How the codes were made: ``solver`` (exact), ``encoder`` of an autoencoder, or not here
         (``published``).
         """
-        return self.manifest["coding"].get("method", "solver")
+        return self.about.coding.method
 
     @property
     def bin_edges(self) -> np.ndarray:
         """Edges of the activation histograms, (bins + 1,)."""
-        return np.asarray(self.manifest["histogram"]["edges"], dtype=np.float64)
+        return np.asarray(self.about.histogram.edges, dtype=np.float64)
 
     def has(self, name: str) -> bool:
         """Whether the bundle holds a file that it might do without."""
         if not is_optional(name):
             return True
-        files = self.manifest.get("files")  # a build that reads what it wrote has no manifest yet
-        return (self.path / name).is_file() if files is None else name in files
+        if "files" not in self.manifest:  # of a build that reads what it has written so far
+            return (self.path / name).is_file()
+        return name in self.about.files
 
     def _file(self, name: str) -> TableFile:
         with self._lock:
             if name not in self._files:
-                sealed = self.manifest.get("files", {}).get(name)
-                if sealed is not None:
-                    self._check_size(name, sealed["bytes"])
+                if (seal := self.about.files.get(name)) is not None:
+                    self._check_size(name, seal.bytes)
                 self._files[name] = TableFile(self.path, name, self.width)
             file = self._files[name]
             if table_kind(name) == "examples":

@@ -11,18 +11,13 @@ factors (16 in ``examples/``), so that a page of the dashboard reads one row gro
 bundle's size. docs/BUNDLE.md explains every column.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from tfactors.errors import InputError
 
-FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 
 
@@ -222,37 +217,6 @@ VOCABULARY_KINDS = ("input", "logit", "logit_low")
 # Written by people beside the manifest, and no part of what a build sealed.
 PEOPLES_LABELS = "labels.json"
 
-# What a manifest must hold, beside what write_manifest adds; bundles may hold more.
-_MANIFEST_FIELDS: dict[str, type] = {
-    "title": str,
-    "tfactors": str,
-    "created.at": str,
-    "created.seconds": dict,
-    "model.name": str,
-    "model.sha256": str,
-    "model.blocks": int,
-    "model.layers": list,
-    "model.width": int,
-    "corpus.sources": list,
-    "corpus.documents": int,
-    "corpus.windows": int,
-    "corpus.tokens": int,
-    "corpus.window_length": int,
-    "coding.penalty": float,
-    "coding.tol": float,
-    "coding.scale": dict,
-    "dictionary.factors": int,
-    "dictionary.seed": int,
-    "dictionary.samples": int,
-    "importance.k": int,
-    "importance.examples": int,
-    "importance.levels.low_depth": float,
-    "importance.levels.sentence_share": float,
-    "histogram.edges": list,
-    "metrics": dict,
-    "settings": dict,
-}
-
 
 def example_file(layer: int) -> str:
     """Return the file of one layer's examples, ``examples/layer_04.parquet``."""
@@ -288,114 +252,3 @@ def table_schema(kind: str, width: int, columns: Iterable[str] | None = None) ->
     optional = LAYOUTS[kind].optional_columns
     left_out = set() if columns is None else set(optional).difference(columns)
     return pa.schema([field for field in SCHEMAS[kind] if field.name not in left_out])
-
-
-def canonical_json(content: dict[str, Any]) -> bytes:
-    """Return the one serialisation of a manifest: UTF-8, indented by two, a final newline."""
-    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
-    return text.encode("utf-8") + b"\n"
-
-
-def manifest_checksum(manifest: dict[str, Any]) -> str:
-    """Return the SHA-256 (hexadecimal) of the manifest without its key ``manifest_sha256``."""
-    content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
-    return hashlib.sha256(canonical_json(content)).hexdigest()
-
-
-def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """Return the manifest of a bundle, checked against its own checksum and this version.
-
-    Raises
-    ------
-    BundleError
-        The folder is not there or not a bundle, the manifest has changed since it was written, or
-        another version of tfactors wrote it.
-    """
-    folder = Path(folder)
-    try:
-        raw = (folder / MANIFEST).read_bytes()
-    except OSError as error:
-        found = "holds no manifest.json" if folder.is_dir() else "is not a folder"
-        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            found = f"cannot be read ({error.strerror})"
-        raise BundleError(
-            f"{folder} {found}; give the folder of a bundle, as 'tfactors build' writes it"
-        ) from error
-    try:
-        manifest = json.loads(raw)
-        version = manifest["format_version"]
-        intact = raw == canonical_json(manifest)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BundleError(
-            f"{MANIFEST}: damaged, or not of a bundle; restore or rebuild it"
-        ) from error
-    if version != FORMAT_VERSION:
-        newer = isinstance(version, int) and version > FORMAT_VERSION
-        raise BundleError(
-            f"{MANIFEST}: format version {version}, and this tfactors reads version "
-            f"{FORMAT_VERSION}; {'upgrade tfactors' if newer else 'rebuild the bundle'}"
-        )
-    if not intact or manifest.get("manifest_sha256") != manifest_checksum(manifest):
-        raise BundleError(
-            f"{MANIFEST}: changed since it was written; restore or rebuild the bundle"
-        )
-    check_manifest(manifest)
-    _check_seals(manifest.get("files"))
-    return manifest
-
-
-def check_manifest(manifest: dict[str, Any]) -> None:
-    """Raise BundleError unless the manifest holds every field, of its type, in range."""
-    for path, kind in _MANIFEST_FIELDS.items():
-        value: Any = manifest
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        fits = _is_number(value) if kind is float else isinstance(value, kind)
-        if not fits or isinstance(value, bool):
-            raise BundleError(f"{MANIFEST}: '{path}' is {value!r}; expected {kind.__name__}")
-    model, scale = manifest["model"], manifest["coding"]["scale"]
-    layers, edges = model["layers"], manifest["histogram"]["edges"]
-    if not layers or any(type(n) is not int for n in layers) or sorted(set(layers)) != layers:
-        raise BundleError(f"{MANIFEST}: 'model.layers' is {layers!r}; expected ascending numbers")
-    if not 0 <= layers[0] <= layers[-1] <= model["blocks"]:
-        raise BundleError(f"{MANIFEST}: layers {layers!r} of a model of {model['blocks']} blocks")
-    if not isinstance(model.get("folder", ""), str):
-        raise BundleError(f"{MANIFEST}: 'model.folder' is {model['folder']!r}; expected a path")
-    if model["width"] < 1 or manifest["dictionary"]["factors"] < 1:
-        raise BundleError(f"{MANIFEST}: 'model.width' or 'dictionary.factors' is below 1")
-    if sorted(scale) != sorted(map(str, layers)) or not all(_is_number(s) for s in scale.values()):
-        raise BundleError(f"{MANIFEST}: 'coding.scale' is {scale!r}; expected a number per layer")
-    if len(edges) < 2 or not all(map(_is_number, edges)) or sorted(set(edges)) != edges:
-        raise BundleError(f"{MANIFEST}: 'histogram.edges' is {edges!r}; expected rising numbers")
-    for source in manifest["corpus"]["sources"]:
-        if not isinstance(source, dict) or not isinstance(source.get("name"), str):
-            raise BundleError(f"{MANIFEST}: 'corpus.sources' holds {source!r}; expected a source")
-
-
-def listed_levels(manifest: dict[str, Any]) -> list[str]:
-    """Return the level at which the 2021 website lists each factor; "" where it lists it at none.
-
-    Of a bundle that is not made from that website: "" everywhere.
-    """
-    factors = manifest["dictionary"]["factors"]
-    listed = [""] * factors
-    for level, numbers in manifest.get("website", {}).get("levels", {}).items():
-        for number in numbers:
-            if type(number) is not int or not 0 <= number < factors:
-                raise BundleError(f"{MANIFEST}: 'website.levels' lists factor {number!r}")
-            listed[number] = level
-    return listed
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _check_seals(files: object) -> None:
-    """Raise BundleError unless ``files`` gives rows, bytes and sha256 of each file."""
-    if not isinstance(files, dict):
-        raise BundleError(f"{MANIFEST}: 'files' is {files!r}; rebuild the bundle")
-    for name, seal in files.items():
-        numbers = isinstance(seal, dict) and [seal.get("rows"), seal.get("bytes")]
-        if not numbers or any(type(number) is not int for number in numbers):
-            raise BundleError(f"{MANIFEST}: '{name}' is {seal!r}; expected rows, bytes, sha256")

@@ -11,7 +11,8 @@ import re
 import shlex
 from pathlib import Path
 
-from tfactors.bundle.format import BundleError, bundle_files, read_manifest
+from tfactors.bundle.format import BundleError, bundle_files
+from tfactors.bundle.manifest import Manifest, read_manifest
 from tfactors.files import file_sha256
 
 PREFIX = "hf:"
@@ -37,12 +38,12 @@ def bundle_folder(source: str | Path) -> Path:
             f"{source}: holds no manifest.json, so it is no bundle; upload what is in the folder "
             "that 'tfactors build' writes"
         )
-    manifest = read_manifest(folder)
-    known = bundle_files(manifest["model"]["layers"])
-    for file, seal in manifest["files"].items():
+    manifest = Manifest.of(read_manifest(folder))
+    known = bundle_files(manifest.model.layers)
+    for file, seal in manifest.files.items():
         if file not in known or not (folder / file).is_file():
             raise BundleError(f"{source}: lacks {file}; upload the whole bundle again")
-        if file_sha256(folder / file) != seal.get("sha256"):
+        if file_sha256(folder / file) != seal.sha256:
             raise BundleError(
                 f"{source}: {file} is not the file of the manifest (its SHA-256 differs); upload "
                 "the bundle again, or clear the hub's cache"

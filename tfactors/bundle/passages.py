@@ -35,7 +35,7 @@ def passages_of(
     windows = bundle.windows(examples["window"].to_list(), token_ids=False)
     beside = _beside(bundle, examples, windows, words)
     titles = bundle.documents["title"].to_numpy()
-    causal = bool(bundle.manifest["model"].get("causal"))
+    causal = bundle.about.model.causal
     known = {} if contexts is None else {row.rank: row for row in contexts.itertuples(index=False)}
     found = []
     for example, window in zip(
@@ -63,7 +63,7 @@ def passages_of(
                 tints=tint,
                 kind=kind,
                 rank=int(example.rank),
-                ranked=bundle.ranked,
+                ranked=not bundle.abilities.activations,
                 earlier=_last_words(beside.get(int(example.window) - 1), before),
                 later=_first_words(beside.get(int(example.window) + 1), after),
                 causal=causal,
@@ -89,7 +89,7 @@ def _beside(
     bundle: BundleReader, examples: pd.DataFrame, windows: pd.DataFrame, words: int | None
 ) -> dict[int, Any]:
     """Return the windows next to those that are too short for the context, by number."""
-    if bundle.ranked:  # of the website nobody knows what stood beside
+    if not bundle.abilities.documents:  # nobody knows what stood beside
         return {}
     wanted: dict[int, int] = {}
     for position, window in zip(examples["position"], windows.itertuples(index=False), strict=True):
@@ -98,7 +98,7 @@ def _beside(
             wanted[window.window - 1] = window.document
         if after:
             wanted[window.window + 1] = window.document
-    last = int(bundle.manifest["corpus"]["windows"])
+    last = bundle.about.corpus.windows
     known = sorted(number for number in wanted if 0 <= number < last)
     rows = bundle.windows(known, token_ids=False).itertuples(index=False) if known else ()
     return {row.window: row for row in rows if row.document == wanted[row.window]}

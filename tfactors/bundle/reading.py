@@ -1,7 +1,7 @@
 """The tables of a bundle, each read from the row group or two that hold what is asked for.
 
 Turns the folder of a bundle into small DataFrames, so that a page costs the same in a bundle of 500
-factors and of 16,384. :mod:`tfactors.bundle.bundle.format` says what the files hold.
+factors and of 16,384. :mod:`tfactors.bundle.format` says what the files hold.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfactors.bundle.files import BundleFiles
-from tfactors.bundle.format import LAYOUTS, SCHEMAS, BundleError, example_file, listed_levels
+from tfactors.bundle.format import LAYOUTS, SCHEMAS, BundleError, example_file
 from tfactors.bundle.table import GROUPS_KEPT
 
 
@@ -41,7 +41,7 @@ class BundleReader(BundleFiles):
                 table = table.append_column(field, pa.nulls(len(table), field.type))
         frame = table.drop_columns(["words"]).to_pandas()
         frame["reach"] = frame["reach"].astype("Int16")
-        frame["listed"] = listed_levels(self.manifest)
+        frame["listed"] = self.about.listed_levels
         same: dict[str, str] = {}  # the words of all factors are few, and thousands of times
         words = [[same.setdefault(w, w) for w in own] for own in table.column("words").to_pylist()]
         frame.insert(frame.columns.get_loc("alive"), "words", words)
@@ -57,7 +57,7 @@ class BundleReader(BundleFiles):
     @cached_property
     def dictionary(self) -> np.ndarray:
         """The atoms Φ, (m, d) float32, rows of unit norm; BundleError where there are none."""
-        if not self.has("dictionary.parquet"):
+        if not self.abilities.dictionary:
             raise BundleError(
                 "this bundle holds no dictionary, only published examples; what needs the factors "
                 "themselves takes a bundle that 'tfactors build' or 'tfactors import' made"

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tfactors.bundle import evidence
 from tfactors.bundle.format import (
@@ -20,8 +19,8 @@ from tfactors.bundle.format import (
     BundleError,
     bundle_files,
     is_optional,
-    read_manifest,
 )
+from tfactors.bundle.manifest import Manifest, Seal, read_manifest
 from tfactors.bundle.verify_tables import Tables
 from tfactors.errors import InputError
 from tfactors.files import file_sha256
@@ -38,13 +37,14 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
 
     ``progress(file, done, total)`` is called before each step and once at the end.
     """
-    manifest = read_manifest(folder)
-    known = bundle_files(manifest["model"]["layers"])
-    names = [name for name in known if name in manifest["files"] or not is_optional(name)]
+    record = read_manifest(folder)
+    manifest = Manifest.of(record)
+    known = bundle_files(manifest.model.layers)
+    names = [name for name in known if name in manifest.files or not is_optional(name)]
     _check_names(folder, manifest, names)
     steps: list[tuple[str, Callable[[], None]]]
-    steps = [(name, partial(_check_seal, folder, name, manifest["files"][name])) for name in names]
-    steps += Tables(folder, manifest).checks()
+    steps = [(name, partial(_check_seal, folder, name, manifest.files[name])) for name in names]
+    steps += Tables(folder, record).checks()
     if evidence.folder_of(folder).exists():
         steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
     for done, (name, check) in enumerate(steps):
@@ -55,9 +55,9 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
         progress("", len(steps), len(steps))
 
 
-def _check_names(folder: Path, manifest: dict[str, Any], expected: list[str]) -> None:
+def _check_names(folder: Path, manifest: Manifest, expected: list[str]) -> None:
     """Raise unless manifest, folder and format name the same files."""
-    files = manifest["files"]
+    files = manifest.files
     for name in files:
         if name not in expected:
             inside = (folder / name).resolve().is_relative_to(folder.resolve())
@@ -83,9 +83,9 @@ def _check_evidence(folder: Path) -> None:
         raise BundleError(str(error)) from error
 
 
-def _check_seal(folder: Path, name: str, seal: dict[str, Any]) -> None:
+def _check_seal(folder: Path, name: str, seal: Seal) -> None:
     """Raise unless a file holds the bytes for which the manifest was written."""
-    if file_sha256(folder / name) != seal.get("sha256"):
+    if file_sha256(folder / name) != seal.sha256:
         raise BundleError(
             f"{name}: changed since it was written (its SHA-256 is not the manifest's); "
             "restore or rebuild the bundle"

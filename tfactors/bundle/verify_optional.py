@@ -36,7 +36,7 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
         "senses.parquet": check_senses,
         "occurrences.parquet": check_occurrences,
     }
-    present = [name for name in checks if name in tables.manifest["files"]]
+    present = [name for name in checks if name in tables.about.files]
     return [(name, partial(checks[name], tables)) for name in present]
 
 
@@ -184,7 +184,7 @@ def check_neighbours(tables: OpenTables) -> None:
 
 def check_effects(tables: OpenTables) -> None:
     """An effect has examples and directions behind it, and a ratio that is that of its means."""
-    blocks = int(tables.manifest["model"]["blocks"])
+    blocks = tables.about.model.blocks
     for part in tables.parts("effects.parquet"):
         part.require(part["layer"] < blocks, "layer", "is the last, where nothing is left to run")
         for name in ("examples", "directions"):

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfactors.bundle.format import CONTEXTS, LAYOUTS, BundleError
+from tfactors.bundle.manifest import Manifest
 from tfactors.bundle.table import TableFile
 from tfactors.bundle.writing import first_disorder, last_key
 
@@ -224,24 +225,24 @@ class OpenTables:
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
-        self.manifest = manifest
-        self.layers: list[int] = manifest["model"]["layers"]
-        self.factors: int = manifest["dictionary"]["factors"]
+        self.about = Manifest.of(manifest)
+        self.layers = list(self.about.model.layers)
+        self.factors = self.about.dictionary.factors
         self.shape = (self.factors, len(self.layers))
         # Examples taken over from the 2021 website: ranks, curves off pictures, listed levels.
-        self.published = manifest["coding"].get("method") == "published"
+        self.published = self.about.coding.method == "published"
         self.top_examples = TopExamples()
 
     def parts(self, name: str) -> Iterator[Part]:
         """Yield the rows of a table in order, checked as far as the format alone can tell."""
-        file = TableFile(self.folder, name, self.manifest["model"]["width"])
-        expected = self.manifest["files"][name]["rows"]
+        file = TableFile(self.folder, name, self.about.model.width)
+        expected = self.about.files[name].rows
         if file.rows != expected:
             raise BundleError(f"{name}: {file.rows:,} rows, and the manifest says {expected}")
         return parts(file, self.factors, self.layers)
 
     def atoms(self) -> np.ndarray:
         """Return the dictionary, (m, d) float32."""
-        file = TableFile(self.folder, "dictionary.parquet", self.manifest["model"]["width"])
+        file = TableFile(self.folder, "dictionary.parquet", self.about.model.width)
         atoms = file.read().column("atom").combine_chunks()
         return atoms.flatten().to_numpy().reshape(self.factors, -1)

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfactors.bundle.format import MANIFEST, SCHEMAS, BundleError, example_file, listed_levels
+from tfactors.bundle.format import MANIFEST, SCHEMAS, BundleError, example_file
 from tfactors.bundle.verify_optional import check_errors, check_labels_and_map, optional_checks
 from tfactors.bundle.verify_rows import RANKS, ROUNDING, OpenTables, Part, ranked_place
-from tfactors.describe.levels import Thresholds, classify
+from tfactors.describe.levels import classify
 from tfactors.text.words import spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
@@ -47,7 +47,7 @@ class Tables(OpenTables):
 
     def check_documents(self) -> None:
         """Documents are numbered, and come from the sources that the manifest names."""
-        sources = [source["name"] for source in self.manifest["corpus"]["sources"]]
+        sources = [source.name for source in self.about.corpus.sources]
         tokens, origin = [], []
         for part in self.parts("documents.parquet"):
             _require_numbered(part, "document")
@@ -58,11 +58,13 @@ class Tables(OpenTables):
             origin.append(part.array("source").to_numpy(zero_copy_only=False))
         self.document_tokens = _joined(tokens, np.int64)
         self.source_of_document = _joined(origin, object)
-        self._require_count("corpus.documents", len(self.document_tokens))
+        self._require_count(
+            "corpus.documents", self.about.corpus.documents, len(self.document_tokens)
+        )
 
     def check_windows(self) -> None:
         """Windows are numbered, in the order of their text, and as long as their documents say."""
-        longest = self.manifest["corpus"]["window_length"]
+        longest = self.about.corpus.window_length
         lengths: list[np.ndarray] = []
         words: list[pa.Array] = []
         word_numbers: list[np.ndarray] = []
@@ -96,8 +98,8 @@ class Tables(OpenTables):
                 f"the document's windows hold {seen[row]}; rebuild the bundle"
             )
         self.offsets = np.concatenate([[0], np.cumsum(_joined(lengths, np.int64))])
-        self._require_count("corpus.windows", len(self.offsets) - 1)
-        self._require_count("corpus.tokens", int(self.offsets[-1]))
+        self._require_count("corpus.windows", self.about.corpus.windows, len(self.offsets) - 1)
+        self._require_count("corpus.tokens", self.about.corpus.tokens, int(self.offsets[-1]))
         self._check_sources()
         coded = pa.chunked_array(words, pa.string()).dictionary_encode().unify_dictionaries()
         code_of_word = _joined([chunk.indices.to_numpy() for chunk in coded.chunks], np.int32)
@@ -113,7 +115,7 @@ class Tables(OpenTables):
             norm = np.linalg.norm(atoms.astype(np.float64), axis=1)
             part.require(np.abs(norm - 1) <= _UNIT_NORM, "atom", "has not norm 1")
             rows += len(part)
-        self._require_count("dictionary.factors", rows)
+        self._require_count("dictionary.factors", self.factors, rows)
 
     def check_imported(self) -> None:
         """Tensors are whole: numbered rows of one length, and every factor has one in a matrix."""
@@ -155,8 +157,8 @@ class Tables(OpenTables):
 
     def check_factors(self) -> None:
         """Factors are numbered, and their levels follow from depth and retained activation."""
-        thresholds = Thresholds.of(self.manifest)
-        blocks = max(self.manifest["model"]["blocks"], 1)
+        thresholds = self.about.importance.thresholds
+        blocks = max(self.about.model.blocks, 1)
         retained = []
         rows = 0
         for part in self.parts("factors.parquet"):
@@ -199,17 +201,17 @@ class Tables(OpenTables):
             part.require(~(np.abs(stability) > 1 + ROUNDING), "stability", "is outside -1 to 1")
             retained.append(np.stack([part["retained_sentence"], part["retained_word"]], axis=1))
             rows += len(part)
-        self._require_count("dictionary.factors", rows)
+        self._require_count("dictionary.factors", self.factors, rows)
         self.retained = np.concatenate(retained)
 
     def _listed(self, level: np.ndarray, mine: slice) -> np.ndarray:
         """Return levels by rule, or as the 2021 website lists them where it does."""
-        listed = np.array(listed_levels(self.manifest))[mine]
+        listed = np.array(self.about.listed_levels)[mine]
         return np.where(listed != "", listed, level)
 
     def check_histograms(self) -> None:
         """Every factor has a histogram at every layer, of as many tokens as density says."""
-        bins = len(self.manifest["histogram"]["edges"]) - 1
+        bins = len(self.about.histogram.edges) - 1
         tokens = int(self.offsets[-1])
         rows = []
         for part in self.parts("histograms.parquet"):
@@ -253,7 +255,7 @@ class Tables(OpenTables):
     def check_examples(self, layer: int) -> None:
         """Examples are ranked by activation, stand where they say, and lead up to the maximum."""
         name = example_file(layer)
-        most = self.manifest["importance"]["examples"]
+        most = self.about.importance.examples
         windows = len(self.offsets) - 1
         maximum = self.maximum[:, self.layers.index(layer)]
         seen = np.zeros(self.factors, bool)
@@ -286,7 +288,7 @@ class Tables(OpenTables):
             written = pc.equal(self.vocabulary.take(pa.array(token)), part.array("word"))
             part.require(written, "word", "is not the word at position {position}")
             seen[factor] = True
-            if "contexts.parquet" in self.manifest["files"]:
+            if "contexts.parquet" in self.about.files:
                 self.top_examples.note(layer, part)
             matched |= _explains(part, length, explained)
         for factor in np.flatnonzero((maximum > 0) & ~seen)[:1]:
@@ -333,21 +335,21 @@ class Tables(OpenTables):
         self, name: str, check: Callable[[], None]
     ) -> list[tuple[str, Callable[[], None]]]:
         """Return the check of a file that the bundle may do without, if it has the file."""
-        return [(name, check)] if name in self.manifest["files"] else []
+        return [(name, check)] if name in self.about.files else []
 
     def _tables(self, name: str) -> Iterator[pa.Table]:
         return (part.table for part in self.parts(name))
 
     def _check_sources(self) -> None:
         """The manifest counts the documents and tokens of each source rightly."""
-        for source in self.manifest["corpus"]["sources"]:
-            mine = self.source_of_document == source["name"]
+        for source in self.about.corpus.sources:
+            mine = self.source_of_document == source.name
             counts = {"documents": int(mine.sum()), "tokens": int(self.document_tokens[mine].sum())}
             for name, count in counts.items():
-                if source.get(name) != count:
+                if getattr(source, name) != count:
                     raise BundleError(
-                        f"{MANIFEST}: source '{source['name']}' has {name} {source.get(name)}, and "
-                        f"documents.parquet {count:,}; rebuild the bundle"
+                        f"{MANIFEST}: source '{source.name}' has {name} {getattr(source, name)}, "
+                        f"and documents.parquet {count:,}; rebuild the bundle"
                     )
 
     def _require_grid(self, part: Part) -> None:
@@ -366,13 +368,12 @@ class Tables(OpenTables):
                 f"{name}: {rows:,} rows; expected {expected:,}, one a factor and layer; rebuild it"
             )
 
-    def _require_count(self, path: str, count: int) -> None:
+    def _require_count(self, path: str, given: int, count: int) -> None:
         """Raise unless a number of the manifest is what its table holds."""
-        group, key = path.split(".")
-        if self.manifest[group][key] != count:
+        if given != count:
             raise BundleError(
-                f"{MANIFEST}: '{path}' is {self.manifest[group][key]}, and the table holds "
-                f"{count:,}; rebuild the bundle"
+                f"{MANIFEST}: '{path}' is {given}, and the table holds {count:,}; rebuild the "
+                "bundle"
             )
 
 

@@ -6,6 +6,7 @@ bytes) and the manifest that seals them. A folder without a manifest is not a bu
 that dies half-way leaves nothing that could be mistaken for one.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -19,18 +20,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfactors.bundle.format import (
-    FORMAT_VERSION,
     LAYOUTS,
     MANIFEST,
     BundleError,
     Layout,
     bundle_files,
-    canonical_json,
-    check_manifest,
     is_optional,
-    manifest_checksum,
     table_kind,
     table_schema,
+)
+from tfactors.bundle.manifest import (
+    FORMAT_VERSION,
+    canonical_json,
+    check_manifest,
+    manifest_checksum,
 )
 from tfactors.files import file_sha256
 
@@ -128,7 +131,11 @@ def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
         A table has not been written yet, or the manifest lacks a field or holds a NaN.
     """
     folder = Path(folder)
-    check_manifest(manifest)
+    try:
+        written = canonical_json(manifest)
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"{MANIFEST}: {error}; JSON has no place for it") from error
+    check_manifest(json.loads(written))  # as a reader will find it
     files = {}
     for name in bundle_files(manifest["model"]["layers"]):
         path = folder / name
@@ -142,10 +149,7 @@ def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
     content: dict[str, Any] = {"format_version": FORMAT_VERSION}
     content |= {key: value for key, value in manifest.items() if key not in added}
     content["files"] = files
-    try:
-        content["manifest_sha256"] = manifest_checksum(content)
-    except (ValueError, TypeError) as error:
-        raise BundleError(f"{MANIFEST}: {error}; JSON has no place for it") from error
+    content["manifest_sha256"] = manifest_checksum(content)
     with _replacing(folder / MANIFEST) as sink:
         sink.write(canonical_json(content))
 

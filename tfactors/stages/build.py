@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 import tfactors
 from tfactors.bundle import Bundle
-from tfactors.bundle.format import read_manifest
+from tfactors.bundle.manifest import read_manifest
 from tfactors.bundle.writing import write_manifest
 from tfactors.errors import InputError
 from tfactors.files import write_json

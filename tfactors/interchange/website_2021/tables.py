@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tfactors.bundle.format import SCHEMAS, example_file, listed_levels, table_schema
+from tfactors.bundle.format import SCHEMAS, example_file, table_schema
+from tfactors.bundle.manifest import listed_levels
 from tfactors.bundle.writing import write_table, write_words
 from tfactors.describe.levels import classify, depths, peak_layers
 from tfactors.interchange.website_2021.folder import FACTORS, LAYERS, LEVELS, SiteExamples, SiteText
@@ -104,9 +105,7 @@ def write_factors(
     depth = np.where(known, depths(peak, BLOCKS), np.nan)
     unknown = np.full(FACTORS, np.nan)
     level = classify(depth, unknown, unknown)
-    listed = np.array(
-        listed_levels({"dictionary": {"factors": FACTORS}, "website": {"levels": published}})
-    )
+    listed = np.array(listed_levels(published, FACTORS))
     agreement = {
         name: int((known & (listed == name) & np.isin(peak, where)).sum())
         for name, where in (("low", [0, 2]), ("mid", [8, 10]), ("high", [8, 10]))

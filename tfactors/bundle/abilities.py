@@ -1,0 +1,229 @@
+"""What a bundle can do, and how to word what it cannot.
+
+Turns what a bundle holds into one object whose every attribute is an :class:`Ability`: true where
+the bundle has it, and with the sentence that stands in its place for readers where it has not. So a
+page asks and answers in one form, whatever the reason is that something is missing:
+
+    if not bundle.abilities.samples:
+        st.caption(bundle.abilities.samples.why_not)
+
+There are three reasons. A bundle of the 2021 website holds what was published: examples in order,
+no activations and no dictionary. An older tfactors, or a quick build, left tables out. And the
+codes of an autoencoder's own encoder know no λ.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+NO_DICTIONARY = (
+    "This takes the dictionary, and the website never published one: this bundle holds its "
+    "examples alone."
+)
+NO_ACTIVATIONS = "The website shows the order of the examples, and no activation."
+NO_TINTS = (
+    "The number before an example is its rank on the website. Nothing around the marked word is "
+    "tinted, because activations were never published."
+)
+NO_HEIGHTS = (
+    "Read from the picture on the website, whose axis is scaled for each factor: 0 is the lowest "
+    "point of this factor's curve and 1 its highest, so factors cannot be compared by height."
+)
+NO_CURVE = "The picture of its curve is missing, or could not be read."
+NO_SAMPLE = "The website shows the strongest examples alone."
+NO_DOCUMENTS = "The website does not say from which article of WikiText-103 an example is."
+NO_FILTERS = "The website published no activations to filter by."
+NO_MAP = (
+    "The website has the colours of LIME for the factors 500 to 531 alone, and this folder has "
+    "none for this one at this layer."
+)
+READ_FROM_COLOURS = (
+    "Read back from the colours of the website: each weight is a share of the largest of its sign "
+    "in that text, so neither texts nor signs can be compared."
+)
+LISTED_LEVELS = (
+    "Low, mid and high are the lists on the website, which its authors made by hand. A factor that "
+    "stands in none is low where its peak is at or below the depth threshold, else has no level."
+)
+MARKED_WORDS = "The words marked in the examples of each layer, and in what share of them."
+MARKED_MATCH = "Share of the factor's examples at this layer that mark one of these words."
+NO_PENALTY = "The codes are those of the autoencoder's own encoder, which knows no λ."
+OLDER = "This bundle does not say: it was imported, or built by an older tfactors."
+OLDER_SAMPLE = "This bundle holds no random sample: it was imported, or built by an older tfactors."
+OLDER_TOKENS = (
+    "This bundle does not hold what the factor does at the other tokens of an example: an older "
+    "tfactors built it."
+)
+OLDER_EFFECTS = "This bundle holds no effects: an older tfactors built it, or the quick preset."
+OLDER_SENSES = "This bundle was built without a list of words."
+NO_SECOND_SEED = "No dictionary was learnt with another seed, so nothing is known of stability."
+
+
+@dataclass(frozen=True)
+class Ability:
+    """Something that a bundle has or lacks; true where it has it.
+
+    Attributes
+    ----------
+    why_not
+        The sentence for readers that stands in its place; "" where the bundle has it.
+    """
+
+    why_not: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.why_not
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a bundle can do; :meth:`of` finds it out.
+
+    Attributes
+    ----------
+    dictionary
+        The factors themselves, Φ: factors can be compared by direction, texts can be coded.
+    live_model
+        The bundle's model, where it is installed, can be asked: for that it takes the dictionary.
+    evaluation
+        `tfactors evaluate` can measure the bundle.
+    penalty
+        The codes are solved for a λ, which a reader may change.
+    activations
+        Examples, words and tables have activations, and not ranks alone.
+    token_activations
+        What a factor does at the other tokens of its strongest examples is stored, or the model
+        can be asked.
+    stored_contexts
+        It is stored (``contexts.parquet``).
+    heights
+        The curves of all factors are to one scale, so that factors can be put in the order of
+        their importance.
+    curves
+        The curve of every factor is known.
+    silence
+        Where a factor has no example, it is known to be silent; see :meth:`Abilities.nothing_at`.
+    samples
+        Activations drawn at random.
+    documents
+        It is known in which document an example stands, and what stands beside it.
+    whole_words
+        Words are counted in all text that was read, and not in the examples alone.
+    word_matches
+        A search tells by activations how well a word fits a factor.
+    filters
+        Factors can be filtered by density and by how good their labels are.
+    level_rule
+        All that the rule of the levels asks was measured.
+    retention
+        What is left of activations when context is cut away.
+    saliency
+        Maps of the words that an activation depends on are measured, and new ones can be made.
+    saliency_maps
+        It is for every factor possible to have one.
+    neighbours
+        Factors that fire on the same tokens.
+    vocabulary
+        Tokens of the model's vocabulary near a factor.
+    effects
+        What removing a factor does to the sentence embedding.
+    senses
+        Frequent words whose occurrences fall into groups.
+    second_seed
+        The dictionary that another seed gave, with which stability was measured.
+    """
+
+    dictionary: Ability
+    live_model: Ability
+    evaluation: Ability
+    penalty: Ability
+    activations: Ability
+    token_activations: Ability
+    stored_contexts: Ability
+    heights: Ability
+    curves: Ability
+    silence: Ability
+    samples: Ability
+    documents: Ability
+    whole_words: Ability
+    word_matches: Ability
+    filters: Ability
+    level_rule: Ability
+    retention: Ability
+    saliency: Ability
+    saliency_maps: Ability
+    neighbours: Ability
+    vocabulary: Ability
+    effects: Ability
+    senses: Ability
+    second_seed: Ability
+
+    @classmethod
+    def of(cls, coding_method: str, has: Callable[[str], bool]) -> "Abilities":
+        """Return what a bundle can do.
+
+        Parameters
+        ----------
+        coding_method
+            How its codes were made: ``solver``, ``encoder`` or ``published``.
+        has
+            Whether it holds a file that it might do without.
+
+        Examples
+        --------
+        >>> website = Abilities.of("published", lambda name: False)
+        >>> bool(website.activations), website.activations.why_not
+        (False, 'The website shows the order of the examples, and no activation.')
+        >>> bool(Abilities.of("solver", lambda name: True).activations)
+        True
+        """
+        published = coding_method == "published"
+
+        def unless_published(why_not: str) -> Ability:
+            return Ability(why_not if published else "")
+
+        def with_table(name: str, older: str, never_published: str = "") -> Ability:
+            if has(f"{name}.parquet"):
+                return Ability()
+            return Ability((published and never_published) or older)
+
+        dictionary = with_table("dictionary", NO_DICTIONARY)
+        return cls(
+            dictionary=dictionary,
+            live_model=dictionary,
+            evaluation=dictionary,
+            penalty=Ability(
+                {"solver": "", "encoder": NO_PENALTY}.get(coding_method, NO_DICTIONARY)
+            ),
+            activations=unless_published(NO_ACTIVATIONS),
+            token_activations=unless_published(NO_TINTS),
+            stored_contexts=with_table("contexts", OLDER_TOKENS, NO_TINTS),
+            heights=unless_published(NO_HEIGHTS),
+            curves=unless_published(NO_CURVE),
+            silence=unless_published("Its examples there are unknown."),
+            samples=with_table("samples", OLDER_SAMPLE, NO_SAMPLE),
+            documents=unless_published(NO_DOCUMENTS),
+            whole_words=unless_published(MARKED_WORDS),
+            word_matches=unless_published(MARKED_MATCH),
+            filters=unless_published(NO_FILTERS),
+            level_rule=unless_published(LISTED_LEVELS),
+            retention=dictionary,
+            saliency=unless_published(READ_FROM_COLOURS),
+            saliency_maps=unless_published(NO_MAP),
+            neighbours=with_table("neighbours", OLDER),
+            vocabulary=with_table("vocabulary", OLDER),
+            effects=with_table("effects", OLDER_EFFECTS, NO_DICTIONARY),
+            senses=with_table("senses", OLDER_SENSES, NO_DICTIONARY),
+            second_seed=with_table("second_dictionary", NO_SECOND_SEED, NO_DICTIONARY),
+        )
+
+    def nothing_at(self, layer: int) -> str:
+        """Say that a factor has no example at a layer, and what that means.
+
+        On the website a page may be missing, which tells nothing of the factor itself.
+        """
+        if self.silence:
+            return f"No token of the corpus activates this factor at layer {layer}."
+        return (
+            f"There is no page of this factor at layer {layer}: the website never published one, "
+            f"or the folder that was imported lacks it. {self.silence.why_not}"
+        )

@@ -1,0 +1,461 @@
+"""The manifest of a bundle: ``manifest.json`` as typed records, checked, sealed and read.
+
+The manifest says what a bundle was made from and how, and names every file with its rows, bytes and
+SHA-256. It carries a checksum of itself, and its bytes are :func:`canonical_json` of its content,
+so that any change, even of a blank, shows.
+
+:class:`Manifest` and the sections under it say what a manifest holds: a field without a default has
+to be there, one with a default may be missing in older bundles, and what they do not name is kept
+in the file and passed over here. docs/BUNDLE.md explains the fields.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfactors.bundle.format import MANIFEST, BundleError
+from tfactors.bundle.validation import FieldError, quoted, typed
+from tfactors.describe.levels import Thresholds
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """The transformer that was read.
+
+    Attributes
+    ----------
+    name
+        As it was given: of a package, of the hub, or the name of a folder.
+    sha256
+        Of its weights, hexadecimal; empty where nobody knows them.
+    layers
+        The hidden states that were surveyed, ascending; 0 is the embedding output.
+    blocks
+        How many transformer blocks it has.
+    width
+        Length of a hidden state, d.
+    causal
+        Whether a token sees only what stands before it.
+    folder
+        The way to a local model from the bundle, or None.
+    """
+
+    name: str
+    sha256: str
+    layers: tuple[int, ...]
+    blocks: int
+    width: int
+    causal: bool = False
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where texts come from, with how many documents and tokens of them were read."""
+
+    name: str
+    title: str = ""
+    licence: str = ""
+    attribution: str = ""
+    documents: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The text that was surveyed.
+
+    Attributes
+    ----------
+    sources
+        Where it is from.
+    documents, windows, tokens
+        How many there are.
+    window_length
+        Most tokens of a window.
+    held_out
+        What the dictionary has not seen: ``documents`` or ``windows``.
+    held_out_tokens
+        How many tokens these hold.
+    """
+
+    sources: tuple[Source, ...]
+    documents: int
+    windows: int
+    tokens: int
+    window_length: int
+    held_out: str = "documents"
+    held_out_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How hidden states became codes.
+
+    Attributes
+    ----------
+    penalty
+        λ.
+    tol
+        The relative duality gap to which codes were solved.
+    scale
+        By layer (its number as text) what hidden states are multiplied by before.
+    method
+        ``solver``, ``encoder`` (an autoencoder's own) or ``published`` (not coded here).
+    """
+
+    penalty: float
+    tol: float
+    scale: Mapping[str, float]
+    method: str = "solver"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Where an imported dictionary comes from, and the form of its encoder.
+
+    The fields are those of :class:`tfactors.coding.imported_dictionary.Origin`, which says what
+    they mean.
+    """
+
+    format: str
+    file: str
+    sha256: str
+    form: str = "dictionary"
+    dtype: str = "float32"
+    k: int = 0
+    centred: bool = True
+    rescaled: bool = False
+    scale: str = "none"
+    penalty: float = 0.0
+    layers: tuple[int, ...] = ()
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """The dictionary Φ: how many factors, from which seed, and how many samples it was learnt on.
+
+    ``imported`` says where it comes from if it was not learnt here.
+    """
+
+    factors: int
+    seed: int
+    samples: int
+    imported: Imported | None = None
+
+
+@dataclass(frozen=True)
+class LevelThresholds:
+    """Where the levels part; no ``word_share`` in bundles of the older rule."""
+
+    low_depth: float
+    sentence_share: float
+    word_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How importance and levels were measured.
+
+    Attributes
+    ----------
+    k
+        Importance is the mean of this many largest activations.
+    examples
+        Most examples kept of a factor at a layer.
+    levels
+        The thresholds of the levels.
+    retention_examples
+        Examples whose context was cut away.
+    """
+
+    k: int
+    examples: int
+    levels: LevelThresholds
+    retention_examples: int = 0
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds as the rule of the levels takes them."""
+        return Thresholds(self.levels.low_depth, self.levels.word_share, self.levels.sentence_share)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Edges of the bins of the activation histograms, rising, (bins + 1,)."""
+
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LayerMetrics:
+    """How good the codes of one layer are, on held-out text; None where that is not known."""
+
+    layer: int
+    l0: float | None = None
+    explained_variance: float | None = None
+    duality_gap: float | None = None
+    mean_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How good the dictionary is; None and nothing where that was not measured.
+
+    Attributes
+    ----------
+    alive
+        The share of factors that are active somewhere.
+    l0
+        Mean number of active factors a token.
+    explained_variance
+        Over all layers.
+    layers
+        The same of each layer.
+    levels
+        How many factors each level has.
+    """
+
+    alive: float | None = None
+    l0: float | None = None
+    explained_variance: float | None = None
+    layers: tuple[LayerMetrics, ...] = ()
+    levels: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Website:
+    """What the 2021 website says of its own factors, in a bundle that was made from it.
+
+    Attributes
+    ----------
+    notes
+        What a reader has to know of the whole bundle.
+    levels
+        The factors that the website lists at each level.
+    missing
+        Pages, pictures and lists that were not there or damaged, a sentence each.
+    long_columns
+        By factor (its number as text) the column of the other dictionary that it is known to be;
+        None where there is no such dictionary.
+    """
+
+    notes: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    long_columns: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Created:
+    """When the bundle was made (ISO 8601), and the seconds that each stage took."""
+
+    at: str
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What a file of the bundle has to be: its rows, bytes, and SHA-256 (hexadecimal)."""
+
+    rows: int
+    bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a manifest says, section by section.
+
+    Attributes
+    ----------
+    title
+        What the bundle calls itself.
+    tfactors
+        The version that made it.
+    settings
+        The settings of the build, as they were given.
+    website
+        None but in a bundle of the 2021 website.
+    files
+        By name the seal of every file.
+    manifest_sha256
+        Checksum of the manifest and, through it, of every file.
+    """
+
+    title: str
+    tfactors: str
+    created: Created
+    model: Model
+    corpus: Corpus
+    coding: Coding
+    dictionary: Dictionary
+    importance: Importance
+    histogram: Histogram
+    metrics: Metrics
+    settings: Mapping[str, Any]
+    website: Website | None = None
+    files: Mapping[str, Seal] = field(default_factory=dict)
+    manifest_sha256: str = ""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Manifest":
+        """Return the content of a manifest as records.
+
+        Raises
+        ------
+        BundleError
+            A field is missing or not of its type; names it.
+        """
+        try:
+            return typed(record, cls)
+        except FieldError as error:
+            raise BundleError(f"{MANIFEST}: {error}; rebuild the bundle") from None
+
+    @classmethod
+    def of_draft(cls, record: Mapping[str, Any]) -> "Manifest":
+        """Return what a build knows before it is done; what it cannot know yet is blank or 0."""
+        return cls.of(_filled(_BLANK, record))
+
+    @property
+    def listed_levels(self) -> list[str]:
+        """The level at which the 2021 website lists each factor, (m,); "" where at none."""
+        return listed_levels(self.website.levels if self.website else {}, self.dictionary.factors)
+
+
+_BLANK: dict[str, Any] = {
+    "title": "",
+    "tfactors": "",
+    "created": {"at": "", "seconds": {}},
+    "model": {"name": "", "sha256": "", "layers": [], "blocks": 0, "width": 0},
+    "corpus": {"sources": [], "documents": 0, "windows": 0, "tokens": 0, "window_length": 0},
+    "coding": {"penalty": 0.0, "tol": 0.0, "scale": {}},
+    "dictionary": {"factors": 0, "seed": 0, "samples": 0},
+    "importance": {"k": 0, "examples": 0, "levels": {"low_depth": 0.0, "sentence_share": 0.0}},
+    "histogram": {"edges": []},
+    "metrics": {},
+    "settings": {},
+}
+
+
+def _filled(blank: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with what it lacks taken from a blank one, section by section.
+
+    >>> _filled({"a": {"b": 0, "c": 0}}, {"a": {"b": 1}})
+    {'a': {'b': 1, 'c': 0}}
+    """
+    filled = {**blank, **record}
+    for name, section in blank.items():
+        if isinstance(section, dict) and isinstance(filled[name], Mapping):
+            filled[name] = _filled(section, filled[name])
+    return filled
+
+
+def canonical_json(content: dict[str, Any]) -> bytes:
+    """Return the one serialisation of a manifest: UTF-8, indented by two, a final newline."""
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
+
+
+def manifest_checksum(record: dict[str, Any]) -> str:
+    """Return the SHA-256 (hexadecimal) of a manifest without its key ``manifest_sha256``."""
+    content = {key: value for key, value in record.items() if key != "manifest_sha256"}
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """Return the manifest of a bundle, checked against its own checksum and this version.
+
+    Raises
+    ------
+    BundleError
+        The folder is not there or not a bundle, the manifest has changed since it was written, or
+        another version of tfactors wrote it.
+    """
+    folder = Path(folder)
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        found = "holds no manifest.json" if folder.is_dir() else "is not a folder"
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            found = f"cannot be read ({error.strerror})"
+        raise BundleError(
+            f"{folder} {found}; give the folder of a bundle, as 'tfactors build' writes it"
+        ) from error
+    try:
+        record = json.loads(raw)
+        version = record["format_version"]
+        intact = raw == canonical_json(record)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BundleError(
+            f"{MANIFEST}: damaged, or not of a bundle; restore or rebuild it"
+        ) from error
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        raise BundleError(
+            f"{MANIFEST}: format version {str(version)[:20]}, and this tfactors reads version "
+            f"{FORMAT_VERSION}; {'upgrade tfactors' if newer else 'rebuild the bundle'}"
+        )
+    if not intact or record.get("manifest_sha256") != manifest_checksum(record):
+        raise BundleError(
+            f"{MANIFEST}: changed since it was written; restore or rebuild the bundle"
+        )
+    check_manifest(record)
+    if "files" not in record:
+        raise BundleError(f"{MANIFEST}: 'files' is missing; rebuild the bundle")
+    return record
+
+
+def check_manifest(record: dict[str, Any]) -> None:
+    """Raise BundleError unless a manifest holds every field, of its type, in range."""
+    manifest = Manifest.of(record)
+    layers, scale = list(manifest.model.layers), manifest.coding.scale
+    edges = list(manifest.histogram.edges)
+    if not layers or sorted(set(layers)) != layers:
+        raise BundleError(
+            f"{MANIFEST}: 'model.layers' is {quoted(layers)}; expected ascending numbers"
+        )
+    if not 0 <= layers[0] <= layers[-1] <= manifest.model.blocks:
+        raise BundleError(
+            f"{MANIFEST}: layers {quoted(layers)} of a model of {manifest.model.blocks} blocks"
+        )
+    if manifest.model.width < 1 or manifest.dictionary.factors < 1:
+        raise BundleError(f"{MANIFEST}: 'model.width' or 'dictionary.factors' is below 1")
+    if sorted(scale) != sorted(map(str, layers)):
+        raise BundleError(
+            f"{MANIFEST}: 'coding.scale' is {quoted(dict(scale))}; expected a number per layer"
+        )
+    if len(edges) < 2 or sorted(set(edges)) != edges:
+        raise BundleError(
+            f"{MANIFEST}: 'histogram.edges' is {quoted(edges)}; expected rising numbers"
+        )
+
+
+def listed_levels(levels: Mapping[str, tuple[int, ...]], factors: int) -> list[str]:
+    """Return the level at which the 2021 website lists each factor; "" where it lists it at none.
+
+    Parameters
+    ----------
+    levels
+        By level the factors that are listed there.
+    factors
+        How many factors there are, m.
+
+    Examples
+    --------
+    >>> listed_levels({"low": (0,), "high": (2,)}, 4)
+    ['low', '', 'high', '']
+    """
+    listed = [""] * factors
+    for level, numbers in levels.items():
+        for number in numbers:
+            if not 0 <= number < factors:
+                raise BundleError(f"{MANIFEST}: 'website.levels' lists factor {number!r}")
+            listed[number] = level
+    return listed
