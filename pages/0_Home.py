@@ -6,7 +6,7 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell
 from tfactors.app.parts import downloads, factor_card, showcase
-from tfactors.app.views import home as about
+from tfactors.app.views import home as home_view
 
 bundle = shell.bundle()
 model = bundle.manifest["model"]
@@ -32,7 +32,7 @@ st.markdown(
 
 st.space("small")
 st.subheader("Three factors worth a click", anchor=False)
-chosen = showcase.by_level(bundle)
+chosen = showcase.factors_by_level(bundle)
 columns = st.columns(max(len(chosen), 1), gap="large")
 for column, (level, factor) in zip(columns, chosen.items(), strict=False):
     with column, st.container(border=True, height="stretch"):
@@ -56,7 +56,7 @@ with left:
     st.latex(r"x \;=\; \alpha\,\Phi + \varepsilon, \qquad \alpha \ge 0")
     st.markdown(
         "Each row of $\\Phi$ is a factor. The weights $\\alpha$ are its *activations*: "
-        f"{about.how_coded(bundle)}\n\n"
+        f"{home_view.coding_sentence(bundle)}\n\n"
         "Because the dictionary is the same everywhere, a factor's *importance* (its mean "
         "activation where it is strongest) can be followed from layer to layer. Its peak, and how "
         "much text the factor needs, make its level:\n"
@@ -69,13 +69,13 @@ with left:
 with right:
     st.subheader("This bundle", anchor=False)
     with st.container(horizontal=True, gap="medium"):
-        for figure in about.figures(bundle):
+        for figure in home_view.figures(bundle):
             st.metric(figure.label, figure.value, help=figure.tip, width="content")
     rows = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
-        for name, text in about.facts(bundle)
+        for name, text in home_view.origin_facts(bundle)
     )
     st.html(f'<dl class="tf-facts">{rows}</dl>')
-    if (table := about.by_layer(bundle)) is not None:
+    if (table := home_view.quality_by_layer(bundle)) is not None:
         factor_card.quality_table(table)
         downloads.show(lambda: table, "layers")

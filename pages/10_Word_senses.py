@@ -17,6 +17,6 @@ if importlib.util.find_spec("scipy") is None:
     st.markdown("The groups are made with the Python package scipy, which is not installed here:")
     st.code("pip install scipy", language="bash")
 else:
-    from tfactors.app.views import senses as sense_view
+    from tfactors.app.views import senses as senses_view
 
-    sense_view.show(bundle)
+    senses_view.show(bundle)

@@ -5,38 +5,38 @@ import streamlit as st
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
     example_list,
-    factor_view,
+    factor_summary,
     intervention,
     level_controls,
     notes_view,
     sharing,
     toolbar,
 )
-from tfactors.app.views import factor as factor_parts
+from tfactors.app.views import factor as factor_view
 from tfactors.app.views import factor_context
 
 bundle = shell.bundle()
 if sharing.is_embedded():
-    sharing.compact(bundle)
+    sharing.show_compact(bundle)
     st.stop()
-selected = toolbar.show(bundle)
+selected = toolbar.choose_factor(bundle)
 examples = bundle.examples(selected.factor, selected.layer)
 part = url_state.get(controls.PART)
-begun = example_list.begin(selected, examples) if part == "examples" else None
+begun = example_list.start_reading(selected, examples) if part == "examples" else None
 
 head, curve, bars = st.columns([5, 4, 3], gap="large")
 with head:
-    factor_view.headline(selected)
+    factor_summary.headline(selected)
 with curve:
-    clicked = factor_view.importance_curve(selected)
+    clicked = factor_summary.importance_curve(selected)
 with bars:
-    factor_view.activation_histogram(selected, example_list.smallest_shown(examples))
+    factor_summary.activation_histogram(selected, example_list.smallest_shown(examples))
 if clicked is not None and clicked != selected.layer:
     url_state.change({controls.LAYER: clicked})
     st.rerun()
 
 notes_view.show(bundle, selected.factor)
-factor_view.numbers(selected)
+factor_summary.numbers(selected)
 st.segmented_control(
     "Show",
     list(controls.PARTS),
@@ -50,17 +50,17 @@ match part:
         example_list.show(selected, examples, begun)
         example_list.sidebar(selected.bundle.ranked)
     case "random":
-        factor_parts.drawn(selected)
+        factor_view.show_random_sample(selected)
     case "layers":
-        factor_parts.by_layer(selected)
+        factor_view.show_words_by_layer(selected)
     case "context":
         factor_context.show(selected)
     case "corpus":
-        factor_parts.corpus(selected, examples)
+        factor_view.show_sources(selected, examples)
     case "similar":
-        factor_parts.similar(selected)
+        factor_view.show_similar(selected)
     case "effect":
-        intervention.of_factor(selected)
+        intervention.show_for_factor(selected)
 level_controls.sidebar(bundle)
 notes_view.sidebar(bundle, selected.factor)
 sharing.sidebar(selected.factor)

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, example_list, factor_view, level_controls, selection
+from tfactors.app.parts import definitions, example_list, factor_summary, level_controls, selection
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 
@@ -21,12 +21,12 @@ def draw(level: str) -> None:
 def drawn(bundle: Bundle, members: np.ndarray) -> Selected:
     """Return the factor that this seed draws from the level's members."""
     random = np.random.default_rng(url_state.get(controls.SEED))
-    return selection.select(bundle, int(random.choice(members)))
+    return selection.select_factor(bundle, int(random.choice(members)))
 
 
 bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
-factors["level"] = definitions.levels(bundle.factors, selection.thresholds(bundle))
+factors["level"] = definitions.levels(bundle.factors, selection.thresholds_in_force(bundle))
 level = url_state.get(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)
@@ -54,7 +54,7 @@ if selected is not None:
     st.space("small")
     head, curve = st.columns([7, 5], gap="large")
     with head:
-        factor_view.headline(selected)
+        factor_summary.headline(selected)
         shell.link(
             controls.FACTOR_PAGE,
             f"Open factor {selected.factor:,} on its own page",
@@ -62,9 +62,11 @@ if selected is not None:
             changes={controls.FACTOR: selected.factor, controls.LAYER: controls.PEAK},
         )
     with curve:
-        layer = factor_view.importance_curve(selected, "drawn")
+        layer = factor_summary.importance_curve(selected, "drawn")
     if layer is not None:
-        shell.go(controls.FACTOR_PAGE, {controls.FACTOR: selected.factor, controls.LAYER: layer})
+        shell.open_page(
+            controls.FACTOR_PAGE, {controls.FACTOR: selected.factor, controls.LAYER: layer}
+        )
     example_list.show(selected, bundle.examples(selected.factor, selected.layer))
 
 if not bundle.ranked:  # without a dictionary factors have no place on a map
@@ -72,7 +74,7 @@ if not bundle.ranked:  # without a dictionary factors have no place on a map
         controls.MAP_PAGE,
         "See all factors, and where the levels part, on the map",
         ":material/scatter_plot:",
-        changes={controls.PLACES: "levels"},
+        changes={controls.MAP_PLACES: "levels"},
     )
 level_controls.sidebar(bundle, expanded=True)
 example_list.sidebar(bundle.ranked, expanded=selected is not None)

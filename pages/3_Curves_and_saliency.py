@@ -19,7 +19,7 @@ st.markdown(
     "Leave words of a text out and see what happens to the activation: that says which words the "
     "factor needs, which the examples alone do not."
 )
-selected = toolbar.show(bundle)
+selected = toolbar.choose_factor(bundle)
 saliency_view.show(selected)
 if not bundle.ranked:  # without a dictionary there is nothing to explain
     saliency_view.sidebar()

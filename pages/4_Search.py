@@ -11,7 +11,7 @@ from tfactors.app.parts import (
     published,
     selection,
 )
-from tfactors.app.views import search as searching
+from tfactors.app.views import search as search_view
 from tfactors.app.views import search_filters
 from tfactors.errors import InputError
 
@@ -19,22 +19,24 @@ MOST_ROWS = 500
 
 bundle = shell.bundle()
 st.title("Search", anchor=False)
-by = url_state.get(controls.BY)
+by = url_state.get(controls.SEARCH_MODE)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "By",
-        list(controls.BYS),
-        format_func=controls.BYS.__getitem__,
+        list(controls.SEARCH_MODES),
+        format_func=controls.SEARCH_MODES.__getitem__,
         required=True,
-        **url_state.widget(controls.BY),
+        **url_state.widget(controls.SEARCH_MODE),
     )
     st.segmented_control(
         "Level",
         ["", *controls.LEVELS],
         format_func=lambda level: level or "all",
         required=True,
-        help=published.LEVELS if bundle.ranked else definitions.rule(selection.thresholds(bundle)),
-        **url_state.widget(controls.IN_LEVEL),
+        help=published.LEVELS
+        if bundle.ranked
+        else definitions.rule(selection.thresholds_in_force(bundle)),
+        **url_state.widget(controls.SEARCH_LEVEL),
     )
     st.selectbox(
         "Peaks at layer",
@@ -42,7 +44,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         width=150,
         format_func=lambda layer: "any" if layer == controls.PEAK else str(layer),
         help=definitions.PEAK,
-        **url_state.widget(controls.PEAKS),
+        **url_state.widget(controls.SEARCH_PEAK),
     )
 if by == "words":
     st.text_input(
@@ -64,16 +66,17 @@ else:
     )
 
 query = url_state.get(controls.QUERY)
-found, missing = None, []
+found = None
+missing: list[str] = []
 if by == "words":
-    found, missing = searching.find(bundle, query)
-elif live_model.missing(bundle):
-    live_model.how_to_get(bundle)
+    found, missing = search_view.factors_found(bundle, query)
+elif live_model.missing_part(bundle):
+    live_model.show_how_to_get(bundle)
 elif query.strip():
     try:
-        found = searching.by_sentence(bundle, query)
+        found = search_view.factors_by_sentence(bundle, query)
     except InputError as error:
-        live_model.refused(error)
+        live_model.show_refusal(error)
 if missing:
     absent = ", ".join(f"“{shell.plain(word[:40])}”" for word in missing)
     st.caption(
@@ -83,7 +86,7 @@ if missing:
     )
 if found is not None:
     before = len(found)
-    found = found[search_filters.passing(bundle, found["factor"].to_numpy())]
+    found = found[search_filters.passes_filters(bundle, found["factor"].to_numpy())]
     count = f"**{len(found):,}** factor{'s' if len(found) != 1 else ''}"
     everything = "by number" if bundle.ranked else "the most important first"
     order = "the best match first" if "match" in found else everything
@@ -96,13 +99,13 @@ if found is not None:
         st.markdown("No factor was found: try another word or form of it, or part of a word.")
     if len(found):
         found = found.head(MOST_ROWS).reset_index(drop=True)
-        rows = factor_table.frame(bundle, found["factor"].to_numpy())
+        rows = factor_table.factor_rows(bundle, found["factor"].to_numpy())
         rows = rows.join(found.drop(columns="factor"))
         if "active" in rows:
             rows["active"] = rows["active"].round(2)
-        columns = {"words": factor_table.MATCH, "sentence": factor_table.FIRES}[by]
+        columns = {"words": factor_table.MATCH_COLUMNS, "sentence": factor_table.FIRING_COLUMNS}[by]
         if bundle.ranked:
-            columns = factor_table.MARKED
+            columns = factor_table.WEBSITE_MATCH_COLUMNS
         factor_table.show(
             rows, "found", f"Factors found for “{query}”.", columns if "match" in found else None
         )

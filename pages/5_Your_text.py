@@ -19,7 +19,7 @@ if bundle.ranked:
     st.markdown(published.NO_DICTIONARY)
     st.stop()
 st.text_area(
-    f"A text of up to {live_decomposition.longest(bundle)} tokens",
+    f"A text of up to {live_decomposition.most_tokens(bundle)} tokens",
     max_chars=controls.TEXT_LENGTH,
     height=110,
     placeholder=EXAMPLES[0],
@@ -28,8 +28,8 @@ st.text_area(
     **url_state.widget(controls.TEXT),
 )
 text = url_state.get(controls.TEXT).strip()
-if live_model.missing(bundle):
-    live_model.how_to_get(bundle)
+if live_model.missing_part(bundle):
+    live_model.show_how_to_get(bundle)
 elif not text:
     st.markdown("Write something above, or begin with one of these:")
     for example in EXAMPLES:
@@ -46,9 +46,9 @@ elif not text:
     )
 else:
     try:
-        made = live_decomposition.take_apart(bundle, text)
+        made = live_decomposition.decomposition_of(bundle, text)
     except InputError as error:
-        live_model.refused(error)
+        live_model.show_refusal(error)
     else:
         text_view.show(bundle, text, made)
 text_view.sidebar(bundle)

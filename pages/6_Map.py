@@ -7,7 +7,7 @@ from tfactors.app.parts import definitions, level_controls, published, selection
 from tfactors.app.views import map as map_view
 
 bundle = shell.bundle()
-limits = selection.thresholds(bundle)
+limits = selection.thresholds_in_force(bundle)
 if bundle.ranked:
     st.title("Map", anchor=False)
     st.markdown(published.NO_DICTIONARY)

@@ -8,13 +8,13 @@ from tfactors.app.views import compare as compare_view
 
 bundle = shell.bundle()
 st.title("Compare", anchor=False)
-one = toolbar.show(bundle)
-other = compare_view.other_bundle(bundle)
-two = compare_view.right_side(one, other)
-compare_view.common(one, two)
+one = toolbar.choose_factor(bundle)
+other = compare_view.choose_other_bundle(bundle)
+two = compare_view.choose_other_factor(one, other)
+compare_view.show_common(one, two)
 left, right = st.columns(2, gap="large")
 with left:
-    compare_view.side(one, controls.LAYER, "left")
+    compare_view.show_side(one, controls.LAYER, "left")
 with right:
-    compare_view.side(two, controls.TO_LAYER, "right")
-compare_view.matches(one, other)
+    compare_view.show_side(two, controls.OTHER_LAYER, "right")
+compare_view.show_matches(one, other)

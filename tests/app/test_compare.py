@@ -99,7 +99,7 @@ def test_a_dictionary_of_another_order_is_found_again(
     write_manifest(tmp_path / "turned", manifest)
     other = Bundle.open(tmp_path / "turned")
     assert order[compare_matching.best(one, 4, other)["factor"][0]] == 4
-    again = compare_matching.found_again(one, other)
+    again = compare_matching.share_found_again(one, other)
     assert again is not None
     assert again > 0.9  # but for those whose place a dead factor has
 

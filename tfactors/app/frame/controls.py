@@ -51,11 +51,11 @@ def _read_area(text: str) -> tuple[float, ...]:
     return ends
 
 
-BUNDLE: Control[str] = url_state.words("bundle", 200)
+BUNDLE: Control[str] = url_state.free_text("bundle", 200)
 
 # What is looked at
-FACTOR: Control[int | None] = url_state.whole("factor", None, 0, 10**9, check=_has_factor)
-LAYER: Control[int] = url_state.whole("layer", PEAK, 0, 10**4, check=_has_layer)
+FACTOR: Control[int | None] = url_state.whole_number("factor", None, 0, 10**9, check=_has_factor)
+LAYER: Control[int] = url_state.whole_number("layer", PEAK, 0, 10**4, check=_has_layer)
 
 # Which part of the Factor page is open
 PARTS = {
@@ -70,11 +70,11 @@ PARTS = {
 PART = url_state.choice("part", "examples", PARTS)
 
 # How examples are listed
-TOP = url_state.whole("top", 50, 1, 200)
-FLOOR = url_state.whole("floor", 0, 0, 100)
-CONTEXT = url_state.whole("context", 12, 0, 60)
-GROUP = url_state.switch("group")
-TOKENS = url_state.switch("tokens")  # compute every token's activation where it is not stored
+EXAMPLE_COUNT = url_state.whole_number("top", 50, 1, 200)
+LEAST_ACTIVATION = url_state.whole_number("floor", 0, 0, 100)
+CONTEXT = url_state.whole_number("context", 12, 0, 60)
+GROUPED_BY_WORD = url_state.switch("group")
+EVERY_TOKEN = url_state.switch("tokens")  # compute every token's activation where it is not stored
 SORTS = {
     "activation": "Strongest first",
     "weakest": "Weakest first",
@@ -92,34 +92,34 @@ WORD_SHARE = url_state.number("word_share", None, 0, 1)
 SENTENCE_SHARE = url_state.number("sentence_share", None, 0, 1)
 LEVELS = ("low", "mid", "high")
 LEVEL = url_state.choice("level", "", ("", *LEVELS))
-SEED = url_state.whole("seed", 0, 0, 10**9)
+SEED = url_state.whole_number("seed", 0, 0, 10**9)
 
 # Curves
-CHOSEN: Control[tuple[int, ...]] = Control(
+CURVE_FACTORS: Control[tuple[int, ...]] = Control(
     "factors", (), _read_factors, lambda values: ",".join(map(str, values)), _has_factors
 )
 SCALES = {"importance": "Importance", "peak": "Share of its own peak"}
 SCALE = url_state.choice("scale", "importance", SCALES)
 
 # Saliency
-EXAMPLE = url_state.whole("example", 1, 1, 200)
+EXAMPLE = url_state.whole_number("example", 1, 1, 200)
 METHODS = {"both": "Both", "lime": "LIME", "occlusion": "Occlusion"}
 METHOD = url_state.choice("method", "both", METHODS)
 RECIPES = {"": "Ours", "2021": "2021"}
 RECIPE = url_state.choice("recipe", "", RECIPES)
-MASK_RADIUS = url_state.whole("radius", 0, 0, 512)  # 0 is the whole window
-SAMPLES = url_state.whole("samples", 500, 50, 1000)
-FEATURES = url_state.whole("features", 30, 1, 128)
-REPLACEMENT = url_state.words("replacement", 30)
-LIME_SEED = url_state.whole("lime_seed", 0, 0, 10**6)
+MASK_RADIUS = url_state.whole_number("radius", 0, 0, 512)  # 0 is the whole window
+LIME_SAMPLES = url_state.whole_number("samples", 500, 50, 1000)
+LIME_FEATURES = url_state.whole_number("features", 30, 1, 128)
+REPLACEMENT = url_state.free_text("replacement", 30)
+LIME_SEED = url_state.whole_number("lime_seed", 0, 0, 10**6)
 
 # Search
 QUERY_LENGTH = 500
-QUERY = url_state.words("q", QUERY_LENGTH)
-BYS = {"words": "Words, labels, numbers", "sentence": "An example sentence"}
-BY = url_state.choice("by", "words", BYS)
-IN_LEVEL = url_state.choice("in", "", ("", *LEVELS))
-PEAKS: Control[int] = url_state.whole("peak", PEAK, 0, 10**4, check=_has_layer)
+QUERY = url_state.free_text("q", QUERY_LENGTH)
+SEARCH_MODES = {"words": "Words, labels, numbers", "sentence": "An example sentence"}
+SEARCH_MODE = url_state.choice("by", "words", SEARCH_MODES)
+SEARCH_LEVEL = url_state.choice("in", "", ("", *LEVELS))
+SEARCH_PEAK: Control[int] = url_state.whole_number("peak", PEAK, 0, 10**4, check=_has_layer)
 
 # Densities at the peak layer: the name in a link, and the shares of tokens it stands for
 DENSITIES: dict[str, tuple[float, float]] = {
@@ -132,59 +132,67 @@ DENSITIES: dict[str, tuple[float, float]] = {
 }
 DENSITY = url_state.choice("density", "", DENSITIES)
 KINDS = ("", *LABEL_KINDS)
-KIND = url_state.choice("kind", "", KINDS)
-PRECISION = url_state.number("precision", 0.0, 0, 1)
-RECALL = url_state.number("recall", 0.0, 0, 1)
-STABLE = url_state.number("stable", 0.0, 0, 1)
-_FILTERS: tuple[Control[Any], ...] = (DENSITY, KIND, PRECISION, RECALL, STABLE)
+LABEL_KIND = url_state.choice("kind", "", KINDS)
+LEAST_PRECISION = url_state.number("precision", 0.0, 0, 1)
+LEAST_RECALL = url_state.number("recall", 0.0, 0, 1)
+LEAST_STABILITY = url_state.number("stable", 0.0, 0, 1)
+_FILTERS: tuple[Control[Any], ...] = (
+    DENSITY,
+    LABEL_KIND,
+    LEAST_PRECISION,
+    LEAST_RECALL,
+    LEAST_STABILITY,
+)
 
 # The map
-PLACE_NAMES = {"near": "By likeness", "levels": "By level"}
-PLACES = url_state.choice("places", "", ("", *PLACE_NAMES))
-COLOURS = {"level": "Level", "peak": "Peak layer", "density": "Density"}
-COLOUR = url_state.choice("colour", "level", COLOURS)
-AREA: Control[tuple[float, ...] | None] = Control(
+MAP_PLACE_NAMES = {"near": "By likeness", "levels": "By level"}
+MAP_PLACES = url_state.choice("places", "", ("", *MAP_PLACE_NAMES))
+MAP_COLOURS = {"level": "Level", "peak": "Peak layer", "density": "Density"}
+MAP_COLOUR = url_state.choice("colour", "level", MAP_COLOURS)
+MAP_AREA: Control[tuple[float, ...] | None] = Control(
     "area", None, _read_area, lambda ends: ",".join(f"{end:g}" for end in ends or ())
 )
 
 # The other side of a comparison
-TO_BUNDLE = url_state.words("to_bundle", 200)
-TO_FACTOR: Control[int | None] = url_state.whole("to", None, 0, 10**9)
-TO_LAYER: Control[int] = url_state.whole("to_layer", PEAK, 0, 10**4)
+OTHER_BUNDLE = url_state.free_text("to_bundle", 200)
+OTHER_FACTOR: Control[int | None] = url_state.whole_number("to", None, 0, 10**9)
+OTHER_LAYER: Control[int] = url_state.whole_number("to_layer", PEAK, 0, 10**4)
 
 # Labels
-LIST = url_state.words("list", 60)
+LIST = url_state.free_text("list", 60)
 
 # Evidence
-SECTION = url_state.choice("section", "", ("", *NAMES))
-AT = url_state.words("at", 40)
+EVIDENCE_SECTION = url_state.choice("section", "", ("", *NAMES))
+EVIDENCE_VALUE = url_state.free_text("at", 40)
 
 # Word senses
-WORD = url_state.words("word", 40)
-ALL = url_state.switch("all")
+WORD = url_state.free_text("word", 40)
+ALL_OCCURRENCES = url_state.switch("all")
 
 # Your text
 # About three times what 512 tokens of English take: a text that is too long is told so, not cut.
 TEXT_LENGTH = 8000
-TEXT = url_state.words("text", TEXT_LENGTH)
-TOKEN = url_state.whole("token", 0, 0, 10**4)
+TEXT = url_state.free_text("text", TEXT_LENGTH)
+TOKEN = url_state.whole_number("token", 0, 0, 10**4)
 OTHER_TEXT_LENGTH = 2000
-OTHER_TEXT = url_state.words("with", OTHER_TEXT_LENGTH)
-OTHER_TOKEN: Control[int | None] = url_state.whole("with_token", None, 0, 10**4)
-BESIDES = {"token": "The two tokens", "text": "The whole texts"}
-BESIDE = url_state.choice("beside", "token", BESIDES)
+OTHER_TEXT = url_state.free_text("with", OTHER_TEXT_LENGTH)
+OTHER_TOKEN: Control[int | None] = url_state.whole_number("with_token", None, 0, 10**4)
+COMPARED_PARTS = {"token": "The two tokens", "text": "The whole texts"}
+COMPARED_PART = url_state.choice("beside", "token", COMPARED_PARTS)
 MEASURES = {"explained": "Explained", "l0": "Active factors", "factor": "One factor"}
 MEASURE = url_state.choice("measure", "explained", MEASURES)
 
 # What a factor does: which one is moved, its activation times what, and where
-MOVED: Control[int | None] = url_state.whole("moved", None, 0, 10**9, check=_has_factor)
+MOVED: Control[int | None] = url_state.whole_number("moved", None, 0, 10**9, check=_has_factor)
 TIMES = url_state.number("times", 0.0, 0, 4)
-WHERES = {"token": "This token", "all": "Every token"}
-WHERE = url_state.choice("where", "token", WHERES)
+MOVED_TOKENS_NAMES = {"token": "This token", "all": "Every token"}
+MOVED_TOKENS = url_state.choice("where", "token", MOVED_TOKENS_NAMES)
 
 PENALTY = url_state.number("penalty", None, 0.0, 1000.0)
 
-_LISTING: tuple[Control[Any], ...] = (*(TOP, FLOOR, CONTEXT, GROUP, TOKENS, SORT, LAYOUT),)
+_LISTING: tuple[Control[Any], ...] = (
+    *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),
+)
 _THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE)
 
 
@@ -203,7 +211,7 @@ FACTOR_PAGE = Page(
     "pages/1_Factor.py",
     "Factor",
     ":material/label:",
-    (BUNDLE, FACTOR, LAYER, PART, EXAMPLE, TIMES, WHERE, *_LISTING, *_THRESHOLDS),
+    (BUNDLE, FACTOR, LAYER, PART, EXAMPLE, TIMES, MOVED_TOKENS, *_LISTING, *_THRESHOLDS),
 )
 RANDOM_PAGE = Page(
     "pages/2_Random_by_level.py",
@@ -216,41 +224,49 @@ CURVES_PAGE = Page(
     "Curves and saliency",
     ":material/show_chart:",
     (
-        *(BUNDLE, CHOSEN, SCALE, FACTOR, LAYER, EXAMPLE),
-        *(METHOD, RECIPE, MASK_RADIUS, SAMPLES, FEATURES, REPLACEMENT, LIME_SEED),
+        *(BUNDLE, CURVE_FACTORS, SCALE, FACTOR, LAYER, EXAMPLE),
+        *(METHOD, RECIPE, MASK_RADIUS, LIME_SAMPLES, LIME_FEATURES, REPLACEMENT, LIME_SEED),
     ),
 )
 SEARCH_PAGE = Page(
     "pages/4_Search.py",
     "Search",
     ":material/search:",
-    (BUNDLE, QUERY, BY, IN_LEVEL, PEAKS, *_FILTERS, *_THRESHOLDS),
+    (BUNDLE, QUERY, SEARCH_MODE, SEARCH_LEVEL, SEARCH_PEAK, *_FILTERS, *_THRESHOLDS),
 )
 TEXT_PAGE = Page(
     "pages/5_Your_text.py",
     "Your text",
     ":material/edit_note:",
     (
-        *(BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, BESIDE),
-        *(LAYER, MEASURE, FACTOR, PENALTY, MOVED, TIMES, WHERE),
+        *(BUNDLE, TEXT, TOKEN, OTHER_TEXT, OTHER_TOKEN, COMPARED_PART),
+        *(LAYER, MEASURE, FACTOR, PENALTY, MOVED, TIMES, MOVED_TOKENS),
     ),
 )
 MAP_PAGE = Page(
     "pages/6_Map.py",
     "Map",
     ":material/scatter_plot:",
-    (BUNDLE, PLACES, COLOUR, AREA, FACTOR, *_THRESHOLDS),
+    (BUNDLE, MAP_PLACES, MAP_COLOUR, MAP_AREA, FACTOR, *_THRESHOLDS),
 )
 COMPARE_PAGE = Page(
     "pages/7_Compare.py",
     "Compare",
     ":material/compare_arrows:",
-    (BUNDLE, FACTOR, LAYER, TO_BUNDLE, TO_FACTOR, TO_LAYER, *_THRESHOLDS),
+    (BUNDLE, FACTOR, LAYER, OTHER_BUNDLE, OTHER_FACTOR, OTHER_LAYER, *_THRESHOLDS),
 )
 LABELS_PAGE = Page("pages/8_Labels.py", "Labels", ":material/edit:", (BUNDLE, LIST, *_THRESHOLDS))
-EVIDENCE_PAGE = Page("pages/9_Evidence.py", "Evidence", ":material/balance:", (BUNDLE, SECTION, AT))
+EVIDENCE_PAGE = Page(
+    "pages/9_Evidence.py",
+    "Evidence",
+    ":material/balance:",
+    (BUNDLE, EVIDENCE_SECTION, EVIDENCE_VALUE),
+)
 SENSES_PAGE = Page(
-    "pages/10_Word_senses.py", "Word senses", ":material/call_split:", (BUNDLE, WORD, LAYER, ALL)
+    "pages/10_Word_senses.py",
+    "Word senses",
+    ":material/call_split:",
+    (BUNDLE, WORD, LAYER, ALL_OCCURRENCES),
 )
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),

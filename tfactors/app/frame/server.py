@@ -32,7 +32,7 @@ from contextvars import ContextVar
 import pyarrow as pa
 from streamlit.starlette import App
 
-_NEEDED = ("tfactors.app.frame.shell", "tfactors.app.parts.factor_view")
+_NEEDED = ("tfactors.app.frame.shell", "tfactors.app.parts.factor_summary")
 
 
 @contextlib.asynccontextmanager

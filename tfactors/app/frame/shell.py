@@ -50,8 +50,8 @@ def _run() -> None:
     current = st.navigation(list(pages.values()), position="hidden")
     here = next((p for p in controls.PAGES if pages[p.path].title == current.title), controls.HOME)
     st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=ICON, layout="wide")
-    url_state.sync(here.path, here.controls)
-    found = store.found_bundles()
+    url_state.take_over_url(here.path, here.controls)
+    found = store.bundle_folders()
     if st.context.is_embedded:
         path = _named_bundle(found)
     else:
@@ -59,11 +59,11 @@ def _run() -> None:
             _menu()
             path = _choose_bundle(found)
     if path is None:
-        no_bundle()
+        show_no_bundle()
         return
     try:
         opened = store.open_bundle(path)
-        url_state.check(here.controls, opened)
+        url_state.check_against(here.controls, opened)
         wrong = notes.begin(opened)
         for sentence in [*url_state.notices(), *([wrong] if wrong else [])]:
             st.info(plain(sentence), icon=":material/info:")
@@ -74,7 +74,7 @@ def _run() -> None:
             _OPEN.reset(token)
         if not st.context.is_embedded:
             with st.sidebar:
-                svg_button.button()
+                svg_button.show()
     except InputError as error:
         sorry(error, path.name)
 
@@ -99,11 +99,11 @@ def link(
     width: Literal["content", "stretch"] = "content",
 ) -> None:
     """Draw a link to a page; ``changes`` says what its controls have other than now."""
-    query = url_state.query(page.controls, changes)
+    query = url_state.query_of(page.controls, changes)
     st.page_link(page.path, label=label, icon=icon, query_params=query, width=width)
 
 
-def go(page: controls.Page, changes: Changes | None = None) -> NoReturn:
+def open_page(page: controls.Page, changes: Changes | None = None) -> NoReturn:
     """Open another page as if its link had been clicked; ``changes`` says what is other than now.
 
     ``st.switch_page`` with a query makes two steps of the browser's history, so that Back would
@@ -129,7 +129,7 @@ def _follow() -> "ComponentRenderer":
     return st.components.v2.component("tfactors_follow", js=_FOLLOW)
 
 
-def no_bundle() -> None:
+def show_no_bundle() -> None:
     """Say that there is nothing to show yet, and how to make it."""
     st.title("No bundle yet")
     st.markdown(
@@ -175,7 +175,7 @@ def _menu() -> None:
         width="stretch",
         help="Opens the search.",
     ):
-        go(controls.SEARCH_PAGE)
+        open_page(controls.SEARCH_PAGE)
 
 
 def _named_bundle(found: dict[str, Path]) -> Path | None:
@@ -185,10 +185,11 @@ def _named_bundle(found: dict[str, Path]) -> Path | None:
     first = next(iter(found))
     chosen = url_state.get(controls.BUNDLE) or first
     if chosen not in found:
-        url_state.notice(
-            f"There is no bundle “{chosen[:40]}” here; “{store.title(found[first])}” is shown."
+        url_state.add_notice(
+            f"There is no bundle “{chosen[:40]}” here; “{store.bundle_title(found[first])}” is "
+            "shown."
         )
-        url_state.forget(controls.BUNDLE)
+        url_state.reset(controls.BUNDLE)
         chosen = first
     return found[chosen]
 
@@ -198,7 +199,7 @@ def _choose_bundle(found: dict[str, Path]) -> Path | None:
     path = _named_bundle(found)
     if len(found) > 1:
         chosen = url_state.get(controls.BUNDLE) or next(iter(found))
-        titles = store.titles(found)
+        titles = store.bundle_titles(found)
         st.selectbox(
             "Bundle",
             list(found),

@@ -33,7 +33,7 @@ def artifacts_folder() -> Path:
     return checkout if checkout.is_dir() else Path("artifacts")
 
 
-def found_bundles() -> dict[str, Path]:
+def bundle_folders() -> dict[str, Path]:
     """Return the bundles there are by the name of their folder, the one to open first in front."""
     folder = artifacts_folder()
     found = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
@@ -59,7 +59,7 @@ def _fetched(source: str) -> Path:
     return bundle_folder(source)
 
 
-def title(path: Path) -> str:
+def bundle_title(path: Path) -> str:
     """Return what a bundle calls itself, or the name of its folder when that cannot be read."""
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
@@ -68,9 +68,9 @@ def title(path: Path) -> str:
         return path.name
 
 
-def titles(found: Mapping[str, Path]) -> dict[str, str]:
+def bundle_titles(found: Mapping[str, Path]) -> dict[str, str]:
     """Return a title for each bundle by the name of its folder; no two are the same."""
-    plain = {name: title(path) for name, path in found.items()}
+    plain = {name: bundle_title(path) for name, path in found.items()}
     counts = Counter(plain.values())
     return {name: f"{t} ({name})" if counts[t] > 1 else t for name, t in plain.items()}
 

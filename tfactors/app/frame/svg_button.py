@@ -41,7 +41,7 @@ button:hover, button:focus-visible { border-color: var(--st-primary-color);
 """
 
 
-def button() -> None:
+def show() -> None:
     """Draw the button that saves the page's charts."""
     show = st.components.v2.component("tfactors_svg", html=_BUTTON, css=_STYLE, js=_SAVE)
     show(key="svg")

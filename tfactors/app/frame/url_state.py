@@ -5,8 +5,8 @@ while other pages are open. A click that changes a control writes the query stri
 step of the browser's history: reload, Back and a shared link all restore the view exactly.
 
 The rule is short. A control that a reader touched writes the URL (:func:`change`). When the URL is
-not what we last wrote (a link, Back, reload), the URL wins (:func:`sync`). Values at their default
-stay out of the URL, and a value that cannot be used is replaced by the default, with a sentence
+not what we last wrote (a link, Back, reload), the URL wins (:func:`take_over_url`). Values at their
+default stay out of the URL. A value that cannot be used is replaced by the default, with a sentence
 that says so.
 """
 
@@ -54,12 +54,12 @@ def change(changes: Mapping[Control[Any], Any]) -> None:
         _put(control, value)
     st.session_state[_NOTICES] = []
     page, controls = st.session_state.get(_PAGE, ("", ()))
-    written = query(controls)
+    written = query_of(controls)
     st.session_state[_WRITTEN] = (page, written)
     st.query_params.from_dict(written)
 
 
-def query(
+def query_of(
     controls: Iterable[Control[Any]], changes: Mapping[Control[Any], Any] | None = None
 ) -> dict[str, str]:
     """Return the query string of a page as a dictionary: its controls that are not at default."""
@@ -68,7 +68,7 @@ def query(
     return {c.name: c.write(value) for c, value in values if value != c.default}
 
 
-def sync(page: str, controls: tuple[Control[Any], ...]) -> None:
+def take_over_url(page: str, controls: tuple[Control[Any], ...]) -> None:
     """Take over the URL when it is not what we last wrote. First thing in every run."""
     st.session_state[_PAGE] = (page, controls)
     given = dict(st.query_params)
@@ -87,7 +87,7 @@ def sync(page: str, controls: tuple[Control[Any], ...]) -> None:
     st.session_state[_NOTICES] = notices
 
 
-def check(controls: Iterable[Control[Any]], bundle: Any) -> None:
+def check_against(controls: Iterable[Control[Any]], bundle: Any) -> None:
     """Replace values that this bundle does not have by their defaults, and say so."""
     for control in controls:
         value = get(control)
@@ -100,12 +100,12 @@ def check(controls: Iterable[Control[Any]], bundle: Any) -> None:
             _put(control, control.default)
 
 
-def page_controls() -> tuple[Control[Any], ...]:
+def controls_of_page() -> tuple[Control[Any], ...]:
     """Return the controls of the page that is open."""
     return st.session_state.get(_PAGE, ("", ()))[1]
 
 
-def forget(control: Control[Any]) -> None:
+def reset(control: Control[Any]) -> None:
     """Set a control to its default without touching the URL."""
     _put(control, control.default)
 
@@ -115,7 +115,7 @@ def notices() -> list[str]:
     return st.session_state.get(_NOTICES, [])
 
 
-def notice(sentence: str) -> None:
+def add_notice(sentence: str) -> None:
     """Add a sentence that stays on the page until the reader's next step. For callbacks."""
     st.session_state.setdefault(_NOTICES, []).append(sentence)
 
@@ -159,7 +159,7 @@ def _sentence(control: Control[Any], given: str, error: ValueError) -> str:
     return f"The link asks for {control.name} “{shown}”: {reason}. The default is shown instead."
 
 
-def whole(name: str, default: int | None, low: int, high: int, **more: Any) -> Control[Any]:
+def whole_number(name: str, default: int | None, low: int, high: int, **more: Any) -> Control[Any]:
     """Return a control of whole numbers from ``low`` to ``high``."""
 
     def read(text: str) -> int:
@@ -207,7 +207,7 @@ def switch(name: str, default: bool = False) -> Control[bool]:
     return Control(name, default, lambda t: plain.read(t) == "on", lambda v: "on" if v else "off")
 
 
-def words(name: str, longest: int) -> Control[str]:
+def free_text(name: str, longest: int) -> Control[str]:
     """Return a control of free text of at most ``longest`` characters."""
 
     def read(text: str) -> str:

@@ -18,7 +18,7 @@ def show(table: Callable[[], pd.DataFrame], name: str) -> None:
     with st.container(horizontal=True, gap="xsmall", width="content"):
         st.download_button(
             "CSV",
-            lambda: csv(table()),
+            lambda: to_csv(table()),
             f"{name}.csv",
             "text/csv",
             key=f"csv_{name}",
@@ -29,7 +29,7 @@ def show(table: Callable[[], pd.DataFrame], name: str) -> None:
         )
         st.download_button(
             "Parquet",
-            lambda: parquet(table()),
+            lambda: to_parquet(table()),
             f"{name}.parquet",
             "application/vnd.apache.parquet",
             key=f"parquet_{name}",
@@ -40,16 +40,16 @@ def show(table: Callable[[], pd.DataFrame], name: str) -> None:
         )
 
 
-def csv(table: pd.DataFrame) -> str:
+def to_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV; lists are joined by semicolons, formulas made text.
 
-    >>> csv(pd.DataFrame({"word": ["=1+1"], "curve": [[1.0, 0.5]]}))
+    >>> to_csv(pd.DataFrame({"word": ["=1+1"], "curve": [[1.0, 0.5]]}))
     "word,curve\\n'=1+1,1.0;0.5\\n"
     """
-    return table.map(_cell).to_csv(index=False)
+    return table.map(_csv_cell).to_csv(index=False)
 
 
-def parquet(table: pd.DataFrame) -> bytes:
+def to_parquet(table: pd.DataFrame) -> bytes:
     """Return a table as a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -63,13 +63,13 @@ def parquet(table: pd.DataFrame) -> bytes:
     return sink.getvalue()
 
 
-def _cell(value: object) -> object:
+def _csv_cell(value: object) -> object:
     if isinstance(value, str):
         return "'" + value if value.lstrip()[:1] in ("=", "+", "-", "@") else value
     if isinstance(value, np.ndarray | list | tuple):
-        return _joined(value)
+        return _joined_by_semicolons(value)
     return value
 
 
-def _joined(values: Iterable[object]) -> str:
+def _joined_by_semicolons(values: Iterable[object]) -> str:
     return ";".join(str(value) for value in values)

@@ -18,7 +18,7 @@ from tfactors.app.frame import controls, url_state
 from tfactors.app.parts import (
     definitions,
     downloads,
-    factor_view,
+    factor_summary,
     live_model,
     live_tokens,
     published,
@@ -44,7 +44,7 @@ _TINTED = (
 def sidebar(ranked: bool, expanded: bool = True) -> None:
     """Draw the controls of the list; where only ranks are known, those of activations are none."""
     with st.sidebar, st.expander("Examples", expanded=expanded, icon=":material/list:"):
-        st.slider("How many", 10, 200, step=10, **url_state.widget(controls.TOP))
+        st.slider("How many", 10, 200, step=10, **url_state.widget(controls.EXAMPLE_COUNT))
         if not ranked:
             st.slider(
                 "Smallest activation",
@@ -53,7 +53,7 @@ def sidebar(ranked: bool, expanded: bool = True) -> None:
                 step=5,
                 format="%d%%",
                 help="As a share of the factor's largest activation at this layer.",
-                **url_state.widget(controls.FLOOR),
+                **url_state.widget(controls.LEAST_ACTIVATION),
             )
         st.slider(
             "Words of context on each side",
@@ -77,17 +77,17 @@ def sidebar(ranked: bool, expanded: bool = True) -> None:
             "model read.",
             **url_state.widget(controls.LAYOUT),
         )
-        st.toggle("Group by word", **url_state.widget(controls.GROUP))
+        st.toggle("Group by word", **url_state.widget(controls.GROUPED_BY_WORD))
         if not ranked:
             st.toggle(
                 "Every token's activation",
-                **url_state.widget(controls.TOKENS),
+                **url_state.widget(controls.EVERY_TOKEN),
                 help="The bundle holds the activation of every token of the strongest examples. "
                 "For the others the model reads their windows again, which takes a few seconds.",
             )
 
 
-def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.DataFrame:
+def listed_examples(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.DataFrame:
     """Return the examples to list: at least ``floor`` of the largest activation, ``top`` of them.
 
     The weakest are taken from the stored ones when ``sort`` asks for them.
@@ -101,31 +101,34 @@ def choose(examples: pd.DataFrame, top: int, floor: float, sort: str) -> pd.Data
     return kept.sort_values(["window", "position"]) if sort == "document" else kept
 
 
-def begin(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
+def start_reading(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
     """Begin to read the text of the list, for :func:`show`, while other things are drawn."""
-    return begin_reading(selected.bundle, _kept(examples)["window"].to_list())
+    return _start_reading_windows(selected.bundle, _listed(examples)["window"].to_list())
 
 
-def _kept(examples: pd.DataFrame) -> pd.DataFrame:
-    top, floor = url_state.get(controls.TOP), url_state.get(controls.FLOOR) / 100
-    return choose(examples, top, floor, url_state.get(controls.SORT))
+def _listed(examples: pd.DataFrame) -> pd.DataFrame:
+    top, floor = (
+        url_state.get(controls.EXAMPLE_COUNT),
+        url_state.get(controls.LEAST_ACTIVATION) / 100,
+    )
+    return listed_examples(examples, top, floor, url_state.get(controls.SORT))
 
 
 def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
     """Draw the list of a factor's examples, as the sidebar says."""
     stored = len(examples)
     sort = url_state.get(controls.SORT)
-    kept = _kept(examples)
+    kept = _listed(examples)
     layout = url_state.get(controls.LAYOUT)
     words = None if layout == "window" else url_state.get(controls.CONTEXT)
-    habits = _habits(selected)
-    if url_state.get(controls.TOKENS) and not selected.bundle.ranked:
-        _read_again(selected, kept)
-    contexts = live_tokens.stored(selected, kept)
+    habits = _usual_activations(selected)
+    if url_state.get(controls.EVERY_TOKEN) and not selected.bundle.ranked:
+        _read_missing_contexts(selected, kept)
+    contexts = live_tokens.known_contexts(selected, kept)
     if begun is not None:
-        finish_reading(begun)
+        _finish_reading(begun)
     found = passages_of(selected.bundle, kept, words, habits=habits, contexts=contexts)
-    found = _sorted(found, sort)
+    found = _in_order(found, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(
             f"Where it is active at layer {selected.layer}",
@@ -136,7 +139,7 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
             _download(selected, found)
     ranked = selected.bundle.ranked
     if not stored:
-        says = factor_view.silent(selected)
+        says = factor_summary.silence_sentence(selected)
         if not ranked and selected.row["alive"]:
             says = f"{says} It is most important at layer {selected.row['peak_layer']}."
         elif not ranked:
@@ -146,33 +149,33 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
             )
         st.markdown(says)
         return
-    st.caption(_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
+    st.caption(_list_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
     strongest = float(examples["activation"].max())
-    if url_state.get(controls.GROUP):
+    if url_state.get(controls.GROUPED_BY_WORD):
         shown = passages.grouped(found, strongest, layout)
     else:
         shown = (passages.lines if layout == "lines" else passages.texts)(found, strongest)
     st.html(shown if ranked or not found else passages.legend(found) + shown)
 
 
-def _read_again(selected: Selected, kept: pd.DataFrame) -> None:
+def _read_missing_contexts(selected: Selected, kept: pd.DataFrame) -> None:
     """Let the model say what the bundle does not hold, or say what is missing for that."""
-    if len(live_tokens.stored(selected, kept)) == len(kept):
+    if len(live_tokens.known_contexts(selected, kept)) == len(kept):
         return
-    if live_model.missing(selected.bundle):
+    if live_model.missing_part(selected.bundle):
         with st.container(border=True):
-            live_model.how_to_get(selected.bundle)
+            live_model.show_how_to_get(selected.bundle)
         return
     # A place of its own, which is empty again when the list stands.
     note = st.empty()
     try:
-        live_tokens.compute(selected, kept, lambda share, words: note.progress(share, words))
+        live_tokens.read_contexts(selected, kept, lambda share, words: note.progress(share, words))
     except InputError as error:
-        live_model.refused(error)
+        live_model.show_refusal(error)
     note.empty()
 
 
-def _habits(selected: Selected) -> dict[str, float]:
+def _usual_activations(selected: Selected) -> dict[str, float]:
     """Return what the factor answers to as a rule: mean activation over all tokens of a word,
     those that leave it silent among them, as a share of the word with the largest.
     """
@@ -183,7 +186,7 @@ def _habits(selected: Selected) -> dict[str, float]:
     return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
 
-def _summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
+def _list_summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
     if kept.empty:
         return "None of the stored examples is that strong: lower the smallest activation."
     low, high = kept["activation"].min(), kept["activation"].max()
@@ -197,7 +200,7 @@ def _summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
     return f"{what}; {words} different word{'s' if words != 1 else ''}."
 
 
-def _sorted(found: list[Passage], sort: str) -> list[Passage]:
+def _in_order(found: list[Passage], sort: str) -> list[Passage]:
     if sort == "after":
         return sorted(found, key=lambda p: "".join(p.tokens[p.stop :]).strip().casefold())
     if sort == "before":
@@ -229,12 +232,12 @@ def smallest_shown(examples: pd.DataFrame) -> float | None:
 _READER = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
 
 
-def begin_reading(bundle: Bundle, windows: Iterable[int]) -> "Future[None]":
+def _start_reading_windows(bundle: Bundle, windows: Iterable[int]) -> "Future[None]":
     """Begin to read these windows."""
     return _READER.submit(bundle.warm_windows, list(windows))
 
 
-def finish_reading(begun: "Future[None]") -> None:
+def _finish_reading(begun: "Future[None]") -> None:
     """Wait for what has begun; what has not is not read any more, so that nothing is read twice.
 
     What went wrong is not told here: who asks for the windows meets it again.

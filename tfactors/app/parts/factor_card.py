@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import definitions, factor_view, selection
+from tfactors.app.parts import definitions, factor_summary, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -27,7 +27,7 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
     found = passages_of(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
     lines = passages.lines(found, 1.0)
     st.html(
-        f'<div class="tf-cards"><div class="tf-card">{factor_view.badge(level)}'
+        f'<div class="tf-cards"><div class="tf-card">{factor_summary.level_badge(level)}'
         f"<h3><bdi>{words}</bdi></h3>"
         f'<p class="tf-sub">{html.escape(definitions.LEVEL_MEANING[level].capitalize())}</p>'
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '

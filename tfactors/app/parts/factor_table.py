@@ -50,7 +50,7 @@ _COLUMNS: dict[str, Any] = {
 _PLAIN = ("level", "peak", "curve", "importance", "density", "sentence")
 
 # The columns of a search, see :mod:`tfactors.app.views.search`.
-MATCH: dict[str, Any] = {
+MATCH_COLUMNS: dict[str, Any] = {
     "match": st.column_config.ProgressColumn(
         "Match", min_value=0, max_value=1, format="%.2f", width="small", help=definitions.MATCH
     ),
@@ -64,29 +64,32 @@ MATCH: dict[str, Any] = {
 }
 
 # The same of the 2021 website.
-MARKED: dict[str, Any] = {"match": MATCH["match"] | {"help": published.MATCH}, "at": MATCH["at"]}
+WEBSITE_MATCH_COLUMNS: dict[str, Any] = {
+    "match": MATCH_COLUMNS["match"] | {"help": published.MATCH},
+    "at": MATCH_COLUMNS["at"],
+}
 
-FIRES: dict[str, Any] = {
+FIRING_COLUMNS: dict[str, Any] = {
     "token": st.column_config.TextColumn("Fires on", width="small", help=definitions.FIRES_ON),
     "match": st.column_config.ProgressColumn(
         "Strength", min_value=0, max_value=1, format="%.2f", width="small", help=definitions.FIRES
     ),
     "at": st.column_config.NumberColumn("Layer", width="small", help=definitions.FIRES_LAYER),
-    "activation": MATCH["activation"] | {"help": definitions.ACTIVATION},
+    "activation": MATCH_COLUMNS["activation"] | {"help": definitions.ACTIVATION},
 }
 
 
-def frame(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
+def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
-    limits, ranked = selection.thresholds(bundle), bundle.ranked
+    limits, ranked = selection.thresholds_in_force(bundle), bundle.ranked
     peak = overview.importance[factors].argmax(axis=1)
     curves = overview.importance[factors].astype(float).round(4)
     known = overview.has_curve[factors]
     return pd.DataFrame(
         {
             "factor": factors,
-            "words": selection.names(bundle)["words"].to_numpy()[factors],
+            "words": selection.factor_names(bundle)["words"].to_numpy()[factors],
             "level": definitions.levels(rows, limits),
             "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
             "curve": [
@@ -149,4 +152,4 @@ def show(
             return
         layer = controls.PEAK if "at" not in rows or pd.isna(row["at"]) else int(row["at"])
         opened: dict[Any, Any] = {controls.FACTOR: int(row["factor"]), controls.LAYER: layer}
-        shell.go(controls.FACTOR_PAGE, opened | dict(changes or {}))
+        shell.open_page(controls.FACTOR_PAGE, opened | dict(changes or {}))

@@ -24,7 +24,6 @@ from tfactors.app.parts import (
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.display import passages
-from tfactors.display import passages as change_strip
 from tfactors.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
     from tfactors.explain.intervention import Intervention
 
 
-def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, layer: int) -> None:
+def show_for_text(
+    bundle: Bundle, text: str, made: "Decomposition", position: int, layer: int
+) -> None:
     """Draw what a factor of a token does in a reader's own text."""
     st.subheader("What a factor does", anchor=False, help=definitions.INTERVENTION)
     active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
@@ -56,9 +57,9 @@ def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, lay
             width=300,
             **url_state.widget(controls.MOVED, factor),
         )
-        _amount()
+        _step_controls()
     other = url_state.get(controls.OTHER_TEXT).strip()
-    everywhere = url_state.get(controls.WHERE) == "all"
+    everywhere = url_state.get(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(
         text,
         -1,
@@ -67,9 +68,9 @@ def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, lay
         layer,
         None if everywhere else position,
         url_state.get(controls.TIMES),
-        live_decomposition.penalty(bundle),
+        live_decomposition.chosen_penalty(bundle),
     )
-    _draw(bundle, question)
+    _intervention(bundle, question)
     if layer == bundle.manifest["model"]["blocks"]:
         st.caption(
             "This is the last layer: nothing is left to run, so only the token itself changes. "
@@ -77,17 +78,17 @@ def of_text(bundle: Bundle, text: str, made: "Decomposition", position: int, lay
         )
 
 
-def of_factor(selected: Selected) -> None:
+def show_for_factor(selected: Selected) -> None:
     """Draw what a factor does: what the bundle holds, and live in one of its examples."""
     st.subheader("What it does", anchor=False, help=definitions.EFFECT)
-    _stored(selected)
+    _stored_effect(selected)
     st.markdown("##### Try it on an example", help=definitions.INTERVENTION)
     examples = selected.bundle.examples(selected.factor, selected.layer)
     if examples.empty:
         st.caption(f"No token of the corpus activates this factor at layer {selected.layer}.")
         return
-    if live_model.missing(selected.bundle):
-        live_model.how_to_get(selected.bundle)
+    if live_model.missing_part(selected.bundle):
+        live_model.show_how_to_get(selected.bundle)
         return
     number = min(url_state.get(controls.EXAMPLE), len(examples))
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -98,9 +99,9 @@ def of_factor(selected: Selected) -> None:
             width=150,
             **url_state.widget(controls.EXAMPLE, number),
         )
-        _amount()
+        _step_controls()
     example = examples.iloc[number - 1]
-    everywhere = url_state.get(controls.WHERE) == "all"
+    everywhere = url_state.get(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(
         "",
         int(example["window"]),
@@ -109,9 +110,9 @@ def of_factor(selected: Selected) -> None:
         selected.layer,
         None if everywhere else int(example["position"]),
         url_state.get(controls.TIMES),
-        live_decomposition.built(selected.bundle),
+        live_decomposition.built_penalty(selected.bundle),
     )
-    _draw(selected.bundle, question)
+    _intervention(selected.bundle, question)
     if selected.layer == selected.bundle.manifest["model"]["blocks"]:
         st.caption(
             "At the last layer nothing is left to run: only the token itself changes. Choose a "
@@ -119,7 +120,7 @@ def of_factor(selected: Selected) -> None:
         )
 
 
-def _stored(selected: Selected) -> None:
+def _stored_effect(selected: Selected) -> None:
     """Draw the effect over the factor's examples that the bundle holds."""
     effects = selected.bundle.effects(selected.factor)
     if effects.empty:
@@ -133,7 +134,7 @@ def _stored(selected: Selected) -> None:
             )
         return
     row = effects.iloc[0]
-    _metrics([
+    _figures([
         ("Change of the sentence embedding", _with_error(row["removed"], row["removed_error"]),
          definitions.EFFECT),
         ("A random direction", _with_error(row["random"], row["random_error"]),
@@ -150,7 +151,7 @@ def _stored(selected: Selected) -> None:
     )
 
 
-def _amount() -> None:
+def _step_controls() -> None:
     """Draw how much and where."""
     st.slider(
         "Its activation times",
@@ -164,19 +165,19 @@ def _amount() -> None:
     )
     st.segmented_control(
         "At",
-        list(controls.WHERES),
+        list(controls.MOVED_TOKENS_NAMES),
         required=True,
-        format_func=controls.WHERES.__getitem__,
-        **url_state.widget(controls.WHERE),
+        format_func=controls.MOVED_TOKENS_NAMES.__getitem__,
+        **url_state.widget(controls.MOVED_TOKENS),
     )
 
 
-def _draw(bundle: Bundle, question: live_intervention.Question) -> None:
+def _intervention(bundle: Bundle, question: live_intervention.Question) -> None:
     """Draw the answer to a question."""
     try:
-        made = live_intervention.answer(bundle, question)
+        made = live_intervention.intervention_of(bundle, question)
     except InputError as error:
-        live_model.refused(error)
+        live_model.show_refusal(error)
         return
     tokens = made.tokens["token"].tolist()
     moved = made.tokens.index[made.tokens["step"] != 0].tolist()
@@ -193,11 +194,11 @@ def _draw(bundle: Bundle, question: live_intervention.Question) -> None:
         cells.append(
             ("Cosine with the other text", f"{before:.3f} → {after:.3f}", definitions.SIMILARITY)
         )
-    _metrics(cells)
-    st.html(change_strip.strip(tokens, made.tokens["change"].to_numpy(), moved))
+    _figures(cells)
+    st.html(passages.strip(tokens, made.tokens["change"].to_numpy(), moved))
     top = made.tokens.loc[made.tokens["change"].idxmax()]
     word = str(top["token"]).strip()[:30]
-    full = change_strip.full_tint(made.tokens["change"].to_numpy(), moved)
+    full = passages.full_tint(made.tokens["change"].to_numpy(), moved)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
             f"Tint: how far each final state moves, in shares of its length; a full one is "
@@ -206,10 +207,10 @@ def _draw(bundle: Bundle, question: live_intervention.Question) -> None:
         )
         downloads.show(lambda: made.tokens, f"intervention_{made.factor}_{made.layer}")
     if made.words is not None:
-        _words(bundle, made)
+        _predicted_words(bundle, made)
 
 
-def _words(bundle: Bundle, made: "Intervention") -> None:
+def _predicted_words(bundle: Bundle, made: "Intervention") -> None:
     """Draw the words that become more and less probable."""
     assert made.words is not None
     causal = bundle.manifest["model"].get("causal")
@@ -244,7 +245,7 @@ def _words(bundle: Bundle, made: "Intervention") -> None:
     downloads.show(lambda: made.words, f"predicted_{made.factor}_{made.layer}")
 
 
-def _metrics(cells: list[tuple[str, str, str]]) -> None:
+def _figures(cells: list[tuple[str, str, str]]) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, value, tip in cells:
             st.metric(label, value, help=tip, width="content")

@@ -8,18 +8,18 @@ from tfactors.app.parts import definitions, published, selection, sidebar_sectio
 from tfactors.bundle import Bundle
 
 
-def counts(bundle: Bundle) -> dict[str, int]:
+def factor_counts(bundle: Bundle) -> dict[str, int]:
     """Return how many factors each level has at the thresholds in force."""
-    levels = definitions.levels(bundle.factors, selection.thresholds(bundle))
+    levels = definitions.levels(bundle.factors, selection.thresholds_in_force(bundle))
     return {level: int(np.sum(levels == level)) for level in controls.LEVELS}
 
 
 def sidebar(bundle: Bundle, expanded: bool = False) -> None:
     """Draw the thresholds."""
-    levels = sidebar_section.part("levels", "Levels", ":material/stairs:", expanded)
+    levels = sidebar_section.folded_section("levels", "Levels", ":material/stairs:", expanded)
     if not levels.open:
         return
-    limits = selection.thresholds(bundle)
+    limits = selection.thresholds_in_force(bundle)
     with levels:
         st.slider(
             "Low: peak at this depth or less",
@@ -51,7 +51,7 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
                 help=definitions.sentence(limits),
                 **url_state.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
             )
-        found = counts(bundle)
+        found = factor_counts(bundle)
         st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
         own = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
         st.button(

@@ -58,7 +58,7 @@ class PathQuestion:
 
 
 @dataclass(frozen=True)
-class Path:
+class PenaltyPath:
     """One token at one layer against λ.
 
     Attributes:
@@ -86,25 +86,25 @@ class _Read:
     codes: "list[csr_array]"  # one or none; replaced, never changed
 
 
-def built(bundle: Bundle) -> float:
+def built_penalty(bundle: Bundle) -> float:
     """Return the λ that the bundle was made with."""
     return float(bundle.manifest["coding"]["penalty"])
 
 
-def penalty(bundle: Bundle) -> float:
+def chosen_penalty(bundle: Bundle) -> float:
     """Return λ: the reader's, else the bundle's; an autoencoder's own codes know none."""
     own = url_state.get(controls.PENALTY)
-    return built(bundle) if own is None or bundle.coding_method == "encoder" else own
+    return built_penalty(bundle) if own is None or bundle.coding_method == "encoder" else own
 
 
-def longest(bundle: Bundle) -> int:
+def most_tokens(bundle: Bundle) -> int:
     """Return how many tokens of text the page takes: what it bears, or fewer the model reads."""
-    encoder = live_model.of(bundle).encoder
-    known = live_model.positions(bundle) if encoder is None else encoder.model.max_length
+    encoder = live_model.model_of(bundle).encoder
+    known = live_model.context_length(bundle) if encoder is None else encoder.model.max_length
     return min(MOST_TOKENS, known or MOST_TOKENS)
 
 
-def take_apart(bundle: Bundle, text: str, at: float | None = None) -> "Decomposition":
+def decomposition_of(bundle: Bundle, text: str, at: float | None = None) -> "Decomposition":
     """Return the decomposition of a text at λ, from memory or from the model.
 
     ``at`` is another λ than the one of the page.
@@ -114,13 +114,13 @@ def take_apart(bundle: Bundle, text: str, at: float | None = None) -> "Decomposi
     InputError
         The text is empty or too long, or the model is busy or cannot be loaded.
     """
-    question = Question(text, penalty(bundle) if at is None else at)
-    own = live_model.of(bundle)
+    question = Question(text, chosen_penalty(bundle) if at is None else at)
+    own = live_model.model_of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
     from tfactors.explain.decomposition import take_apart
 
-    read = _read(bundle, text)
+    read = _read_text(bundle, text)
     start = read.codes[0] if read.codes else None
     answer, codes = take_apart(read.text, read.encoder, question.penalty, start)
     read.codes[:] = [codes]
@@ -128,16 +128,16 @@ def take_apart(bundle: Bundle, text: str, at: float | None = None) -> "Decomposi
     return answer
 
 
-def path(bundle: Bundle, text: str, position: int, layer: int) -> Path:
+def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> PenaltyPath:
     """Return one token's codes at a layer over a range of λ around the bundle's."""
     question = PathQuestion(text, position, layer)
-    own = live_model.of(bundle)
+    own = live_model.model_of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
     from tfactors.coding.solver import SparseCoder
 
-    read = _read(bundle, text)
-    penalties = np.geomspace(built(bundle) / 5, built(bundle) * 4, _PATH_STEPS)
+    read = _read_text(bundle, text)
+    penalties = np.geomspace(built_penalty(bundle) / 5, built_penalty(bundle) * 4, _PATH_STEPS)
     x = read.text.states[read.text.layers.index(layer), position : position + 1]
     coder = read.encoder.coder
     assert isinstance(coder, SparseCoder)  # of other codes there is no path
@@ -147,7 +147,7 @@ def path(bundle: Bundle, text: str, position: int, layer: int) -> Path:
     values = np.stack([code.toarray()[0, active] for code in codes])
     norm = float((x.astype(np.float64) ** 2).sum())
     left = np.array([float(coder.squared_error(x, code)[0]) for code in codes])
-    answer = Path(
+    answer = PenaltyPath(
         pd.DataFrame(
             {
                 "penalty": np.repeat(penalties, len(active)),
@@ -167,14 +167,14 @@ def path(bundle: Bundle, text: str, position: int, layer: int) -> Path:
     return answer
 
 
-def _read(bundle: Bundle, text: str) -> _Read:
+def _read_text(bundle: Bundle, text: str) -> _Read:
     """Return a text as the model read it, from memory or from the model, with words meanwhile."""
     question = ReadQuestion(text)
-    own = live_model.of(bundle)
+    own = live_model.model_of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
     note = st.empty()
-    with live_model.using(bundle, note.caption) as encoder:
+    with live_model.borrowed_encoder(bundle, note.caption) as encoder:
         from tfactors.explain.decomposition import read_text
         from tfactors.explain.encoder import tokenize_checked
 

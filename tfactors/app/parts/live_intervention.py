@@ -49,7 +49,7 @@ class UnmovedQuestion:
     layer: int
 
 
-def answer(bundle: Bundle, question: Question) -> "Intervention":
+def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
     """Return the answer, from memory or from the model, with words meanwhile.
 
     Raises
@@ -57,11 +57,11 @@ def answer(bundle: Bundle, question: Question) -> "Intervention":
     InputError
         The model is busy or cannot be loaded, or a text is empty or too long.
     """
-    own = live_model.of(bundle)
+    own = live_model.model_of(bundle)
     if (known := own.answers.get(question)) is not None:
         return known
     note = st.empty()
-    with live_model.using(bundle, note.caption) as encoder:
+    with live_model.borrowed_encoder(bundle, note.caption) as encoder:
         from tfactors.explain.encoder import tokenize_checked
         from tfactors.explain.intervention import intervene_tokens, read_unmoved
 

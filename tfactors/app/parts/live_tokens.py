@@ -34,18 +34,18 @@ class Question:
     layer: int
 
 
-def stored(selected: Selected, examples: pd.DataFrame) -> pd.DataFrame:
+def known_contexts(selected: Selected, examples: pd.DataFrame) -> pd.DataFrame:
     """Return what the bundle holds of these examples, and what was computed before."""
     held = selected.bundle.contexts(selected.factor, selected.layer)
     held = held[held["rank"].isin(examples["rank"])]
-    known: Known = live_model.of(selected.bundle).answers.get(
+    known: Known = live_model.model_of(selected.bundle).answers.get(
         Question(selected.factor, selected.layer), {}
     )
     rest = examples[~examples["rank"].isin(held["rank"]) & examples["window"].isin(known.keys())]
-    return pd.concat([held, _rows(rest, known)], ignore_index=True) if len(rest) else held
+    return pd.concat([held, _context_rows(rest, known)], ignore_index=True) if len(rest) else held
 
 
-def compute(
+def read_contexts(
     selected: Selected, examples: pd.DataFrame, show: Callable[[float, str], object]
 ) -> None:
     """Let the model read the windows of these examples that are not known yet.
@@ -57,20 +57,22 @@ def compute(
     InputError
         The model is busy or cannot be loaded.
     """
-    own, question = live_model.of(selected.bundle), Question(selected.factor, selected.layer)
+    own, question = live_model.model_of(selected.bundle), Question(selected.factor, selected.layer)
     known: Known = own.answers.get(question, {})
-    held = stored(selected, examples)["rank"]
+    held = known_contexts(selected, examples)["rank"]
     wanted = sorted(set(examples.loc[~examples["rank"].isin(held), "window"].tolist()))
     for first in range(0, len(wanted), _AT_ONCE):
         part = wanted[first : first + _AT_ONCE]
-        with live_model.using(selected.bundle, lambda words: show(0.0, words)) as encoder:
-            known = known | _read(selected, encoder, part)
+        with live_model.borrowed_encoder(
+            selected.bundle, lambda words: show(0.0, words)
+        ) as encoder:
+            known = known | _read_windows(selected, encoder, part)
         own.remember(question, known, _REMEMBERED)
         done = min(first + _AT_ONCE, len(wanted))
         show(done / len(wanted), f"The model reads the windows again: {done} of {len(wanted)}")
 
 
-def _read(selected: Selected, encoder: "FactorEncoder", windows: list[int]) -> Known:
+def _read_windows(selected: Selected, encoder: "FactorEncoder", windows: list[int]) -> Known:
     texts = [np.asarray(ids) for ids in selected.bundle.windows(windows)["token_ids"]]
     codes = encoder.encode(texts, selected.layer).tocsc()
     column = slice(codes.indptr[selected.factor], codes.indptr[selected.factor + 1])
@@ -85,7 +87,7 @@ def _read(selected: Selected, encoder: "FactorEncoder", windows: list[int]) -> K
     }
 
 
-def _rows(examples: pd.DataFrame, known: Known) -> pd.DataFrame:
+def _context_rows(examples: pd.DataFrame, known: Known) -> pd.DataFrame:
     found = [known[window] for window in examples["window"]]
     return pd.DataFrame(
         {

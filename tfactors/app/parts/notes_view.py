@@ -23,7 +23,7 @@ _KEPT = (
 
 def sidebar(bundle: Bundle, factor: int) -> None:
     """Draw the fields in which a reader labels a factor."""
-    own = sidebar_section.part("label", "Your label", ":material/edit:")
+    own = sidebar_section.folded_section("label", "Your label", ":material/edit:")
     if not own.open:
         return
     note = notes.shown(bundle).notes.get(factor, Note())
@@ -98,7 +98,7 @@ def table(bundle: Bundle) -> None:
         )
         return
     factors = pd.Series(sorted(shown.notes), dtype="int64")
-    rows = factor_table.frame(bundle, factors.to_numpy())
+    rows = factor_table.factor_rows(bundle, factors.to_numpy())
     rows["own"] = [shown.notes[at].label for at in factors]
     rows["note"] = [shown.notes[at].note for at in factors]
     rows["by"] = ["you" if at in mine.notes else "the bundle" for at in factors]
@@ -131,7 +131,7 @@ def lists(bundle: Bundle) -> None:
     members = pd.Series(known[chosen], dtype="int64").to_numpy()
     if len(members):
         factor_table.show(
-            factor_table.frame(bundle, members),
+            factor_table.factor_rows(bundle, members),
             f"list_{names.index(chosen)}",
             f"The {len(members)} factors of the list “{chosen}”.",
         )

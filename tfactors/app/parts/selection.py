@@ -15,7 +15,7 @@ from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 from tfactors.display import passages
 
-_TITLE_WORDS = 4
+TITLE_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Selected:
         return self.overview.layer_index(self.layer)
 
 
-def thresholds(bundle: Bundle) -> Thresholds:
+def thresholds_in_force(bundle: Bundle) -> Thresholds:
     """Return the level thresholds in force: the reader's, else the bundle's."""
     own = Thresholds.of(bundle.manifest)
     low, share = url_state.get(controls.LOW_DEPTH), url_state.get(controls.SENTENCE_SHARE)
@@ -52,10 +52,10 @@ def thresholds(bundle: Bundle) -> Thresholds:
     )
 
 
-def select(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Selected:
+def select_factor(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Selected:
     """Return a factor at a layer, by default its peak layer."""
     row = bundle.factors.iloc[factor]
-    limits = thresholds(bundle)
+    limits = thresholds_in_force(bundle)
     level = str(definitions.levels(bundle.factors.iloc[[factor]], limits)[0])
     if layer == controls.PEAK:
         layer = peak_layer(bundle, factor)
@@ -78,63 +78,65 @@ def name_words(bundle: Bundle, factor: int) -> list[str]:
 def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
     labels, words = bundle.factors["label"].array, bundle.factors["words"].array
     if label := str(labels[factor] or "").strip():
-        return label.removeprefix("mixed: ").split(", ")[:_TITLE_WORDS]
-    return list(dict.fromkeys(word.casefold() for word in words[factor]))[:_TITLE_WORDS]
+        return label.removeprefix("mixed: ").split(", ")[:TITLE_WORDS]
+    return list(dict.fromkeys(word.casefold() for word in words[factor]))[:TITLE_WORDS]
 
 
-def name(bundle: Bundle, factor: int) -> str:
+def factor_name(bundle: Bundle, factor: int) -> str:
     """Return a factor's number and words in one short line of plain text: 30 · left / leave."""
-    return _name(factor, name_words(bundle, factor))
+    return _short_name(factor, name_words(bundle, factor))
 
 
-def _name(factor: int, parts: list[str]) -> str:
+def _short_name(factor: int, parts: list[str]) -> str:
     words = " / ".join(passages.shorten(word, 24) for word in parts[:3])
     return f"{factor} · {words}" if words else str(factor)
 
 
-def names(bundle: Bundle) -> pd.DataFrame:
-    """Return factor, name (as :func:`name`) and words of every factor of a bundle."""
-    plain = _names(bundle.fingerprint, bundle)
+def factor_names(bundle: Bundle) -> pd.DataFrame:
+    """Return factor, name (as :func:`factor_name`) and words of every factor of a bundle."""
+    plain = _bundle_names(bundle.fingerprint, bundle)
     labelled = [at for at, note in notes.shown(bundle).notes.items() if note.label]
     if not labelled:
         return plain
     own = plain.copy()
-    own.loc[labelled, "name"] = [name(bundle, at) for at in labelled]
+    own.loc[labelled, "name"] = [factor_name(bundle, at) for at in labelled]
     own.loc[labelled, "words"] = [notes.shown(bundle).notes[at].label for at in labelled]
     return own
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
+def _bundle_names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
     words = [_bundle_words(_bundle, at) for at in range(_bundle.n_factors)]
     return pd.DataFrame(
         {
             "factor": range(_bundle.n_factors),
-            "name": [_name(at, parts) for at, parts in enumerate(words)],
+            "name": [_short_name(at, parts) for at, parts in enumerate(words)],
             "words": [" / ".join(parts) for parts in words],
         }
     )
 
 
-def folded_names(bundle: Bundle) -> list[str]:
+def casefolded_names(bundle: Bundle) -> list[str]:
     """Return the names of all factors for a search, upper and lower case alike."""
-    plain = _folded_names(bundle.fingerprint, bundle)
+    plain = _casefolded_bundle_names(bundle.fingerprint, bundle)
     own = notes.shown(bundle).notes
     if not any(note.label for note in own.values()):
         return plain
-    changed = {at: name(bundle, at).casefold() for at, note in own.items() if note.label}
+    changed = {at: factor_name(bundle, at).casefold() for at, note in own.items() if note.label}
     return [changed.get(at, known) for at, known in enumerate(plain)]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _folded_names(fingerprint: str, _bundle: Bundle) -> list[str]:
-    return [known.casefold() for known in _names(fingerprint, _bundle)["name"]]
+def _casefolded_bundle_names(fingerprint: str, _bundle: Bundle) -> list[str]:
+    return [known.casefold() for known in _bundle_names(fingerprint, _bundle)["name"]]
 
 
 def importance_help(bundle: Bundle) -> str:
     """Return what importance means in this bundle."""
-    return published.CURVE if bundle.ranked else definitions.IMPORTANCE.format(k=_k(bundle))
+    return (
+        published.CURVE if bundle.ranked else definitions.IMPORTANCE.format(k=_importance_k(bundle))
+    )
 
 
-def _k(bundle: Bundle) -> int:
+def _importance_k(bundle: Bundle) -> int:
     return int(bundle.manifest["importance"]["k"])

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import factor_view, selection, showcase, sidebar_section
+from tfactors.app.parts import factor_summary, selection, showcase, sidebar_section
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -25,16 +25,16 @@ def is_embedded() -> bool:
     return bool(st.context.is_embedded)
 
 
-def compact(bundle: Bundle) -> None:
+def show_compact(bundle: Bundle) -> None:
     """Draw a factor for another page."""
     chosen = url_state.get(controls.FACTOR)
-    factor = showcase.first(bundle) if chosen is None else chosen
-    selected = selection.select(bundle, factor, url_state.get(controls.LAYER))
+    factor = showcase.first_factor(bundle) if chosen is None else chosen
+    selected = selection.select_factor(bundle, factor, url_state.get(controls.LAYER))
     head, curve = st.columns([5, 4], gap="medium")
     with head:
-        factor_view.headline(selected)
+        factor_summary.headline(selected)
     with curve:
-        clicked = factor_view.importance_curve(selected)
+        clicked = factor_summary.importance_curve(selected)
     if clicked is not None and clicked != selected.layer:
         url_state.change({controls.LAYER: clicked})
         st.rerun()
@@ -49,24 +49,24 @@ def compact(bundle: Bundle) -> None:
         shown = passages.lines(found, float(examples["activation"].max()))
         st.html(shown if bundle.ranked else passages.legend(found) + shown)
     else:
-        st.caption(factor_view.silent(selected))
+        st.caption(factor_summary.silence_sentence(selected))
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
         st.link_button(
-            "Open in the dashboard", address(), icon=":material/open_in_new:", type="tertiary"
+            "Open in the dashboard", view_address(), icon=":material/open_in_new:", type="tertiary"
         )
 
 
 def sidebar(factor: int) -> None:
     """Draw the link of this page and the code that embeds it."""
-    share = sidebar_section.part("share", "Share", ":material/share:")
+    share = sidebar_section.folded_section("share", "Share", ":material/share:")
     if not share.open:
         return
     with share:
         st.caption("This view exactly as it is now:")
-        st.code(address(), language=None, wrap_lines=True)
+        st.code(view_address(), language=None, wrap_lines=True)
         st.caption("The factor in a page of yours:")
-        whole = html.escape(address(embed="true"), quote=True)
+        whole = html.escape(view_address(embed="true"), quote=True)
         st.code(
             f'<iframe src="{whole}" title="Factor {factor}" width="100%" height="{_HEIGHT}" '
             'style="border: 0"></iframe>',
@@ -75,7 +75,7 @@ def sidebar(factor: int) -> None:
         )
 
 
-def address(**more: str) -> str:
+def view_address(**more: str) -> str:
     """Return the link that restores this view."""
-    query = url_state.query(url_state.page_controls()) | more
+    query = url_state.query_of(url_state.controls_of_page()) | more
     return (st.context.url or "") + (f"?{urlencode(query)}" if query else "")

@@ -23,19 +23,19 @@ _SHORTLIST = 12
 _EXAMPLES = 40
 
 
-def first(bundle: Bundle) -> int:
+def first_factor(bundle: Bundle) -> int:
     """Return the factor that a page shows when none was asked for."""
-    chosen = by_level(bundle)
+    chosen = factors_by_level(bundle)
     return next((chosen[level] for level in ("mid", "high", "low") if level in chosen), 0)
 
 
-def by_level(bundle: Bundle) -> dict[str, int]:
+def factors_by_level(bundle: Bundle) -> dict[str, int]:
     """Return one clear and strong factor for each level that has any."""
-    return _by_level(bundle.fingerprint, bundle)
+    return _factors_by_level(bundle.fingerprint, bundle)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
+def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     overview, factors = store.overview(_bundle), _bundle.factors
     limits = Thresholds.of(_bundle.manifest)
     levels = definitions.levels(factors, limits)
@@ -59,13 +59,15 @@ def _by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
         if not len(members):
             members = np.flatnonzero(levels == level)
         if len(members):
-            score = _rank(clear[members]) + _rank(strength[members])
+            score = _rank_share(clear[members]) + _rank_share(strength[members])
             shortlist = members[np.argsort(-score, kind="stable")[:_SHORTLIST]].tolist()
-            chosen[level] = min(shortlist, key=lambda factor: _commonest(_bundle, factor))
+            chosen[level] = min(
+                shortlist, key=lambda factor: _share_of_commonest_word(_bundle, factor)
+            )
     return chosen
 
 
-def _commonest(bundle: Bundle, factor: int) -> float:
+def _share_of_commonest_word(bundle: Bundle, factor: int) -> float:
     """Return the share of the commonest word among a factor's strongest examples."""
     peak = int(bundle.factors["peak_layer"].iloc[factor])
     if peak not in bundle.layers:
@@ -74,5 +76,5 @@ def _commonest(bundle: Bundle, factor: int) -> float:
     return float(words.value_counts(normalize=True).max())
 
 
-def _rank(values: np.ndarray) -> np.ndarray:
+def _rank_share(values: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(values)) / max(len(values) - 1, 1)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 
-def part(name: str, title: str, icon: str, expanded: bool = False) -> "ExpanderContainer":
+def folded_section(name: str, title: str, icon: str, expanded: bool = False) -> "ExpanderContainer":
     """Draw a part of the sidebar; ``.open`` says whether to fill it. ``name`` is its own."""
     with st.sidebar:
         return st.expander(title, expanded, key=f"fold_{name}", icon=icon, on_change="rerun")

@@ -10,14 +10,14 @@ from tfactors.app.parts import selection, showcase
 from tfactors.bundle import Bundle
 
 
-def show(bundle: Bundle) -> selection.Selected:
+def choose_factor(bundle: Bundle) -> selection.Selected:
     """Draw number, previous, next, any and layer; return what they select.
 
     Keys: P and N step through the factors, A draws one, J and K go a layer down and up.
     """
     factor = url_state.get(controls.FACTOR)
-    factor = showcase.first(bundle) if factor is None else factor
-    selected = selection.select(bundle, factor, url_state.get(controls.LAYER))
+    factor = showcase.first_factor(bundle) if factor is None else factor
+    selected = selection.select_factor(bundle, factor, url_state.get(controls.LAYER))
     peak = selected.row["peak_layer"] if selected.row["peak_layer"] in bundle.layers else "–"
     place = bundle.layers.index(selected.layer)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
@@ -28,12 +28,12 @@ def show(bundle: Bundle) -> selection.Selected:
             width=140,
             **url_state.widget(controls.FACTOR, factor),
         )
-        st.button("Previous", shortcut="P", on_click=_step, args=(bundle, factor - 1))
-        st.button("Next", shortcut="N", on_click=_step, args=(bundle, factor + 1))
+        st.button("Previous", shortcut="P", on_click=_open_factor, args=(bundle, factor - 1))
+        st.button("Next", shortcut="N", on_click=_open_factor, args=(bundle, factor + 1))
         st.button(
             "Any",
             shortcut="A",
-            on_click=_draw,
+            on_click=_open_random_factor,
             args=(bundle,),
             help="A factor drawn at random among the living ones.",
         )
@@ -50,7 +50,7 @@ def show(bundle: Bundle) -> selection.Selected:
             st.button(
                 "Down",
                 shortcut="J",
-                on_click=_climb,
+                on_click=_open_layer,
                 args=(bundle, place - 1),
                 disabled=place == 0,
                 help="One layer down.",
@@ -58,7 +58,7 @@ def show(bundle: Bundle) -> selection.Selected:
             st.button(
                 "Up",
                 shortcut="K",
-                on_click=_climb,
+                on_click=_open_layer,
                 args=(bundle, place + 1),
                 disabled=place == len(bundle.layers) - 1,
                 help="One layer up.",
@@ -66,16 +66,16 @@ def show(bundle: Bundle) -> selection.Selected:
     return selected
 
 
-def _step(bundle: Bundle, factor: int) -> None:
+def _open_factor(bundle: Bundle, factor: int) -> None:
     url_state.change({controls.FACTOR: factor % bundle.n_factors, controls.EXAMPLE: 1})
 
 
-def _draw(bundle: Bundle) -> None:
+def _open_random_factor(bundle: Bundle) -> None:
     alive = np.flatnonzero(bundle.factors["alive"])
     factor = int(secrets.choice(alive)) if len(alive) else 0
     url_state.change({controls.FACTOR: factor, controls.EXAMPLE: 1})
 
 
-def _climb(bundle: Bundle, place: int) -> None:
+def _open_layer(bundle: Bundle, place: int) -> None:
     place = min(max(place, 0), len(bundle.layers) - 1)
     url_state.change({controls.LAYER: bundle.layers[place]})

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import definitions, factor_table, factor_view, selection
+from tfactors.app.parts import definitions, factor_summary, factor_table, selection
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import compare_matching
 from tfactors.bundle import Bundle
@@ -21,74 +21,74 @@ _EXAMPLES = 15
 _WORDS = 6
 
 
-def other_bundle(bundle: Bundle) -> Bundle:
+def choose_other_bundle(bundle: Bundle) -> Bundle:
     """Draw the choice of the other side's bundle, where there are several; return it open."""
-    found = store.found_bundles()
-    chosen = url_state.get(controls.TO_BUNDLE)
+    found = store.bundle_folders()
+    chosen = url_state.get(controls.OTHER_BUNDLE)
     if chosen and chosen not in found:
         st.info(
             f"There is no bundle “{shell.plain(chosen[:40])}” here; the open one is shown.",
             icon=":material/info:",
         )
-        url_state.forget(controls.TO_BUNDLE)
+        url_state.reset(controls.OTHER_BUNDLE)
         chosen = ""
     if len(found) > 1:
-        titles = store.titles(found)
+        titles = store.bundle_titles(found)
         st.selectbox(
             "With a factor of",
             ["", *found],
             width=420,
             format_func=lambda name: titles.get(name, "the same bundle"),
-            **url_state.widget(controls.TO_BUNDLE, chosen),
+            **url_state.widget(controls.OTHER_BUNDLE, chosen),
         )
     return store.open_bundle(found[chosen]) if chosen else bundle
 
 
-def right_side(one: Selected, other: Bundle) -> Selected:
+def choose_other_factor(one: Selected, other: Bundle) -> Selected:
     """Draw the choice of the other factor and layer; return what they select."""
-    factor = url_state.get(controls.TO_FACTOR)
+    factor = url_state.get(controls.OTHER_FACTOR)
     if factor is not None and factor >= other.n_factors:
         st.caption(f"The factors of the other bundle are 0 to {other.n_factors - 1:,}.")
         factor = None
     if factor is None:
         nearest = compare_matching.best(one.bundle, one.factor, other)
         factor = int(nearest["factor"].iloc[0]) if len(nearest) else 0
-    layer = url_state.get(controls.TO_LAYER)
+    layer = url_state.get(controls.OTHER_LAYER)
     layer = layer if layer in other.layers else controls.PEAK
-    selected = selection.select(other, factor, layer)
+    selected = selection.select_factor(other, factor, layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
             f"With factor, 0 to {other.n_factors - 1:,}",
             0,
             other.n_factors - 1,
             width=170,
-            **url_state.widget(controls.TO_FACTOR, factor),
+            **url_state.widget(controls.OTHER_FACTOR, factor),
         )
         st.segmented_control(
             "At layer",
             [controls.PEAK, *other.layers],
             required=True,
             format_func=lambda at: "Peak" if at == controls.PEAK else str(at),
-            **url_state.widget(controls.TO_LAYER, layer),
+            **url_state.widget(controls.OTHER_LAYER, layer),
         )
         st.button(
             "The same factor",
             on_click=url_state.change,
             width="content",
-            args=({controls.TO_FACTOR: one.factor, controls.TO_BUNDLE: ""},),
+            args=({controls.OTHER_FACTOR: one.factor, controls.OTHER_BUNDLE: ""},),
             help="Beside itself, to compare two layers.",
         )
     return selected
 
 
-def side(selected: Selected, control: url_state.Control[Any], name: str) -> None:
+def show_side(selected: Selected, control: url_state.Control[Any], name: str) -> None:
     """Draw one factor; a click on its curve sets the layer's control."""
-    factor_view.headline(selected)
-    clicked = factor_view.importance_curve(selected, name)
+    factor_summary.headline(selected)
+    clicked = factor_summary.importance_curve(selected, name)
     if clicked is not None and clicked != selected.layer:
         url_state.change({control: clicked})
         st.rerun()
-    factor_view.numbers(selected, key=f"numbers_{name}")
+    factor_summary.numbers(selected, key=f"numbers_{name}")
     found = passages_of(
         selected.bundle,
         selected.bundle.examples(selected.factor, selected.layer, _EXAMPLES),
@@ -101,16 +101,16 @@ def side(selected: Selected, control: url_state.Control[Any], name: str) -> None
             )
         )
     else:
-        st.caption(factor_view.silent(selected))
+        st.caption(factor_summary.silence_sentence(selected))
 
 
-def common(one: Selected, two: Selected) -> None:
+def show_common(one: Selected, two: Selected) -> None:
     """Draw what two factors have in common, and why a number is missing."""
-    why = compare_matching.reasons(one.bundle, two.bundle)
+    why = compare_matching.missing_numbers(one.bundle, two.bundle)
     st.subheader("What they have in common", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         if not why.cosine:
-            value = compare_matching.cosine(one.bundle, one.factor, two.bundle)[two.factor]
+            value = compare_matching.cosines(one.bundle, one.factor, two.bundle)[two.factor]
             st.metric("Cosine", f"{value:.2f}", help=definitions.COSINE, width="content")
         if not why.examples:
             both, either = compare_matching.shared_examples(
@@ -131,9 +131,9 @@ def common(one: Selected, two: Selected) -> None:
         st.caption(sentence)
 
 
-def matches(one: Selected, other: Bundle) -> None:
+def show_matches(one: Selected, other: Bundle) -> None:
     """Draw the factors of the other bundle that are most like one; a row takes its side."""
-    again = None if other is one.bundle else compare_matching.found_again(one.bundle, other)
+    again = None if other is one.bundle else compare_matching.share_found_again(one.bundle, other)
     st.subheader(f"Most like factor {one.factor:,}", anchor=False, help=definitions.MATCHES)
     if again is not None:
         st.markdown(
@@ -145,7 +145,7 @@ def matches(one: Selected, other: Bundle) -> None:
         where = "of the open bundle" if other is one.bundle else "of the other bundle"
         st.caption(f"No other factor {where} has a word in common with it.")
         return
-    rows = factor_table.frame(other, found["factor"].to_numpy())
+    rows = factor_table.factor_rows(other, found["factor"].to_numpy())
     columns = {}
     for name, label, form, tip in (
         ("cosine", "Cosine", "%.2f", definitions.COSINE),
@@ -163,6 +163,6 @@ def matches(one: Selected, other: Bundle) -> None:
         f"The {len(rows)} factors most like factor {one.factor}.",
         columns,
         choose=lambda factor: url_state.change(
-            {controls.TO_FACTOR: factor, controls.TO_LAYER: controls.PEAK}
+            {controls.OTHER_FACTOR: factor, controls.OTHER_LAYER: controls.PEAK}
         ),
     )

@@ -27,14 +27,14 @@ FOUND_AGAIN = 0.9
 
 
 @dataclass(frozen=True)
-class Reasons:
+class MissingNumbers:
     """Why two bundles do not allow a number, in one sentence each; "" where they do."""
 
     cosine: str
     examples: str
 
 
-def reasons(one: Bundle, other: Bundle) -> Reasons:
+def missing_numbers(one: Bundle, other: Bundle) -> MissingNumbers:
     """Return what keeps two bundles from being compared by direction and by examples."""
     a, b = one.manifest, other.manifest
     cosine = examples = ""
@@ -47,7 +47,7 @@ def reasons(one: Bundle, other: Bundle) -> Reasons:
         cosine = "No cosine: the website of 2021 never published its dictionary."
     if _windows(one) != _windows(other):
         examples = "No overlap of examples: the bundles were surveyed on different windows of text."
-    return Reasons(cosine, examples)
+    return MissingNumbers(cosine, examples)
 
 
 def _windows(bundle: Bundle) -> object:
@@ -55,7 +55,7 @@ def _windows(bundle: Bundle) -> object:
     return file.get("sha256", bundle.fingerprint)
 
 
-def cosine(one: Bundle, factor: int, other: Bundle) -> np.ndarray:
+def cosines(one: Bundle, factor: int, other: Bundle) -> np.ndarray:
     """Return the cosine of a factor with every factor of the other bundle, (m,)."""
     return other.dictionary @ one.dictionary[factor]
 
@@ -91,12 +91,12 @@ def best(one: Bundle, factor: int, other: Bundle, most: int = 15) -> pd.DataFram
 def _best(
     fingerprint: str, other_fingerprint: str, factor: int, most: int, _one: Bundle, _other: Bundle
 ) -> pd.DataFrame:
-    why = reasons(_one, _other)
+    why = missing_numbers(_one, _other)
     words = _common_words(_one, factor, _other)
     chosen = words.nlargest(_NEAREST).index.to_numpy(int)
     columns: dict[str, np.ndarray] = {}
     if not why.cosine:
-        nearness = cosine(_one, factor, _other)
+        nearness = cosines(_one, factor, _other)
         chosen = np.union1d(chosen, np.argsort(-nearness, kind="stable")[: _NEAREST + 1])
         columns["cosine"] = nearness
     if _one is _other or fingerprint == other_fingerprint:
@@ -107,7 +107,7 @@ def _best(
     if not why.examples:
         layer = selection.peak_layer(_one, factor)
         found["examples"] = [
-            _share(
+            _overlap(
                 shared_examples(_one, factor, layer, _other, at, selection.peak_layer(_other, at))
             )
             for at in chosen.tolist()
@@ -135,23 +135,23 @@ def _word_index(fingerprint: str, _bundle: Bundle) -> pd.Series:
     return pd.Series([at for _, at in ordered], index=[word for word, _ in ordered], dtype="int64")
 
 
-def _share(counts: tuple[int, int]) -> float:
+def _overlap(counts: tuple[int, int]) -> float:
     return counts[0] / counts[1] if counts[1] else 0.0
 
 
-def found_again(one: Bundle, other: Bundle) -> float | None:
+def share_found_again(one: Bundle, other: Bundle) -> float | None:
     """Return the share of living factors with a partner of cosine ≥ 0.9 in the other bundle.
 
     None where two models or too large dictionaries do not allow it.
     """
     work = float(one.n_factors) * other.n_factors * one.width
-    if reasons(one, other).cosine or work > _MOST_WORK:
+    if missing_numbers(one, other).cosine or work > _MOST_WORK:
         return None
-    return _found_again(one.fingerprint, other.fingerprint, one, other)
+    return _share_found_again(one.fingerprint, other.fingerprint, one, other)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _found_again(
+def _share_found_again(
     fingerprint: str, other_fingerprint: str, _one: Bundle, _other: Bundle
 ) -> float | None:
     alive = _one.factors["alive"].to_numpy(bool)

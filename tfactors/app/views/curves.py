@@ -17,8 +17,10 @@ _KEY = "control_factors"
 
 def show(bundle: Bundle) -> None:
     """Draw the choice of factors, their curves and the download."""
-    chosen = url_state.get(controls.CHOSEN) or tuple(sorted(showcase.by_level(bundle).values()))
-    names = {factor: selection.name(bundle, factor) for factor in chosen}
+    chosen = url_state.get(controls.CURVE_FACTORS) or tuple(
+        sorted(showcase.factors_by_level(bundle).values())
+    )
+    names = {factor: selection.factor_name(bundle, factor) for factor in chosen}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choose(bundle, chosen)
         st.segmented_control(
@@ -51,7 +53,7 @@ def show(bundle: Bundle) -> None:
         )
         downloads.show(lambda: _table(overview, chosen), "importance")
     if point := charts.clicked(event, "curves"):
-        shell.go(
+        shell.open_page(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: int(point["layer"])},
         )
@@ -61,7 +63,7 @@ def _choose(bundle: Bundle, chosen: tuple[int, ...]) -> None:
     if st.session_state.get(_KEY) != list(chosen):
         st.session_state[_KEY] = list(chosen)
     listed = range(bundle.n_factors) if bundle.n_factors <= _LISTED else chosen
-    names = selection.names(bundle)["name"].to_numpy()
+    names = selection.factor_names(bundle)["name"].to_numpy()
     st.multiselect(
         f"Factors (up to {controls.MOST_CURVES}): type a number or a word",
         list(listed),
@@ -84,9 +86,9 @@ def _chosen(bundle: Bundle) -> None:
             found.append(number)
         else:
             unknown.append(str(value)[:40])
-    url_state.change({controls.CHOSEN: tuple(dict.fromkeys(found))[: controls.MOST_CURVES]})
+    url_state.change({controls.CURVE_FACTORS: tuple(dict.fromkeys(found))[: controls.MOST_CURVES]})
     for value in unknown:
-        url_state.notice(
+        url_state.add_notice(
             f"“{value}” is not a factor of this bundle: they are 0 to {bundle.n_factors - 1:,}."
         )
 

@@ -38,7 +38,7 @@ def show(bundle: Bundle) -> None:
         st.code(f"tfactors evaluate {spoken_name(bundle.path)}", language="bash")
         return
     titles = {section.name: section.title for section in sections}
-    chosen = url_state.get(controls.SECTION)
+    chosen = url_state.get(controls.EVIDENCE_SECTION)
     chosen = chosen if chosen in titles else next(iter(titles))
     st.segmented_control(
         "Section",
@@ -46,7 +46,7 @@ def show(bundle: Bundle) -> None:
         required=True,
         label_visibility="collapsed",
         format_func=titles.__getitem__,
-        **url_state.widget(controls.SECTION, chosen),
+        **url_state.widget(controls.EVIDENCE_SECTION, chosen),
     )
     _section(next(s for s in sections if s.name == chosen), bundle)
 
@@ -115,9 +115,9 @@ def _table(table: Table, key: str) -> None:
 def _picked(frame: pd.DataFrame, column: Column, key: str) -> pd.DataFrame:
     """Draw the choice of one value of a column, shared by all tables; return its rows."""
     values = list(dict.fromkeys(frame[column.name].dropna()))
-    chosen = url_state.get(controls.AT)
+    chosen = url_state.get(controls.EVIDENCE_VALUE)
     chosen = chosen if chosen in values else next(iter(values), "")
-    name = f"{controls.AT.name}_{key}"
+    name = f"{controls.EVIDENCE_VALUE.name}_{key}"
     st.session_state[name] = chosen
     st.segmented_control(
         shell.plain(column.label),
@@ -125,7 +125,7 @@ def _picked(frame: pd.DataFrame, column: Column, key: str) -> pd.DataFrame:
         required=True,
         key=name,
         format_func=shell.plain,
-        on_change=lambda: url_state.change({controls.AT: st.session_state[name]}),
+        on_change=lambda: url_state.change({controls.EVIDENCE_VALUE: st.session_state[name]}),
     )
     return frame[frame[column.name] == chosen]
 

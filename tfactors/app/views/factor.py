@@ -30,7 +30,7 @@ _BANDS = (
 _DRAWN = 8
 
 
-def drawn(selected: Selected) -> None:
+def show_random_sample(selected: Selected) -> None:
     """Draw activations that were drawn at random, in bands of strength."""
     st.subheader(f"At random, at layer {selected.layer}", anchor=False, help=definitions.SAMPLE)
     if selected.bundle.ranked:
@@ -60,7 +60,7 @@ def drawn(selected: Selected) -> None:
     downloads.show(lambda: samples, f"random_{selected.factor}_{selected.layer}")
 
 
-def by_layer(selected: Selected) -> None:
+def show_words_by_layer(selected: Selected) -> None:
     """Draw the words that the factor answers to at each layer, side by side, and examples."""
     st.subheader("What it answers to, layer by layer", anchor=False, help=definitions.LAYER_WORDS)
     st.caption(
@@ -71,7 +71,7 @@ def by_layer(selected: Selected) -> None:
     )
     st.html(
         '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
-        f"{''.join(_column(selected, layer) for layer in selected.bundle.layers)}</div>"
+        f"{''.join(_layer_column(selected, layer) for layer in selected.bundle.layers)}</div>"
     )
     downloads.show(lambda: _words_by_layer(selected), f"words_{selected.factor}")
     for layer in selected.bundle.layers:
@@ -92,7 +92,7 @@ def _words_by_layer(selected: Selected) -> pd.DataFrame:
     return pd.concat(words, ignore_index=True)
 
 
-def _column(selected: Selected, layer: int) -> str:
+def _layer_column(selected: Selected, layer: int) -> str:
     words = selected.bundle.words(selected.factor, layer)
     column = selected.overview.layer_index(layer)
     if ranked := selected.bundle.ranked:  # its maximum is the number of examples
@@ -121,7 +121,7 @@ def _column(selected: Selected, layer: int) -> str:
     )
 
 
-def corpus(selected: Selected, examples: pd.DataFrame) -> None:
+def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     """Draw from which sources and years the strongest examples come."""
     st.subheader("Where in the corpus it lives", anchor=False, help=definitions.CORPUS)
     if selected.bundle.ranked:
@@ -175,14 +175,14 @@ def corpus(selected: Selected, examples: pd.DataFrame) -> None:
     downloads.show(lambda: counts, f"documents_{selected.factor}_{selected.layer}")
 
 
-def similar(selected: Selected) -> None:
+def show_similar(selected: Selected) -> None:
     """Draw the factors and the tokens of the vocabulary that are near a factor."""
-    _like_atoms(selected)
-    _together(selected)
-    _vocabulary(selected)
+    _show_near_atoms(selected)
+    _show_firing_together(selected)
+    _show_near_tokens(selected)
 
 
-def _together(selected: Selected) -> None:
+def _show_firing_together(selected: Selected) -> None:
     """Draw the factors that fire on the same held-out tokens."""
     st.subheader("Factors that fire with it", anchor=False, help=definitions.TOGETHER)
     found = selected.bundle.neighbours(selected.factor, "together")
@@ -195,7 +195,7 @@ def _together(selected: Selected) -> None:
         "By the correlation of firing on held-out text at this factor's peak layer: 1 is on the "
         "same tokens, 0 is by chance."
     )
-    rows = factor_table.frame(selected.bundle, found["other"].to_numpy())
+    rows = factor_table.factor_rows(selected.bundle, found["other"].to_numpy())
     rows["together"] = found["value"].to_numpy()
     column = st.column_config.NumberColumn(
         "Together", format="%.2f", width="small", help=definitions.TOGETHER
@@ -209,7 +209,7 @@ def _together(selected: Selected) -> None:
     )
 
 
-def _vocabulary(selected: Selected) -> None:
+def _show_near_tokens(selected: Selected) -> None:
     """Draw the nearest tokens of the model's vocabulary."""
     st.subheader("Near words of the model's vocabulary", anchor=False, help=definitions.VOCABULARY)
     if not selected.bundle.has("vocabulary.parquet"):
@@ -239,7 +239,7 @@ def _vocabulary(selected: Selected) -> None:
         st.caption("The model was saved without a language-model head, so there are no logits.")
 
 
-def _like_atoms(selected: Selected) -> None:
+def _show_near_atoms(selected: Selected) -> None:
     """Draw the factors whose atoms point the same way."""
     st.subheader("Factors like it", anchor=False, help=definitions.COSINE)
     if not selected.bundle.has("dictionary.parquet"):
@@ -253,7 +253,7 @@ def _like_atoms(selected: Selected) -> None:
     cosine = atoms @ atoms[selected.factor]
     order = np.argsort(-cosine, kind="stable")
     order = order[order != selected.factor][:_SIMILAR]
-    rows = factor_table.frame(selected.bundle, order)
+    rows = factor_table.factor_rows(selected.bundle, order)
     rows["cosine"] = cosine[order]
     column = st.column_config.NumberColumn(
         "Cosine", format="%.2f", width="small", help=definitions.COSINE

@@ -156,9 +156,9 @@ def _elsewhere(selected: Selected) -> None:
     """Offer to measure the layer that is open, which the bundle does not hold, and draw it."""
     st.markdown(f"##### At layer {selected.layer}", help=definitions.RETAINED_SENTENCE)
     question = Question(selected.factor, selected.layer)
-    answer = live_model.of(selected.bundle).answers.get(question)
+    answer = live_model.model_of(selected.bundle).answers.get(question)
     if answer is None:
-        missing = live_model.missing(selected.bundle)
+        missing = live_model.missing_part(selected.bundle)
         place = st.empty()
         if not place.button(
             f"Measure at layer {selected.layer}",
@@ -174,7 +174,7 @@ def _elsewhere(selected: Selected) -> None:
         try:
             answer = _measured(selected, question)
         except InputError as error:
-            live_model.refused(error)
+            live_model.show_refusal(error)
             return
         place.empty()
     kept = answer.rename(columns={"word": "alone"})
@@ -190,10 +190,10 @@ def _elsewhere(selected: Selected) -> None:
 
 def _measured(selected: Selected, question: Question) -> pd.DataFrame:
     note = st.empty()
-    with live_model.using(selected.bundle, note.caption) as encoder:
+    with live_model.borrowed_encoder(selected.bundle, note.caption) as encoder:
         from tfactors.explain.retention import retention_at
 
         found = retention_at(selected.bundle, question.factor, question.layer, _EXAMPLES, encoder)
     note.empty()
-    live_model.of(selected.bundle).remember(question, found, _REMEMBERED)
+    live_model.model_of(selected.bundle).remember(question, found, _REMEMBERED)
     return found

@@ -46,7 +46,7 @@ def figures(bundle: Bundle) -> list[Figure]:
     return found
 
 
-def by_layer(bundle: Bundle) -> pd.DataFrame | None:
+def quality_by_layer(bundle: Bundle) -> pd.DataFrame | None:
     """Return layer, factors a token and explained variance, or None where there is none."""
     rows: Any = bundle.manifest.get("metrics", {}).get("layers")
     if not isinstance(rows, list) or not rows:
@@ -55,7 +55,7 @@ def by_layer(bundle: Bundle) -> pd.DataFrame | None:
     return frame[[c for c in ("layer", "l0", "explained_variance") if c in frame]]
 
 
-def facts(bundle: Bundle) -> list[tuple[str, str]]:
+def origin_facts(bundle: Bundle) -> list[tuple[str, str]]:
     """Return what the bundle was made from, as pairs of a name and a plain text."""
     manifest = bundle.manifest
     model, corpus = manifest["model"], manifest["corpus"]
@@ -63,9 +63,9 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
     created = created.get("at") if isinstance(created, dict) else created
     pairs = [
         ("Model", f"{model['name']}: {model['blocks']} blocks, {model['width']} numbers a state"),
-        *(("Text", _source(source)) for source in corpus["sources"]),
+        *(("Text", _source_fact(source)) for source in corpus["sources"]),
         ("Windows", f"{corpus['windows']:,} of up to {corpus['window_length']} tokens"),
-        ("Codes", _codes(bundle)),
+        ("Codes", _coding_fact(bundle)),
     ]
     pairs += [("Note", note) for note in published.notes(bundle)]
     if lacking := published.missing(bundle):
@@ -78,7 +78,7 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
     return pairs
 
 
-def how_coded(bundle: Bundle) -> str:
+def coding_sentence(bundle: Bundle) -> str:
     """Return how activations are found, the end of a sentence in Markdown."""
     if bundle.ranked:
         return (
@@ -97,7 +97,7 @@ def how_coded(bundle: Bundle) -> str:
     )
 
 
-def _codes(bundle: Bundle) -> str:
+def _coding_fact(bundle: Bundle) -> str:
     """Return how the codes were made, and with which dictionary where it was imported."""
     coding = bundle.manifest["coding"]
     if bundle.ranked:
@@ -110,7 +110,7 @@ def _codes(bundle: Bundle) -> str:
     return f"λ = {coding['penalty']:g}, solved to a duality gap of {coding['tol']:g}{where}"
 
 
-def _source(source: dict[str, Any]) -> str:
+def _source_fact(source: dict[str, Any]) -> str:
     parts = [str(source["title"])]
     if source.get("documents"):
         count = documents(int(source["documents"]))

@@ -25,35 +25,35 @@ _AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by it
 def show(bundle: Bundle) -> None:
     """Draw the choice of map and colour, the map, and the list."""
     by_likeness = bundle.factors["map_x"].notna().any()
-    places = url_state.get(controls.PLACES) or ("near" if by_likeness else "levels")
+    places = url_state.get(controls.MAP_PLACES) or ("near" if by_likeness else "levels")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Places",
-            list(controls.PLACE_NAMES),
+            list(controls.MAP_PLACE_NAMES),
             required=True,
             help=definitions.MAP,
-            format_func=controls.PLACE_NAMES.__getitem__,
-            **url_state.widget(controls.PLACES, places),
+            format_func=controls.MAP_PLACE_NAMES.__getitem__,
+            **url_state.widget(controls.MAP_PLACES, places),
         )
         st.segmented_control(
             "Colour",
-            list(controls.COLOURS),
+            list(controls.MAP_COLOURS),
             required=True,
-            format_func=controls.COLOURS.__getitem__,
-            **url_state.widget(controls.COLOUR),
+            format_func=controls.MAP_COLOURS.__getitem__,
+            **url_state.widget(controls.MAP_COLOUR),
         )
         st.button(
             "All factors",
-            disabled=url_state.get(controls.AREA) is None,
+            disabled=url_state.get(controls.MAP_AREA) is None,
             icon=":material/select_all:",
             help="Forget the area that was drawn.",
             on_click=url_state.change,
-            args=({controls.AREA: None},),
+            args=({controls.MAP_AREA: None},),
         )
     if places == "near" and not by_likeness:
         st.info("This bundle has no map by likeness; build it again with this tfactors to get one.")
         return
-    limits = selection.thresholds(bundle)
+    limits = selection.thresholds_in_force(bundle)
     frame = _dots(bundle, limits)
     rules: pd.DataFrame | None = None
     steps: tuple[float, ...] = ()
@@ -74,7 +74,7 @@ def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "factor": factors["factor"].to_numpy(),
-            "name": selection.names(bundle)["name"].to_numpy(),
+            "name": selection.factor_names(bundle)["name"].to_numpy(),
             "x": factors["map_x"].to_numpy(float),
             "y": factors["map_y"].to_numpy(float),
             "level": definitions.levels(factors, limits),
@@ -115,7 +115,7 @@ def _chart(
     from tfactors.app.parts import charts
     from tfactors.app.views import map_charts
 
-    colour = url_state.get(controls.COLOUR)
+    colour = url_state.get(controls.MAP_COLOUR)
     key = _key(f"map_{places}_{colour}")
     said = (
         "by the likeness of their atoms"
@@ -129,14 +129,14 @@ def _chart(
         frame,
         colour,
         None if places == "near" else _AXES,
-        url_state.get(controls.AREA),
+        url_state.get(controls.MAP_AREA),
         rules,
         steps,
         key=key,
         alt=f"All {len(frame):,} living factors {said}; the table lists them.",
     )
     if point := charts.clicked(event, key):
-        shell.go(
+        shell.open_page(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
         )
@@ -152,9 +152,9 @@ def _chart(
             help="The map as a picture. PNG is behind the button over the chart.",
         )
     drawn = charts.dragged(event, key)
-    if drawn is not None and drawn != url_state.get(controls.AREA):
+    if drawn is not None and drawn != url_state.get(controls.MAP_AREA):
         st.session_state[_DRAWN] = drawn
-        url_state.change({controls.AREA: drawn})
+        url_state.change({controls.MAP_AREA: drawn})
         st.rerun()
 
 
@@ -163,14 +163,14 @@ def _key(name: str) -> str:
 
     The browser keeps the rectangle that was drawn last; after Back or a link that would be wrong.
     """
-    if url_state.get(controls.AREA) != st.session_state.get(_DRAWN):
-        st.session_state[_DRAWN] = url_state.get(controls.AREA)
+    if url_state.get(controls.MAP_AREA) != st.session_state.get(_DRAWN):
+        st.session_state[_DRAWN] = url_state.get(controls.MAP_AREA)
         st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
     return f"{name}_{st.session_state.get(_TIMES, 0)}"
 
 
 def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
-    area = url_state.get(controls.AREA)
+    area = url_state.get(controls.MAP_AREA)
     if area is None:
         st.caption(
             "Draw a rectangle with the mouse to list what is in it, or click a dot to open its "
@@ -196,8 +196,8 @@ def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
         members = members[np.argsort(-strength, kind="stable")]
         listed = members[:_MOST_ROWS]
         factor_table.show(
-            factor_table.frame(bundle, listed),
+            factor_table.factor_rows(bundle, listed),
             "inside",
             f"The {len(listed)} factors in the area that was drawn on the map.",
-            whole=lambda: factor_table.frame(bundle, members),
+            whole=lambda: factor_table.factor_rows(bundle, members),
         )

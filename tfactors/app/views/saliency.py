@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, downloads, factor_view, published
+from tfactors.app.parts import definitions, downloads, factor_summary, published
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import saliency_live
 from tfactors.app.views.saliency_live import Request
@@ -78,7 +78,7 @@ def sidebar() -> None:
             disabled=not ours,
             help="How many masked texts the model may read. It stops before where every "
             "weight is known to 2.5% of the activation.",
-            **url_state.widget(controls.SAMPLES),
+            **url_state.widget(controls.LIME_SAMPLES),
         )
         st.slider(
             "Features",
@@ -86,7 +86,7 @@ def sidebar() -> None:
             128,
             disabled=not ours,
             help="How many words may get a weight, those with the largest.",
-            **url_state.widget(controls.FEATURES),
+            **url_state.widget(controls.LIME_FEATURES),
         )
         st.text_input(
             "Replacement token",
@@ -110,7 +110,7 @@ def show(selected: Selected) -> None:
     """Draw the stored explanations of a factor at a layer, and the form for new ones."""
     examples = selected.bundle.examples(selected.factor, selected.layer)
     if examples.empty:
-        st.markdown(factor_view.silent(selected))
+        st.markdown(factor_summary.silence_sentence(selected))
         return
     if selected.bundle.ranked:
         _published(selected, examples)
@@ -234,13 +234,13 @@ def _told_from_zero(row: Any) -> np.ndarray:
 
 
 def _new(selected: Selected, examples: pd.DataFrame) -> None:
-    missing = saliency_live.missing(selected.bundle)
+    missing = saliency_live.remedy(selected.bundle)
     number = min(url_state.get(controls.EXAMPLE), len(examples))
     example = examples.iloc[number - 1]
     request = Request(
         selected.factor, selected.layer, int(example["window"]), int(example["position"]),
-        url_state.get(controls.METHOD), url_state.get(controls.SAMPLES),
-        url_state.get(controls.FEATURES), url_state.get(controls.REPLACEMENT).strip(),
+        url_state.get(controls.METHOD), url_state.get(controls.LIME_SAMPLES),
+        url_state.get(controls.LIME_FEATURES), url_state.get(controls.REPLACEMENT).strip(),
         url_state.get(controls.LIME_SEED), url_state.get(controls.RECIPE),
         url_state.get(controls.MASK_RADIUS),
     )  # fmt: skip
@@ -258,23 +258,23 @@ def _new(selected: Selected, examples: pd.DataFrame) -> None:
             type="primary",
             shortcut="E",
             disabled=missing is not None,
-            on_click=saliency_live.ask,
+            on_click=saliency_live.ask_for,
             args=(request,),
         )
         stop = st.empty()
     if missing:
         st.caption(f"To explain examples here, {shell.plain(missing)}.")
     text = st.empty()
-    if saliency_live.asked(request):
+    if saliency_live.is_asked_for(request):
         with text:
             _text(selected, examples, example, None)
-        if saliency_live.answers(selected.bundle, request) is None:
-            stop.button("Stop", on_click=saliency_live.withdraw, icon=":material/stop:")
+        if saliency_live.known_explanations(selected.bundle, request) is None:
+            stop.button("Stop", on_click=saliency_live.withdraw_request, icon=":material/stop:")
             bar = st.empty()
-            saliency_live.run(selected.bundle, request, bar.progress)
+            saliency_live.explain(selected.bundle, request, bar.progress)
             st.rerun()
-        saliency_live.withdraw()
-    found = saliency_live.answers(selected.bundle, request)
+        saliency_live.withdraw_request()
+    found = saliency_live.known_explanations(selected.bundle, request)
     if not found:
         with text:
             _text(selected, examples, example, None)

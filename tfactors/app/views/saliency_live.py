@@ -44,39 +44,39 @@ class Request:
         return replace(self, method=method)
 
 
-def missing(bundle: Bundle) -> str | None:
+def remedy(bundle: Bundle) -> str | None:
     """Return what has to be done before anything can be explained, or None."""
     return live_model.remedy(bundle, "lime")
 
 
-def methods(request: Request) -> list[str]:
+def methods_of(request: Request) -> list[str]:
     """Return the methods that a request is for."""
     return ["lime", "occlusion"] if request.method == "both" else [request.method]
 
 
-def answers(bundle: Bundle, request: Request) -> "list[Explanation] | None":
+def known_explanations(bundle: Bundle, request: Request) -> "list[Explanation] | None":
     """Return the answers that were given before, one a method; None if one is missing."""
-    known = live_model.of(bundle).answers
-    asked = [request.by(method) for method in methods(request)]
+    known = live_model.model_of(bundle).answers
+    asked = [request.by(method) for method in methods_of(request)]
     return [known[one] for one in asked] if all(one in known for one in asked) else None
 
 
-def ask(request: Request) -> None:
+def ask_for(request: Request) -> None:
     """Ask for an explanation; the page runs it when it is drawn next. For callbacks."""
     st.session_state[_JOB] = request
 
 
-def asked(request: Request) -> bool:
+def is_asked_for(request: Request) -> bool:
     """Say whether this explanation was asked for; a changed control takes the question back."""
     return st.session_state.get(_JOB) == request
 
 
-def withdraw() -> None:
+def withdraw_request() -> None:
     """Take the question back. For callbacks."""
     st.session_state.pop(_JOB, None)
 
 
-def run(bundle: Bundle, request: Request, show: Callable[[float, str], object]) -> None:
+def explain(bundle: Bundle, request: Request, show: Callable[[float, str], object]) -> None:
     """Explain, and remember the answer; ``show(share, words)`` draws progress.
 
     Raises
@@ -90,10 +90,10 @@ def run(bundle: Bundle, request: Request, show: Callable[[float, str], object]) 
         show(done / total, f"Reading the text with words left out: {done} of {total}")
 
     try:
-        with live_model.using(bundle, lambda words: show(0.0, words)) as encoder:
+        with live_model.borrowed_encoder(bundle, lambda words: show(0.0, words)) as encoder:
             window = bundle.windows([request.window]).iloc[0]
-            for asked in map(request.by, methods(request)):
-                if asked in live_model.of(bundle).answers:
+            for asked in map(request.by, methods_of(request)):
+                if asked in live_model.model_of(bundle).answers:
                     continue
                 explanation = explain_window(
                     encoder, window["token_ids"], asked.position, asked.factor, asked.layer,
@@ -101,6 +101,6 @@ def run(bundle: Bundle, request: Request, show: Callable[[float, str], object]) 
                     asked.replacement or None, tokens=window["tokens"], progress=progress,
                     recipe=asked.recipe or None, radius=asked.radius or None,
                 )  # fmt: skip
-                live_model.of(bundle).remember(asked, explanation, _REMEMBERED)
+                live_model.model_of(bundle).remember(asked, explanation, _REMEMBERED)
     finally:
-        withdraw()
+        withdraw_request()

@@ -9,7 +9,8 @@ its peak layer,
 is what a token of the word gives, on average, of what the factor's strongest examples give: about 1
 for a factor that is about this word, and near 0 for one that is only faintly active on it, however
 often. For several words activations and occurrences are added up, so that a factor of all of them
-comes before a factor of one. Which factors fire in a sentence, the model says: :func:`by_sentence`.
+comes before a factor of one. Which factors fire in a sentence is asked of the model
+(:func:`factors_by_sentence`).
 
 Of the 2021 website, which shows no activation, the match is the share of the factor's examples at
 the layer that mark one of the words.
@@ -37,7 +38,7 @@ def words_of(query: str) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))[:MOST_WORDS]
 
 
-def find(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
+def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     """Return what a query finds, in the order to show it, and the words the index lacks.
 
     First the factor whose number was asked for, then those that match the words (as
@@ -53,7 +54,7 @@ def find(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     scores, missing = by_words(bundle, words)
     numbers = [int(w) for w in words if w.isascii() and w.isdigit() and len(w) < 9]
     asked = [number for number in numbers if number < bundle.n_factors]
-    others = np.setdiff1d(by_name(bundle, words), [*scores["factor"], *asked])
+    others = np.setdiff1d(factors_by_name(bundle, words), [*scores["factor"], *asked])
     first = pd.DataFrame({"factor": asked}).merge(scores, on="factor", how="left")
     rest = scores[~scores["factor"].isin(asked)]
     found = pd.concat([first, rest, pd.DataFrame({"factor": others})], ignore_index=True)
@@ -91,7 +92,7 @@ def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]
     return best[columns].reset_index(drop=True), missing
 
 
-def by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
+def factors_by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
     """Return the factors that fire in a sentence, the strongest for what it can reach first.
 
     A row is a factor at the layer and token where its activation is largest: factor, at (the
@@ -102,7 +103,9 @@ def by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
     InputError
         The sentence holds no word or too many, or the model is busy or cannot be loaded.
     """
-    made = live_decomposition.take_apart(bundle, sentence.strip(), live_decomposition.built(bundle))
+    made = live_decomposition.decomposition_of(
+        bundle, sentence.strip(), live_decomposition.built_penalty(bundle)
+    )
     best = made.factors.sort_values("activation", ascending=False, kind="stable")
     best = best.drop_duplicates("factor")
     tokens = made.tokens["token"].str.strip().to_numpy()
@@ -121,8 +124,8 @@ def by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
     return found.sort_values("match", ascending=False, kind="stable", ignore_index=True)
 
 
-def by_name(bundle: Bundle, words: list[str]) -> np.ndarray:
+def factors_by_name(bundle: Bundle, words: list[str]) -> np.ndarray:
     """Return the factors in whose label or words one of these occurs."""
-    names = selection.folded_names(bundle)
+    names = selection.casefolded_names(bundle)
     found = [at for at, name in enumerate(names) if any(word in name for word in words)]
     return np.array(found, dtype=int)

@@ -21,7 +21,7 @@ def sidebar(bundle: Bundle) -> None:
         st.selectbox(
             "Density at the peak",
             list(controls.DENSITIES),
-            format_func=_range,
+            format_func=_density_range,
             help=definitions.DENSITY,
             **url_state.widget(controls.DENSITY),
         )
@@ -32,11 +32,11 @@ def sidebar(bundle: Bundle) -> None:
                 controls.KINDS,
                 format_func=lambda kind: kind or "any",
                 help=definitions.LABEL_KIND,
-                **url_state.widget(controls.KIND),
+                **url_state.widget(controls.LABEL_KIND),
             )
             for control, label, tip in (
-                (controls.PRECISION, "Precision of the label", definitions.LABEL_PRECISION),
-                (controls.RECALL, "Recall of the label", definitions.LABEL_RECALL),
+                (controls.LEAST_PRECISION, "Precision of the label", definitions.LABEL_PRECISION),
+                (controls.LEAST_RECALL, "Recall of the label", definitions.LABEL_RECALL),
             ):
                 st.slider(
                     f"{label}, at least",
@@ -56,19 +56,19 @@ def sidebar(bundle: Bundle) -> None:
                 1.0,
                 step=0.05,
                 help=definitions.STABILITY,
-                **url_state.widget(controls.STABLE),
+                **url_state.widget(controls.LEAST_STABILITY),
             )
         else:
             st.caption("Stability was not measured: that takes a second dictionary.")
 
 
-def passing(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
+def passes_filters(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     """Return for each of these factors whether it passes all filters, (n,) bool."""
     rows = bundle.factors.iloc[factors]
     kept = np.ones(len(factors), bool)
-    if level := url_state.get(controls.IN_LEVEL):
-        kept &= definitions.levels(rows, selection.thresholds(bundle)) == level
-    if (peak := url_state.get(controls.PEAKS)) != controls.PEAK:
+    if level := url_state.get(controls.SEARCH_LEVEL):
+        kept &= definitions.levels(rows, selection.thresholds_in_force(bundle)) == level
+    if (peak := url_state.get(controls.SEARCH_PEAK)) != controls.PEAK:
         kept &= rows["peak_layer"].to_numpy() == peak
     if chosen := url_state.get(controls.DENSITY):
         low, high = controls.DENSITIES[chosen]
@@ -76,12 +76,12 @@ def passing(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
         at = overview.importance[factors].argmax(axis=1)
         density = overview.density[factors, at]
         kept &= (density >= low) & (density <= high if high == 1 else density < high)
-    if kind := url_state.get(controls.KIND):
+    if kind := url_state.get(controls.LABEL_KIND):
         kept &= (rows["label_kind"] == kind).to_numpy(bool)
     for control, column in (
-        (controls.PRECISION, "label_precision"),
-        (controls.RECALL, "label_recall"),
-        (controls.STABLE, "stability"),
+        (controls.LEAST_PRECISION, "label_precision"),
+        (controls.LEAST_RECALL, "label_recall"),
+        (controls.LEAST_STABILITY, "stability"),
     ):
         least = url_state.get(control)
         if least > 0 and bundle.factors[column].notna().any():
@@ -89,6 +89,6 @@ def passing(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _range(name: str) -> str:
+def _density_range(name: str) -> str:
     low, high = controls.DENSITIES[name]
     return f"{name}: {low * 100:g} to {high * 100:g}%" if name else "any"

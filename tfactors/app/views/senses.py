@@ -30,7 +30,7 @@ def show(bundle: Bundle) -> None:
     if bundle.ranked:
         st.markdown(published.NO_DICTIONARY)
         return
-    word = senses_groups.folded(url_state.get(controls.WORD))
+    word = senses_groups.casefolded(url_state.get(controls.WORD))
     known = bundle.senses()
     st.text_input(
         "A word",
@@ -45,7 +45,7 @@ def show(bundle: Bundle) -> None:
     if len(word.split()) > 1:
         st.info("One word at a time, please.", icon=":material/info:")
         return
-    found = senses_groups.known(bundle, word)
+    found = senses_groups.known_occurrences(bundle, word)
     if found is None:
         found = _ask(bundle, word)
     if found is not None:
@@ -106,8 +106,8 @@ def _ask(bundle: Bundle, word: str) -> Occurrences | None:
         "separate best. The model can read up to 48 of its occurrences now, which takes some "
         "seconds."
     )
-    if live_model.missing(bundle):
-        live_model.how_to_get(bundle)
+    if live_model.missing_part(bundle):
+        live_model.show_how_to_get(bundle)
         return None
     if st.button("Read its occurrences", type="primary", icon=":material/play_arrow:"):
         st.session_state[_JOB] = word
@@ -115,7 +115,7 @@ def _ask(bundle: Bundle, word: str) -> Occurrences | None:
         return None
     bar = st.empty()
     try:
-        senses_groups.read(bundle, word, bar.progress)
+        senses_groups.read_occurrences(bundle, word, bar.progress)
     finally:
         st.session_state.pop(_JOB, None)
     st.rerun()
@@ -136,7 +136,7 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
             icon=":material/info:",
         )
         return
-    groups = senses_groups.groups(bundle, found)
+    groups = senses_groups.groups_of(bundle, found)
     best = senses.best_of(groups.groupings)
     if best is None:
         st.info(
@@ -162,7 +162,9 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
             **url_state.widget(controls.LAYER, layer),
         )
         _about_layer(here, chance, layer)
-        st.toggle(f"More than {_LISTED} of each group", **url_state.widget(controls.ALL))
+        st.toggle(
+            f"More than {_LISTED} of each group", **url_state.widget(controls.ALL_OCCURRENCES)
+        )
         downloads.show(lambda: _table(bundle, found, groups), f"senses_{layer}")
     _groups(bundle, found, here, place)
 
@@ -261,7 +263,7 @@ def _marks(
             active = int((column[rows] > 0).sum())
             shell.link(
                 controls.FACTOR_PAGE,
-                f"{selection.name(bundle, factor)} · on {active} of {len(rows)}",
+                f"{selection.factor_name(bundle, factor)} · on {active} of {len(rows)}",
                 icon=":material/label:",
                 changes={controls.FACTOR: factor, controls.LAYER: layer},
             )
@@ -279,7 +281,7 @@ def _lines(
     strength = dense[rows].sum(axis=1)
     order = np.argsort(-strength, kind="stable")
     rows, strength = rows[order], strength[order]
-    kept = rows if url_state.get(controls.ALL) else rows[:_LISTED]
+    kept = rows if url_state.get(controls.ALL_OCCURRENCES) else rows[:_LISTED]
     frame = found.places.iloc[kept].copy()
     frame["word"] = found.word
     frame["rank"] = range(len(frame))

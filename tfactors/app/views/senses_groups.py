@@ -50,19 +50,19 @@ class Groups:
     chance: list[float]
 
 
-def folded(word: str) -> str:
+def casefolded(word: str) -> str:
     """Return a word as the index knows it."""
     return word.strip().casefold()
 
 
-def known(bundle: Bundle, word: str) -> Occurrences | None:
+def known_occurrences(bundle: Bundle, word: str) -> Occurrences | None:
     """Return the occurrences that the bundle holds, or that the model has read before."""
-    stored = _stored(bundle.fingerprint, bundle, word)
-    return stored or live_model.of(bundle).answers.get(Question(word))
+    stored = _stored_occurrences(bundle.fingerprint, bundle, word)
+    return stored or live_model.model_of(bundle).answers.get(Question(word))
 
 
 @st.cache_resource(max_entries=_REMEMBERED, show_spinner=False)
-def _stored(fingerprint: str, _bundle: Bundle, word: str) -> Occurrences | None:
+def _stored_occurrences(fingerprint: str, _bundle: Bundle, word: str) -> Occurrences | None:
     rows = _bundle.occurrences(word)
     if rows.empty:
         return None
@@ -80,13 +80,13 @@ def _stored(fingerprint: str, _bundle: Bundle, word: str) -> Occurrences | None:
     return Occurrences(word, first[["window", "position"]].reset_index(drop=True), codes)
 
 
-def groups(bundle: Bundle, found: Occurrences) -> Groups:
+def groups_of(bundle: Bundle, found: Occurrences) -> Groups:
     """Return the groups of a word at every layer, made once."""
-    return _groups(bundle.fingerprint, found.word, len(found.places), bundle.layers, found)
+    return _groups_of(bundle.fingerprint, found.word, len(found.places), bundle.layers, found)
 
 
 @st.cache_resource(max_entries=_REMEMBERED, show_spinner=False)
-def _groups(
+def _groups_of(
     fingerprint: str, word: str, count: int, layers: list[int], _found: Occurrences
 ) -> Groups:
     pairs = list(zip(layers, _found.codes, strict=True))
@@ -96,7 +96,9 @@ def _groups(
     )
 
 
-def read(bundle: Bundle, word: str, show: Callable[[float, str], object]) -> Occurrences:
+def read_occurrences(
+    bundle: Bundle, word: str, show: Callable[[float, str], object]
+) -> Occurrences:
     """Find a word in the text, have the model read where it stands, and remember the answer.
 
     ``show(share, words)`` draws progress. Without any occurrence the places are empty.
@@ -106,7 +108,7 @@ def read(bundle: Bundle, word: str, show: Callable[[float, str], object]) -> Occ
     InputError
         The model is busy or cannot be loaded.
     """
-    with live_model.using(bundle, lambda words: show(0.0, words)) as encoder:
+    with live_model.borrowed_encoder(bundle, lambda words: show(0.0, words)) as encoder:
         from tfactors.survey.occurrences import drawn
 
         total = int(bundle.manifest["corpus"]["windows"])
@@ -136,5 +138,5 @@ def read(bundle: Bundle, word: str, show: Callable[[float, str], object]) -> Occ
         places = pd.DataFrame({"window": windows, "position": positions})
         codes = [csr_array(vstack(of_layer, format="csr")) for of_layer in parts if of_layer]
         answer = Occurrences(word, places, codes)
-    live_model.of(bundle).remember(Question(word), answer, _REMEMBERED)
+    live_model.model_of(bundle).remember(Question(word), answer, _REMEMBERED)
     return answer

@@ -37,7 +37,7 @@ def sidebar(bundle: Bundle) -> None:
     if bundle.coding_method != "solver":
         return
     built = float(bundle.manifest["coding"]["penalty"])
-    shown = min(max(live_decomposition.penalty(bundle), built / 5), built * 4)
+    shown = min(max(live_decomposition.chosen_penalty(bundle), built / 5), built * 4)
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
         st.slider(
             "λ, the price of an active factor",
@@ -76,7 +76,7 @@ def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
         st.space("small")
         text_path.show(bundle, text, position, layer)
     st.space("small")
-    intervention.of_text(bundle, text, made, position, layer)  # last: it may ask the model
+    intervention.show_for_text(bundle, text, made, position, layer)  # last: it may ask the model
 
 
 def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
@@ -172,7 +172,7 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         )
     if active.empty:
         return
-    rows = factor_table.frame(bundle, active["factor"].to_numpy())
+    rows = factor_table.factor_rows(bundle, active["factor"].to_numpy())
     rows["activation"] = active["activation"].to_numpy()
     rows["at"] = layer
     column = st.column_config.NumberColumn(

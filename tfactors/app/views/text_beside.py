@@ -37,21 +37,21 @@ def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         )
         st.segmented_control(
             "Compare",
-            list(controls.BESIDES),
+            list(controls.COMPARED_PARTS),
             required=True,
-            format_func=controls.BESIDES.__getitem__,
+            format_func=controls.COMPARED_PARTS.__getitem__,
             help=definitions.BESIDE,
-            **url_state.widget(controls.BESIDE),
+            **url_state.widget(controls.COMPARED_PART),
         )
     text = url_state.get(controls.OTHER_TEXT).strip()
     if not text:
         return
     try:
-        other = live_decomposition.take_apart(bundle, text)
+        other = live_decomposition.decomposition_of(bundle, text)
     except InputError as error:
-        live_model.refused(error)
+        live_model.show_refusal(error)
         return
-    if url_state.get(controls.BESIDE) == "text":
+    if url_state.get(controls.COMPARED_PART) == "text":
         here, there = (_largest(part, layer) for part in (made, other))
         _apart(bundle, here, there, layer, "texts")
         return
@@ -97,7 +97,7 @@ def _apart(bundle: Bundle, here: pd.Series, there: pd.Series, layer: int, key: s
         return
     both["apart"] = both["here"] - both["there"]
     both = both.loc[both["apart"].abs().sort_values(ascending=False, kind="stable").index]
-    rows = factor_table.frame(bundle, both.index.to_numpy())
+    rows = factor_table.factor_rows(bundle, both.index.to_numpy())
     rows["in"] = [
         "both" if a > 0 and b > 0 else "this" if a > 0 else "the other"
         for a, b in zip(both["here"], both["there"], strict=True)

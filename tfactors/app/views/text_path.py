@@ -14,14 +14,14 @@ from tfactors.bundle import Bundle
 def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
     """Draw the path of a token."""
     st.subheader("Its factors against λ", anchor=False, help=definitions.PATH)
-    path = live_decomposition.path(bundle, text, position, layer)
+    path = live_decomposition.penalty_path(bundle, text, position, layer)
     strongest, shown = path.strongest
     if not strongest:
         st.caption("No factor is active at any λ of the range.")
         return
-    names = {factor: selection.name(bundle, factor) for factor in strongest}
+    names = {factor: selection.factor_name(bundle, factor) for factor in strongest}
     shown = shown.assign(name=shown["factor"].map(names))
-    penalty = live_decomposition.penalty(bundle)
+    penalty = live_decomposition.chosen_penalty(bundle)
     left, right = st.columns([7, 4], gap="large")
     with left:
         text_charts.path(

@@ -12,13 +12,13 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.parts import definitions, published
-from tfactors.app.parts.selection import _TITLE_WORDS, Selected, importance_help, name_words
+from tfactors.app.parts.selection import TITLE_WORDS, Selected, importance_help, name_words
 from tfactors.display import passages
 
 _DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
 
 
-def silent(selected: Selected) -> str:
+def silence_sentence(selected: Selected) -> str:
     """Say that a factor has no example at a layer."""
     if selected.bundle.ranked:
         return published.nothing_at(selected.layer)
@@ -42,8 +42,9 @@ def headline(selected: Selected) -> None:
     st.html(
         f'<header class="tf-head">'
         f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
-        f"<h1>{words or 'no words'}</h1>{badge(selected.level, _no_level(selected))}"
-        f'<p class="tf-why">{_meaning(selected.level)}{html.escape(why)}</p>{_label(selected.row)}'
+        f"<h1>{words or 'no words'}</h1>{level_badge(selected.level, _instead_of_level(selected))}"
+        f'<p class="tf-why">{_level_meaning(selected.level)}{html.escape(why)}</p>'
+        f"{_label_claim(selected.row)}"
         f'<p class="tf-unseen">{curve}</p></header>'
     )
 
@@ -73,14 +74,14 @@ def _curve_in_words(selected: Selected) -> str:
     return f"Importance by layer: {points}. It peaks at layer {peak}."
 
 
-def _label(row: pd.Series) -> str:
+def _label_claim(row: pd.Series) -> str:
     """Return the HTML of what the label claims, and how often it is right."""
     kind = row["label_kind"]
     if kind == "mixed":
         says = "No simple rule tells where it is active: the label names frequent words."
     elif kind in _KINDS and not pd.isna(row["label_precision"]):
         words = str(row["label"]).split(", ")
-        more = f" ({', '.join(words)})" if kind == "word" and len(words) > _TITLE_WORDS else ""
+        more = f" ({', '.join(words)})" if kind == "word" and len(words) > TITLE_WORDS else ""
         says = (
             f"The label tells {_KINDS[kind]}{more}: {row['label_precision']:.0%} of the held-out "
             f"tokens that fit activate the factor strongly, and {row['label_recall']:.0%} of those "
@@ -91,14 +92,14 @@ def _label(row: pd.Series) -> str:
     return f'<p class="tf-why"><bdi>{html.escape(says)}</bdi></p>'
 
 
-def _no_level(selected: Selected) -> str:
+def _instead_of_level(selected: Selected) -> str:
     """Return what stands in the place of a level."""
     if selected.row["alive"]:
         return "no level"
     return "no page" if selected.bundle.ranked else "dead"
 
 
-def badge(level: str, otherwise: str = "no level") -> str:
+def level_badge(level: str, otherwise: str = "no level") -> str:
     """Return the HTML of a level's badge."""
     shown = f"{level} level" if level else otherwise
     return (
@@ -107,7 +108,7 @@ def badge(level: str, otherwise: str = "no level") -> str:
     )
 
 
-def _meaning(level: str) -> str:
+def _level_meaning(level: str) -> str:
     if not level:
         return ""
     return f"<em>{definitions.LEVEL_MEANING[level].capitalize()}.</em> "
@@ -175,7 +176,7 @@ def numbers(selected: Selected, key: str = "numbers") -> None:
         ("Importance", f"{overview.importance[here]:.2f}", importance_help(selected.bundle)),
         ("Density", _percent(overview.density[here]), definitions.DENSITY),
         ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
-        *_kept(selected),
+        *_retention_figures(selected),
         ("Reach", _reach(row["reach"]), definitions.REACH),
     ]
     if not pd.isna(row["stability"]):
@@ -185,7 +186,7 @@ def numbers(selected: Selected, key: str = "numbers") -> None:
             st.metric(label, value, help=tip, width="content")
 
 
-def _kept(selected: Selected) -> list[tuple[str, str, str]]:
+def _retention_figures(selected: Selected) -> list[tuple[str, str, str]]:
     """Return the two numbers that part the levels, beside the depth."""
     if selected.thresholds.word_share is None:
         return [
