@@ -5,7 +5,7 @@ import html
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import downloads, factor_card, showcase
+from tfactors.app.parts import downloads, factor_card, figures, showcase
 from tfactors.app.views import home as home_view
 
 bundle = shell.bundle()
@@ -68,14 +68,12 @@ with left:
     )
 with right:
     st.subheader("This bundle", anchor=False)
-    with st.container(horizontal=True, gap="medium"):
-        for figure in home_view.figures(bundle):
-            st.metric(figure.label, figure.value, help=figure.tip, width="content")
+    figures.show(home_view.figures(bundle))
     rows = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
         for name, text in home_view.origin_facts(bundle)
     )
     st.html(f'<dl class="tf-facts">{rows}</dl>')
     if (table := home_view.quality_by_layer(bundle)) is not None:
-        factor_card.quality_table(table)
+        home_view.show_quality(table)
         downloads.show(lambda: table, "layers")

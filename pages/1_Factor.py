@@ -5,10 +5,10 @@ import streamlit as st
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
     example_list,
+    factor_note,
     factor_summary,
     intervention,
     level_controls,
-    notes_view,
     sharing,
     toolbar,
 )
@@ -35,7 +35,7 @@ if clicked is not None and clicked != selected.layer:
     url_state.change({controls.LAYER: clicked})
     st.rerun()
 
-notes_view.show(bundle, selected.factor)
+factor_note.show(bundle, selected.factor)
 factor_summary.numbers(selected)
 st.segmented_control(
     "Show",
@@ -62,5 +62,5 @@ match part:
     case "effect":
         intervention.show_for_factor(selected)
 level_controls.sidebar(bundle)
-notes_view.sidebar(bundle, selected.factor)
+factor_note.sidebar(bundle, selected.factor)
 sharing.sidebar(selected.factor)

@@ -6,7 +6,14 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, example_list, factor_summary, level_controls, selection
+from tfactors.app.parts import (
+    definitions,
+    example_list,
+    factor_summary,
+    level_controls,
+    level_rule,
+    selection,
+)
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 
@@ -26,7 +33,7 @@ def drawn(bundle: Bundle, members: np.ndarray) -> Selected:
 
 bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
-factors["level"] = definitions.levels(bundle.factors, selection.thresholds_in_force(bundle))
+factors["level"] = level_rule.levels_in_force(bundle.factors, selection.thresholds_in_force(bundle))
 level = url_state.get(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)

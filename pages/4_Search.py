@@ -7,6 +7,7 @@ from tfactors.app.parts import (
     definitions,
     factor_table,
     level_controls,
+    level_rule,
     live_model,
     published,
     selection,
@@ -35,7 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         required=True,
         help=published.LEVELS
         if bundle.ranked
-        else definitions.rule(selection.thresholds_in_force(bundle)),
+        else level_rule.rule_sentence(selection.thresholds_in_force(bundle)),
         **url_state.widget(controls.SEARCH_LEVEL),
     )
     st.selectbox(

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import definitions, level_controls, published, selection
+from tfactors.app.parts import level_controls, level_rule, published, selection
 from tfactors.app.views import map as map_view
 
 bundle = shell.bundle()
@@ -12,11 +12,11 @@ if bundle.ranked:
     st.title("Map", anchor=False)
     st.markdown(published.NO_DICTIONARY)
     st.stop()
-st.title("Map", anchor=False, help=definitions.rule(limits))
+st.title("Map", anchor=False, help=level_rule.rule_sentence(limits))
 st.markdown(
     "Every dot is a factor. By likeness, dots that are near each other have similar directions in "
     "the model's space; the axes mean nothing. By level, they stand by what parts the levels. "
-    + definitions.rule(limits)
+    + level_rule.rule_sentence(limits)
 )
 map_view.show(bundle)
 level_controls.sidebar(bundle, expanded=True)

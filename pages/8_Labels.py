@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import notes_view
+from tfactors.app.views import labels as labels_view
 
 bundle = shell.bundle()
 st.title("Labels", anchor=False)
@@ -12,8 +12,8 @@ st.markdown(
     "of any factor's page; here they are together. Your labels replace the factors' names on all "
     "pages, for you alone, until you share the file."
 )
-notes_view.files(bundle)
+labels_view.show_files(bundle)
 st.subheader("Labelled factors", anchor=False)
-notes_view.table(bundle)
+labels_view.show_labelled_factors(bundle)
 st.subheader("Lists", anchor=False)
-notes_view.lists(bundle)
+labels_view.show_lists(bundle)

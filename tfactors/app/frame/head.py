@@ -20,9 +20,9 @@ from tfactors.app.frame import style
 # The code of kinds of elements that stand near the top of our pages, and the fonts beside the
 # first, by the names of their files.
 _ELEMENTS = (
-    "Html", "StreamlitMarkdown", "PageLink", "Button", "ButtonGroup", "Selectbox", "NumberInput",
-    "TextInput", "Slider", "Metric", "DownloadButton", "ArrowVegaLiteChart",
-)  # fmt: skip
+    *("Html", "StreamlitMarkdown", "PageLink", "Button", "ButtonGroup", "Selectbox"),
+    *("NumberInput", "TextInput", "Slider", "Metric", "DownloadButton", "ArrowVegaLiteChart"),
+)
 _FONTS = ("SourceSerifVariable-Roman", "MaterialSymbols-Rounded")
 # Streamlit's own width. Below 768 pixels its sidebar lies over the page; an embedded page has none.
 _SIDEBAR = """

@@ -1,13 +1,7 @@
-"""What each number on a page means: the tips, and the sentence behind a level.
+"""What each number on a page means, in the words of its tip.
 
-In go a factor's numbers and the thresholds in force, out come sentences. docs/DEFINITIONS.md says
-the same with formulas and sources.
+docs/DEFINITIONS.md says the same with formulas and sources.
 """
-
-import numpy as np
-import pandas as pd
-
-from tfactors.describe.levels import ROUNDING, Thresholds, levels_of
 
 IMPORTANCE = (
     "How strongly the factor shows at a layer: the mean of its {k} largest activations there, over "
@@ -182,73 +176,6 @@ LEVEL_MEANING = {
     "mid": "the sentence decides: a sense, a role, a phrase",
     "high": "the text beyond the sentence decides",
 }
-
-
-def levels(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
-    """Return the level of every factor at these thresholds: low, mid, high, or "" when dead.
-
-    Factors of the 2021 website have the level at which it lists them, where it does.
-    """
-    listed = factors["listed"].to_numpy(dtype=str)
-    ours = levels_of(factors, thresholds)
-    return np.where((listed != "") & factors["alive"].to_numpy(), listed, ours)
-
-
-def rule(thresholds: Thresholds) -> str:
-    """Return the rule of levels, as a sentence."""
-    if thresholds.word_share is None:
-        return OLDER_RULE
-    return LEVEL_RULE.format(
-        low=thresholds.low_depth, word=thresholds.word_share, sentence=thresholds.sentence_share
-    )
-
-
-def sentence(thresholds: Thresholds) -> str:
-    """Return what the number is that tells mid from high."""
-    return RETAINED_SENTENCE if thresholds.word_share is None else SENTENCE_ELSEWHERE
-
-
-def why(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> str:
-    """Return the sentence that gives a factor's level with its rule, its numbers and its margin."""
-    if not level:
-        return "This factor is dead: no token of the corpus activates it at any layer."
-    depth, kept = float(factor["depth"]), float(factor[thresholds.sentence_column])
-    low, least, share = thresholds.low_depth, thresholds.word_share, thresholds.sentence_share
-    peak = f"Its importance peaks at layer {factor['peak_layer']} of {blocks}"
-    if depth <= low + ROUNDING:
-        return (
-            f"{peak}, a depth of {depth:.0%}. Factors at {low:.0%} or less are low-level "
-            f"(margin {low - depth:.0%})."
-        )
-    place, margin = f"{peak}, a depth of {depth:.0%} (over {low:.0%})", [depth - low]
-    if least is not None and not np.isnan(word := float(factor["word_elsewhere"])):
-        says = f"its words keep {word:.0%} of the activation at other places"
-        if level == "low" and word >= least:
-            return (
-                f"{place}, but {says}, at least {least:.0%}: the word decides (margin "
-                f"{word - least:.0%})."
-            )
-        place, margin = f"{place}; {says}, less than {least:.0%}", [*margin, least - word]
-    elif least is not None:
-        place = f"{place}; its words stand nowhere else"
-    if least is not None and level == "low":  # by the word it was said above
-        share_of = float(factor["same_place"])
-        return (
-            f"{place}, but {share_of:.0%} of its examples stand in the same 8 tokens of their "
-            f"windows, at least {least:.0%}: the place decides (margin {share_of - least:.0%})."
-        )
-    where = "inside another text" if least is not None else "alone"
-    decides = (
-        f"less than {share:.0%}, so text beyond the sentence decides"
-        if level == "high"
-        else f"at least {share:.0%}, so the sentence is enough"
-    )
-    margin.append(abs(kept - share))
-    return (
-        f"{place}; and its own sentence {where} keeps {kept:.0%}, {decides} "
-        f"(margin {min(margin):.0%})."
-    )
-
 
 LAYER_WORDS = (
     "The words with the largest summed activation at each layer, the sum as a bar. The number is "

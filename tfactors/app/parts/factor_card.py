@@ -1,8 +1,7 @@
-"""A factor in a few lines, for pages that show several; and the table of quality by layer."""
+"""A factor in a few lines, for a page that shows several."""
 
 import html
 
-import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import store
@@ -33,27 +32,4 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
         f'layer {layer}">{bars}</div></div>'
         f'<p class="tf-sub">peaks at layer {layer} of {bundle.blocks}</p>{lines}</div></div>'
-    )
-
-
-def quality_table(table: pd.DataFrame) -> None:
-    """Draw factors a token and explained variance of each layer."""
-    shown = table.assign(**{c: 100 * table[c] for c in table if c == "explained_variance"})
-    st.dataframe(
-        shown,
-        hide_index=True,
-        alt="Factors a token and explained variance of each layer.",
-        column_config={
-            "layer": st.column_config.NumberColumn("Layer", width="small", help=definitions.LAYER),
-            "l0": st.column_config.NumberColumn(
-                "Factors a token", format="%.1f", help=definitions.L0
-            ),
-            "explained_variance": st.column_config.ProgressColumn(
-                "Explained variance",
-                min_value=0,
-                max_value=100,
-                format="%.0f%%",
-                help=definitions.EXPLAINED_VARIANCE,
-            ),
-        },
     )

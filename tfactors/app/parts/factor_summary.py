@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions, published
+from tfactors.app.parts import chart_clicks, definitions, figures, level_rule, published
+from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import TITLE_WORDS, Selected, importance_help, name_words
 from tfactors.display import passages
 
@@ -35,7 +36,7 @@ def headline(selected: Selected) -> None:
         why = published.why(selected.row, selected.thresholds, selected.bundle.blocks)
         why = f"{why} {published.note(selected.bundle, selected.factor)}"
     else:
-        why = definitions.why(
+        why = level_rule.level_reason(
             selected.row, selected.level, selected.thresholds, selected.bundle.blocks
         )
     curve = _curve_in_words(selected) if selected.overview.has_curve[selected.factor] else ""
@@ -119,17 +120,16 @@ def importance_curve(selected: Selected, name: str = "curve") -> int | None:
 
     ``name`` tells the curves of a page apart.
     """
-    from tfactors.app.parts import (
-        charts,  # Altair is slow to import, and the headline need not wait
-    )
+    # Altair is slow to import, and the headline need not wait.
+    from tfactors.app.parts import factor_charts
 
     values = selected.overview.importance[selected.factor]
     st.markdown("**Importance by layer**", help=importance_help(selected.bundle))
     if not selected.overview.has_curve[selected.factor]:
         st.caption(published.NO_CURVE)
         return None
-    key = charts.unclicked(name)
-    event = charts.curve(
+    key = chart_clicks.key_until_click(name)
+    event = factor_charts.importance_curve(
         selected.overview.band,
         values,
         selected.layer,
@@ -138,13 +138,13 @@ def importance_curve(selected: Selected, name: str = "curve") -> int | None:
         alt="The factor's importance by layer, before a grey band that holds 90% of all factors; "
         "its numbers stand with the headline.",
     )
-    point = charts.clicked(event, key, name)
+    point = chart_clicks.clicked_point(event, key, name)
     return int(point["layer"]) if point else None
 
 
 def activation_histogram(selected: Selected, shown_from: float | None) -> None:
     """Draw how many tokens activate the factor how strongly at this layer."""
-    from tfactors.app.parts import charts
+    from tfactors.app.parts import factor_charts
 
     if selected.bundle.ranked:
         st.caption(published.NO_ACTIVATIONS)
@@ -157,7 +157,7 @@ def activation_histogram(selected: Selected, shown_from: float | None) -> None:
     if not counts.sum():
         st.caption(f"No token activates this factor at layer {selected.layer}.")
         return
-    charts.histogram(
+    factor_charts.activation_histogram(
         counts,
         selected.bundle.bin_edges,
         shown_from,
@@ -172,42 +172,30 @@ def numbers(selected: Selected, key: str = "numbers") -> None:
         return
     overview, row = selected.overview, selected.row
     here = (selected.factor, selected.column)
-    cells = [
-        ("Importance", f"{overview.importance[here]:.2f}", importance_help(selected.bundle)),
-        ("Density", _percent(overview.density[here]), definitions.DENSITY),
-        ("Largest activation", f"{overview.maximum[here]:.2f}", definitions.MAXIMUM),
+    importance, largest = overview.importance[here], overview.maximum[here]
+    shown = [
+        Figure("Importance", f"{importance:.2f}", importance_help(selected.bundle)),
+        Figure("Density", _percent(overview.density[here]), definitions.DENSITY),
+        Figure("Largest activation", f"{largest:.2f}", definitions.MAXIMUM),
         *_retention_figures(selected),
-        ("Reach", _reach(row["reach"]), definitions.REACH),
+        Figure("Reach", _reach(row["reach"]), definitions.REACH),
     ]
     if not pd.isna(row["stability"]):
-        cells.append(("Stability", f"{row['stability']:.2f}", definitions.STABILITY))
-    with st.container(horizontal=True, gap="medium", key=key):
-        for label, value, tip in cells:
-            st.metric(label, value, help=tip, width="content")
+        shown.append(Figure("Stability", f"{row['stability']:.2f}", definitions.STABILITY))
+    figures.show(shown, key)
 
 
-def _retention_figures(selected: Selected) -> list[tuple[str, str, str]]:
+def _retention_figures(selected: Selected) -> list[Figure]:
     """Return the two numbers that part the levels, beside the depth."""
     if selected.thresholds.word_share is None:
-        return [
-            (
-                "Kept by the word",
-                _percent(selected.row["retained_word"]),
-                definitions.RETAINED_WORD,
-            ),
-            (
-                "Kept by the sentence",
-                _percent(selected.row["retained_sentence"]),
-                definitions.RETAINED_SENTENCE,
-            ),
-        ]
+        word = ("Kept by the word", "retained_word", definitions.RETAINED_WORD)
+        sentence = ("Kept by the sentence", "retained_sentence", definitions.RETAINED_SENTENCE)
+    else:
+        word = ("Kept by its words", "word_elsewhere", definitions.WORD_ELSEWHERE)
+        sentence = ("Kept by the sentence", "sentence_elsewhere", definitions.SENTENCE_ELSEWHERE)
     return [
-        ("Kept by its words", _percent(selected.row["word_elsewhere"]), definitions.WORD_ELSEWHERE),
-        (
-            "Kept by the sentence",
-            _percent(selected.row["sentence_elsewhere"]),
-            definitions.SENTENCE_ELSEWHERE,
-        ),
+        Figure(label, _percent(selected.row[column]), tip)
+        for label, column, tip in (word, sentence)
     ]
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store
-from tfactors.app.parts import definitions, downloads, published, selection
+from tfactors.app.parts import definitions, downloads, level_rule, published, selection
 from tfactors.bundle import Bundle
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
@@ -90,7 +90,7 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
         {
             "factor": factors,
             "words": selection.factor_names(bundle)["words"].to_numpy()[factors],
-            "level": definitions.levels(rows, limits),
+            "level": level_rule.levels_in_force(rows, limits),
             "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
             "curve": [
                 curve if is_known else None for curve, is_known in zip(curves, known, strict=True)

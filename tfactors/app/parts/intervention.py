@@ -15,12 +15,14 @@ from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
     definitions,
     downloads,
+    figures,
     live_decomposition,
     live_intervention,
     live_model,
     published,
     selection,
 )
+from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.display import passages
@@ -134,20 +136,24 @@ def _stored_effect(selected: Selected) -> None:
             )
         return
     row = effects.iloc[0]
-    _figures([
-        ("Change of the sentence embedding", _with_error(row["removed"], row["removed_error"]),
-         definitions.EFFECT),
-        ("A random direction", _with_error(row["random"], row["random_error"]),
-         definitions.EFFECT_RANDOM),
-        ("Ratio", _ratio(row["ratio"], row["ratio_error"]), definitions.EFFECT_RATIO),
-        ("Above random", f"{row['above']:.0%}", definitions.EFFECT_ABOVE),
-        ("On other tokens", f"{row['elsewhere']:.0%}", definitions.EFFECT_ELSEWHERE),
-    ])  # fmt: skip
-    n, random = int(row["examples"]), int(row["examples"]) * int(row["directions"])
+    removed = _with_error(row["removed"], row["removed_error"])
+    random = _with_error(row["random"], row["random_error"])
+    ratio = _ratio(row["ratio"], row["ratio_error"])
+    figures.show(
+        [
+            Figure("Change of the sentence embedding", removed, definitions.EFFECT),
+            Figure("A random direction", random, definitions.EFFECT_RANDOM),
+            Figure("Ratio", ratio, definitions.EFFECT_RATIO),
+            Figure("Above random", f"{row['above']:.0%}", definitions.EFFECT_ABOVE),
+            Figure("On other tokens", f"{row['elsewhere']:.0%}", definitions.EFFECT_ELSEWHERE),
+        ]
+    )
+    examples = int(row["examples"])
+    directions = examples * int(row["directions"])
     st.caption(
-        f"The factor is taken away from the word in {n} of its strongest examples at layer "
-        f"{int(row['layer'])}, and the rest of the network runs on; beside it {random} random "
-        f"directions of the same length. Means over {n} examples ± standard error."
+        f"The factor is taken away from the word in {examples} of its strongest examples at layer "
+        f"{int(row['layer'])}, and the rest of the network runs on; beside it {directions} random "
+        f"directions of the same length. Means over {examples} examples ± standard error."
     )
 
 
@@ -184,17 +190,16 @@ def _intervention(bundle: Bundle, question: live_intervention.Question) -> None:
     if not moved:
         silent = "× 1 leaves everything as it is" if made.times == 1 else "the factor is silent"
         st.caption(f"Nothing was moved: {silent}.")
-    cells = [
-        ("Change of the embedding", _share(made.change), definitions.EMBEDDING_CHANGE),
-        ("Random directions", _spread(made), definitions.RANDOM_CHANGE),
-        ("Cosine, before to after", _cosine(made.cosine), definitions.EMBEDDING_COSINE),
+    shown = [
+        Figure("Change of the embedding", _share(made.change), definitions.EMBEDDING_CHANGE),
+        Figure("Random directions", _spread(made), definitions.RANDOM_CHANGE),
+        Figure("Cosine, before to after", _cosine(made.cosine), definitions.EMBEDDING_COSINE),
     ]
     if made.similarity:
         before, after = made.similarity
-        cells.append(
-            ("Cosine with the other text", f"{before:.3f} → {after:.3f}", definitions.SIMILARITY)
-        )
-    _figures(cells)
+        change = f"{before:.3f} → {after:.3f}"
+        shown.append(Figure("Cosine with the other text", change, definitions.SIMILARITY))
+    figures.show(shown)
     st.html(passages.strip(tokens, made.tokens["change"].to_numpy(), moved))
     top = made.tokens.loc[made.tokens["change"].idxmax()]
     word = str(top["token"]).strip()[:30]
@@ -243,12 +248,6 @@ def _predicted_words(bundle: Bundle, made: "Intervention") -> None:
         column_config={"Word": word, "Before": percent, "After": percent, "Gain": points},
     )
     downloads.show(lambda: made.words, f"predicted_{made.factor}_{made.layer}")
-
-
-def _figures(cells: list[tuple[str, str, str]]) -> None:
-    with st.container(horizontal=True, gap="medium"):
-        for label, value, tip in cells:
-            st.metric(label, value, help=tip, width="content")
 
 
 def _spread(made: "Intervention") -> str:

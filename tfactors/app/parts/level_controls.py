@@ -4,13 +4,13 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import definitions, published, selection, sidebar_section
+from tfactors.app.parts import definitions, level_rule, published, selection, sidebar_section
 from tfactors.bundle import Bundle
 
 
 def factor_counts(bundle: Bundle) -> dict[str, int]:
     """Return how many factors each level has at the thresholds in force."""
-    levels = definitions.levels(bundle.factors, selection.thresholds_in_force(bundle))
+    levels = level_rule.levels_in_force(bundle.factors, selection.thresholds_in_force(bundle))
     return {level: int(np.sum(levels == level)) for level in controls.LEVELS}
 
 
@@ -48,7 +48,7 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
                 1.0,
                 step=0.01,
                 format="percent",
-                help=definitions.sentence(limits),
+                help=level_rule.sentence_share_help(limits),
                 **url_state.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
             )
         found = factor_counts(bundle)

@@ -27,8 +27,8 @@ _UNMOVED = 12  # states of at most 2 MB each for MiniLM
 class Question:
     """What is to be moved; equal questions have equal answers.
 
-    ``text`` is a reader's own, or empty where ``window`` is one of the bundle. ``position`` is None
-    for every token.
+    ``text`` is a reader's own. It is empty where ``window`` is one of the bundle. ``position`` is
+    None for every token.
     """
 
     text: str
@@ -57,8 +57,8 @@ def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
     InputError
         The model is busy or cannot be loaded, or a text is empty or too long.
     """
-    own = live_model.model_of(bundle)
-    if (known := own.answers.get(question)) is not None:
+    live = live_model.model_of(bundle)
+    if (known := live.answers.get(question)) is not None:
         return known
     note = st.empty()
     with live_model.borrowed_encoder(bundle, note.caption) as encoder:
@@ -67,9 +67,9 @@ def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
 
         def read(token_ids: "np.ndarray", layer: int) -> "Unmoved":
             text = UnmovedQuestion(token_ids.tobytes(), layer)
-            if (states := own.answers.get(text)) is None:
+            if (states := live.answers.get(text)) is None:
                 states = read_unmoved(encoder, token_ids, layer)
-                own.remember(text, states, _UNMOVED)
+                live.remember(text, states, _UNMOVED)
             return states
 
         ids: np.ndarray
@@ -80,10 +80,18 @@ def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
             window = bundle.windows([question.window]).iloc[0]
             ids, tokens = window["token_ids"], window["tokens"]
         other = tokenize_checked(question.other, encoder.model)[0] if question.other else None
-        found = intervene_tokens(
-            encoder, ids, tokens, question.factor, question.layer, question.position,
-            question.times, other_ids=other, penalty=question.penalty, read=read,
-        )  # fmt: skip
+        intervention = intervene_tokens(
+            encoder,
+            ids,
+            tokens,
+            question.factor,
+            question.layer,
+            question.position,
+            question.times,
+            other_ids=other,
+            penalty=question.penalty,
+            read=read,
+        )
     note.empty()
-    own.remember(question, found, _REMEMBERED)
-    return found
+    live.remember(question, intervention, _REMEMBERED)
+    return intervention

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, notes, store, url_state
-from tfactors.app.parts import definitions, published
+from tfactors.app.parts import definitions, level_rule, published
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 from tfactors.display import passages
@@ -56,7 +56,7 @@ def select_factor(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Se
     """Return a factor at a layer, by default its peak layer."""
     row = bundle.factors.iloc[factor]
     limits = thresholds_in_force(bundle)
-    level = str(definitions.levels(bundle.factors.iloc[[factor]], limits)[0])
+    level = str(level_rule.levels_in_force(bundle.factors.iloc[[factor]], limits)[0])
     if layer == controls.PEAK:
         layer = peak_layer(bundle, factor)
     return Selected(bundle, factor, layer, row, level, limits)

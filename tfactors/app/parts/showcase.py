@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import definitions
+from tfactors.app.parts import level_rule
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 
@@ -38,7 +38,7 @@ def factors_by_level(bundle: Bundle) -> dict[str, int]:
 def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     overview, factors = store.overview(_bundle), _bundle.factors
     limits = Thresholds.of(_bundle.manifest)
-    levels = definitions.levels(factors, limits)
+    levels = level_rule.levels_in_force(factors, limits)
     density, strength = overview.density.max(axis=1), overview.importance.max(axis=1)
     depth = factors["depth"].to_numpy(float)
     kept = factors[limits.sentence_column].to_numpy(float)

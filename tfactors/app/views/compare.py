@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import definitions, factor_summary, factor_table, selection
+from tfactors.app.parts import definitions, factor_summary, factor_table, figures, selection
+from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import compare_matching
 from tfactors.bundle import Bundle
@@ -106,28 +107,24 @@ def show_side(selected: Selected, control: url_state.Control[Any], name: str) ->
 
 def show_common(one: Selected, two: Selected) -> None:
     """Draw what two factors have in common, and why a number is missing."""
-    why = compare_matching.missing_numbers(one.bundle, two.bundle)
+    reasons = compare_matching.missing_numbers(one.bundle, two.bundle)
     st.subheader("What they have in common", anchor=False)
-    with st.container(horizontal=True, gap="medium"):
-        if not why.cosine:
-            value = compare_matching.cosines(one.bundle, one.factor, two.bundle)[two.factor]
-            st.metric("Cosine", f"{value:.2f}", help=definitions.COSINE, width="content")
-        if not why.examples:
-            both, either = compare_matching.shared_examples(
-                one.bundle, one.factor, one.layer, two.bundle, two.factor, two.layer
-            )
-            st.metric(
-                "Shared examples",
-                f"{both} of {either}",
-                help=definitions.SHARED_EXAMPLES,
-                width="content",
-            )
-        words = compare_matching.shared_words(one.bundle, one.factor, two.bundle, two.factor)
-        st.metric("Shared words", len(words), help=definitions.SHARED_WORDS, width="content")
+    shown = []
+    if not reasons.cosine:
+        cosine = compare_matching.cosines(one.bundle, one.factor, two.bundle)[two.factor]
+        shown.append(Figure("Cosine", f"{cosine:.2f}", definitions.COSINE))
+    if not reasons.examples:
+        both, either = compare_matching.shared_examples(
+            one.bundle, one.factor, one.layer, two.bundle, two.factor, two.layer
+        )
+        shown.append(Figure("Shared examples", f"{both} of {either}", definitions.SHARED_EXAMPLES))
+    words = compare_matching.shared_words(one.bundle, one.factor, two.bundle, two.factor)
+    shown.append(Figure("Shared words", str(len(words)), definitions.SHARED_WORDS))
+    figures.show(shown)
     # Said either way: where a line comes and goes, all that is below it is drawn anew.
     shared = ", ".join(shell.plain(passages.shorten(word, 40)) for word in words)
     st.caption(f"Words in common: {shared or 'none'}.")
-    for sentence in filter(None, (why.cosine, why.examples)):
+    for sentence in filter(None, (reasons.cosine, reasons.examples)):
         st.caption(sentence)
 
 

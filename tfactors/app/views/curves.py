@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import charts, downloads, published, selection, showcase
+from tfactors.app.parts import chart_clicks, downloads, published, selection, showcase
+from tfactors.app.views import curves_charts
 from tfactors.bundle import Bundle
 
 # With more factors than this the menu does not list them all: type a number instead.
@@ -37,7 +38,7 @@ def show(bundle: Bundle) -> None:
         chosen = tuple(factor for factor in chosen if factor not in unknown)
     by_peak = scale == "peak"
     values = overview.share_of_peak if by_peak else overview.importance
-    event = charts.curves(
+    event = curves_charts.importance_curves(
         overview.band_of_peak if by_peak else overview.band,
         {factor: values[factor] for factor in chosen},
         names,
@@ -52,7 +53,7 @@ def show(bundle: Bundle) -> None:
             "factors, the dashed line their median."
         )
         downloads.show(lambda: _table(overview, chosen), "importance")
-    if point := charts.clicked(event, "curves"):
+    if point := chart_clicks.clicked_point(event, "curves"):
         shell.open_page(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: int(point["layer"])},

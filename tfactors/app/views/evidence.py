@@ -9,19 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import charts, downloads, published
+from tfactors.app.parts import downloads, published
+from tfactors.app.views import evidence_charts
 from tfactors.bundle import Bundle, evidence
-from tfactors.bundle.evidence import Chart, Column, Section, Table
+from tfactors.bundle.evidence import Column, Section, Table
 from tfactors.bundle.hub import spoken_name
 from tfactors.errors import InputError
 
 _LOW = 16  # rows of a table that is shown whole
-_FORMATS = {"count": ",d", "share": ".1%", "number": ".3f", "small": ".1e", "text": ""}
 
 
 def show(bundle: Bundle) -> None:
@@ -96,7 +95,9 @@ def _table(table: Table, key: str) -> None:
         if table.chart.pick:
             shown = _picked(frame, columns[table.chart.pick], key)
         if len(shown):
-            _chart(shown, table.chart, columns, f"Chart: {table.title}. {table.sample}")
+            evidence_charts.table_chart(
+                shown, table.chart, columns, alt=f"Chart: {table.title}. {table.sample}"
+            )
     st.caption(shell.plain(table.sample))
     percent = {c.name: 100 * shown[c.name] for c in table.columns if c.form == "share"}
     st.dataframe(
@@ -140,50 +141,3 @@ def _config(column: Column, frame: pd.DataFrame) -> Any:
     number = "%.1f" if large else "%.3f"
     form = {"count": "localized", "share": "%.1f%%", "number": number, "small": "%.1e"}
     return st.column_config.NumberColumn(label, help=tip, format=form[column.form])
-
-
-def _chart(frame: pd.DataFrame, chart: Chart, columns: dict[str, Column], words: str) -> None:
-    x, y = columns[chart.x], columns[chart.y]
-    kind = "O" if x.form == "text" else "Q"
-    scale = alt.Scale(type="log", nice=False) if chart.log and kind == "Q" else alt.Undefined
-    axis = alt.Axis(labelAngle=0, grid=False)
-    if kind == "Q":
-        axis = alt.Axis(grid=False, format="~g" if x.form != "share" else "~%", tickCount=6)
-    tips = [
-        alt.Tooltip(
-            f"{c.name}:{'N' if c.form == 'text' else 'Q'}", title=c.label, format=_FORMATS[c.form]
-        )
-        if c.form != "text"
-        else alt.Tooltip(f"{c.name}:N", title=c.label)
-        for c in columns.values()
-    ]
-    base: Any = alt.Chart(alt.NamedData("rows")).encode(
-        x=alt.X(f"{x.name}:{kind}", title=x.label, scale=scale, axis=axis, sort=None),
-        tooltip=tips[:10],
-    )
-    if chart.series:
-        scale = alt.Scale(domain=list(dict.fromkeys(frame[chart.series].dropna())))
-        base = base.encode(
-            color=alt.Color(f"{chart.series}:N", title=None, scale=scale, legend=charts.legend()),
-            strokeDash=alt.StrokeDash(
-                f"{chart.series}:N", scale=charts.dashes(scale.domain), legend=None
-            ),
-        )
-    vertical = alt.Y(
-        f"{y.name}:Q",
-        title=y.label,
-        scale=alt.Scale(zero=False),
-        axis=alt.Axis(format="~%" if y.form == "share" else "~g", tickCount=5),
-    )
-    parts = [
-        base.mark_line(strokeWidth=2.2).encode(y=vertical),
-        base.mark_point(filled=True, size=60, opacity=1).encode(y=vertical),
-    ]
-    if chart.low and chart.high:
-        plain = {} if chart.series else {"color": charts.GREY}
-        parts.insert(
-            0, base.mark_rule(opacity=0.6, **plain).encode(y=f"{chart.low}:Q", y2=f"{chart.high}:Q")
-        )
-    rows = 0 if not chart.series else (frame[chart.series].nunique() + 1) // 2
-    form = charts.form(alt.layer(*parts), 320 + 22 * rows)
-    charts.draw(form, {"rows": frame.dropna(subset=[x.name, y.name])}, alt=words)

@@ -145,7 +145,7 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     st.markdown(
         f"Of its {len(examples)} strongest examples at layer {selected.layer}, {'; '.join(parts)}."
     )
-    from tfactors.app.parts import charts
+    from tfactors.app.views import factor_charts
 
     dated, all_dated = found["year"].dropna(), documents.dropna(subset=["year"])
     if len(dated) >= 10 and all_dated["year"].nunique() > 1:
@@ -155,7 +155,7 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
         observed = (dated.astype(int) // 10 * 10).value_counts()
         frame = pd.DataFrame({"expected": expected / expected.sum()})
         frame["observed"] = (observed / observed.sum()).reindex(frame.index).fillna(0.0)
-        charts.decades(
+        factor_charts.decade_bars(
             frame.rename_axis("decade").reset_index(),
             selected.level,
             alt="Share of the dated examples by decade, against the share of the corpus.",

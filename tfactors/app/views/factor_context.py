@@ -49,7 +49,7 @@ def show(selected: Selected) -> None:
 
 
 def _curves(selected: Selected, kept: pd.DataFrame, layer: int) -> None:
-    from tfactors.app.views import factor_level_chart
+    from tfactors.app.views import factor_charts
 
     side = "before" if selected.bundle.manifest["model"].get("causal") else "on each side of"
     st.markdown(
@@ -62,7 +62,7 @@ def _curves(selected: Selected, kept: pd.DataFrame, layer: int) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Importance by layer, and where low ends**", help=definitions.DEPTH)
-        factor_level_chart.importance(
+        factor_charts.importance_and_low(
             band,
             values,
             selected.thresholds.low_depth * selected.bundle.blocks,
@@ -78,10 +78,10 @@ def _curves(selected: Selected, kept: pd.DataFrame, layer: int) -> None:
 
 
 def _retention(selected: Selected, kept: pd.DataFrame) -> None:
-    from tfactors.app.parts import charts
+    from tfactors.app.views import factor_charts
 
     radius = kept[kept["kind"] == "radius"].sort_values("radius")
-    charts.retention(
+    factor_charts.retention_curve(
         radius,
         _alone(kept, "sentence"),
         selected.thresholds.sentence_share if selected.thresholds.word_share is None else None,

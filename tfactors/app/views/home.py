@@ -4,23 +4,15 @@ In goes the manifest; out come the facts and figures of the first page, each wit
 tip. A figure that a manifest does not have is left out.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 
 from tfactors.app.parts import definitions, published
+from tfactors.app.parts.figures import Figure
 from tfactors.bundle import Bundle
 from tfactors.display.text import documents
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with its name and its definition."""
-
-    label: str
-    value: str
-    tip: str
 
 
 def figures(bundle: Bundle) -> list[Figure]:
@@ -53,6 +45,29 @@ def quality_by_layer(bundle: Bundle) -> pd.DataFrame | None:
         return None
     frame = pd.DataFrame(rows)
     return frame[[c for c in ("layer", "l0", "explained_variance") if c in frame]]
+
+
+def show_quality(table: pd.DataFrame) -> None:
+    """Draw factors a token and explained variance of each layer."""
+    shown = table.assign(**{c: 100 * table[c] for c in table if c == "explained_variance"})
+    st.dataframe(
+        shown,
+        hide_index=True,
+        alt="Factors a token and explained variance of each layer.",
+        column_config={
+            "layer": st.column_config.NumberColumn("Layer", width="small", help=definitions.LAYER),
+            "l0": st.column_config.NumberColumn(
+                "Factors a token", format="%.1f", help=definitions.L0
+            ),
+            "explained_variance": st.column_config.ProgressColumn(
+                "Explained variance",
+                min_value=0,
+                max_value=100,
+                format="%.0f%%",
+                help=definitions.EXPLAINED_VARIANCE,
+            ),
+        },
+    )
 
 
 def origin_facts(bundle: Bundle) -> list[tuple[str, str]]:

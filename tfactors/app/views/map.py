@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import definitions, factor_table, selection
+from tfactors.app.parts import chart_clicks, definitions, factor_table, level_rule, selection
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 
@@ -77,7 +77,7 @@ def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
             "name": selection.factor_names(bundle)["name"].to_numpy(),
             "x": factors["map_x"].to_numpy(float),
             "y": factors["map_y"].to_numpy(float),
-            "level": definitions.levels(factors, limits),
+            "level": level_rule.levels_in_force(factors, limits),
             "peak": factors["peak_layer"].to_numpy(),
             "density": overview.density[np.arange(len(factors)), peak],
         }
@@ -112,7 +112,6 @@ def _chart(
     rules: pd.DataFrame | None,
     steps: tuple[float, ...],
 ) -> None:
-    from tfactors.app.parts import charts
     from tfactors.app.views import map_charts
 
     colour = url_state.get(controls.MAP_COLOUR)
@@ -135,7 +134,7 @@ def _chart(
         key=key,
         alt=f"All {len(frame):,} living factors {said}; the table lists them.",
     )
-    if point := charts.clicked(event, key):
+    if point := chart_clicks.clicked_point(event, key):
         shell.open_page(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
@@ -151,7 +150,7 @@ def _chart(
             type="tertiary",
             help="The map as a picture. PNG is behind the button over the chart.",
         )
-    drawn = charts.dragged(event, key)
+    drawn = chart_clicks.dragged_area(event, key)
     if drawn is not None and drawn != url_state.get(controls.MAP_AREA):
         st.session_state[_DRAWN] = drawn
         url_state.change({controls.MAP_AREA: drawn})

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts.charts import GREY, LEVELS, draw, form
+from tfactors.app.parts.charts import GREY, LEVELS, chart_form, draw_chart, level_colour
 
 _SHAPES = alt.Scale(domain=LEVELS, range=["circle", "square", "triangle-up"])
 _FEW = 3000  # dots that may be large
@@ -28,7 +28,7 @@ def dots(
     area: tuple[float, ...] | None,
     rules: pd.DataFrame | None = None,
     steps: tuple[float, ...] = (),
-    **shown: Any,
+    **options: Any,
 ) -> Any:
     """Draw the dots; a click selects ``factor`` as ``pick``, a drag x and y as ``area``.
 
@@ -45,8 +45,8 @@ def dots(
         "box": pd.DataFrame(box, columns=["x", "x2", "y", "y2"], dtype=float),
         "rules": pd.DataFrame(columns=["x", "end", "y"], dtype=float) if rules is None else rules,
     }
-    kept = _dots(colour, axes, steps, dark, few)
-    return draw(kept, tables, selection_mode=["pick", "area"], **shown)
+    form = _dots(colour, axes, steps, dark, few)
+    return draw_chart(form, tables, selection_mode=["pick", "area"], **options)
 
 
 @lru_cache(32)
@@ -82,7 +82,7 @@ def _dots(
         points.add_params(pick, area),
         ring,
     ]
-    return form(alt.layer(*parts), 560)
+    return chart_form(alt.layer(*parts), 560)
 
 
 def _axes(axes: tuple[str, str] | None, steps: tuple[float, ...]) -> tuple[alt.X, alt.Y]:
@@ -99,9 +99,8 @@ def _axes(axes: tuple[str, str] | None, steps: tuple[float, ...]) -> tuple[alt.X
 
 
 def _colour(colour: str, dark: bool) -> alt.Color:
-    top = alt.Legend(orient="top", title=None)
     if colour == "level":
-        return alt.Color("level:N", scale=alt.Scale(domain=LEVELS), legend=top)
+        return level_colour(alt.Legend(orient="top", title=None))
     # The end of the scheme that is near the background is left out.
     scheme = alt.SchemeParams(name="viridis", extent=[0.4, 1.0] if dark else [0.0, 0.6])
     if colour == "peak":

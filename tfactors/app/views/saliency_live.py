@@ -96,11 +96,21 @@ def explain(bundle: Bundle, request: Request, show: Callable[[float, str], objec
                 if asked in live_model.model_of(bundle).answers:
                     continue
                 explanation = explain_window(
-                    encoder, window["token_ids"], asked.position, asked.factor, asked.layer,
-                    asked.method, asked.samples, asked.features or None, asked.seed,
-                    asked.replacement or None, tokens=window["tokens"], progress=progress,
-                    recipe=asked.recipe or None, radius=asked.radius or None,
-                )  # fmt: skip
+                    encoder,
+                    window["token_ids"],
+                    asked.position,
+                    asked.factor,
+                    asked.layer,
+                    asked.method,
+                    asked.samples,
+                    asked.features or None,
+                    asked.seed,
+                    asked.replacement or None,
+                    tokens=window["tokens"],
+                    progress=progress,
+                    recipe=asked.recipe or None,
+                    radius=asked.radius or None,
+                )
                 live_model.model_of(bundle).remember(asked, explanation, _REMEMBERED)
     finally:
         withdraw_request()

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, store, url_state
-from tfactors.app.parts import definitions, selection
+from tfactors.app.parts import definitions, level_rule, selection
 from tfactors.bundle import Bundle
 
 
@@ -67,7 +67,7 @@ def passes_filters(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     rows = bundle.factors.iloc[factors]
     kept = np.ones(len(factors), bool)
     if level := url_state.get(controls.SEARCH_LEVEL):
-        kept &= definitions.levels(rows, selection.thresholds_in_force(bundle)) == level
+        kept &= level_rule.levels_in_force(rows, selection.thresholds_in_force(bundle)) == level
     if (peak := url_state.get(controls.SEARCH_PEAK)) != controls.PEAK:
         kept &= rows["peak_layer"].to_numpy() == peak
     if chosen := url_state.get(controls.DENSITY):

@@ -4,15 +4,14 @@ In goes a word; out come how well its occurrences separate at each layer, and at
 groups, each with the factors that mark it and its places in the text, the word marked.
 """
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
 from scipy.sparse import csr_array
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import charts, definitions, downloads, live_model, published, selection
-from tfactors.app.views import senses_groups
+from tfactors.app.parts import definitions, downloads, live_model, published, selection
+from tfactors.app.views import senses_charts, senses_groups
 from tfactors.app.views.senses_groups import Groups, Occurrences
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
@@ -193,40 +192,15 @@ def _about_layer(here: senses.Grouping, chance: float, layer: int) -> None:
 
 
 def _curve(bundle: Bundle, groups: Groups, layer: int) -> None:
-    own = [0.0 if np.isnan(g.silhouette) else g.silhouette for g in groups.groupings]
-    frame = pd.DataFrame(
-        {
-            "layer": bundle.layers * 2,
-            "silhouette": [*own, *groups.chance],
-            "what": ["this word"] * len(own) + ["by chance"] * len(own),
-        }
+    silhouettes = np.nan_to_num([grouping.silhouette for grouping in groups.groupings])
+    numbers = ", ".join(f"{value:.2f}" for value in silhouettes)
+    senses_charts.silhouette_curve(
+        bundle.layers,
+        silhouettes,
+        groups.chance,
+        layer,
+        alt=f"Silhouette of the groups at each layer: {numbers}.",
     )
-    frame["here"] = (frame["layer"] == layer) & (frame["what"] == "this word")
-    numbers = ", ".join(f"{v:.2f}" for v in own)
-    charts.draw(
-        _form(), {"silhouettes": frame}, alt=f"Silhouette of the groups at each layer: {numbers}."
-    )
-
-
-def _form() -> str:
-    scale = alt.Scale(domain=["this word", "by chance"])
-    base = alt.Chart(alt.NamedData("silhouettes")).encode(
-        x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0, grid=False)),
-        y=alt.Y("silhouette:Q", title="silhouette", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("what:N", title=None, scale=scale, legend=charts.legend()),
-        tooltip=[
-            alt.Tooltip("what:N", title="of"),
-            alt.Tooltip("layer:O"),
-            alt.Tooltip("silhouette:Q", format=".2f"),
-        ],
-    )
-    dash = alt.StrokeDash(
-        "what:N", scale=alt.Scale(domain=scale.domain, range=[[1, 0], [5, 4]]), legend=None
-    )
-    points = base.mark_point(filled=True, opacity=1).encode(
-        size=alt.condition("datum.here", alt.value(210), alt.value(60))
-    )
-    return charts.form(alt.layer(base.mark_line().encode(strokeDash=dash), points), 230)
 
 
 def _groups(bundle: Bundle, found: Occurrences, here: senses.Grouping, place: int) -> None:

@@ -12,14 +12,16 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
-    charts,
+    chart_clicks,
     definitions,
     downloads,
     factor_table,
+    figures,
     intervention,
     live_decomposition,
     selection,
 )
+from tfactors.app.parts.figures import Figure
 from tfactors.app.views import text_beside, text_charts, text_equation, text_path
 from tfactors.bundle import Bundle
 from tfactors.display import passages
@@ -122,7 +124,7 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         st.segmented_control(
             "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
         )
-    key = charts.unclicked("tokens")
+    key = chart_clicks.key_until_click("tokens")
     event = text_charts.token_map(
         cells,
         controls.MEASURES[measure],
@@ -131,7 +133,7 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         f"{min(first + _SHOWN, len(tokens))} at every layer.",
     )
     st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
-    if point := charts.clicked(event, key, "tokens"):
+    if point := chart_clicks.clicked_point(event, key, "tokens"):
         url_state.change(
             {controls.TOKEN: int(point["position"]), controls.LAYER: int(point["layer"])}
         )
@@ -154,22 +156,14 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
         help=definitions.EQUATION,
     )
     text_equation.show(bundle, word, active, layer, "equation")
-    with st.container(horizontal=True, gap="medium"):
-        st.metric(
-            "Active factors", int(here["l0"]), help=definitions.ACTIVE_FACTORS, width="content"
-        )
-        st.metric(
-            "Explained",
-            f"{here['explained']:.0%}",
-            width="content",
-            help=definitions.SHARE_EXPLAINED,
-        )
-        st.metric(
-            "Residual ‖ε‖",
-            f"{here['residual']:.1f} of {here['norm']:.1f}",
-            width="content",
-            help=definitions.RESIDUAL,
-        )
+    residual = f"{here['residual']:.1f} of {here['norm']:.1f}"
+    figures.show(
+        [
+            Figure("Active factors", str(int(here["l0"])), definitions.ACTIVE_FACTORS),
+            Figure("Explained", f"{here['explained']:.0%}", definitions.SHARE_EXPLAINED),
+            Figure("Residual ‖ε‖", residual, definitions.RESIDUAL),
+        ]
+    )
     if active.empty:
         return
     rows = factor_table.factor_rows(bundle, active["factor"].to_numpy())

@@ -24,7 +24,7 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
     penalty = live_decomposition.chosen_penalty(bundle)
     left, right = st.columns([7, 4], gap="large")
     with left:
-        text_charts.path(
+        text_charts.penalty_path(
             shown,
             list(names.values()),
             penalty,
@@ -33,7 +33,7 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
     first, last = path.fit.iloc[0], path.fit.iloc[-1]
     with right:
         st.markdown("**Active factors**", help=definitions.ACTIVE_FACTORS)
-        text_charts.fit(
+        text_charts.fit_curve(
             path.fit,
             "l0",
             penalty,
@@ -41,7 +41,7 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
             f"{first['penalty']:.3g}, {last['l0']:.0f} at {last['penalty']:.3g}.",
         )
         st.markdown("**Explained**", help=definitions.SHARE_EXPLAINED)
-        text_charts.fit(
+        text_charts.fit_curve(
             path.fit,
             "explained",
             penalty,

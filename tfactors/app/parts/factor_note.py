@@ -1,0 +1,86 @@
+"""What people wrote about one factor: the fields to write it in, and the note that is shown.
+
+A reader's label, note and lists come out as text only, on every page of this session;
+:mod:`tfactors.app.frame.notes` says where they live.
+"""
+
+import html
+
+import streamlit as st
+
+from tfactors.app.frame import notes
+from tfactors.app.frame.notes import Note
+from tfactors.app.parts import sidebar_section
+from tfactors.bundle import Bundle
+
+STAYS_HERE = (
+    "What you write stays in this browser session: nobody else sees it, and it is gone when you "
+    "close the page. Download it on the page *Labels* to keep it or to share it."
+)
+
+
+def sidebar(bundle: Bundle, factor: int) -> None:
+    """Draw the fields in which a reader labels a factor."""
+    section = sidebar_section.folded_section("label", "Your label", ":material/edit:")
+    if not section.open:
+        return
+    note = notes.shown(bundle).notes.get(factor, Note())
+    lists = notes.shown(bundle).lists
+    listed_on = [name for name, members in lists.items() if factor in members]
+    with section:
+        keys = [
+            _field_key(name, factor, value)
+            for name, value in (("label", note.label), ("note", note.note), ("lists", listed_on))
+        ]
+        st.text_input(
+            f"Label of factor {factor:,}",
+            max_chars=notes.LONGEST_LABEL,
+            key=keys[0],
+            placeholder="what it stands for",
+            help=STAYS_HERE,
+            on_change=_write_note,
+            args=(bundle, factor, keys),
+        )
+        st.text_area(
+            "Note",
+            max_chars=notes.LONGEST_NOTE,
+            height=90,
+            key=keys[1],
+            on_change=_write_note,
+            args=(bundle, factor, keys),
+        )
+        st.multiselect(
+            "On the lists",
+            sorted(lists),
+            accept_new_options=True,
+            key=keys[2],
+            placeholder="a list, or a new name",
+            max_selections=10,
+            on_change=_write_lists,
+            args=(bundle, factor, keys[2]),
+        )
+
+
+def _field_key(name: str, factor: int, value: object) -> str:
+    """Return the key of a field, after giving it what is known, unless that is what it shows."""
+    key = f"own_{name}_{factor}"
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    return key
+
+
+def _write_note(bundle: Bundle, factor: int, keys: list[str]) -> None:
+    label, note = (str(st.session_state.get(key) or "") for key in keys[:2])
+    notes.write(bundle, factor, Note(label, note))
+
+
+def _write_lists(bundle: Bundle, factor: int, key: str) -> None:
+    notes.put_on_lists(bundle, factor, [str(name) for name in st.session_state[key]])
+
+
+def show(bundle: Bundle, factor: int) -> None:
+    """Draw the note on a factor, where there is one."""
+    note = notes.shown(bundle).notes.get(factor, Note()).note
+    if note:
+        lines = "<br>".join(html.escape(line) for line in note.splitlines())
+        st.html(f'<p class="tf-note"><bdi>{lines}</bdi></p>')
