@@ -22,7 +22,7 @@ if sharing.is_embedded():
 selected = toolbar.choose_factor(bundle)
 examples = bundle.examples(selected.factor, selected.layer)
 part = url_state.get(controls.PART)
-begun = example_list.start_reading(selected, examples) if part == "examples" else None
+reading = example_list.start_reading(selected, examples) if part == "examples" else None
 
 head, curve, bars = st.columns([5, 4, 3], gap="large")
 with head:
@@ -47,7 +47,7 @@ st.segmented_control(
 )
 match part:
     case "examples":
-        example_list.show(selected, examples, begun)
+        example_list.show(selected, examples, reading)
         example_list.sidebar(selected.bundle.ranked)
     case "random":
         factor_view.show_random_sample(selected)

@@ -46,9 +46,9 @@ elif not text:
     )
 else:
     try:
-        made = live_decomposition.decomposition_of(bundle, text)
+        decomposition = live_decomposition.decomposition_of(bundle, text)
     except InputError as error:
         live_model.show_refusal(error)
     else:
-        text_view.show(bundle, text, made)
+        text_view.show(bundle, text, decomposition)
 text_view.sidebar(bundle)

@@ -1,6 +1,6 @@
 """Every control of the dashboard and every page, in one place: the vocabulary of its URLs.
 
-In go the names that appear in a link (``?factor=30&layer=4``), out come the controls that the pages
+Turns the names that appear in a link (``?factor=30&layer=4``) into the controls that the pages
 show. A default of None means "the bundle's own": its first factor worth a click, its level
 thresholds.
 """

@@ -70,7 +70,7 @@ class Head:
             return
         # Not packed, because we write into it; not "as you have it", because our part may be newer.
         dropped = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
-        kept = [header for header in scope["headers"] if header[0] not in dropped]
+        headers_passed_on = [header for header in scope["headers"] if header[0] not in dropped]
         embedded = b"embed=true" in scope["query_string"].lower()
         start: Message = {}
         body = b""
@@ -90,7 +90,7 @@ class Head:
             await send({**start, "headers": list(headers.items())})
             await send({"type": "http.response.body", "body": body})
 
-        await self.app({**scope, "headers": kept}, receive, collect)
+        await self.app({**scope, "headers": headers_passed_on}, receive, collect)
 
 
 def _asks_for_a_page(scope: Scope) -> bool:

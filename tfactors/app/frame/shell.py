@@ -51,13 +51,13 @@ def _run() -> None:
     here = next((p for p in controls.PAGES if pages[p.path].title == current.title), controls.HOME)
     st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=ICON, layout="wide")
     url_state.take_over_url(here.path, here.controls)
-    found = store.bundle_folders()
+    folders = store.bundle_folders()
     if st.context.is_embedded:
-        path = _named_bundle(found)
+        path = _named_bundle(folders)
     else:
         with st.sidebar:
             _menu()
-            path = _choose_bundle(found)
+            path = _choose_bundle(folders)
     if path is None:
         show_no_bundle()
         return
@@ -178,31 +178,31 @@ def _menu() -> None:
         open_page(controls.SEARCH_PAGE)
 
 
-def _named_bundle(found: dict[str, Path]) -> Path | None:
+def _named_bundle(folders: dict[str, Path]) -> Path | None:
     """Return the bundle that the URL names, or the first."""
-    if not found:
+    if not folders:
         return None
-    first = next(iter(found))
+    first = next(iter(folders))
     chosen = url_state.get(controls.BUNDLE) or first
-    if chosen not in found:
+    if chosen not in folders:
         url_state.add_notice(
-            f"There is no bundle “{chosen[:40]}” here; “{store.bundle_title(found[first])}” is "
+            f"There is no bundle “{chosen[:40]}” here; “{store.bundle_title(folders[first])}” is "
             "shown."
         )
         url_state.reset(controls.BUNDLE)
         chosen = first
-    return found[chosen]
+    return folders[chosen]
 
 
-def _choose_bundle(found: dict[str, Path]) -> Path | None:
+def _choose_bundle(folders: dict[str, Path]) -> Path | None:
     """Draw the choice of a bundle, where there are several; return the one in force."""
-    path = _named_bundle(found)
-    if len(found) > 1:
-        chosen = url_state.get(controls.BUNDLE) or next(iter(found))
-        titles = store.bundle_titles(found)
+    path = _named_bundle(folders)
+    if len(folders) > 1:
+        chosen = url_state.get(controls.BUNDLE) or next(iter(folders))
+        titles = store.bundle_titles(folders)
         st.selectbox(
             "Bundle",
-            list(found),
+            list(folders),
             format_func=lambda name: titles[name],
             **url_state.widget(controls.BUNDLE, chosen),
         )

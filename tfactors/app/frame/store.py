@@ -1,7 +1,7 @@
 """Which bundles there are, the one that is open, and what every page needs of it.
 
-In goes the artifacts folder, or what TFACTORS_BUNDLE names, a path or ``hf:owner/name``; out come
-an open :class:`tfactors.bundle.Bundle` and a small :class:`Overview` of all its factors, each made
+Turns the artifacts folder, or what TFACTORS_BUNDLE names (a path or ``hf:owner/name``), into an
+open :class:`tfactors.bundle.Bundle` and a small :class:`Overview` of all its factors. Each is made
 once and shared by every session. A bundle is chosen by its name among those found, never by a path
 from the outside.
 """
@@ -36,13 +36,13 @@ def artifacts_folder() -> Path:
 def bundle_folders() -> dict[str, Path]:
     """Return the bundles there are by the name of their folder, the one to open first in front."""
     folder = artifacts_folder()
-    found = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
+    folders = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
     first = "default"
     if chosen := os.environ.get("TFACTORS_BUNDLE"):
         path = _folder(chosen)
         first = hub_name(path) or path.resolve().name or chosen
-        found[first] = path
-    return dict(sorted(found.items(), key=lambda item: (item[0] != first, item[0])))
+        folders[first] = path
+    return dict(sorted(folders.items(), key=lambda item: (item[0] != first, item[0])))
 
 
 def _folder(chosen: str) -> Path:
@@ -68,9 +68,9 @@ def bundle_title(path: Path) -> str:
         return path.name
 
 
-def bundle_titles(found: Mapping[str, Path]) -> dict[str, str]:
+def bundle_titles(folders: Mapping[str, Path]) -> dict[str, str]:
     """Return a title for each bundle by the name of its folder; no two are the same."""
-    plain = {name: bundle_title(path) for name, path in found.items()}
+    plain = {name: bundle_title(path) for name, path in folders.items()}
     counts = Counter(plain.values())
     return {name: f"{t} ({name})" if counts[t] > 1 else t for name, t in plain.items()}
 

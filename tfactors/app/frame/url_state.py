@@ -1,8 +1,9 @@
 """The state of the view lives in the URL: every control, read from it and written to it.
 
-In goes the query string of the page; out come typed values for the controls, kept in the session
-while other pages are open. A click that changes a control writes the query string, which is one
-step of the browser's history: reload, Back and a shared link all restore the view exactly.
+Turns the query string of the page into typed values for the controls, and the controls into a query
+string. The values stay in the session while other pages are open. A click that changes a control
+writes the query string, which is one step of the browser's history. So reload, Back and a shared
+link all restore the view exactly.
 
 The rule is short. A control that a reader touched writes the URL (:func:`change`). When the URL is
 not what we last wrote (a link, Back, reload), the URL wins (:func:`take_over_url`). Values at their

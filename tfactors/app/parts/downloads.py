@@ -1,8 +1,8 @@
 """Every table as a file to take along: CSV for people and spreadsheets, Parquet for programs.
 
-In goes a function that makes the table, out come two buttons; the table is only made when one of
-them is pressed. Text of a corpus may look like a formula, which spreadsheets would run: in CSV such
-a cell gets an apostrophe in front. Parquet keeps the text as it is.
+Turns a function that makes a table into two buttons. The table is only made when one of them is
+pressed. Text of a corpus may look like a formula, which spreadsheets would run: in CSV such a cell
+gets an apostrophe in front. Parquet keeps the text as it is.
 """
 
 import io

@@ -4,7 +4,8 @@ Turns the stored examples (strongest first) into one list as the reader wants it
 activation on, in this order, as lines or as running text.
 
 The text of the examples is read in a thread of its own while the page above the list is made, for
-most of which Python is free. One such thread serves all readers; who cannot wait reads directly.
+most of which Python is free. One such thread serves all readers. Where it is busy with another
+reader's text, the list reads its own directly.
 """
 
 from collections.abc import Iterable
@@ -95,10 +96,10 @@ def listed_examples(examples: pd.DataFrame, top: int, floor: float, sort: str) -
     if examples.empty:
         return examples
     enough = examples["activation"] >= floor * examples["activation"].max()
-    kept = examples[enough]
-    kept = kept.iloc[::-1] if sort == "weakest" else kept
-    kept = kept.head(top)
-    return kept.sort_values(["window", "position"]) if sort == "document" else kept
+    listed = examples[enough]
+    listed = listed.iloc[::-1] if sort == "weakest" else listed
+    listed = listed.head(top)
+    return listed.sort_values(["window", "position"]) if sort == "document" else listed
 
 
 def start_reading(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
@@ -116,51 +117,51 @@ def _listed(examples: pd.DataFrame) -> pd.DataFrame:
 
 def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
     """Draw the list of a factor's examples, as the sidebar says."""
-    stored = len(examples)
+    count = len(examples)
     sort = url_state.get(controls.SORT)
-    kept = _listed(examples)
+    listed = _listed(examples)
     layout = url_state.get(controls.LAYOUT)
     words = None if layout == "window" else url_state.get(controls.CONTEXT)
     habits = _usual_activations(selected)
     if url_state.get(controls.EVERY_TOKEN) and not selected.bundle.ranked:
-        _read_missing_contexts(selected, kept)
-    contexts = live_tokens.known_contexts(selected, kept)
+        _read_missing_contexts(selected, listed)
+    contexts = live_tokens.known_contexts(selected, listed)
     if begun is not None:
         _finish_reading(begun)
-    found = passages_of(selected.bundle, kept, words, habits=habits, contexts=contexts)
-    found = _in_order(found, sort)
+    shown_passages = passages_of(selected.bundle, listed, words, habits=habits, contexts=contexts)
+    shown_passages = _in_order(shown_passages, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader(
             f"Where it is active at layer {selected.layer}",
             anchor=False,
             help=definitions.ACTIVATION,
         )
-        if found:
-            _download(selected, found)
+        if shown_passages:
+            _download(selected, shown_passages)
     ranked = selected.bundle.ranked
-    if not stored:
-        says = factor_summary.silence_sentence(selected)
+    if not count:
+        sentence = factor_summary.silence_sentence(selected)
         if not ranked and selected.row["alive"]:
-            says = f"{says} It is most important at layer {selected.row['peak_layer']}."
+            sentence = f"{sentence} It is most important at layer {selected.row['peak_layer']}."
         elif not ranked:
-            says = (
+            sentence = (
                 "This factor is dead: no token of the corpus activates it at any layer. "
                 "Try the next one."
             )
-        st.markdown(says)
+        st.markdown(sentence)
         return
-    st.caption(_list_summary(kept, stored, ranked), help=published.RANKS if ranked else _TINTED)
+    st.caption(_list_summary(listed, count, ranked), help=published.RANKS if ranked else _TINTED)
     strongest = float(examples["activation"].max())
     if url_state.get(controls.GROUPED_BY_WORD):
-        shown = passages.grouped(found, strongest, layout)
+        shown = passages.grouped(shown_passages, strongest, layout)
     else:
-        shown = (passages.lines if layout == "lines" else passages.texts)(found, strongest)
-    st.html(shown if ranked or not found else passages.legend(found) + shown)
+        shown = (passages.lines if layout == "lines" else passages.texts)(shown_passages, strongest)
+    st.html(shown if ranked or not shown_passages else passages.legend(shown_passages) + shown)
 
 
-def _read_missing_contexts(selected: Selected, kept: pd.DataFrame) -> None:
+def _read_missing_contexts(selected: Selected, listed: pd.DataFrame) -> None:
     """Let the model say what the bundle does not hold, or say what is missing for that."""
-    if len(live_tokens.known_contexts(selected, kept)) == len(kept):
+    if len(live_tokens.known_contexts(selected, listed)) == len(listed):
         return
     if live_model.missing_part(selected.bundle):
         with st.container(border=True):
@@ -169,7 +170,9 @@ def _read_missing_contexts(selected: Selected, kept: pd.DataFrame) -> None:
     # A place of its own, which is empty again when the list stands.
     note = st.empty()
     try:
-        live_tokens.read_contexts(selected, kept, lambda share, words: note.progress(share, words))
+        live_tokens.read_contexts(
+            selected, listed, lambda share, words: note.progress(share, words)
+        )
     except InputError as error:
         live_model.show_refusal(error)
     note.empty()
@@ -186,38 +189,48 @@ def _usual_activations(selected: Selected) -> dict[str, float]:
     return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
 
-def _list_summary(kept: pd.DataFrame, stored: int, ranked: bool) -> str:
-    if kept.empty:
+def _list_summary(listed: pd.DataFrame, count: int, ranked: bool) -> str:
+    if listed.empty:
         return "None of the stored examples is that strong: lower the smallest activation."
-    low, high = kept["activation"].min(), kept["activation"].max()
-    words = kept["word"].str.casefold().nunique()
-    what = (
-        f"{len(kept)} of the {stored} on the website; the number is the rank there"
+    low, high = listed["activation"].min(), listed["activation"].max()
+    words = listed["word"].str.casefold().nunique()
+    which = (
+        f"{len(listed)} of the {count} on the website; the number is the rank there"
         if ranked
-        else f"{len(kept)} of the {stored} strongest, one a window of text; activation {low:.2f} "
+        else f"{len(listed)} of the {count} strongest, one a window of text; activation {low:.2f} "
         f"to {high:.2f}"
     )
-    return f"{what}; {words} different word{'s' if words != 1 else ''}."
+    return f"{which}; {words} different word{'s' if words != 1 else ''}."
 
 
-def _in_order(found: list[Passage], sort: str) -> list[Passage]:
+def _in_order(unordered: list[Passage], sort: str) -> list[Passage]:
     if sort == "after":
-        return sorted(found, key=lambda p: "".join(p.tokens[p.stop :]).strip().casefold())
+        return sorted(
+            unordered,
+            key=lambda passage: "".join(passage.tokens[passage.stop :]).strip().casefold(),
+        )
     if sort == "before":
-        return sorted(found, key=lambda p: "".join(p.tokens[: p.start]).casefold().split()[::-1])
-    return found
+        return sorted(
+            unordered,
+            key=lambda passage: "".join(passage.tokens[: passage.start]).casefold().split()[::-1],
+        )
+    return unordered
 
 
-def _download(selected: Selected, found: list[Passage]) -> None:
+def _download(selected: Selected, shown_passages: list[Passage]) -> None:
     def table() -> pd.DataFrame:
         rows = []
-        for p in found:
+        for passage in shown_passages:
             before, word, after = (
-                "".join(p.tokens[a:b])
-                for a, b in ((0, p.start), (p.start, p.stop), (p.stop, len(p.tokens)))
+                "".join(passage.tokens[a:b])
+                for a, b in (
+                    (0, passage.start),
+                    (passage.start, passage.stop),
+                    (passage.stop, len(passage.tokens)),
+                )
             )
-            activation = None if p.ranked else round(p.activation, 4)
-            rows.append((p.rank + 1, activation, before, word.strip(), after, p.source))
+            activation = None if passage.ranked else round(passage.activation, 4)
+            rows.append((passage.rank + 1, activation, before, word.strip(), after, passage.source))
         columns = ["rank", "activation", "before", "word", "after", "document"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -237,10 +250,10 @@ def _start_reading_windows(bundle: Bundle, windows: Iterable[int]) -> "Future[No
     return _READER.submit(bundle.warm_windows, list(windows))
 
 
-def _finish_reading(begun: "Future[None]") -> None:
+def _finish_reading(reading: "Future[None]") -> None:
     """Wait for what has begun; what has not is not read any more, so that nothing is read twice.
 
     What went wrong is not told here: who asks for the windows meets it again.
     """
-    if not begun.cancel():
-        begun.exception()
+    if not reading.cancel():
+        reading.exception()

@@ -23,8 +23,8 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
         f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'
         for at, share in zip(bundle.layers, shares, strict=True)
     )
-    found = passages_of(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
-    lines = passages.lines(found, 1.0)
+    examples = passages_of(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
+    lines = passages.lines(examples, 1.0)
     st.html(
         f'<div class="tf-cards"><div class="tf-card">{factor_summary.level_badge(level)}'
         f"<h3><bdi>{words}</bdi></h3>"

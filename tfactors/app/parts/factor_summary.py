@@ -1,7 +1,6 @@
-"""One factor as a reader meets it: headline, level with its reason, curve, numbers, examples.
+"""One factor as a reader meets it: headline, level with its reason, curve and numbers.
 
-In goes a factor at a layer of the open bundle; the pages that show a factor all draw it with these
-functions, in this order.
+The pages that show a factor all draw it with these functions, in this order.
 """
 
 import html
@@ -79,18 +78,18 @@ def _label_claim(row: pd.Series) -> str:
     """Return the HTML of what the label claims, and how often it is right."""
     kind = row["label_kind"]
     if kind == "mixed":
-        says = "No simple rule tells where it is active: the label names frequent words."
+        claim = "No simple rule tells where it is active: the label names frequent words."
     elif kind in _KINDS and not pd.isna(row["label_precision"]):
         words = str(row["label"]).split(", ")
         more = f" ({', '.join(words)})" if kind == "word" and len(words) > TITLE_WORDS else ""
-        says = (
+        claim = (
             f"The label tells {_KINDS[kind]}{more}: {row['label_precision']:.0%} of the held-out "
             f"tokens that fit activate the factor strongly, and {row['label_recall']:.0%} of those "
             "that do fit."
         )
     else:
         return ""
-    return f'<p class="tf-why"><bdi>{html.escape(says)}</bdi></p>'
+    return f'<p class="tf-why"><bdi>{html.escape(claim)}</bdi></p>'
 
 
 def _instead_of_level(selected: Selected) -> str:

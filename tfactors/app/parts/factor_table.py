@@ -1,7 +1,7 @@
 """Factors as rows of a table, each with its curve; a click on a row opens the factor.
 
-In go factor numbers and columns of the caller's own, out comes a table that can be sorted, searched
-and downloaded.
+Turns factor numbers, and columns of the caller's own, into a table that can be sorted, searched and
+downloaded.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,7 +85,7 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     limits, ranked = selection.thresholds_in_force(bundle), bundle.ranked
     peak = overview.importance[factors].argmax(axis=1)
     curves = overview.importance[factors].astype(float).round(4)
-    known = overview.has_curve[factors]
+    has_curve = overview.has_curve[factors]
     return pd.DataFrame(
         {
             "factor": factors,
@@ -93,7 +93,7 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
             "level": level_rule.levels_in_force(rows, limits),
             "peak": rows["peak_layer"].astype("Int64").where(rows["peak_layer"] >= 0).array,
             "curve": [
-                curve if is_known else None for curve, is_known in zip(curves, known, strict=True)
+                curve if is_read else None for curve, is_read in zip(curves, has_curve, strict=True)
             ],
             "importance": np.nan if ranked else overview.importance[factors, peak],
             "density": np.nan if ranked else overview.density[factors, peak],
@@ -125,8 +125,8 @@ def show(
     """
     columns = columns or {}
     # With columns of the caller's own the table is wide enough without the numbers.
-    known = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
-    shared = [name for name in known if len(rows) == 0 or rows[name].notna().any()]
+    plain = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
+    shared = [name for name in plain if len(rows) == 0 or rows[name].notna().any()]
     event: Any = st.dataframe(
         rows,
         key=key,

@@ -1,9 +1,9 @@
 """What happens at the end of the network when one factor is taken away or made stronger.
 
-In go a reader's text with a chosen token, or a factor with its examples; out come a slider, the
-text tinted by the change of each final state, and what that does to the sentence embedding, to its
-cosine with another text, and to the predicted words. On the Factor page also what the bundle holds:
-the effect over the factor's examples, beside random directions.
+Draws a slider, the text tinted by the change of each final state, and what that does to the
+sentence embedding, to its cosine with another text, and to the predicted words. The text is a
+reader's own with a chosen token, or an example of a factor. The Factor page also shows what the
+bundle holds: the effect over the factor's examples, beside random directions.
 """
 
 from typing import TYPE_CHECKING
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 
 def show_for_text(
-    bundle: Bundle, text: str, made: "Decomposition", position: int, layer: int
+    bundle: Bundle, text: str, decomposition: "Decomposition", position: int, layer: int
 ) -> None:
     """Draw what a factor of a token does in a reader's own text."""
     st.subheader("What a factor does", anchor=False, help=definitions.INTERVENTION)
-    active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+    active = live_decomposition.rows_at(decomposition.factors, position, layer)
     if active.empty:
         st.caption("No factor is active at this token and layer: nothing to take away.")
         return
     factors = [int(factor) for factor in active["factor"]]
     strength = dict(zip(factors, active["activation"], strict=True))
-    asked = url_state.get(controls.MOVED)
-    factor = asked if asked in strength else factors[0]
+    chosen = url_state.get(controls.MOVED)
+    factor = chosen if chosen in strength else factors[0]
 
     def named(number: int) -> str:
         words = " / ".join(selection.name_words(bundle, number)[:2])
@@ -59,7 +59,7 @@ def show_for_text(
             width=300,
             **url_state.widget(controls.MOVED, factor),
         )
-        _step_controls()
+        _draw_step_controls()
     other = url_state.get(controls.OTHER_TEXT).strip()
     everywhere = url_state.get(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(
@@ -72,7 +72,7 @@ def show_for_text(
         url_state.get(controls.TIMES),
         live_decomposition.chosen_penalty(bundle),
     )
-    _intervention(bundle, question)
+    _draw_intervention(bundle, question)
     if layer == bundle.manifest["model"]["blocks"]:
         st.caption(
             "This is the last layer: nothing is left to run, so only the token itself changes. "
@@ -83,7 +83,7 @@ def show_for_text(
 def show_for_factor(selected: Selected) -> None:
     """Draw what a factor does: what the bundle holds, and live in one of its examples."""
     st.subheader("What it does", anchor=False, help=definitions.EFFECT)
-    _stored_effect(selected)
+    _draw_stored_effect(selected)
     st.markdown("##### Try it on an example", help=definitions.INTERVENTION)
     examples = selected.bundle.examples(selected.factor, selected.layer)
     if examples.empty:
@@ -101,7 +101,7 @@ def show_for_factor(selected: Selected) -> None:
             width=150,
             **url_state.widget(controls.EXAMPLE, number),
         )
-        _step_controls()
+        _draw_step_controls()
     example = examples.iloc[number - 1]
     everywhere = url_state.get(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(
@@ -114,7 +114,7 @@ def show_for_factor(selected: Selected) -> None:
         url_state.get(controls.TIMES),
         live_decomposition.built_penalty(selected.bundle),
     )
-    _intervention(selected.bundle, question)
+    _draw_intervention(selected.bundle, question)
     if selected.layer == selected.bundle.manifest["model"]["blocks"]:
         st.caption(
             "At the last layer nothing is left to run: only the token itself changes. Choose a "
@@ -122,7 +122,7 @@ def show_for_factor(selected: Selected) -> None:
         )
 
 
-def _stored_effect(selected: Selected) -> None:
+def _draw_stored_effect(selected: Selected) -> None:
     """Draw the effect over the factor's examples that the bundle holds."""
     effects = selected.bundle.effects(selected.factor)
     if effects.empty:
@@ -136,9 +136,9 @@ def _stored_effect(selected: Selected) -> None:
             )
         return
     row = effects.iloc[0]
-    removed = _with_error(row["removed"], row["removed_error"])
-    random = _with_error(row["random"], row["random_error"])
-    ratio = _ratio(row["ratio"], row["ratio_error"])
+    removed = _percent_with_error(row["removed"], row["removed_error"])
+    random = _percent_with_error(row["random"], row["random_error"])
+    ratio = _ratio_with_error(row["ratio"], row["ratio_error"])
     figures.show(
         [
             Figure("Change of the sentence embedding", removed, definitions.EFFECT),
@@ -157,7 +157,7 @@ def _stored_effect(selected: Selected) -> None:
     )
 
 
-def _step_controls() -> None:
+def _draw_step_controls() -> None:
     """Draw how much and where."""
     st.slider(
         "Its activation times",
@@ -178,61 +178,62 @@ def _step_controls() -> None:
     )
 
 
-def _intervention(bundle: Bundle, question: live_intervention.Question) -> None:
+def _draw_intervention(bundle: Bundle, question: live_intervention.Question) -> None:
     """Draw the answer to a question."""
     try:
-        made = live_intervention.intervention_of(bundle, question)
+        moved = live_intervention.intervention_of(bundle, question)
     except InputError as error:
         live_model.show_refusal(error)
         return
-    tokens = made.tokens["token"].tolist()
-    moved = made.tokens.index[made.tokens["step"] != 0].tolist()
-    if not moved:
-        silent = "× 1 leaves everything as it is" if made.times == 1 else "the factor is silent"
+    tokens = moved.tokens["token"].tolist()
+    places = moved.tokens.index[moved.tokens["step"] != 0].tolist()
+    if not places:
+        silent = "× 1 leaves everything as it is" if moved.times == 1 else "the factor is silent"
         st.caption(f"Nothing was moved: {silent}.")
+    random = _percent_with_spread(float(moved.random.mean()), float(moved.random.std(ddof=1)))
     shown = [
-        Figure("Change of the embedding", _share(made.change), definitions.EMBEDDING_CHANGE),
-        Figure("Random directions", _spread(made), definitions.RANDOM_CHANGE),
-        Figure("Cosine, before to after", _cosine(made.cosine), definitions.EMBEDDING_COSINE),
+        Figure("Change of the embedding", _percent(moved.change), definitions.EMBEDDING_CHANGE),
+        Figure("Random directions", random, definitions.RANDOM_CHANGE),
+        Figure("Cosine, before to after", _cosine_text(moved.cosine), definitions.EMBEDDING_COSINE),
     ]
-    if made.similarity:
-        before, after = made.similarity
+    if moved.similarity:
+        before, after = moved.similarity
         change = f"{before:.3f} → {after:.3f}"
         shown.append(Figure("Cosine with the other text", change, definitions.SIMILARITY))
     figures.show(shown)
-    st.html(passages.strip(tokens, made.tokens["change"].to_numpy(), moved))
-    top = made.tokens.loc[made.tokens["change"].idxmax()]
+    st.html(passages.strip(tokens, moved.tokens["change"].to_numpy(), places))
+    top = moved.tokens.loc[moved.tokens["change"].idxmax()]
     word = str(top["token"]).strip()[:30]
-    full = passages.full_tint(made.tokens["change"].to_numpy(), moved)
+    full = passages.full_tint(moved.tokens["change"].to_numpy(), places)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
             f"Tint: how far each final state moves, in shares of its length; a full one is "
             f"{full:.1%}, and the largest {top['change']:.0%}, at “{shell.plain(word)}”. "
             "Boxed: where the factor was moved."
         )
-        downloads.show(lambda: made.tokens, f"intervention_{made.factor}_{made.layer}")
-    if made.words is not None:
-        _predicted_words(bundle, made)
+        downloads.show(lambda: moved.tokens, f"intervention_{moved.factor}_{moved.layer}")
+    if moved.words is not None:
+        _draw_predicted_words(bundle, moved)
 
 
-def _predicted_words(bundle: Bundle, made: "Intervention") -> None:
+def _draw_predicted_words(bundle: Bundle, moved: "Intervention") -> None:
     """Draw the words that become more and less probable."""
-    assert made.words is not None
+    assert moved.words is not None
     causal = bundle.manifest["model"].get("causal")
-    token = str(made.tokens["token"].iloc[made.words_at]).strip()
+    token = str(moved.tokens["token"].iloc[moved.words_at]).strip()
     st.markdown(
         f"**Predicted words** {'after' if causal else 'at'} “{shell.plain(token[:30])}”",
         help=definitions.PREDICTED,
     )
-    if made.words.empty:
+    if moved.words.empty:
         st.caption("No probability changes.")
         return
     shown = pd.DataFrame(
         {
-            "Word": [passages.shorten(word, 40) for word in made.words["token"]],
-            "Before": made.words["before"],
-            "After": made.words["after"],
-            "Gain": 100 * made.words["gain"],
+            "Word": [passages.shorten(word, 40) for word in moved.words["token"]],
+            "Before": moved.words["before"],
+            "After": moved.words["after"],
+            "Gain": 100 * moved.words["gain"],
         }
     )
     percent = st.column_config.NumberColumn(
@@ -247,48 +248,45 @@ def _predicted_words(bundle: Bundle, made: "Intervention") -> None:
         alt="Words whose probability changes most, before and after the factor was moved.",
         column_config={"Word": word, "Before": percent, "After": percent, "Gain": points},
     )
-    downloads.show(lambda: made.words, f"predicted_{made.factor}_{made.layer}")
+    downloads.show(lambda: moved.words, f"predicted_{moved.factor}_{moved.layer}")
 
 
-def _spread(made: "Intervention") -> str:
-    mean, spread = float(made.random.mean()), float(made.random.std(ddof=1))
-    return _spread_of(mean, spread)
-
-
-def _spread_of(mean: float, spread: float) -> str:
+def _percent_with_spread(mean: float, spread: float) -> str:
     """Return a share and how far it spreads, to the same places.
 
-    >>> _spread_of(0.0142, 0.0041), _spread_of(0.044, 0.0), _spread_of(0.0064, 0.0003)
-    ('1.4% ± 0.4%', '4.4% ± 0.0%', '0.64% ± 0.03%')
+    >>> _percent_with_spread(0.0142, 0.0041), _percent_with_spread(0.0064, 0.0003)
+    ('1.4% ± 0.4%', '0.64% ± 0.03%')
+    >>> _percent_with_spread(0.044, 0.0)
+    '4.4% ± 0.0%'
     """
-    shown = _share(mean)
+    shown = _percent(mean)
     places = len(shown.partition(".")[2]) - 1 if "." in shown else 1
     return f"{shown} ± {spread:.{places}%}"
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     """Return a share in per cent, to two places where it is small.
 
-    >>> _share(0.1234), _share(0.0064), _share(0.00002), _share(0.0)
+    >>> _percent(0.1234), _percent(0.0064), _percent(0.00002), _percent(0.0)
     ('12.3%', '0.64%', '0.002%', '0%')
     """
     places = 1 if value >= 0.01 else 2 if value >= 0.0001 else 3
     return f"{value:.{places}%}" if value else "0%"
 
 
-def _cosine(value: float) -> str:
+def _cosine_text(value: float) -> str:
     """Return a cosine to three places, or to as many as part it from 1.
 
-    >>> _cosine(0.9871), _cosine(0.99996), _cosine(1.0)
+    >>> _cosine_text(0.9871), _cosine_text(0.99996), _cosine_text(1.0)
     ('0.987', '0.99996', '1')
     """
     places = next((n for n in range(3, 7) if value < 1 - 10**-n), None)
     return f"{value:.{places}f}" if places else "1"
 
 
-def _with_error(value: float, error: float) -> str:
+def _percent_with_error(value: float, error: float) -> str:
     return f"{value:.1%}" if pd.isna(error) else f"{value:.1%} ± {error:.1%}"
 
 
-def _ratio(value: float, error: float) -> str:
+def _ratio_with_error(value: float, error: float) -> str:
     return f"{value:.2f}" if pd.isna(error) else f"{value:.2f} ± {error:.2f}"

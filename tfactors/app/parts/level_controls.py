@@ -51,14 +51,14 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
                 help=level_rule.sentence_share_help(limits),
                 **url_state.widget(controls.SENTENCE_SHARE, round(limits.sentence_share, 2)),
             )
-        found = factor_counts(bundle)
-        st.caption(" · ".join(f"{count:,} {level}" for level, count in found.items()))
-        own = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
+        counts = factor_counts(bundle)
+        st.caption(" · ".join(f"{count:,} {level}" for level, count in counts.items()))
+        thresholds = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
         st.button(
             "As built",
-            disabled=all(url_state.get(control) is None for control in own),
+            disabled=all(url_state.get(control) is None for control in thresholds),
             type="tertiary",
             icon=":material/undo:",
             on_click=url_state.change,
-            args=(dict.fromkeys(own),),
+            args=(dict.fromkeys(thresholds),),
         )

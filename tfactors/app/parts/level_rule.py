@@ -42,7 +42,7 @@ def level_reason(factor: pd.Series, level: str, thresholds: Thresholds, blocks: 
     """Return the sentence that gives a factor's level with its rule, its numbers and its margin."""
     if not level:
         return "This factor is dead: no token of the corpus activates it at any layer."
-    depth, kept = float(factor["depth"]), float(factor[thresholds.sentence_column])
+    depth, retained = float(factor["depth"]), float(factor[thresholds.sentence_column])
     low, least, share = thresholds.low_depth, thresholds.word_share, thresholds.sentence_share
     peak = f"Its importance peaks at layer {factor['peak_layer']} of {blocks}"
     if depth <= low + ROUNDING:
@@ -52,13 +52,13 @@ def level_reason(factor: pd.Series, level: str, thresholds: Thresholds, blocks: 
         )
     place, margin = f"{peak}, a depth of {depth:.0%} (over {low:.0%})", [depth - low]
     if least is not None and not np.isnan(word := float(factor["word_elsewhere"])):
-        says = f"its words keep {word:.0%} of the activation at other places"
+        elsewhere = f"its words keep {word:.0%} of the activation at other places"
         if level == "low" and word >= least:
             return (
-                f"{place}, but {says}, at least {least:.0%}: the word decides (margin "
+                f"{place}, but {elsewhere}, at least {least:.0%}: the word decides (margin "
                 f"{word - least:.0%})."
             )
-        place, margin = f"{place}; {says}, less than {least:.0%}", [*margin, least - word]
+        place, margin = f"{place}; {elsewhere}, less than {least:.0%}", [*margin, least - word]
     elif least is not None:
         place = f"{place}; its words stand nowhere else"
     if least is not None and level == "low":  # by the word it was said above
@@ -73,8 +73,8 @@ def level_reason(factor: pd.Series, level: str, thresholds: Thresholds, blocks: 
         if level == "high"
         else f"at least {share:.0%}, so the sentence is enough"
     )
-    margin.append(abs(kept - share))
+    margin.append(abs(retained - share))
     return (
-        f"{place}; and its own sentence {where} keeps {kept:.0%}, {decides} "
+        f"{place}; and its own sentence {where} keeps {retained:.0%}, {decides} "
         f"(margin {min(margin):.0%})."
     )

@@ -1,8 +1,8 @@
 """A reader's text through the model: read once, taken apart at any λ, remembered.
 
-In go a text and λ; out come the :class:`tfactors.explain.decomposition.Decomposition` and one
-token's codes over a range of λ. The model reads a text once (most of the time that an answer
-takes); after that a move of λ only solves the codes again, starting from the last ones, and needs
+Turns a text and λ into a :class:`tfactors.explain.decomposition.Decomposition`, and one token into
+its codes over a range of λ. The model reads a text once, which is most of the time that an answer
+takes. After that a move of λ only solves the codes again, starting from the last ones, and needs
 neither the model nor its lock.
 """
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 MOST_TOKENS = 512
-_READ = 6  # texts whose states are kept: at most some 6 MB each for MiniLM, 20 for BERT
-_APART = 12  # decompositions, of at most some 2 MB each
+_TEXTS = 6  # texts whose states are kept: at most some 6 MB each for MiniLM, 20 for BERT
+_DECOMPOSITIONS = 12  # decompositions, of at most some 2 MB each
 _PATH_STEPS = 24
-_DRAWN = 8  # factors of a path
+_FACTORS_DRAWN = 8  # of a path
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,13 @@ class PathQuestion:
 class PenaltyPath:
     """One token at one layer against λ.
 
-    Attributes:
-        factors: penalty, factor, activation; a row for every factor that is ever active at every
-            λ, zeros included.
-        fit: penalty, l0 (active factors), explained (1 − ‖ε‖² / ‖x‖²).
+    Attributes
+    ----------
+    factors
+        Penalty, factor, activation: a row for every factor that is ever active, at every λ, zeros
+        included.
+    fit
+        Penalty, l0 (active factors), explained (1 − ‖ε‖² / ‖x‖²).
     """
 
     factors: pd.DataFrame
@@ -73,17 +76,17 @@ class PenaltyPath:
     @cached_property
     def strongest(self) -> tuple[list[int], pd.DataFrame]:
         """The few strongest factors, strongest first, and their rows of ``factors``."""
-        largest = self.factors.groupby("factor")["activation"].max().nlargest(_DRAWN)
+        largest = self.factors.groupby("factor")["activation"].max().nlargest(_FACTORS_DRAWN)
         return largest.index.tolist(), self.factors[self.factors["factor"].isin(largest.index)]
 
 
-@dataclass(frozen=True)
-class _Read:
-    """A text that was read, who codes it, and the codes it got last."""
+@dataclass
+class _KnownText:
+    """A text that was read, the encoder that codes it, and the codes it got last."""
 
     text: "ReadText"
     encoder: "FactorEncoder"
-    codes: "list[csr_array]"  # one or none; replaced, never changed
+    codes: "csr_array | None" = None  # where the next λ starts from
 
 
 def built_penalty(bundle: Bundle) -> float:
@@ -93,18 +96,18 @@ def built_penalty(bundle: Bundle) -> float:
 
 def chosen_penalty(bundle: Bundle) -> float:
     """Return λ: the reader's, else the bundle's; an autoencoder's own codes know none."""
-    own = url_state.get(controls.PENALTY)
-    return built_penalty(bundle) if own is None or bundle.coding_method == "encoder" else own
+    chosen = url_state.get(controls.PENALTY)
+    return built_penalty(bundle) if chosen is None or bundle.coding_method == "encoder" else chosen
 
 
 def most_tokens(bundle: Bundle) -> int:
     """Return how many tokens of text the page takes: what it bears, or fewer the model reads."""
     encoder = live_model.model_of(bundle).encoder
-    known = live_model.context_length(bundle) if encoder is None else encoder.model.max_length
-    return min(MOST_TOKENS, known or MOST_TOKENS)
+    context = live_model.context_length(bundle) if encoder is None else encoder.model.max_length
+    return min(MOST_TOKENS, context or MOST_TOKENS)
 
 
-def decomposition_of(bundle: Bundle, text: str, at: float | None = None) -> "Decomposition":
+def decomposition_of(bundle: Bundle, text: str, penalty: float | None = None) -> "Decomposition":
     """Return the decomposition of a text at λ, from memory or from the model.
 
     ``at`` is another λ than the one of the page.
@@ -114,40 +117,45 @@ def decomposition_of(bundle: Bundle, text: str, at: float | None = None) -> "Dec
     InputError
         The text is empty or too long, or the model is busy or cannot be loaded.
     """
-    question = Question(text, chosen_penalty(bundle) if at is None else at)
-    own = live_model.model_of(bundle)
-    if (known := own.answers.get(question)) is not None:
-        return known
+    question = Question(text, chosen_penalty(bundle) if penalty is None else penalty)
+    live = live_model.model_of(bundle)
+    if (answer := live.answers.get(question)) is not None:
+        return answer
     from tfactors.explain.decomposition import take_apart
 
-    read = _read_text(bundle, text)
-    start = read.codes[0] if read.codes else None
-    answer, codes = take_apart(read.text, read.encoder, question.penalty, start)
-    read.codes[:] = [codes]
-    own.remember(question, answer, _APART)
-    return answer
+    known = _known_text(bundle, text)
+    decomposition, known.codes = take_apart(
+        known.text, known.encoder, question.penalty, known.codes
+    )
+    live.remember(question, decomposition, _DECOMPOSITIONS)
+    return decomposition
+
+
+def rows_at(table: pd.DataFrame, position: int, layer: int) -> pd.DataFrame:
+    """Return the rows of one token at a layer, of a decomposition's factors or residuals."""
+    return table[(table["position"] == position) & (table["layer"] == layer)]
 
 
 def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> PenaltyPath:
     """Return one token's codes at a layer over a range of λ around the bundle's."""
     question = PathQuestion(text, position, layer)
-    own = live_model.model_of(bundle)
-    if (known := own.answers.get(question)) is not None:
-        return known
+    live = live_model.model_of(bundle)
+    if (answer := live.answers.get(question)) is not None:
+        return answer
     from tfactors.coding.solver import SparseCoder
 
-    read = _read_text(bundle, text)
+    known = _known_text(bundle, text)
     penalties = np.geomspace(built_penalty(bundle) / 5, built_penalty(bundle) * 4, _PATH_STEPS)
-    x = read.text.states[read.text.layers.index(layer), position : position + 1]
-    coder = read.encoder.coder
+    x = known.text.states[known.text.layers.index(layer), position : position + 1]
+    coder = known.encoder.coder
     assert isinstance(coder, SparseCoder)  # of other codes there is no path
-    codes = coder.path(x, penalties.tolist(), read.encoder.tol)
+    codes = coder.path(x, penalties.tolist(), known.encoder.tol)
     active = np.unique(np.concatenate([code.indices for code in codes]))
     # A line needs its zeros as well, or it would end in the air.
     values = np.stack([code.toarray()[0, active] for code in codes])
     norm = float((x.astype(np.float64) ** 2).sum())
     left = np.array([float(coder.squared_error(x, code)[0]) for code in codes])
-    answer = PenaltyPath(
+    path = PenaltyPath(
         pd.DataFrame(
             {
                 "penalty": np.repeat(penalties, len(active)),
@@ -163,16 +171,16 @@ def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> Penalt
             }
         ),
     )
-    own.remember(question, answer, _APART)
-    return answer
+    live.remember(question, path, _DECOMPOSITIONS)
+    return path
 
 
-def _read_text(bundle: Bundle, text: str) -> _Read:
+def _known_text(bundle: Bundle, text: str) -> _KnownText:
     """Return a text as the model read it, from memory or from the model, with words meanwhile."""
     question = ReadQuestion(text)
-    own = live_model.model_of(bundle)
-    if (known := own.answers.get(question)) is not None:
-        return known
+    live = live_model.model_of(bundle)
+    if (answer := live.answers.get(question)) is not None:
+        return answer
     note = st.empty()
     with live_model.borrowed_encoder(bundle, note.caption) as encoder:
         from tfactors.explain.decomposition import read_text
@@ -184,7 +192,7 @@ def _read_text(bundle: Bundle, text: str) -> _Read:
                 f"the text has {count:,} tokens, and this page takes {MOST_TOKENS} apart at once; "
                 "shorten it, or give its parts one after the other"
             )
-        answer = _Read(read_text(text, encoder), encoder, [])
+        known = _KnownText(read_text(text, encoder), encoder)
     note.empty()
-    own.remember(question, answer, _READ)
-    return answer
+    live.remember(question, known, _TEXTS)
+    return known

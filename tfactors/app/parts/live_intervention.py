@@ -1,6 +1,6 @@
 """Interventions on demand: a factor of a text moved in the model, and the answer remembered.
 
-In goes a question (which factor of which text, where, by how much), out comes the
+Turns a question (which factor of which text, where, by how much) into an
 :class:`tfactors.explain.intervention.Intervention`. What the model makes of the text with nothing
 moved is remembered too: a move of λ asks about the same text again.
 """
@@ -58,8 +58,8 @@ def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
         The model is busy or cannot be loaded, or a text is empty or too long.
     """
     live = live_model.model_of(bundle)
-    if (known := live.answers.get(question)) is not None:
-        return known
+    if (answer := live.answers.get(question)) is not None:
+        return answer
     note = st.empty()
     with live_model.borrowed_encoder(bundle, note.caption) as encoder:
         from tfactors.explain.encoder import tokenize_checked

@@ -1,9 +1,9 @@
 """The model of the open bundle, for what has to be computed live.
 
-In goes a bundle, out comes its :class:`tfactors.explain.decomposition.FactorEncoder`, loaded when
-it is first needed and then shared by all sessions. A lock lets one of them use it at a time; the
-others wait, and are told so. Whatever draws to the page meanwhile is where Streamlit can break off
-a run: when the reader presses Stop, changes a control or leaves, the lock is free again.
+Turns a bundle into its :class:`tfactors.explain.encoder.FactorEncoder`, loaded when it is first
+needed and then shared by all sessions. A lock lets one of them use it at a time; the others wait,
+and are told so. Streamlit can break off a run wherever it draws to the page. So when the reader
+presses Stop, changes a control or leaves, the lock is free again.
 """
 
 import importlib.util
@@ -74,10 +74,10 @@ def missing_part(bundle: Bundle, *packages: str) -> str | None:
     if absent := _missing_packages(packages):
         return f"the Python package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
     try:
-        found = model_available(model_to_load(bundle.manifest["model"], bundle.path))
+        available = model_available(model_to_load(bundle.manifest["model"], bundle.path))
     except InputError:
-        found = False
-    return None if found else f"the model {bundle.manifest['model']['name']}"
+        available = False
+    return None if available else f"the model {bundle.manifest['model']['name']}"
 
 
 def _missing_packages(packages: tuple[str, ...]) -> list[str]:
@@ -102,10 +102,10 @@ def context_length(bundle: Bundle) -> int | None:
 
 def remedy(bundle: Bundle, *packages: str) -> str | None:
     """Return in a few words what would bring the model, or None where it is there."""
-    lacking = missing_part(bundle, *packages)
-    if lacking and lacking.startswith("the model") and _was_a_folder(bundle):
-        return f"start the dashboard with --model and the folder of {lacking}"
-    return lacking and f"install {lacking} beside the dashboard"
+    missing = missing_part(bundle, *packages)
+    if missing and missing.startswith("the model") and _was_a_folder(bundle):
+        return f"start the dashboard with --model and the folder of {missing}"
+    return missing and f"install {missing} beside the dashboard"
 
 
 def _was_a_folder(bundle: Bundle) -> bool:
@@ -122,14 +122,14 @@ def show_how_to_get(bundle: Bundle, *packages: str) -> None:
     if not bundle.has("dictionary.parquet"):
         st.markdown(published.NO_DICTIONARY)
         return
-    lacking = missing_part(bundle, *packages) or "nothing"
+    missing = missing_part(bundle, *packages) or "nothing"
     name = str(bundle.manifest["model"]["name"])
-    if lacking.startswith("the model") and _was_a_folder(bundle):
+    if missing.startswith("the model") and _was_a_folder(bundle):
         _ask_for_folder(bundle)
         return
     st.markdown(
         "This part of the page asks the model itself, for which the dashboard lacks "
-        f"{shell.plain(lacking)}. Everything else works without. To get what is missing:"
+        f"{shell.plain(missing)}. Everything else works without. To get what is missing:"
     )
     if absent := _missing_packages(packages):
         st.code(" ".join(("pip install", *absent)), language="bash")
@@ -175,11 +175,11 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
     ModelError
         The model cannot be loaded, or is not the one the bundle was made with.
     """
-    own = model_of(bundle)
+    live = model_of(bundle)
     server.give_back()
-    _wait_for(own.lock, say)
+    _wait_for(live.lock, say)
     try:
-        if own.encoder is None:
+        if live.encoder is None:
             name = bundle.manifest["model"]["name"]
             say(
                 f"Loading PyTorch and the model {name}: 5 to 20 seconds, the first time only. "
@@ -187,10 +187,10 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
             )
             from tfactors.explain.encoder import FactorEncoder
 
-            own.encoder = FactorEncoder.from_bundle(bundle)
-        yield own.encoder
+            live.encoder = FactorEncoder.from_bundle(bundle)
+        yield live.encoder
     finally:
-        own.lock.release()
+        live.lock.release()
 
 
 def _wait_for(lock: threading.Lock, say: Callable[[str], object]) -> None:

@@ -1,9 +1,9 @@
 """What a factor does at every token of its examples: stored for the strongest, else asked live.
 
-In go a factor at a layer and examples of it; out come rows as `Bundle.contexts` has them: rank,
-positions, activations. The bundle holds those of the strongest examples. For the others the model
-reads their windows again, some at a time, when the reader asks for it; windows that were read are
-remembered, so that a longer list only reads what is new.
+Turns examples of a factor at a layer into rows as ``Bundle.contexts`` has them: rank, positions,
+activations. The bundle holds those of the strongest examples. For the others the model reads their
+windows again, some at a time, when the reader asks for it. Windows that were read are remembered,
+so that a longer list only reads what is new.
 """
 
 from collections.abc import Callable
@@ -36,13 +36,15 @@ class Question:
 
 def known_contexts(selected: Selected, examples: pd.DataFrame) -> pd.DataFrame:
     """Return what the bundle holds of these examples, and what was computed before."""
-    held = selected.bundle.contexts(selected.factor, selected.layer)
-    held = held[held["rank"].isin(examples["rank"])]
+    stored = selected.bundle.contexts(selected.factor, selected.layer)
+    stored = stored[stored["rank"].isin(examples["rank"])]
     known: Known = live_model.model_of(selected.bundle).answers.get(
         Question(selected.factor, selected.layer), {}
     )
-    rest = examples[~examples["rank"].isin(held["rank"]) & examples["window"].isin(known.keys())]
-    return pd.concat([held, _context_rows(rest, known)], ignore_index=True) if len(rest) else held
+    rest = examples[~examples["rank"].isin(stored["rank"]) & examples["window"].isin(known.keys())]
+    return (
+        pd.concat([stored, _context_rows(rest, known)], ignore_index=True) if len(rest) else stored
+    )
 
 
 def read_contexts(
@@ -57,19 +59,19 @@ def read_contexts(
     InputError
         The model is busy or cannot be loaded.
     """
-    own, question = live_model.model_of(selected.bundle), Question(selected.factor, selected.layer)
-    known: Known = own.answers.get(question, {})
-    held = known_contexts(selected, examples)["rank"]
-    wanted = sorted(set(examples.loc[~examples["rank"].isin(held), "window"].tolist()))
-    for first in range(0, len(wanted), _AT_ONCE):
-        part = wanted[first : first + _AT_ONCE]
+    live, question = live_model.model_of(selected.bundle), Question(selected.factor, selected.layer)
+    known: Known = live.answers.get(question, {})
+    have = known_contexts(selected, examples)["rank"]
+    missing = sorted(set(examples.loc[~examples["rank"].isin(have), "window"].tolist()))
+    for first in range(0, len(missing), _AT_ONCE):
+        some = missing[first : first + _AT_ONCE]
         with live_model.borrowed_encoder(
             selected.bundle, lambda words: show(0.0, words)
         ) as encoder:
-            known = known | _read_windows(selected, encoder, part)
-        own.remember(question, known, _REMEMBERED)
-        done = min(first + _AT_ONCE, len(wanted))
-        show(done / len(wanted), f"The model reads the windows again: {done} of {len(wanted)}")
+            known = known | _read_windows(selected, encoder, some)
+        live.remember(question, known, _REMEMBERED)
+        done = min(first + _AT_ONCE, len(missing))
+        show(done / len(missing), f"The model reads the windows again: {done} of {len(missing)}")
 
 
 def _read_windows(selected: Selected, encoder: "FactorEncoder", windows: list[int]) -> Known:
@@ -88,11 +90,11 @@ def _read_windows(selected: Selected, encoder: "FactorEncoder", windows: list[in
 
 
 def _context_rows(examples: pd.DataFrame, known: Known) -> pd.DataFrame:
-    found = [known[window] for window in examples["window"]]
+    contexts = [known[window] for window in examples["window"]]
     return pd.DataFrame(
         {
             "rank": examples["rank"].to_numpy(),
-            "positions": [positions for positions, _ in found],
-            "activations": [activations for _, activations in found],
+            "positions": [positions for positions, _ in contexts],
+            "activations": [activations for _, activations in contexts],
         }
     )

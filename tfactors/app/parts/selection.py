@@ -42,13 +42,13 @@ class Selected:
 
 def thresholds_in_force(bundle: Bundle) -> Thresholds:
     """Return the level thresholds in force: the reader's, else the bundle's."""
-    own = Thresholds.of(bundle.manifest)
+    built = Thresholds.of(bundle.manifest)
     low, share = url_state.get(controls.LOW_DEPTH), url_state.get(controls.SENTENCE_SHARE)
-    word = None if own.word_share is None else url_state.get(controls.WORD_SHARE)
+    word = None if built.word_share is None else url_state.get(controls.WORD_SHARE)
     return Thresholds(
-        own.low_depth if low is None else low,
-        own.word_share if word is None else word,
-        own.sentence_share if share is None else share,
+        built.low_depth if low is None else low,
+        built.word_share if word is None else word,
+        built.sentence_share if share is None else share,
     )
 
 
@@ -70,8 +70,8 @@ def peak_layer(bundle: Bundle, factor: int) -> int:
 
 def name_words(bundle: Bundle, factor: int) -> list[str]:
     """Return the words that a factor is called by: what people wrote, else its label or words."""
-    if (own := notes.shown(bundle).notes.get(factor)) and own.label:
-        return [own.label]
+    if (note := notes.shown(bundle).notes.get(factor)) and note.label:
+        return [note.label]
     return _bundle_words(bundle, factor)
 
 
@@ -98,10 +98,10 @@ def factor_names(bundle: Bundle) -> pd.DataFrame:
     labelled = [at for at, note in notes.shown(bundle).notes.items() if note.label]
     if not labelled:
         return plain
-    own = plain.copy()
-    own.loc[labelled, "name"] = [factor_name(bundle, at) for at in labelled]
-    own.loc[labelled, "words"] = [notes.shown(bundle).notes[at].label for at in labelled]
-    return own
+    labelled_names = plain.copy()
+    labelled_names.loc[labelled, "name"] = [factor_name(bundle, at) for at in labelled]
+    labelled_names.loc[labelled, "words"] = [notes.shown(bundle).notes[at].label for at in labelled]
+    return labelled_names
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -119,16 +119,16 @@ def _bundle_names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
 def casefolded_names(bundle: Bundle) -> list[str]:
     """Return the names of all factors for a search, upper and lower case alike."""
     plain = _casefolded_bundle_names(bundle.fingerprint, bundle)
-    own = notes.shown(bundle).notes
-    if not any(note.label for note in own.values()):
+    written = notes.shown(bundle).notes
+    if not any(note.label for note in written.values()):
         return plain
-    changed = {at: factor_name(bundle, at).casefold() for at, note in own.items() if note.label}
+    changed = {at: factor_name(bundle, at).casefold() for at, note in written.items() if note.label}
     return [changed.get(at, known) for at, known in enumerate(plain)]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _casefolded_bundle_names(fingerprint: str, _bundle: Bundle) -> list[str]:
-    return [known.casefold() for known in _bundle_names(fingerprint, _bundle)["name"]]
+    return [name.casefold() for name in _bundle_names(fingerprint, _bundle)["name"]]
 
 
 def importance_help(bundle: Bundle) -> str:

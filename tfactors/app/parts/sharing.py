@@ -39,15 +39,15 @@ def show_compact(bundle: Bundle) -> None:
         url_state.change({controls.LAYER: clicked})
         st.rerun()
     examples = bundle.examples(selected.factor, selected.layer)
-    found = passages_of(
+    passages_shown = passages_of(
         bundle,
         examples.head(_EXAMPLES),
         _WORDS,
         contexts=bundle.contexts(selected.factor, selected.layer),
     )
-    if found:
-        shown = passages.lines(found, float(examples["activation"].max()))
-        st.html(shown if bundle.ranked else passages.legend(found) + shown)
+    if passages_shown:
+        shown = passages.lines(passages_shown, float(examples["activation"].max()))
+        st.html(shown if bundle.ranked else passages.legend(passages_shown) + shown)
     else:
         st.caption(factor_summary.silence_sentence(selected))
     with st.container(horizontal=True, horizontal_alignment="distribute"):

@@ -41,15 +41,15 @@ def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     levels = level_rule.levels_in_force(factors, limits)
     density, strength = overview.density.max(axis=1), overview.importance.max(axis=1)
     depth = factors["depth"].to_numpy(float)
-    kept = factors[limits.sentence_column].to_numpy(float)
+    sentence = factors[limits.sentence_column].to_numpy(float)
     late = depth - limits.low_depth
     if limits.word_share is not None:
         word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
         late = np.minimum(late, limits.word_share - word)
     margin = {
         "low": -late,
-        "mid": np.minimum(late, kept - limits.sentence_share),
-        "high": np.minimum(late, limits.sentence_share - kept),
+        "mid": np.minimum(late, sentence - limits.sentence_share),
+        "high": np.minimum(late, limits.sentence_share - sentence),
     }
     length = np.array([np.mean([len(w) for w in words] or [0]) for words in factors["words"]])
     usable = (density > _DENSITIES[0]) & (density < _DENSITIES[1]) & (length >= _LONG)

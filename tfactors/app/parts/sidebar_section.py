@@ -1,7 +1,7 @@
-"""A part of the sidebar that is folded away until a reader opens it.
+"""A section of the sidebar that is folded away until a reader opens it.
 
-In go its name and its title, out comes the part, drawn open or closed. Only what is open is made:
-the browser builds what is folded away as well, and builds it anew with every factor.
+Only an open section is filled: the browser builds what is folded away as well, and builds it anew
+with every factor.
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """Two factors side by side: of one layer or two, of one bundle or two.
 
-In go the two sides as the link says; out come both factors as their own pages show them, what they
-have in common, and the factors of the other side's bundle that are most like the first. A factor is
-chosen for the other side by its number or by a click on its row.
+Draws both factors as their own pages show them, what they have in common, and the factors of the
+other side's bundle that are most like the first. The other factor is chosen by its number or by a
+click on its row.
 """
 
 from typing import Any
@@ -24,25 +24,25 @@ _WORDS = 6
 
 def choose_other_bundle(bundle: Bundle) -> Bundle:
     """Draw the choice of the other side's bundle, where there are several; return it open."""
-    found = store.bundle_folders()
+    folders = store.bundle_folders()
     chosen = url_state.get(controls.OTHER_BUNDLE)
-    if chosen and chosen not in found:
+    if chosen and chosen not in folders:
         st.info(
             f"There is no bundle “{shell.plain(chosen[:40])}” here; the open one is shown.",
             icon=":material/info:",
         )
         url_state.reset(controls.OTHER_BUNDLE)
         chosen = ""
-    if len(found) > 1:
-        titles = store.bundle_titles(found)
+    if len(folders) > 1:
+        titles = store.bundle_titles(folders)
         st.selectbox(
             "With a factor of",
-            ["", *found],
+            ["", *folders],
             width=420,
             format_func=lambda name: titles.get(name, "the same bundle"),
             **url_state.widget(controls.OTHER_BUNDLE, chosen),
         )
-    return store.open_bundle(found[chosen]) if chosen else bundle
+    return store.open_bundle(folders[chosen]) if chosen else bundle
 
 
 def choose_other_factor(one: Selected, other: Bundle) -> Selected:
@@ -90,15 +90,15 @@ def show_side(selected: Selected, control: url_state.Control[Any], name: str) ->
         url_state.change({control: clicked})
         st.rerun()
     factor_summary.numbers(selected, key=f"numbers_{name}")
-    found = passages_of(
+    examples = passages_of(
         selected.bundle,
         selected.bundle.examples(selected.factor, selected.layer, _EXAMPLES),
         _WORDS,
     )
-    if found:
+    if examples:
         st.html(
             passages.lines(
-                found, float(selected.overview.maximum[selected.factor, selected.column])
+                examples, float(selected.overview.maximum[selected.factor, selected.column])
             )
         )
     else:
@@ -130,27 +130,27 @@ def show_common(one: Selected, two: Selected) -> None:
 
 def show_matches(one: Selected, other: Bundle) -> None:
     """Draw the factors of the other bundle that are most like one; a row takes its side."""
-    again = None if other is one.bundle else compare_matching.share_found_again(one.bundle, other)
+    share = None if other is one.bundle else compare_matching.share_found_again(one.bundle, other)
     st.subheader(f"Most like factor {one.factor:,}", anchor=False, help=definitions.MATCHES)
-    if again is not None:
+    if share is not None:
         st.markdown(
-            f"**{again:.0%}** of the living factors of the open bundle have a partner in the "
+            f"**{share:.0%}** of the living factors of the open bundle have a partner in the "
             f"other with a cosine of at least {compare_matching.FOUND_AGAIN:g}."
         )
-    found = compare_matching.best(one.bundle, one.factor, other)
-    if found.empty:
+    matches = compare_matching.best(one.bundle, one.factor, other)
+    if matches.empty:
         where = "of the open bundle" if other is one.bundle else "of the other bundle"
         st.caption(f"No other factor {where} has a word in common with it.")
         return
-    rows = factor_table.factor_rows(other, found["factor"].to_numpy())
+    rows = factor_table.factor_rows(other, matches["factor"].to_numpy())
     columns = {}
     for name, label, form, tip in (
         ("cosine", "Cosine", "%.2f", definitions.COSINE),
         ("examples", "Examples", "percent", definitions.SHARED_EXAMPLES),
         ("words", "Words", "%d", definitions.SHARED_WORDS),
     ):
-        if name in found:
-            rows[f"shared_{name}"] = found[name].to_numpy()
+        if name in matches:
+            rows[f"shared_{name}"] = matches[name].to_numpy()
             columns[f"shared_{name}"] = st.column_config.NumberColumn(
                 label if name != "words" else "Shared words", format=form, help=tip, width="small"
             )

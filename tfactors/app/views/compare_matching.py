@@ -1,6 +1,6 @@
 """How alike two factors are, of one bundle or of two: by direction, by examples, by words.
 
-In go two bundles and a factor of the first; out come, for factors of the second:
+Compares a factor with factors of a second bundle by three numbers:
 
     cosine      of the two atoms: 1 is the same direction. Needs the same model, weights and all.
     examples    |A ∩ B| / |A ∪ B| of the places (window and token) of their stored examples, each
@@ -74,8 +74,8 @@ def shared_examples(
 def shared_words(one: Bundle, factor: int, other: Bundle, to: int) -> list[str]:
     """Return the words among both factors' commonest, in the order of the first."""
     theirs = {word.casefold() for word in other.factors["words"].array[to]}
-    mine = (word.casefold() for word in one.factors["words"].array[factor])
-    return [word for word in dict.fromkeys(mine) if word in theirs]
+    words = (word.casefold() for word in one.factors["words"].array[factor])
+    return [word for word in dict.fromkeys(words) if word in theirs]
 
 
 def best(one: Bundle, factor: int, other: Bundle, most: int = 15) -> pd.DataFrame:
@@ -91,37 +91,37 @@ def best(one: Bundle, factor: int, other: Bundle, most: int = 15) -> pd.DataFram
 def _best(
     fingerprint: str, other_fingerprint: str, factor: int, most: int, _one: Bundle, _other: Bundle
 ) -> pd.DataFrame:
-    why = missing_numbers(_one, _other)
+    reasons = missing_numbers(_one, _other)
     words = _common_words(_one, factor, _other)
     chosen = words.nlargest(_NEAREST).index.to_numpy(int)
     columns: dict[str, np.ndarray] = {}
-    if not why.cosine:
+    if not reasons.cosine:
         nearness = cosines(_one, factor, _other)
         chosen = np.union1d(chosen, np.argsort(-nearness, kind="stable")[: _NEAREST + 1])
         columns["cosine"] = nearness
     if _one is _other or fingerprint == other_fingerprint:
         chosen = chosen[chosen != factor]
-    found = pd.DataFrame({"factor": chosen.astype(int)})
+    matches = pd.DataFrame({"factor": chosen.astype(int)})
     if "cosine" in columns:
-        found["cosine"] = columns["cosine"][chosen].astype(float)
-    if not why.examples:
+        matches["cosine"] = columns["cosine"][chosen].astype(float)
+    if not reasons.examples:
         layer = selection.peak_layer(_one, factor)
-        found["examples"] = [
+        matches["examples"] = [
             _overlap(
                 shared_examples(_one, factor, layer, _other, at, selection.peak_layer(_other, at))
             )
             for at in chosen.tolist()
         ]
-    found["words"] = words.reindex(chosen).fillna(0).to_numpy(int)
-    order = [name for name in ("cosine", "examples", "words") if name in found]
-    return found.sort_values(order, ascending=False, kind="stable", ignore_index=True).head(most)
+    matches["words"] = words.reindex(chosen).fillna(0).to_numpy(int)
+    order = [name for name in ("cosine", "examples", "words") if name in matches]
+    return matches.sort_values(order, ascending=False, kind="stable", ignore_index=True).head(most)
 
 
 def _common_words(one: Bundle, factor: int, other: Bundle) -> pd.Series:
     """Return how many of a factor's words each factor of the other bundle has; none left out."""
-    mine = {word.casefold() for word in one.factors["words"].array[factor]}
+    words = {word.casefold() for word in one.factors["words"].array[factor]}
     index = _word_index(other.fingerprint, other)
-    return index[index.index.isin(mine)].value_counts()
+    return index[index.index.isin(words)].value_counts()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -129,7 +129,7 @@ def _word_index(fingerprint: str, _bundle: Bundle) -> pd.Series:
     """Return the factors by their words."""
     words = _bundle.factors["words"]
     pairs = {
-        (word.casefold(), at) for at, own in enumerate(words.array) for word in own
+        (word.casefold(), at) for at, of_factor in enumerate(words.array) for word in of_factor
     }  # a set, because a factor's words may differ by case alone
     ordered = sorted(pairs)
     return pd.Series([at for _, at in ordered], index=[word for word, _ in ordered], dtype="int64")

@@ -1,6 +1,6 @@
 """Importance curves of a few factors over the band of all, and the way from a point to its factor.
 
-In go the chosen factors (up to twelve, in the link); out comes one chart and its numbers as files.
+Draws the chosen factors, up to twelve, in one chart, and offers its numbers as files.
 """
 
 import pandas as pd
@@ -80,14 +80,16 @@ def _choose(bundle: Bundle, chosen: tuple[int, ...]) -> None:
 
 def _chosen(bundle: Bundle) -> None:
     """Take numbers that were typed; say what could not be found."""
-    found, unknown = [], []
+    numbers, unknown = [], []
     for value in st.session_state[_KEY]:
         number = int(value) if str(value).isascii() and str(value).isdigit() else -1
         if 0 <= number < bundle.n_factors:
-            found.append(number)
+            numbers.append(number)
         else:
             unknown.append(str(value)[:40])
-    url_state.change({controls.CURVE_FACTORS: tuple(dict.fromkeys(found))[: controls.MOST_CURVES]})
+    url_state.change(
+        {controls.CURVE_FACTORS: tuple(dict.fromkeys(numbers))[: controls.MOST_CURVES]}
+    )
     for value in unknown:
         url_state.add_notice(
             f"“{value}” is not a factor of this bundle: they are 0 to {bundle.n_factors - 1:,}."

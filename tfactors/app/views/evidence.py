@@ -1,6 +1,6 @@
 """What was measured on a bundle: one section at a time, its findings, charts and tables.
 
-In go the files of ``BUNDLE/evidence``, checked as they are read; out come the sections, all in one
+Draws the files of ``BUNDLE/evidence``, which are checked as they are read. All sections have one
 form, so that a new one needs nothing here. Text of a file stays text: it is escaped everywhere.
 """
 

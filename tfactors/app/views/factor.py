@@ -1,7 +1,7 @@
 """What there is to know about a factor beside its examples, a part at a time.
 
-In goes a factor at a layer; each function draws one part of the Factor page: its words at every
-layer, where in the corpus it lives, and which factors are like it.
+Each function draws one part of the Factor page: activations drawn at random, the words at every
+layer, where in the corpus the factor lives, and which factors and tokens are like it.
 """
 
 import html
@@ -55,8 +55,8 @@ def show_random_sample(selected: Selected) -> None:
             continue
         weakest, largest = band["activation"].min(), band["activation"].max()
         st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
-        found = passages_of(selected.bundle, band.head(_DRAWN), _CONTEXT)
-        st.html(passages.lines(found, strongest))
+        examples = passages_of(selected.bundle, band.head(_DRAWN), _CONTEXT)
+        st.html(passages.lines(examples, strongest))
     downloads.show(lambda: samples, f"random_{selected.factor}_{selected.layer}")
 
 
@@ -75,12 +75,14 @@ def show_words_by_layer(selected: Selected) -> None:
     )
     downloads.show(lambda: _words_by_layer(selected), f"words_{selected.factor}")
     for layer in selected.bundle.layers:
-        found = passages_of(
+        examples = passages_of(
             selected.bundle, selected.bundle.examples(selected.factor, layer, _LINES), _CONTEXT
         )
         st.markdown(f"**Layer {layer}**{' (peak)' if layer == selected.row['peak_layer'] else ''}")
-        if found:
-            st.html(passages.lines(found, float(selected.overview.maximum[selected.factor].max())))
+        if examples:
+            st.html(
+                passages.lines(examples, float(selected.overview.maximum[selected.factor].max()))
+            )
         else:
             st.caption("No page." if selected.bundle.ranked else "No token activates it here.")
 
@@ -109,7 +111,7 @@ def _layer_column(selected: Selected, layer: int) -> str:
         for row in words.itertuples()
     )
     here = " tf-here" if layer == selected.layer else ""
-    says = (
+    strength = (
         f"{selected.overview.maximum[selected.factor, column]:.0f} examples"
         if ranked
         else f"importance {selected.overview.importance[selected.factor, column]:.2f}"
@@ -117,7 +119,7 @@ def _layer_column(selected: Selected, layer: int) -> str:
     nothing = f"<li>{'no page' if ranked else 'silent'}</li>"
     return (
         f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
-        f'<p class="tf-sub">{says}</p><ol>{rows or nothing}</ol></section>'
+        f'<p class="tf-sub">{strength}</p><ol>{rows or nothing}</ol></section>'
     )
 
 
@@ -132,11 +134,11 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
         return
     documents = selected.bundle.documents
     windows = selected.bundle.windows(examples["window"].to_list())
-    found = documents.iloc[windows["document"]]
+    sources = documents.iloc[windows["document"]]
     titles = selected.bundle.manifest["corpus"]["sources"]
     names = {source["name"]: str(source["title"]) for source in titles}
     tokens = documents.groupby("source")["tokens"].sum() / documents["tokens"].sum()
-    share = found["source"].value_counts(normalize=True)
+    share = sources["source"].value_counts(normalize=True)
     parts = (
         f"**{share.get(source, 0.0):.0%}** are from {shell.plain(names.get(source, str(source)))} "
         f"({expected:.0%} of the corpus)"
@@ -147,7 +149,7 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     )
     from tfactors.app.views import factor_charts
 
-    dated, all_dated = found["year"].dropna(), documents.dropna(subset=["year"])
+    dated, all_dated = sources["year"].dropna(), documents.dropna(subset=["year"])
     if len(dated) >= 10 and all_dated["year"].nunique() > 1:
         st.markdown("**By decade**", help=definitions.DECADES)
         decades = (all_dated["year"].astype(int) // 10 * 10).to_numpy()
@@ -162,8 +164,8 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
         )
         st.caption("Bars: of the dated examples. Lines: of all dated text.")
     columns = ["source", "title", "year"]
-    counts = found[columns].value_counts(dropna=False).rename("examples").reset_index()
-    common = found["title"].value_counts().head(_DOCUMENTS)
+    counts = sources[columns].value_counts(dropna=False).rename("examples").reset_index()
+    common = sources["title"].value_counts().head(_DOCUMENTS)
     rows = "".join(
         f"<dt>{count} example{'s' if count > 1 else ''}</dt>"
         f"<dd><bdi>{html.escape(passages.shorten(str(title), 120))}</bdi></dd>"
@@ -185,8 +187,8 @@ def show_similar(selected: Selected) -> None:
 def _show_firing_together(selected: Selected) -> None:
     """Draw the factors that fire on the same held-out tokens."""
     st.subheader("Factors that fire with it", anchor=False, help=definitions.TOGETHER)
-    found = selected.bundle.neighbours(selected.factor, "together")
-    if found.empty:
+    neighbours = selected.bundle.neighbours(selected.factor, "together")
+    if neighbours.empty:
         none = "No other factor fires on its tokens more often than by chance."
         older = "This bundle does not say: it was imported, or built by an older tfactors."
         st.caption(none if selected.bundle.has("neighbours.parquet") else older)
@@ -195,8 +197,8 @@ def _show_firing_together(selected: Selected) -> None:
         "By the correlation of firing on held-out text at this factor's peak layer: 1 is on the "
         "same tokens, 0 is by chance."
     )
-    rows = factor_table.factor_rows(selected.bundle, found["other"].to_numpy())
-    rows["together"] = found["value"].to_numpy()
+    rows = factor_table.factor_rows(selected.bundle, neighbours["other"].to_numpy())
+    rows["together"] = neighbours["value"].to_numpy()
     column = st.column_config.NumberColumn(
         "Together", format="%.2f", width="small", help=definitions.TOGETHER
     )
@@ -221,11 +223,11 @@ def _show_near_tokens(selected: Selected) -> None:
         "logit_low": "Logit lowered most",
     }
     for kind, title in kinds.items():
-        found = selected.bundle.vocabulary(selected.factor, kind)
-        if len(found):
+        tokens = selected.bundle.vocabulary(selected.factor, kind)
+        if len(tokens):
             words = ", ".join(
                 f"<bdi>{passages.escape(row.token)}</bdi> <small>{row.value:.2f}</small>"
-                for row in found.itertuples()
+                for row in tokens.itertuples()
             )
             st.html(f'<dl class="tf-facts"><dt>{title}</dt><dd>{words}</dd></dl>')
     downloads.show(

@@ -1,8 +1,8 @@
 """How much text a factor needs, and how far that is from another level.
 
-In goes a factor at a layer; out come its importance over the layers beside what is left of its
-activation when context is cut away, each with the threshold of the rule of levels, the distance to
-both in numbers, and the same measured live at any other layer.
+Draws a factor's importance over the layers beside what is left of its activation when context is
+cut away, each with its threshold of the rule of levels. Says how far the factor is from each
+threshold in numbers, and measures any other layer live.
 """
 
 import html
@@ -36,26 +36,27 @@ class Question:
 def show(selected: Selected) -> None:
     """Draw what the bundle holds of a factor's peak layer, and offer the layer that is open."""
     st.subheader("How much text it needs", anchor=False, help=definitions.REACH)
-    kept = selected.bundle.retention(selected.factor)
-    if kept.empty:
+    retention = selected.bundle.retention(selected.factor)
+    if retention.empty:
         dead = "This was not measured: the factor is dead."
         st.caption(dead if selected.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
         return
-    peak = int(kept["layer"].iloc[0])
-    _curves(selected, kept, peak)
-    _distances(selected)
+    peak = int(retention["layer"].iloc[0])
+    _draw_curves(selected, retention, peak)
+    _draw_distances(selected)
     if selected.layer != peak:
-        _elsewhere(selected)
+        _draw_open_layer(selected)
 
 
-def _curves(selected: Selected, kept: pd.DataFrame, layer: int) -> None:
+def _draw_curves(selected: Selected, retention: pd.DataFrame, layer: int) -> None:
     from tfactors.app.views import factor_charts
 
     side = "before" if selected.bundle.manifest["model"].get("causal") else "on each side of"
     st.markdown(
         f"The model reads its strongest examples at layer {layer} again, with only a few tokens "
-        f"{side} the word. Of the activation, the word alone keeps **{_alone(kept, 'word'):.0%}** "
-        f"and the word's own sentence **{_alone(kept, 'sentence'):.0%}**.",
+        f"{side} the word. Of the activation, the word alone keeps "
+        f"**{_mean_retained(retention, 'word'):.0%}** and the word's own sentence "
+        f"**{_mean_retained(retention, 'sentence'):.0%}**.",
         help=definitions.CUTTING,
     )
     values, band = selected.overview.importance[selected.factor], selected.overview.band
@@ -73,17 +74,17 @@ def _curves(selected: Selected, kept: pd.DataFrame, layer: int) -> None:
         )
     with right:
         st.markdown("**What is left, by tokens of context**", help=definitions.REACH)
-        _retention(selected, kept)
-    downloads.show(lambda: kept, f"retention_{selected.factor}")
+        _draw_retention(selected, retention)
+    downloads.show(lambda: retention, f"retention_{selected.factor}")
 
 
-def _retention(selected: Selected, kept: pd.DataFrame) -> None:
+def _draw_retention(selected: Selected, retention: pd.DataFrame) -> None:
     from tfactors.app.views import factor_charts
 
-    radius = kept[kept["kind"] == "radius"].sort_values("radius")
+    radius = retention[retention["kind"] == "radius"].sort_values("radius")
     factor_charts.retention_curve(
         radius,
-        _alone(kept, "sentence"),
+        _mean_retained(retention, "sentence"),
         selected.thresholds.sentence_share if selected.thresholds.word_share is None else None,
         selected.level,
         alt="Share of the activation that is left by tokens of context: "
@@ -91,11 +92,11 @@ def _retention(selected: Selected, kept: pd.DataFrame) -> None:
     )
 
 
-def _alone(kept: pd.DataFrame, kind: str) -> float:
-    return float(kept.loc[kept["kind"] == kind, "retained"].mean())
+def _mean_retained(retention: pd.DataFrame, kind: str) -> float:
+    return float(retention.loc[retention["kind"] == kind, "retained"].mean())
 
 
-def _distances(selected: Selected) -> None:
+def _draw_distances(selected: Selected) -> None:
     """Draw the rule with this factor's numbers in it."""
     rows = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(says)}</dd>"
@@ -112,9 +113,9 @@ def distances(
 ) -> list[tuple[str, str]]:
     """Return the rule with a factor's distance to each threshold, line by line."""
     depth, sentence = float(row["depth"]), float(row[limits.sentence_column])
-    low, share = limits.low_depth, limits.sentence_share
+    low, sentence_share = limits.low_depth, limits.sentence_share
     layers = (depth - low) * blocks
-    found = [
+    lines = [
         (
             "Depth",
             f"{depth:.2f} (layer {row['peak_layer']} of {blocks}), {abs(depth - low):.2f} or "
@@ -124,35 +125,36 @@ def distances(
     ]
     word = float(row["word_elsewhere"])
     if limits.word_share is not None and not np.isnan(word):
-        found.append(
+        lines.append(
             (
                 "Kept by its words elsewhere",
-                f"{_apart(word, limits.word_share)}; low at or above it",
+                f"{_from_threshold(word, limits.word_share)}; low at or above it",
             )
         )
     place = float(row["same_place"])
     if limits.word_share is not None and not np.isnan(place):
-        found.append(
+        lines.append(
             (
                 "Examples at one place of the window",
-                f"{_apart(place, limits.word_share)}; low at or above it",
+                f"{_from_threshold(place, limits.word_share)}; low at or above it",
             )
         )
     if not np.isnan(sentence):
         name = "Kept by the sentence" + (" in another text" if limits.word_share else "")
-        found.append((name, f"{_apart(sentence, share)}; high below it, unless low"))
-    found.append(("Level", level or "none"))
-    return found
+        lines.append(
+            (name, f"{_from_threshold(sentence, sentence_share)}; high below it, unless low")
+        )
+    lines.append(("Level", level or "none"))
+    return lines
 
 
-def _apart(kept: float, threshold: float) -> str:
-    side = "below" if kept < threshold else "above"
-    return (
-        f"{kept:.0%}, {abs(kept - threshold) * 100:.0f} points {side} the threshold {threshold:.0%}"
-    )
+def _from_threshold(share: float, threshold: float) -> str:
+    side = "below" if share < threshold else "above"
+    points = abs(share - threshold) * 100
+    return f"{share:.0%}, {points:.0f} points {side} the threshold {threshold:.0%}"
 
 
-def _elsewhere(selected: Selected) -> None:
+def _draw_open_layer(selected: Selected) -> None:
     """Offer to measure the layer that is open, which the bundle does not hold, and draw it."""
     st.markdown(f"##### At layer {selected.layer}", help=definitions.RETAINED_SENTENCE)
     question = Question(selected.factor, selected.layer)
@@ -172,28 +174,30 @@ def _elsewhere(selected: Selected) -> None:
             )
             return
         try:
-            answer = _measured(selected, question)
+            answer = _measured_retention(selected, question)
         except InputError as error:
             live_model.show_refusal(error)
             return
         place.empty()
-    kept = answer.rename(columns={"word": "alone"})
+    shares = answer.rename(columns={"word": "alone"})
     st.markdown(
-        f"Of {int(kept['examples'].iloc[0])} strongest examples at layer {selected.layer}, the "
-        f"word alone keeps **{float(kept['alone'].iloc[0]):.0%}** and the word's own sentence "
-        f"**{float(kept['sentence'].iloc[0]):.0%}**."
+        f"Of {int(shares['examples'].iloc[0])} strongest examples at layer {selected.layer}, the "
+        f"word alone keeps **{float(shares['alone'].iloc[0]):.0%}** and the word's own sentence "
+        f"**{float(shares['sentence'].iloc[0]):.0%}**."
     )
     from tfactors.explain.retention import curve_rows
 
-    _retention(selected, curve_rows(answer))
+    _draw_retention(selected, curve_rows(answer))
 
 
-def _measured(selected: Selected, question: Question) -> pd.DataFrame:
+def _measured_retention(selected: Selected, question: Question) -> pd.DataFrame:
     note = st.empty()
     with live_model.borrowed_encoder(selected.bundle, note.caption) as encoder:
         from tfactors.explain.retention import retention_at
 
-        found = retention_at(selected.bundle, question.factor, question.layer, _EXAMPLES, encoder)
+        retention = retention_at(
+            selected.bundle, question.factor, question.layer, _EXAMPLES, encoder
+        )
     note.empty()
-    live_model.model_of(selected.bundle).remember(question, found, _REMEMBERED)
-    return found
+    live_model.model_of(selected.bundle).remember(question, retention, _REMEMBERED)
+    return retention

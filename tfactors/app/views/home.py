@@ -1,7 +1,7 @@
 """What a bundle is made of and how good it is, from its manifest.
 
-In goes the manifest; out come the facts and figures of the first page, each with a label and a
-tip. A figure that a manifest does not have is left out.
+Turns the manifest into the facts and figures of the first page, each with a label and a tip. A
+figure that a manifest does not have is left out.
 """
 
 from typing import Any

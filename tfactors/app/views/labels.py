@@ -33,23 +33,23 @@ def show_labelled_factors(bundle: Bundle) -> None:
 
 def show_lists(bundle: Bundle) -> None:
     """Draw the list that is chosen, of those there are."""
-    known = notes.shown(bundle).lists
-    if not known:
+    lists = notes.shown(bundle).lists
+    if not lists:
         st.markdown("No list yet: put a factor on one under *Your label* in the sidebar.")
         return
-    names = sorted(known)
+    names = sorted(lists)
     chosen = str(url_state.get(controls.LIST))
-    if chosen and chosen not in known:
+    if chosen and chosen not in lists:
         st.caption(f"There is no list “{shell.plain(chosen)}” in this session.")
-    chosen = chosen if chosen in known else names[0]
+    chosen = chosen if chosen in lists else names[0]
     st.selectbox(
         "List",
         names,
-        format_func=lambda name: f"{name} ({len(known[name])})",
+        format_func=lambda name: f"{name} ({len(lists[name])})",
         width=320,
         **url_state.widget(controls.LIST, chosen),
     )
-    members = pd.Series(known[chosen], dtype="int64").to_numpy()
+    members = pd.Series(lists[chosen], dtype="int64").to_numpy()
     if len(members):
         factor_table.show(
             factor_table.factor_rows(bundle, members),

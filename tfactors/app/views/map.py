@@ -17,8 +17,8 @@ from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 
 _MOST_ROWS = 500
-_DRAWN = "map.drawn"  # the area that the chart shows
-_TIMES = "map.times"  # how often it came from elsewhere than the mouse
+_SHOWN_AREA = "map.drawn"  # the area that the chart shows
+_OUTSIDE_CHANGES = "map.times"  # how often it came from elsewhere than the mouse
 _AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by its own sentence")
 
 
@@ -58,13 +58,13 @@ def show(bundle: Bundle) -> None:
     rules: pd.DataFrame | None = None
     steps: tuple[float, ...] = ()
     if places == "levels":
-        rules, steps = _by_level(frame, bundle, limits)
+        frame, rules, steps = _placed_by_level(frame, bundle, limits)
     frame = frame.dropna(subset=["x", "y"])
     if frame.empty:
         st.info("No factor of this bundle has a place here: all are dead.", icon=":material/info:")
         return
-    _chart(bundle, frame, places, rules, steps)
-    _inside(bundle, frame)
+    _draw_chart(bundle, frame, places, rules, steps)
+    _draw_list(bundle, frame)
 
 
 def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
@@ -86,26 +86,27 @@ def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
     return frame[factors["alive"].to_numpy(bool)].copy()
 
 
-def _by_level(
+def _placed_by_level(
     frame: pd.DataFrame, bundle: Bundle, limits: Thresholds
-) -> tuple[pd.DataFrame, tuple[float, ...]]:
-    """Place the dots by depth and sentence; return the thresholds as lines, and the depths."""
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[float, ...]]:
+    """Return the dots placed by depth and sentence, the thresholds as lines, and the depths."""
     rows = bundle.factors.iloc[frame["factor"]]
     depth = rows["depth"].to_numpy(float)
     steps = np.unique(depth)
     width = float(np.diff(steps).min()) if len(steps) > 1 else 0.2
     # There are only as many depths as layers: the dots are spread a little around each.
     spread = (frame["factor"].to_numpy() * 0.618034) % 1 - 0.5
-    frame["x"] = depth + spread * 0.7 * width
-    frame["y"] = rows[limits.sentence_column].to_numpy(float)
+    placed = frame.assign(
+        x=depth + spread * 0.7 * width, y=rows[limits.sentence_column].to_numpy(float)
+    )
     # The line between two layers stands half-way, so that dots spread around one do not cross it.
     edges = np.concatenate([steps - width / 2, [steps[-1] + width / 2]])
     edge = float(edges[np.searchsorted(steps, limits.low_depth + 1e-9, side="right")])
     rules = pd.DataFrame({"x": [edge], "end": [edges[-1]], "y": [limits.sentence_share]})
-    return rules, tuple(steps.tolist())
+    return placed, rules, tuple(steps.tolist())
 
 
-def _chart(
+def _draw_chart(
     bundle: Bundle,
     frame: pd.DataFrame,
     places: str,
@@ -115,8 +116,8 @@ def _chart(
     from tfactors.app.views import map_charts
 
     colour = url_state.get(controls.MAP_COLOUR)
-    key = _key(f"map_{places}_{colour}")
-    said = (
+    key = _chart_key(f"map_{places}_{colour}")
+    order = (
         "by the likeness of their atoms"
         if places == "near"
         else (
@@ -132,7 +133,7 @@ def _chart(
         rules,
         steps,
         key=key,
-        alt=f"All {len(frame):,} living factors {said}; the table lists them.",
+        alt=f"All {len(frame):,} living factors {order}; the table lists them.",
     )
     if point := chart_clicks.clicked_point(event, key):
         shell.open_page(
@@ -152,23 +153,23 @@ def _chart(
         )
     drawn = chart_clicks.dragged_area(event, key)
     if drawn is not None and drawn != url_state.get(controls.MAP_AREA):
-        st.session_state[_DRAWN] = drawn
+        st.session_state[_SHOWN_AREA] = drawn
         url_state.change({controls.MAP_AREA: drawn})
         st.rerun()
 
 
-def _key(name: str) -> str:
+def _chart_key(name: str) -> str:
     """Return the chart's key: another one when the area came from elsewhere than the mouse.
 
     The browser keeps the rectangle that was drawn last; after Back or a link that would be wrong.
     """
-    if url_state.get(controls.MAP_AREA) != st.session_state.get(_DRAWN):
-        st.session_state[_DRAWN] = url_state.get(controls.MAP_AREA)
-        st.session_state[_TIMES] = st.session_state.get(_TIMES, 0) + 1
-    return f"{name}_{st.session_state.get(_TIMES, 0)}"
+    if url_state.get(controls.MAP_AREA) != st.session_state.get(_SHOWN_AREA):
+        st.session_state[_SHOWN_AREA] = url_state.get(controls.MAP_AREA)
+        st.session_state[_OUTSIDE_CHANGES] = st.session_state.get(_OUTSIDE_CHANGES, 0) + 1
+    return f"{name}_{st.session_state.get(_OUTSIDE_CHANGES, 0)}"
 
 
-def _inside(bundle: Bundle, frame: pd.DataFrame) -> None:
+def _draw_list(bundle: Bundle, frame: pd.DataFrame) -> None:
     area = url_state.get(controls.MAP_AREA)
     if area is None:
         st.caption(

@@ -1,8 +1,8 @@
 """The map's chart: every factor a dot, by likeness or by what parts the levels.
 
-In go a table of dots and how to colour them; out comes a chart on which an area can be drawn with
-the mouse and a dot clicked. Nothing in it depends on the area, so that dragging costs the same with
-500 dots and with 20,000, which the browser paints on one canvas.
+Turns a table of dots into a chart on which an area can be drawn with the mouse and a dot clicked.
+Nothing in it depends on the area, so that dragging costs the same with 500 dots and with 20,000,
+which the browser paints on one canvas.
 """
 
 from functools import lru_cache

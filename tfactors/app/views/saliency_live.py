@@ -1,6 +1,6 @@
 """Saliency on demand: an explanation is asked for, made with progress, and remembered.
 
-In goes a request (which example of which factor, by which method), out comes the
+Turns a request (which example of which factor, by which method) into the
 :class:`tfactors.explain.saliency.Explanation`.
 """
 
@@ -56,9 +56,13 @@ def methods_of(request: Request) -> list[str]:
 
 def known_explanations(bundle: Bundle, request: Request) -> "list[Explanation] | None":
     """Return the answers that were given before, one a method; None if one is missing."""
-    known = live_model.model_of(bundle).answers
-    asked = [request.by(method) for method in methods_of(request)]
-    return [known[one] for one in asked] if all(one in known for one in asked) else None
+    answers = live_model.model_of(bundle).answers
+    requests = [request.by(method) for method in methods_of(request)]
+    return (
+        [answers[question] for question in requests]
+        if all(question in answers for question in requests)
+        else None
+    )
 
 
 def ask_for(request: Request) -> None:

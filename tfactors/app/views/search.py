@@ -34,8 +34,8 @@ def words_of(query: str) -> list[str]:
     >>> words_of("Left, right  and 1,000")
     ['left', 'right', 'and', '1,000']
     """
-    found = (part.strip(".,;:!?\"'()[]").casefold() for part in re.split(r"\s+", query))
-    return list(dict.fromkeys(filter(None, found)))[:MOST_WORDS]
+    words = (part.strip(".,;:!?\"'()[]").casefold() for part in re.split(r"\s+", query))
+    return list(dict.fromkeys(filter(None, words)))[:MOST_WORDS]
 
 
 def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
@@ -53,16 +53,16 @@ def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
         return pd.DataFrame({"factor": order}), []
     scores, missing = by_words(bundle, words)
     numbers = [int(w) for w in words if w.isascii() and w.isdigit() and len(w) < 9]
-    asked = [number for number in numbers if number < bundle.n_factors]
-    others = np.setdiff1d(factors_by_name(bundle, words), [*scores["factor"], *asked])
-    first = pd.DataFrame({"factor": asked}).merge(scores, on="factor", how="left")
-    rest = scores[~scores["factor"].isin(asked)]
+    asked_for = [number for number in numbers if number < bundle.n_factors]
+    others = np.setdiff1d(factors_by_name(bundle, words), [*scores["factor"], *asked_for])
+    first = pd.DataFrame({"factor": asked_for}).merge(scores, on="factor", how="left")
+    rest = scores[~scores["factor"].isin(asked_for)]
     found = pd.concat([first, rest, pd.DataFrame({"factor": others})], ignore_index=True)
     found["factor"] = found["factor"].astype(int)
     peaks = bundle.factors["peak_layer"].astype("Int64").array[found["factor"]]
     found["at"] = found["at"].astype("Int64").fillna(pd.Series(peaks, found.index))
     found["at"] = found["at"].where(found["at"] >= 0)  # of a dead factor nobody knows
-    return found, [word for word in missing if word not in map(str, asked)]
+    return found, [word for word in missing if word not in map(str, asked_for)]
 
 
 def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -71,10 +71,10 @@ def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]
     A row is a factor at the layer where it matches best: factor, at (the layer), match, active (the
     share of the words' tokens that activate it), activation (its mean there).
     """
-    found = [bundle.word_factors(word) for word in words]
-    missing = [word for word, rows in zip(words, found, strict=True) if rows.empty]
-    together = pd.concat(found)
-    occurrences = sum(int(rows["occurrences"].iloc[0]) for rows in found if len(rows))
+    tables = [bundle.word_factors(word) for word in words]
+    missing = [word for word, rows in zip(words, tables, strict=True) if rows.empty]
+    together = pd.concat(tables)
+    occurrences = sum(int(rows["occurrences"].iloc[0]) for rows in tables if len(rows))
     together["sum"] = together["count"] * together["mean_activation"].astype(float)
     scores = together.groupby(["factor", "layer"], as_index=False)[["count", "sum"]].sum()
     overview = store.overview(bundle)
@@ -103,12 +103,12 @@ def factors_by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:
     InputError
         The sentence holds no word or too many, or the model is busy or cannot be loaded.
     """
-    made = live_decomposition.decomposition_of(
+    decomposition = live_decomposition.decomposition_of(
         bundle, sentence.strip(), live_decomposition.built_penalty(bundle)
     )
-    best = made.factors.sort_values("activation", ascending=False, kind="stable")
+    best = decomposition.factors.sort_values("activation", ascending=False, kind="stable")
     best = best.drop_duplicates("factor")
-    tokens = made.tokens["token"].str.strip().to_numpy()
+    tokens = decomposition.tokens["token"].str.strip().to_numpy()
     activation = best["activation"].to_numpy().astype(float)
     peak = store.overview(bundle).importance.max(axis=1)[best["factor"]]
     found = pd.DataFrame(

@@ -1,7 +1,7 @@
 """What a search leaves out: filters on level, peak layer, density and quality.
 
-In go the numbers of factors that were found, out come those that pass the filters of the page. A
-filter on a number that the bundle does not have says so and lets everything pass.
+Turns the numbers of factors into a mask of those that pass the filters of the page. A filter on a
+number that the bundle does not have says so and lets every factor pass.
 """
 
 import numpy as np
@@ -65,19 +65,19 @@ def sidebar(bundle: Bundle) -> None:
 def passes_filters(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     """Return for each of these factors whether it passes all filters, (n,) bool."""
     rows = bundle.factors.iloc[factors]
-    kept = np.ones(len(factors), bool)
+    passes = np.ones(len(factors), bool)
     if level := url_state.get(controls.SEARCH_LEVEL):
-        kept &= level_rule.levels_in_force(rows, selection.thresholds_in_force(bundle)) == level
+        passes &= level_rule.levels_in_force(rows, selection.thresholds_in_force(bundle)) == level
     if (peak := url_state.get(controls.SEARCH_PEAK)) != controls.PEAK:
-        kept &= rows["peak_layer"].to_numpy() == peak
+        passes &= rows["peak_layer"].to_numpy() == peak
     if chosen := url_state.get(controls.DENSITY):
         low, high = controls.DENSITIES[chosen]
         overview = store.overview(bundle)
         at = overview.importance[factors].argmax(axis=1)
         density = overview.density[factors, at]
-        kept &= (density >= low) & (density <= high if high == 1 else density < high)
+        passes &= (density >= low) & (density <= high if high == 1 else density < high)
     if kind := url_state.get(controls.LABEL_KIND):
-        kept &= (rows["label_kind"] == kind).to_numpy(bool)
+        passes &= (rows["label_kind"] == kind).to_numpy(bool)
     for control, column in (
         (controls.LEAST_PRECISION, "label_precision"),
         (controls.LEAST_RECALL, "label_recall"),
@@ -85,8 +85,8 @@ def passes_filters(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     ):
         least = url_state.get(control)
         if least > 0 and bundle.factors[column].notna().any():
-            kept &= (rows[column] >= least).fillna(False).to_numpy(bool)
-    return kept
+            passes &= (rows[column] >= least).fillna(False).to_numpy(bool)
+    return passes
 
 
 def _density_range(name: str) -> str:

@@ -1,7 +1,7 @@
 """Word senses: the occurrences of a word in groups, layer by layer.
 
-In goes a word; out come how well its occurrences separate at each layer, and at one of them the
-groups, each with the factors that mark it and its places in the text, the word marked.
+Draws how well a word's occurrences separate at each layer. At one of them it draws the groups, each
+with the factors that mark it and its places in the text, the word marked.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def show(bundle: Bundle) -> None:
         st.markdown(published.NO_DICTIONARY)
         return
     word = senses_groups.casefolded(url_state.get(controls.WORD))
-    known = bundle.senses()
+    listed = bundle.senses()
     st.text_input(
         "A word",
         max_chars=40,
@@ -39,22 +39,22 @@ def show(bundle: Bundle) -> None:
         help="Upper and lower case are one word.",
     )
     if not word:
-        _suggest(known)
+        _suggest_words(listed)
         return
     if len(word.split()) > 1:
         st.info("One word at a time, please.", icon=":material/info:")
         return
-    found = senses_groups.known_occurrences(bundle, word)
-    if found is None:
-        found = _ask(bundle, word)
-    if found is not None:
-        _senses(bundle, found)
+    occurrences = senses_groups.known_occurrences(bundle, word)
+    if occurrences is None:
+        occurrences = _offer_to_read(bundle, word)
+    if occurrences is not None:
+        _draw_senses(bundle, occurrences)
     st.divider()
-    _suggest(known)
+    _suggest_words(listed)
 
 
-def _suggest(known: pd.DataFrame) -> None:
-    if known.empty:
+def _suggest_words(listed: pd.DataFrame) -> None:
+    if listed.empty:
         st.caption(
             "This bundle was built without a list of words; type one, and the model reads the "
             "places where it stands."
@@ -65,7 +65,7 @@ def _suggest(known: pd.DataFrame) -> None:
         help=f"{definitions.SILHOUETTE} Sorted by how far it is above chance.",
     )
     with st.container(horizontal=True, gap="xsmall"):
-        for row in known.head(_SUGGESTED).itertuples():
+        for row in listed.head(_SUGGESTED).itertuples():
             st.button(
                 shell.plain(row.word),
                 key=f"sense_{row.Index}",
@@ -75,9 +75,9 @@ def _suggest(known: pd.DataFrame) -> None:
                 on_click=url_state.change,
                 args=({controls.WORD: row.word, controls.LAYER: controls.PEAK},),
             )
-    with st.expander(f"All {len(known)} as a table"):
+    with st.expander(f"All {len(listed)} as a table"):
         st.dataframe(
-            known,
+            listed,
             hide_index=True,
             alt="Words, their best layer, groups and silhouettes.",
             column_config={
@@ -95,10 +95,10 @@ def _suggest(known: pd.DataFrame) -> None:
                 ),
             },
         )
-        downloads.show(lambda: known, "word_senses")
+        downloads.show(lambda: listed, "word_senses")
 
 
-def _ask(bundle: Bundle, word: str) -> Occurrences | None:
+def _offer_to_read(bundle: Bundle, word: str) -> Occurrences | None:
     """Offer to have the model read a word that the bundle holds nothing about."""
     st.markdown(
         f"The bundle holds no groups of “{shell.plain(word)}”: it keeps those of the words that "
@@ -120,9 +120,9 @@ def _ask(bundle: Bundle, word: str) -> Occurrences | None:
     st.rerun()
 
 
-def _senses(bundle: Bundle, found: Occurrences) -> None:
-    count = len(found.places)
-    shown = shell.plain(found.word)
+def _draw_senses(bundle: Bundle, occurrences: Occurrences) -> None:
+    count = len(occurrences.places)
+    shown = shell.plain(occurrences.word)
     if not count:
         st.info(
             f"“{shown}” does not stand in the text of this bundle.", icon=":material/search_off:"
@@ -135,7 +135,7 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
             icon=":material/info:",
         )
         return
-    groups = senses_groups.groups_of(bundle, found)
+    groups = senses_groups.groups_of(bundle, occurrences)
     best = senses.best_of(groups.groupings)
     if best is None:
         st.info(
@@ -144,14 +144,14 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
             icon=":material/info:",
         )
         return
-    wanted = url_state.get(controls.LAYER)
-    layer = best.layer if wanted == controls.PEAK else wanted
+    chosen = url_state.get(controls.LAYER)
+    layer = best.layer if chosen == controls.PEAK else chosen
     place = bundle.layers.index(layer)
-    here, chance = groups.groupings[place], groups.chance[place]
-    _sentence(best, groups.chance[bundle.layers.index(best.layer)], count, shown)
+    grouping, chance = groups.groupings[place], groups.chance[place]
+    _say_best_layer(best, groups.chance[bundle.layers.index(best.layer)], count, shown)
     left, right = st.columns([5, 4], gap="large")
     with left:
-        _curve(bundle, groups, layer)
+        _draw_silhouettes(bundle, groups, layer)
     with right:
         st.segmented_control(
             "Groups at layer",
@@ -160,15 +160,15 @@ def _senses(bundle: Bundle, found: Occurrences) -> None:
             format_func=lambda at: f"{at} (best)" if at == best.layer else str(at),
             **url_state.widget(controls.LAYER, layer),
         )
-        _about_layer(here, chance, layer)
+        _say_open_layer(grouping, chance, layer)
         st.toggle(
             f"More than {_LISTED} of each group", **url_state.widget(controls.ALL_OCCURRENCES)
         )
-        downloads.show(lambda: _table(bundle, found, groups), f"senses_{layer}")
-    _groups(bundle, found, here, place)
+        downloads.show(lambda: _occurrence_rows(bundle, occurrences, groups), f"senses_{layer}")
+    _draw_groups(bundle, occurrences, grouping, place)
 
 
-def _sentence(best: senses.Grouping, chance: float, count: int, word: str) -> None:
+def _say_best_layer(best: senses.Grouping, chance: float, count: int, word: str) -> None:
     clear = "above" if best.silhouette > chance + 0.05 else "hardly above"
     st.markdown(
         f"{count} occurrences of **{word}** separate best at **layer {best.layer}**, into "
@@ -178,20 +178,20 @@ def _sentence(best: senses.Grouping, chance: float, count: int, word: str) -> No
     )
 
 
-def _about_layer(here: senses.Grouping, chance: float, layer: int) -> None:
-    if here.groups < 2:
+def _say_open_layer(grouping: senses.Grouping, chance: float, layer: int) -> None:
+    if grouping.groups < 2:
         st.caption(f"At layer {layer} the occurrences do not fall into groups.")
         return
-    strays = int((here.group == senses.STRAY).sum())
+    strays = int((grouping.group == senses.STRAY).sum())
     more = f"; {strays} stray{'s' if strays > 1 else ''}" if strays else ""
     place = " Layer 0 knows no context: these are places in the window." if layer == 0 else ""
     st.caption(
-        f"Layer {layer}: {here.groups} groups{more}; silhouette {here.silhouette:.2f}, by chance "
-        f"{chance:.2f}.{place}"
+        f"Layer {layer}: {grouping.groups} groups{more}; silhouette {grouping.silhouette:.2f}, by "
+        f"chance {chance:.2f}.{place}"
     )
 
 
-def _curve(bundle: Bundle, groups: Groups, layer: int) -> None:
+def _draw_silhouettes(bundle: Bundle, groups: Groups, layer: int) -> None:
     silhouettes = np.nan_to_num([grouping.silhouette for grouping in groups.groupings])
     numbers = ", ".join(f"{value:.2f}" for value in silhouettes)
     senses_charts.silhouette_curve(
@@ -203,32 +203,35 @@ def _curve(bundle: Bundle, groups: Groups, layer: int) -> None:
     )
 
 
-def _groups(bundle: Bundle, found: Occurrences, here: senses.Grouping, place: int) -> None:
-    codes = found.codes[place]
-    numbers = range(here.groups) if here.groups > 1 else [0]
+def _draw_groups(
+    bundle: Bundle, occurrences: Occurrences, grouping: senses.Grouping, column: int
+) -> None:
+    codes = occurrences.codes[column]
+    numbers = range(grouping.groups) if grouping.groups > 1 else [0]
     st.caption(
         "Links lead to the factors that mark a group, with the occurrences on which each is "
         "active. The number before a line is the sum of their activations there."
     )
     for number in numbers:
-        rows = np.flatnonzero(here.group == number)
-        marks = senses.marks(codes, here.group, number)
-        if here.groups < 2:
+        rows = np.flatnonzero(grouping.group == number)
+        marks = senses.marks(codes, grouping.group, number)
+        if grouping.groups < 2:
             marks = np.argsort(-np.asarray(codes.mean(axis=0)).ravel(), kind="stable")[:4].tolist()
             st.subheader("All occurrences", anchor=False)
         else:
             st.subheader(
-                f"Group {number + 1}: {len(rows)} of {len(found.places)} occurrences", anchor=False
+                f"Group {number + 1}: {len(rows)} of {len(occurrences.places)} occurrences",
+                anchor=False,
             )
-        _marks(bundle, codes, rows, marks, here.layer)
-        _lines(bundle, found, rows, codes, marks)
-    strays = np.flatnonzero(here.group == senses.STRAY)
+        _draw_marking_factors(bundle, codes, rows, marks, grouping.layer)
+        _draw_occurrences(bundle, occurrences, rows, codes, marks)
+    strays = np.flatnonzero(grouping.group == senses.STRAY)
     if len(strays):
         with st.expander(f"Strays: {len(strays)} occurrences in no group"):
-            _lines(bundle, found, strays, codes, [])
+            _draw_occurrences(bundle, occurrences, strays, codes, [])
 
 
-def _marks(
+def _draw_marking_factors(
     bundle: Bundle, codes: csr_array, rows: np.ndarray, marks: list[int], layer: int
 ) -> None:
     with st.container(horizontal=True, gap="small"):
@@ -243,9 +246,9 @@ def _marks(
             )
 
 
-def _lines(
+def _draw_occurrences(
     bundle: Bundle,
-    found: Occurrences,
+    occurrences: Occurrences,
     rows: np.ndarray,
     codes: csr_array,
     marks: list[int],
@@ -255,17 +258,17 @@ def _lines(
     strength = dense[rows].sum(axis=1)
     order = np.argsort(-strength, kind="stable")
     rows, strength = rows[order], strength[order]
-    kept = rows if url_state.get(controls.ALL_OCCURRENCES) else rows[:_LISTED]
-    frame = found.places.iloc[kept].copy()
-    frame["word"] = found.word
+    listed = rows if url_state.get(controls.ALL_OCCURRENCES) else rows[:_LISTED]
+    frame = occurrences.places.iloc[listed].copy()
+    frame["word"] = occurrences.word
     frame["rank"] = range(len(frame))
-    frame["activation"] = strength[: len(kept)]
+    frame["activation"] = strength[: len(listed)]
     st.html(passages.lines(passages_of(bundle, frame, _WORDS), float(strength.max(initial=0.0))))
 
 
-def _table(bundle: Bundle, found: Occurrences, groups: Groups) -> pd.DataFrame:
-    frame = found.places.copy()
-    frame.insert(0, "word", found.word)
+def _occurrence_rows(bundle: Bundle, occurrences: Occurrences, groups: Groups) -> pd.DataFrame:
+    frame = occurrences.places.copy()
+    frame.insert(0, "word", occurrences.word)
     for grouping in groups.groupings:
         frame[f"group_layer_{grouping.layer}"] = grouping.group
     tokens = bundle.windows(frame["window"].to_list())["tokens"]

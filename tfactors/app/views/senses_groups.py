@@ -1,9 +1,8 @@
 """The occurrences of one word with their codes: from the bundle, or from the model.
 
-In goes a word; out come up to 48 places in the text with the strongest factors at every layer,
-grouped at each (:mod:`tfactors.describe.senses`). A bundle holds this for the words whose groups
-separate best; for any other word the windows are searched for it, and the model reads those that
-hold it.
+Turns a word into up to 48 places in the text with the strongest factors at every layer, and groups
+them at each (:mod:`tfactors.describe.senses`). A bundle holds this for the words whose groups
+separate best. For any other word its windows are searched for, and the model reads them.
 """
 
 from __future__ import annotations
@@ -68,28 +67,30 @@ def _stored_occurrences(fingerprint: str, _bundle: Bundle, word: str) -> Occurre
         return None
     codes = []
     for layer in _bundle.layers:
-        mine = rows[rows["layer"] == layer]
-        bounds = np.cumsum([0, *map(len, mine["factors"])])
+        of_layer = rows[rows["layer"] == layer]
+        bounds = np.cumsum([0, *map(len, of_layer["factors"])])
         flat = (
-            np.concatenate(mine["factors"].to_list()),
-            np.concatenate(mine["activations"].to_list()),
+            np.concatenate(of_layer["factors"].to_list()),
+            np.concatenate(of_layer["activations"].to_list()),
         )
-        shape = (len(mine), _bundle.n_factors)
+        shape = (len(of_layer), _bundle.n_factors)
         codes.append(csr_array((flat[1], flat[0], bounds), shape=shape))
     first = rows[rows["layer"] == _bundle.layers[0]]
     return Occurrences(word, first[["window", "position"]].reset_index(drop=True), codes)
 
 
-def groups_of(bundle: Bundle, found: Occurrences) -> Groups:
+def groups_of(bundle: Bundle, occurrences: Occurrences) -> Groups:
     """Return the groups of a word at every layer, made once."""
-    return _groups_of(bundle.fingerprint, found.word, len(found.places), bundle.layers, found)
+    return _groups_of(
+        bundle.fingerprint, occurrences.word, len(occurrences.places), bundle.layers, occurrences
+    )
 
 
 @st.cache_resource(max_entries=_REMEMBERED, show_spinner=False)
 def _groups_of(
-    fingerprint: str, word: str, count: int, layers: list[int], _found: Occurrences
+    fingerprint: str, word: str, count: int, layers: list[int], _occurrences: Occurrences
 ) -> Groups:
-    pairs = list(zip(layers, _found.codes, strict=True))
+    pairs = list(zip(layers, _occurrences.codes, strict=True))
     return Groups(
         [senses.grouped(codes, layer) for layer, codes in pairs],
         [senses.by_chance(codes) for _, codes in pairs],

@@ -1,8 +1,8 @@
 """A reader's own text, taken apart: which factors every token is made of, at every layer.
 
-In go a text and λ; out come a map of tokens and layers, the equation of the chosen token, and the
-same token over all layers. What the token shares with another text is in
-:mod:`tfactors.app.views.text_beside`, how it changes with λ in :mod:`tfactors.app.views.text_path`.
+Draws a map of tokens and layers, the equation of the chosen token, and the same token over all
+layers. :mod:`tfactors.app.views.text_beside` draws what the token shares with another text, and
+:mod:`tfactors.app.views.text_path` how it changes with λ.
 """
 
 import html
@@ -61,36 +61,39 @@ def sidebar(bundle: Bundle) -> None:
         )
 
 
-def show(bundle: Bundle, text: str, made: "Decomposition") -> None:
+def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
     """Draw a text that was taken apart."""
-    tokens = made.tokens["token"].tolist()
+    tokens = decomposition.tokens["token"].tolist()
     position = min(url_state.get(controls.TOKEN), len(tokens) - 1)
     layer = url_state.get(controls.LAYER)
     layer = bundle.layers[-1] if layer == controls.PEAK else layer
-    _map(bundle, made, position, layer)
+    _draw_map(bundle, decomposition, position, layer)
     st.space("small")
-    _equation(bundle, made, position, layer)
+    _draw_equation(bundle, decomposition, position, layer)
     st.space("small")
-    _over_layers(bundle, made, position)
+    _draw_layers(bundle, decomposition, position)
     st.space("small")
-    text_beside.show(bundle, made, position, layer)
+    text_beside.show(bundle, decomposition, position, layer)
     if bundle.coding_method == "solver":
         st.space("small")
         text_path.show(bundle, text, position, layer)
     st.space("small")
-    intervention.show_for_text(bundle, text, made, position, layer)  # last: it may ask the model
+    # Last, because it may ask the model.
+    intervention.show_for_text(bundle, text, decomposition, position, layer)
 
 
-def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, layer: int) -> None:
     measure = url_state.get(controls.MEASURE)
-    cells = made.residuals[["layer", "position", "explained", "l0"]].copy()
+    cells = decomposition.residuals[["layer", "position", "explained", "l0"]].copy()
     if measure == "factor":
         factor = url_state.get(controls.FACTOR) or 0
-        one = made.factors[made.factors["factor"] == factor][["layer", "position", "activation"]]
-        cells = cells.merge(one, on=["layer", "position"], how="left").fillna({"activation": 0.0})
+        places = ["layer", "position"]
+        of_factor = decomposition.factors[decomposition.factors["factor"] == factor]
+        cells = cells.merge(of_factor[[*places, "activation"]], on=places, how="left")
+        cells = cells.fillna({"activation": 0.0})
     column = {"explained": "explained", "l0": "l0", "factor": "activation"}[measure]
     first = position // _SHOWN * _SHOWN
-    tokens = [passages.shorten(token.strip() or "␣", 14) for token in made.tokens["token"]]
+    tokens = [passages.shorten(token.strip() or "␣", 14) for token in decomposition.tokens["token"]]
     cells = cells[(cells["position"] >= first) & (cells["position"] < first + _SHOWN)]
     cells["token"] = [f"{at} {tokens[at]}" for at in cells["position"]]
     cells["value"] = cells[column]
@@ -118,7 +121,7 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
             position + 1,
             width=140,
             key=f"token_{position}_{len(tokens)}",
-            on_change=_choose_token,
+            on_change=_open_token,
             args=(f"token_{position}_{len(tokens)}",),
         )
         st.segmented_control(
@@ -140,16 +143,16 @@ def _map(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         st.rerun()
 
 
-def _choose_token(key: str) -> None:
+def _open_token(key: str) -> None:
     url_state.change({controls.TOKEN: int(st.session_state[key]) - 1})
 
 
-def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
-    word = str(made.tokens["token"].iloc[position]).strip()
-    here = made.residuals[
-        (made.residuals["position"] == position) & (made.residuals["layer"] == layer)
-    ].iloc[0]
-    active = made.factors[(made.factors["position"] == position) & (made.factors["layer"] == layer)]
+def _draw_equation(
+    bundle: Bundle, decomposition: "Decomposition", position: int, layer: int
+) -> None:
+    word = str(decomposition.tokens["token"].iloc[position]).strip()
+    here = live_decomposition.rows_at(decomposition.residuals, position, layer).iloc[0]
+    active = live_decomposition.rows_at(decomposition.factors, position, layer)
     st.subheader(
         f"What “{shell.plain(passages.shorten(word, 40))}” is made of at layer {layer}",
         anchor=False,
@@ -181,11 +184,11 @@ def _equation(bundle: Bundle, made: "Decomposition", position: int, layer: int) 
     )
 
 
-def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
-    word = passages.escape(str(made.tokens["token"].iloc[position]).strip())
+def _draw_layers(bundle: Bundle, decomposition: "Decomposition", position: int) -> None:
+    word = passages.escape(str(decomposition.tokens["token"].iloc[position]).strip())
     st.subheader("The same token over the layers", anchor=False, help=definitions.OVER_LAYERS)
     columns = []
-    of_token = made.factors[made.factors["position"] == position]
+    of_token = decomposition.factors[decomposition.factors["position"] == position]
     layers, factors, values = (
         of_token[name].tolist() for name in ("layer", "factor", "activation")
     )
@@ -195,7 +198,7 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
         terms[layer].append((factor, value))
     for layer in bundle.layers:
         items = "".join(
-            f'<li style="--w:{value / largest:.3f}"><bdi>{_name(bundle, factor)}</bdi>'
+            f'<li style="--w:{value / largest:.3f}"><bdi>{_short_word(bundle, factor)}</bdi>'
             f"<span>{value:.1f}</span></li>"
             for factor, value in terms[layer][: text_equation.TERMS]
         )
@@ -207,15 +210,15 @@ def _over_layers(bundle: Bundle, made: "Decomposition", position: int) -> None:
     group = f'<div class="tf-layers" role="group" tabindex="0" aria-label="{word} by layer">'
     st.html(f"{group}{''.join(columns)}</div>")
     downloads.show(
-        lambda: of_token.assign(name=[_plain_name(bundle, at) for at in of_token["factor"]]),
+        lambda: of_token.assign(name=[_first_word(bundle, at) for at in of_token["factor"]]),
         f"token_{position}",
     )
 
 
-def _plain_name(bundle: Bundle, factor: int) -> str:
+def _first_word(bundle: Bundle, factor: int) -> str:
     words = selection.name_words(bundle, factor)
     return words[0] if words else str(factor)
 
 
-def _name(bundle: Bundle, factor: int) -> str:
-    return html.escape(passages.shorten(_plain_name(bundle, factor), 24))
+def _short_word(bundle: Bundle, factor: int) -> str:
+    return html.escape(passages.shorten(_first_word(bundle, factor), 24))

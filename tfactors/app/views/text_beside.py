@@ -1,8 +1,8 @@
 """Two texts side by side: which factors they share, and which part them.
 
-In go a text that was taken apart, with a token of it, and another text from the reader; out comes
-the other's equation and a table of the factors of both, those that part them most first. Compared
-are either the two tokens, or the texts as a whole: a factor's largest activation in each.
+Draws the equation of the other text's token, and a table of the factors of both, those that part
+them most first. Two things can be compared: the two tokens, or the texts as a whole, by a factor's
+largest activation in each.
 """
 
 from typing import TYPE_CHECKING
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _TABLE = 390  # pixels: ten rows, the rest by scrolling
 
 
-def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> None:
+def show(bundle: Bundle, decomposition: "Decomposition", position: int, layer: int) -> None:
     """Draw what a token, or the whole text, shares with another text, and what parts them."""
-    word = str(made.tokens["token"].iloc[position]).strip()
+    word = str(decomposition.tokens["token"].iloc[position]).strip()
     st.subheader("Beside another text", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
@@ -52,8 +52,8 @@ def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         live_model.show_refusal(error)
         return
     if url_state.get(controls.COMPARED_PART) == "text":
-        here, there = (_largest(part, layer) for part in (made, other))
-        _apart(bundle, here, there, layer, "texts")
+        here, there = (_largest_activations(part, layer) for part in (decomposition, other))
+        _draw_differences(bundle, here, there, layer, "texts")
         return
     words = [str(token).strip() for token in other.tokens["token"]]
     same = [at for at, token in enumerate(words) if token.casefold() == word.casefold()]
@@ -66,26 +66,30 @@ def show(bundle: Bundle, made: "Decomposition", position: int, layer: int) -> No
         format_func=lambda place: passages.shorten(words[place], 20) or "␣",
         **url_state.widget(controls.OTHER_TOKEN, at),
     )
-    here, there = _of_token(made, position, layer), _of_token(other, at, layer)
+    here, there = (
+        _activations_of_token(decomposition, position, layer),
+        _activations_of_token(other, at, layer),
+    )
     text_equation.show(bundle, word, here.reset_index(), layer, "here")
     text_equation.show(bundle, words[at], there.reset_index(), layer, "there")
-    _apart(bundle, here, there, layer, f"tokens_{position}_{at}")
+    _draw_differences(bundle, here, there, layer, f"tokens_{position}_{at}")
 
 
-def _of_token(made: "Decomposition", position: int, layer: int) -> pd.Series:
+def _activations_of_token(decomposition: "Decomposition", position: int, layer: int) -> pd.Series:
     """Return the activations of one token by factor, strongest first."""
-    factors = made.factors
-    rows = factors[(factors["position"] == position) & (factors["layer"] == layer)]
+    rows = live_decomposition.rows_at(decomposition.factors, position, layer)
     return rows.set_index("factor")["activation"].astype(float)
 
 
-def _largest(made: "Decomposition", layer: int) -> pd.Series:
+def _largest_activations(decomposition: "Decomposition", layer: int) -> pd.Series:
     """Return the largest activation in the text by factor."""
-    rows = made.factors[made.factors["layer"] == layer]
+    rows = decomposition.factors[decomposition.factors["layer"] == layer]
     return rows.groupby("factor")["activation"].max().astype(float)
 
 
-def _apart(bundle: Bundle, here: pd.Series, there: pd.Series, layer: int, key: str) -> None:
+def _draw_differences(
+    bundle: Bundle, here: pd.Series, there: pd.Series, layer: int, key: str
+) -> None:
     both = pd.DataFrame({"here": here, "there": there}).fillna(0.0)
     shared = int(((both["here"] > 0) & (both["there"] > 0)).sum())
     st.markdown(

@@ -1,7 +1,6 @@
 """One token against λ: its factors' coefficients, how many are active, and how much they explain.
 
-In goes a token of a reader's text at a layer; out come three charts over the same λ, with a line
-where λ is now.
+Draws three charts over the same λ, with a line where λ is now.
 """
 
 import streamlit as st
