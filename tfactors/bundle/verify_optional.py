@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfactors import ragged
 from tfactors.bundle.format import CONTEXTS, LABEL_KINDS, NEIGHBOUR_KINDS, VOCABULARY_KINDS
 from tfactors.bundle.verify_rows import ROUNDING, OpenTables, Part
 from tfactors.describe.senses import SMALLEST_GROUP
@@ -96,7 +97,7 @@ def check_errors(part: Part) -> None:
         same = part.lengths("errors") == part.lengths("weights")
         part.require(same, "errors", "is not as long as weights")
         errors = part.array("errors").flatten().to_numpy()
-        whose = np.repeat(np.arange(len(part)), part.lengths("errors"))
+        whose = ragged.owners(part.lengths("errors"))
         wrong = np.bincount(whose[~(errors >= 0)], minlength=len(part)) > 0
         part.require(~wrong, "errors", "holds one that is below 0 or missing")
     if "activation" in part.table.column_names:
@@ -115,7 +116,7 @@ def check_contexts(tables: OpenTables) -> None:
         part.require(length > 0, "positions", "is empty")
         same = part.lengths("activations") == length
         part.require(same, "activations", "is not as long as positions")
-        starts = np.cumsum(length) - length
+        starts = ragged.offsets(length)[:-1]
         positions = part.array("positions").flatten().to_numpy()
         activations = part.array("activations").flatten().to_numpy()
         rising = np.diff(positions.astype(np.int32), prepend=-1) > 0
@@ -236,7 +237,7 @@ def check_occurrences(tables: OpenTables) -> None:
         part.require(
             part.lengths("activations") == sizes, "activations", "is not as long as factors"
         )
-        row = np.repeat(np.arange(len(part)), sizes)
+        row = ragged.owners(sizes)
         factors = part.array("factors").flatten().to_numpy()
         activations = part.array("activations").flatten().to_numpy()
         known = (factors >= 0) & (factors < tables.factors)
@@ -277,7 +278,7 @@ def _require_kinds(part: Part, kinds: tuple[str, ...]) -> np.ndarray:
 def _require_ranks(part: Part, group: np.ndarray) -> np.ndarray:
     """Raise unless the rows of each group are ranked 0, 1, 2 …; their ranks."""
     first = np.flatnonzero(np.diff(group, prepend=-1))
-    rank = np.arange(len(part)) - np.repeat(first, np.diff(np.append(first, len(part))))
+    rank = ragged.spans(0, np.diff(np.append(first, len(part))))
     part.require(part["rank"] == rank, "rank", "is not one more than the rank before")
     return rank
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfactors import ragged
 from tfactors.bundle.format import MANIFEST, SCHEMAS, BundleError, example_file
 from tfactors.bundle.verify_optional import check_errors, check_labels_and_map, optional_checks
 from tfactors.bundle.verify_rows import RANKS, ROUNDING, OpenTables, Part, ranked_place
@@ -97,7 +98,7 @@ class Tables(OpenTables):
                 f"documents.parquet: column 'tokens' row {row:,}: {self.document_tokens[row]}, and "
                 f"the document's windows hold {seen[row]}; rebuild the bundle"
             )
-        self.offsets = np.concatenate([[0], np.cumsum(_joined(lengths, np.int64))])
+        self.offsets = ragged.offsets(_joined(lengths, np.int64))
         self._require_count("corpus.windows", self.about.corpus.windows, len(self.offsets) - 1)
         self._require_count("corpus.tokens", self.about.corpus.tokens, int(self.offsets[-1]))
         self._check_sources()
@@ -397,7 +398,7 @@ def _words(part: Part, length: np.ndarray) -> tuple[pa.Array, np.ndarray]:
     """
     tokens = part.array("tokens").flatten()
     begins = part.array("word_starts").flatten().to_numpy(zero_copy_only=False).copy()
-    begins[np.cumsum(length) - length] = True  # no word goes on from one window into the next
+    begins[ragged.offsets(length)[:-1]] = True  # no word goes on from one window into the next
     _, positions, text = tokens.buffers()
     offsets = np.frombuffer(positions, np.int32)[tokens.offset :][: len(tokens) + 1]
     at = np.append(np.flatnonzero(begins), len(tokens))

@@ -27,6 +27,7 @@ from scipy.sparse import csr_array
 
 from tfactors.coding.solver import ROWS, UNIT, SparseCoder
 from tfactors.errors import InputError
+from tfactors.ragged import offsets
 
 PLAIN = "dictionary"
 # The forms of a dictionary, and the tensors that each consists of.
@@ -174,7 +175,7 @@ class EncoderCoder:
         data = np.concatenate([part.data for part in parts])
         indices = np.concatenate([part.indices for part in parts])
         counts = np.concatenate([np.diff(part.indptr) for part in parts])
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        indptr = offsets(counts).astype(np.int32)
         return csr_array((data, indices, indptr), shape=(len(X), len(self.dictionary)))
 
     def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:

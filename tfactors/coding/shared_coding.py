@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tfactors.coding.solver import FEWER_ROWS, SparseCoder
+from tfactors.ragged import offsets
 from tfactors.ranks import Ranks
 
 
@@ -55,7 +56,7 @@ class SharedCoder(SparseCoder):
             for piece, cut in zip(pieces, cuts, strict=True):
                 piece.append(cut)
         counts, indices, data = map(np.concatenate, pieces)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        indptr = offsets(counts).astype(np.int32)
         shape = (len(X), len(self.dictionary))
         codes = csr_array((data.view(np.float32), indices, indptr), shape=shape)
         codes.has_canonical_format = True

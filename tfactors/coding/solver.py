@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from tfactors.coding.kernel import LANES, solve_rows, squared_errors
 from tfactors.errors import InputError
 from tfactors.parallel import cores, in_parallel, one_blas_thread
+from tfactors.ragged import offsets, spans
 
 ROWS, FEWER_ROWS = 512, 256
 """Rows a block: enough for BLAS to run at full speed, few enough to stay in the cache; fewer where
@@ -223,10 +224,10 @@ class _Codes:
     def replaced(self, rows: np.ndarray, other: _Codes) -> _Codes:
         """These codes with those of some rows taken from another object."""
         sizes, others = self.counts.sum(axis=1), other.counts.sum(axis=1)
-        first = np.cumsum(sizes) - sizes
-        first[rows] = sizes.sum() + np.cumsum(others) - others
+        first = offsets(sizes)[:-1]
+        first[rows] = sizes.sum() + offsets(others)[:-1]
         sizes[rows] = others
-        entries = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+        entries = spans(first, sizes)
         counts, gaps = self.counts.copy(), self.gaps.copy()
         counts[rows], gaps[rows] = other.counts, other.gaps
         return _Codes(
@@ -244,7 +245,7 @@ class _Codes:
         if penalties > 1:
             owner = np.repeat(np.tile(np.arange(penalties), n), self.counts.ravel())
             indices, data = indices[owner == p], data[owner == p]
-        indptr = np.concatenate([[0], np.cumsum(self.counts[:, p])])
+        indptr = offsets(self.counts[:, p])
         if indptr[-1] < 2**31:
             indptr = indptr.astype(np.int32)
         codes = csr_array((data, indices, indptr), shape=(n, m))

@@ -21,6 +21,8 @@ import numpy as np
 from scipy.cluster.hierarchy import linkage
 from scipy.sparse import csr_array
 
+from tfactors import ragged
+
 STRONGEST = 6  # activations of an occurrence that count
 SMALLEST_GROUP = 3
 MOST_GROUPS = 6
@@ -48,7 +50,7 @@ class Grouping:
 
 def strongest(codes: csr_array, most: int = STRONGEST) -> csr_array:
     """Return codes with only the largest activations of each row; of equals the first factors."""
-    row = np.repeat(np.arange(codes.shape[0]), np.diff(codes.indptr))
+    row = ragged.owners(np.diff(codes.indptr))
     order = np.lexsort((codes.indices, -codes.data, row))
     rank = np.arange(len(order)) - codes.indptr[row]
     kept = order[rank < most]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tfactors import ragged
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.coding.solver import SparseCoder
 from tfactors.describe import levels
@@ -145,18 +146,18 @@ def _surveyed(
     m, all_layers = encoder.n_factors, encoder.layers
     importance = np.zeros((m, len(all_layers)))
     lengths = [len(text) for text in sample.texts]
-    window = np.repeat(np.arange(len(lengths)), lengths)
-    position = np.concatenate([np.arange(length) for length in lengths])
+    window = ragged.owners(lengths)
+    position = ragged.spans(0, lengths)
     best: list[pd.DataFrame] = []
     for i, layer in enumerate(all_layers):
         parts = [
             encoder.encode(sample.texts[first : first + 64], layer)
             for first in range(0, len(lengths), 64)
         ]
-        place = np.cumsum([0, *(part.shape[0] for part in parts)])
+        place = ragged.offsets([part.shape[0] for part in parts])
         rows = np.concatenate(
             [
-                start + np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+                start + ragged.owners(np.diff(part.indptr))
                 for start, part in zip(place, parts, strict=False)
             ]
         )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfactors import ragged
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.evaluate.evaluation import Evaluation
 from tfactors.evaluate.sample import interval
@@ -32,7 +33,7 @@ def measure(evaluation: Evaluation) -> Section:
     head, saved_as = language_head(model.name, evaluation.device)
     asked, targets = _questions(evaluation, texts, saved_as) if head else (texts, None)
     lengths = [len(text) for text in texts]
-    starts = np.cumsum([0, *lengths])[:-1]
+    starts = ragged.offsets(lengths)[:-1]
     number = np.bincount(sample.group_of_text)
     own_last = model.hidden_states(texts, [model.blocks])[0]
     own_loss = _loss(head, model.hidden_states(asked, [model.blocks])[0], targets)
@@ -140,7 +141,7 @@ def _questions(
 ) -> tuple[list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return the texts that the head is asked about, and the rows and tokens it should say."""
     flat = np.concatenate(texts)
-    starts = np.cumsum([0, *map(len, texts)])
+    starts = ragged.offsets([len(text) for text in texts])
     if not saved_as.endswith("ForMaskedLM"):
         rows = np.setdiff1d(np.arange(len(flat)), starts[1:] - 1)
         return texts, (rows, flat[rows + 1])

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from tfactors import ragged
 from tfactors.bundle import Bundle
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.bundle.format import example_file
@@ -221,7 +222,7 @@ def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]
             lengths.append(len(tokens))
             for name, pattern in PATTERNS.items():
                 marks[name].append(tokens_of(pattern, tokens))
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    offsets = ragged.offsets(lengths)
     place = offsets[examples["window"]] + examples["position"].to_numpy()
     choosing = (examples["rank"] % 2 == 0).to_numpy()
     rows, findings = [], []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfactors import ragged
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 from tfactors.text.windows import held_out_windows
@@ -57,7 +58,7 @@ class Sample:
     @property
     def group_of_text(self) -> np.ndarray:
         """The group of each window, (w,)."""
-        starts = np.cumsum([0, *map(len, self.texts)])[:-1]
+        starts = ragged.offsets([len(text) for text in self.texts])[:-1]
         return self.groups[starts]
 
 

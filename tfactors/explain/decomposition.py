@@ -17,6 +17,7 @@ import numpy as np
 from tfactors.describe.labels import named
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
+from tfactors.ragged import owners
 from tfactors.text.words import spelled, word_at
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def take_apart(
     l0 = np.diff(codes.indptr)
     layer = np.repeat(np.array(read.layers, np.int16), tokens)
     position = np.tile(np.arange(tokens, dtype=np.int32), layers)
-    row = np.repeat(np.arange(len(x)), l0)
+    row = owners(l0)
     order = np.lexsort((-codes.data, row))
     factors = pd.DataFrame(
         {

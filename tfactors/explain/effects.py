@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.explain.retention import chunks_of_factors
+from tfactors.ragged import offsets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ def sizes(
     layer = int(examples["layer"].iloc[0])
     texts = windows(examples["window"].tolist())["token_ids"].tolist()
     lengths = np.array([len(text) for text in texts])
-    starts = np.cumsum(lengths) - lengths
+    starts = offsets(lengths)[:-1]
     target = starts + examples["position"].to_numpy()
     # In raw states, which the model goes on with.
     size = examples["activation"].to_numpy() / np.float32(encoder.scale[layer])

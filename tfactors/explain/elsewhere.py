@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfactors.text.place_hash import NO_SALT, TWO_ROUNDS, scramble
 from tfactors.text.sentences import sentence_bounds, word_bounds
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 PLACE = 8
 # Places of a word that are kept to draw from.
 MOST_PLACES = 64
+# How far apart two starts in a window lie in the hash: γ times this is 0xC2B2AE3D27D4EB4F.
+_START = np.uint64(0x8D90A46E8698ED3)
 
 KINDS = ("shuffled", "sentence", "word", "none")
 
@@ -265,10 +268,11 @@ class WordPlaces:
             for row in batch.itertuples(index=False):
                 ids = np.asarray(row.token_ids, np.int32)
                 edges = np.unique(np.append(np.flatnonzero(row.word_starts), (0, len(ids))))
-                for start, stop in pairwise(edges.tolist()):
+                hashes = _place_hashes(int(row.window), edges[:-1]).tolist()
+                for (start, stop), number in zip(pairwise(edges.tolist()), hashes, strict=True):
                     known = places.get(ids[start:stop].tobytes())
                     if known is not None:
-                        known.append((_hash(row.window, start), int(row.window), start))
+                        known.append((number, int(row.window), start))
                         if len(known) > 4 * MOST_PLACES:
                             known[:] = sorted(known)[:MOST_PLACES]
         self._places = {word: sorted(found)[:MOST_PLACES] for word, found in places.items()}
@@ -288,8 +292,7 @@ class WordPlaces:
         return [(there[i][0], there[i][1] + offset) for i in chosen]
 
 
-def _hash(window: int, start: int) -> int:
-    """A number that looks drawn at random, 64 bits, the same on every machine."""
-    mixed = (int(window) * 0x9E3779B97F4A7C15 + start * 0xC2B2AE3D27D4EB4F) & 0xFFFFFFFFFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 29)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-    return mixed ^ (mixed >> 32)
+def _place_hashes(window: int, starts: np.ndarray) -> np.ndarray:
+    """Return a number for each word of a window, by where it begins: (words,) uint64."""
+    number = np.uint64(window) + starts.astype(np.uint64) * _START
+    return scramble(number, NO_SALT, TWO_ROUNDS)

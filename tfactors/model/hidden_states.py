@@ -35,6 +35,7 @@ from tfactors.model.tapped_blocks import (
     recording,
     replacing,
 )
+from tfactors.ragged import offsets
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +138,7 @@ class Model:
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         self._check(layers, lengths, positions)
         rows = lengths if positions is None else np.ones_like(lengths)
-        ends = np.cumsum(rows)
+        edges = offsets(rows)
         states = np.empty((len(layers), int(rows.sum()), self.width), dtype=np.float32)
         if not states.size:
             return states
@@ -155,9 +156,8 @@ class Model:
                     continue
                 values = hidden.float().cpu().numpy()
                 for row, text in enumerate(batch):
-                    states[slot, ends[text] - lengths[text] : ends[text]] = values[
-                        row, : lengths[text]
-                    ]
+                    tokens = slice(edges[text], edges[text + 1])
+                    states[slot, tokens] = values[row, : lengths[text]]
         return states
 
     def last_states(
@@ -199,7 +199,7 @@ class Model:
         last = np.array(states, dtype=np.float32)
         if layer == self.blocks:
             return last
-        ends = np.cumsum(lengths)
+        edges = offsets(lengths)
         for batch in _batches(lengths, self._batch_size):
             tensors = self._inputs(
                 [texts[text] for text in batch],
@@ -207,7 +207,7 @@ class Model:
             )
             padded = np.zeros((*tensors["input_ids"].shape, self.width), np.float32)
             for row, text in enumerate(batch):
-                padded[row, : lengths[text]] = last[ends[text] - lengths[text] : ends[text]]
+                padded[row, : lengths[text]] = last[edges[text] : edges[text + 1]]
             given = torch.from_numpy(padded).to(self.device)
             with torch.inference_mode():
                 module = replacing(
@@ -215,7 +215,7 @@ class Model:
                 )
                 values = module(**tensors)[0].float().cpu().numpy()
             for row, text in enumerate(batch):
-                last[ends[text] - lengths[text] : ends[text]] = values[row, : lengths[text]]
+                last[edges[text] : edges[text + 1]] = values[row, : lengths[text]]
         return last
 
     @cached_property

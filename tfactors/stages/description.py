@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.sparse import csc_array
 
+from tfactors import ragged
 from tfactors.bundle.writing import write_table
 from tfactors.describe import labels, neighbours, token_rules, vocabulary
 from tfactors.describe.factor_map import factor_map
@@ -132,7 +133,7 @@ def _strongly_active(run: Run, peak: np.ndarray, importance: np.ndarray) -> csc_
         of_layer = codes.codes(i, m)
         least = np.where(peak == layer, labels.ACTIVE_SHARE * importance, np.inf)
         strong = of_layer.data >= least[of_layer.indices]
-        rows.append(np.repeat(np.arange(n), np.diff(of_layer.indptr))[strong])
+        rows.append(ragged.owners(np.diff(of_layer.indptr))[strong])
         columns.append(of_layer.indices[strong])
     row, column = np.concatenate(rows), np.concatenate(columns)
     return csc_array((np.ones(len(row), np.float32), (row, column)), shape=(n, m))

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from tfactors import ragged
 from tfactors.bundle.format import CONTEXTS, example_file
 from tfactors.bundle.writing import write_table, write_words
 from tfactors.coding.sparse_coding import duality_gap
@@ -160,7 +161,7 @@ def _survey_batch(
         whole_words.words(tokens, starts)
         for tokens, starts in zip(frame["tokens"], frame["word_starts"], strict=True)
     )
-    positions = np.concatenate([np.arange(n, dtype=np.int16) for n in sizes])
+    positions = ragged.spans(0, sizes).astype(np.int16)
     windows = np.repeat(frame["window"].to_numpy(), sizes).astype(np.int32)
     state.add(coded.codes, windows, positions, list(words))
     rows = np.flatnonzero(kept[windows])
@@ -230,7 +231,7 @@ def _example_tables(state: LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.T
         numbers = np.arange(first, first + len(factors), dtype=np.int32)
         columns = {
             "factor": np.repeat(numbers, sizes),
-            "rank": np.concatenate([np.arange(size, dtype=np.int16) for size in sizes]),
+            "rank": ragged.spans(0, sizes).astype(np.int16),
             "window": windows,
             "position": positions,
             "word": pa.array(vocabulary[words], pa.string()),

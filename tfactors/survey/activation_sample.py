@@ -16,13 +16,15 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from tfactors import ragged
+from tfactors.text.place_hash import NO_SALT, SPLITMIX64, scramble
+
 # Activations drawn of each factor, and how many of them a bundle holds at other layers than the
 # factor's peak, where fewer people look.
 SAMPLE = 40
 SAMPLE_ELSEWHERE = 15
 
 _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass
@@ -95,9 +97,9 @@ def table(sample: ActivationSample, vocabulary: np.ndarray, at_peak: np.ndarray)
     sizes = [len(windows) for windows, *_ in drawn]
     window, position, word, activation, quantile = map(np.concatenate, zip(*drawn, strict=True))
     columns = {
-        "factor": np.repeat(np.arange(len(most), dtype=np.int32), sizes),
+        "factor": ragged.owners(sizes).astype(np.int32),
         "layer": np.full(len(window), sample.layer[0], np.int16),
-        "rank": np.concatenate([np.arange(size, dtype=np.int16) for size in sizes]),
+        "rank": ragged.spans(0, sizes).astype(np.int16),
         "window": window,
         "position": position,
         "word": pa.array(vocabulary[word], pa.string()),
@@ -107,12 +109,7 @@ def table(sample: ActivationSample, vocabulary: np.ndarray, at_peak: np.ndarray)
     return pa.table(columns)
 
 
-@numba.njit(cache=True, nogil=True)
-def _mixed(number):  # type: ignore[no-untyped-def]
-    """Scramble 64 bits (the finaliser of SplitMix64, Steele, Lea and Flood 2014)."""
-    number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return number ^ (number >> np.uint64(31))
+_scramble = numba.njit(cache=True, nogil=True)(scramble)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -123,14 +120,14 @@ def _draw(indptr, indices, data, tokens, layer, kept):  # type: ignore[no-untype
     m = len(numbers)
     salt, last = np.empty(m, np.uint64), np.empty(m, np.int64)
     for c in range(m):
-        salt[c] = _mixed((np.uint64(layer) << np.uint64(32) | np.uint64(c)) * _GAMMA + _GAMMA)
+        of_factor = np.uint64(layer) << np.uint64(32) | np.uint64(c)
+        salt[c] = _scramble(of_factor + np.uint64(1), NO_SALT, SPLITMIX64)
         last[c] = numbers[c].argmax()
     for row in range(len(indptr) - 1):
         place = np.uint64(row_windows[row]) << np.uint64(16) | np.uint64(row_positions[row])
-        place *= _GAMMA
         for i in range(indptr[row], indptr[row + 1]):
             c = indices[i]
-            number = _mixed(place ^ salt[c])
+            number = _scramble(place, salt[c], SPLITMIX64)
             slot = last[c]
             if number < numbers[c, slot]:
                 numbers[c, slot], windows[c, slot] = number, row_windows[row]

@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from tfactors import ragged
+
 _FIRST_POOL = 1 << 14
 
 
@@ -78,17 +80,16 @@ class TopContexts:
     def _make_room(self, needed: int) -> None:
         """Copy the contexts that still count to the front of a pool with room for more."""
         sizes = self.sizes.ravel().astype(np.int64)
-        total = int(sizes.sum())
-        stops = np.cumsum(sizes)
-        moved = self.starts.ravel() - (stops - sizes)
-        source = np.arange(total) + np.repeat(moved, sizes)
+        edges = ragged.offsets(sizes)
+        total = int(edges[-1])
+        source = ragged.spans(self.starts.ravel(), sizes)
         length = max(2 * (total + needed), _FIRST_POOL)
         for name in ("pool_positions", "pool_activations"):
             old = getattr(self, name)
             new = np.zeros(length, old.dtype)
             new[:total] = old[source]
             setattr(self, name, new)
-        self.starts = (stops - sizes).reshape(self.starts.shape)
+        self.starts = edges[:-1].reshape(self.starts.shape)
         self.used[0] = total
 
     def merge(self, other: TopContexts) -> None:

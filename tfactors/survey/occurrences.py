@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfactors.text import words as whole_words
+from tfactors.text.place_hash import place_number, scramble
 
 OCCURRENCES = 48  # drawn of a word
 FEWEST = 24  # a word in fewer windows says too little to be cut into groups
@@ -56,17 +57,8 @@ def drawn(frames: Iterable[Any], tokens: int, only: str = "") -> tuple[np.ndarra
     chosen[frequent] = counts[frequent] >= (1 if only else FEWEST)
     kept = chosen[words]
     words, windows, positions = words[kept], windows[kept], positions[kept]
-    order = np.lexsort((_scrambled(windows, positions), words))
+    order = np.lexsort((scramble(place_number(windows, positions) + np.uint64(1)), words))
     rank = np.arange(len(order)) - np.searchsorted(words[order], words[order])
     order = order[rank < OCCURRENCES]
     order = order[np.lexsort((positions[order], windows[order]))]
     return windows[order], positions[order]
-
-
-def _scrambled(window: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """A number for each place that looks random (the finaliser of SplitMix64)."""
-    number = window.astype(np.uint64) << np.uint64(16) | position.astype(np.uint64)
-    number = (number + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return number ^ (number >> np.uint64(31))

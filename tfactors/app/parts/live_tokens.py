@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tfactors import ragged
 from tfactors.app.parts import live_model
 from tfactors.app.parts.selection import Selected
 
@@ -81,7 +82,7 @@ def _read_windows(selected: Selected, encoder: "FactorEncoder", windows: list[in
     rows, values = codes.indices[column], codes.data[column]
     order = np.argsort(rows)
     rows, values = rows[order], values[order]
-    starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+    starts = ragged.offsets([len(text) for text in texts])
     cuts = np.searchsorted(rows, starts)
     return {
         window: (rows[a:b] - start, values[a:b])

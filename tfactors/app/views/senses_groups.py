@@ -16,6 +16,7 @@ import pandas as pd
 import streamlit as st
 from scipy.sparse import csr_array
 
+from tfactors import ragged
 from tfactors.app.parts import live_model
 from tfactors.bundle import Bundle
 from tfactors.describe import senses
@@ -68,7 +69,7 @@ def _stored_occurrences(fingerprint: str, _bundle: Bundle, word: str) -> Occurre
     codes = []
     for layer in _bundle.layers:
         of_layer = rows[rows["layer"] == layer]
-        bounds = np.cumsum([0, *map(len, of_layer["factors"])])
+        bounds = ragged.offsets([len(factors) for factors in of_layer["factors"]])
         flat = (
             np.concatenate(of_layer["factors"].to_list()),
             np.concatenate(of_layer["activations"].to_list()),
