@@ -10,8 +10,10 @@ draw whole documents anew, because the tokens of one document are alike:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from tfactors import ragged
 from tfactors.bundle import Bundle
@@ -33,6 +35,8 @@ class Sample:
         Their token ids.
     tokens : list of list of str
         The same as text.
+    word_starts : list of (t,) bool
+        Whether a word begins at each token.
     groups : (n,) int64
         For every token the number of its document among those of the sample, from 0; of its window
         where windows are held out rather than documents.
@@ -43,11 +47,24 @@ class Sample:
     windows: np.ndarray
     texts: list[np.ndarray]
     tokens: list[list[str]]
+    word_starts: list[np.ndarray]
     groups: np.ndarray
     unit: str
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A row a window, numbered from 0: window, token_ids, tokens, word_starts."""
+        return pd.DataFrame(
+            {
+                "window": range(len(self.texts)),
+                "token_ids": self.texts,
+                "tokens": self.tokens,
+                "word_starts": self.word_starts,
+            }
+        )
 
     @property
     def described(self) -> str:
@@ -81,6 +98,7 @@ def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sampl
         frame["window"].to_numpy(),
         texts,
         list(frame["tokens"]),
+        list(frame["word_starts"]),
         np.repeat(group, [len(ids) for ids in texts]),
         "document" if by_document else "window",
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from tfactors.stages.run import Checkpoint, Run
 from tfactors.survey import activation_sample, contexts, survey
 from tfactors.survey.layer import LayerSurvey
 from tfactors.survey.moments import Moments
-from tfactors.text import words as whole_words
+from tfactors.survey.window_tokens import WindowTokens
 
 # Held-out tokens of which one proves its codes in float64, which costs as much as solving them.
 TOKENS_A_PROOF = 8
@@ -156,14 +156,9 @@ def _survey_batch(
     state.norms.add(coded.norms)
     for moments, more in zip(state.held_out, coded.held_out, strict=True):
         moments.merge(more)
-    sizes = np.array([len(t) for t in frame["token_ids"]])
-    words = chain.from_iterable(
-        whole_words.words(tokens, starts)
-        for tokens, starts in zip(frame["tokens"], frame["word_starts"], strict=True)
-    )
-    positions = ragged.spans(0, sizes).astype(np.int16)
-    windows = np.repeat(frame["window"].to_numpy(), sizes).astype(np.int32)
-    state.add(coded.codes, windows, positions, list(words))
+    tokens = WindowTokens.of(frame)
+    windows, positions = tokens.windows, tokens.positions
+    state.add(coded.codes, windows, positions, tokens.words)
     rows = np.flatnonzero(kept[windows])
     HeldOutCodes.of(run).save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
     occurrences.save(windows, positions, coded.codes)
