@@ -1,4 +1,4 @@
-"""The stages in order, from text to bundle, resumable at any moment.
+"""Turns settings into a bundle, stage by stage, resumable at any moment.
 
 corpus → scale → dictionary → stability → survey → levels → saliency → effects → neighbours →
 vocabulary → labels → map → senses → factors → manifest. A run that finds the markers of an earlier
@@ -31,34 +31,41 @@ from tfactors.files import write_json
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.location import recorded
 from tfactors.ranks import join
-from tfactors.stages import corpus as stages
-from tfactors.stages import description, stability
-from tfactors.stages import examples as context_stages
-from tfactors.stages import senses as sense_stage
-from tfactors.stages import survey as survey_stage
+from tfactors.stages.corpus import check_corpora, estimate_scale, read_corpus
+from tfactors.stages.description import (
+    describe_factors,
+    find_neighbours,
+    find_vocabulary,
+    label_factors,
+    map_factors,
+)
 from tfactors.stages.dictionary import learn_dictionary
+from tfactors.stages.examples import explain_examples, measure_effects, measure_retention
 from tfactors.stages.run import WORK, Run
+from tfactors.stages.senses import find_senses
 from tfactors.stages.settings import Settings
+from tfactors.stages.stability import learn_again
+from tfactors.stages.survey import survey_corpus
 from tfactors.survey.layer import BIN_EDGES
 
+# The stages by name, in order. Each takes the run, and returns what the manifest will say of it.
 STAGES = {
-    "corpus": stages.read_corpus,
-    "scale": stages.estimate_scale,
+    "corpus": read_corpus,
+    "scale": estimate_scale,
     "dictionary": learn_dictionary,
-    "stability": stability.learn_again,
-    "survey": survey_stage.survey_corpus,
-    "levels": context_stages.measure_retention,
-    "saliency": context_stages.explain_examples,
-    "effects": context_stages.measure_effects,
-    "neighbours": description.find_neighbours,
-    "vocabulary": description.find_vocabulary,
-    "labels": description.label_factors,
-    "map": description.map_factors,
-    "senses": sense_stage.find_senses,
-    "factors": description.describe_factors,
+    "stability": learn_again,
+    "survey": survey_corpus,
+    "levels": measure_retention,
+    "saliency": explain_examples,
+    "effects": measure_effects,
+    "neighbours": find_neighbours,
+    "vocabulary": find_vocabulary,
+    "labels": label_factors,
+    "map": map_factors,
+    "senses": find_senses,
+    "factors": describe_factors,
 }
-
-
+# The stages that all ranks do together; rank 0 alone does the others.
 SHARED = {"dictionary", "stability", "survey", "levels", "saliency", "effects"}
 
 
@@ -66,6 +73,17 @@ def build(
     folder: str | Path, settings: Settings, show_progress: bool = True, device: str = "cpu"
 ) -> Bundle:
     """Build a bundle, or go on with one that was interrupted.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the bundle goes: new, empty, or with the same build begun.
+    settings : Settings
+        What the build is asked to do.
+    show_progress : bool
+        Whether progress bars are drawn.
+    device : str
+        Where the model runs: "cpu", or a name of PyTorch's such as "cuda".
 
     Raises
     ------
@@ -77,7 +95,7 @@ def build(
 
 
 def build_run(run: Run) -> Bundle:
-    """Build what a run asks for; :func:`build` with a run that has its model already."""
+    """Build what a run asks for, as :func:`build`; the run may have its model already."""
     lock = FileLock(run.work / "lock")  # the system's: a killed build holds it no longer
     try:
         for name in run.ranks.lead(partial(_prepare, run, lock)):
@@ -135,17 +153,17 @@ def _is_built(run: Run) -> bool:
     if not (run.folder / "manifest.json").exists():
         return False
     manifest, settings = read_manifest(run.folder), run.settings
-    there = manifest.get("settings", {})
-    if not settings.differences(there):
+    built_settings = manifest.get("settings", {})
+    if not settings.differences(built_settings):
         return True
     # Of folders and files a bundle tells no more than the last name.
-    _refuse_other(settings.shared(), run.folder, there)
-    found = [(f"model {settings.model!r}", manifest["model"], run.model.sha256)]
+    _refuse_other(settings.shared(), run.folder, built_settings)
+    weights = [(f"model {settings.model!r}", manifest["model"], run.model.sha256)]
     if settings.dictionary:
         dictionary = read_dictionary(settings.dictionary, run.model.width, settings.form)
         imported = manifest["dictionary"].get("imported") or {}
-        found.append((f"{settings.dictionary}", imported, dictionary.origin.sha256))
-    for name, record, sha256 in found:
+        weights.append((f"{settings.dictionary}", imported, dictionary.origin.sha256))
+    for name, record, sha256 in weights:
         if record.get("sha256") != sha256:
             raise InputError(
                 f"{run.folder}: holds a build with other weights than those of {name}; give "
@@ -164,14 +182,16 @@ def _claim(run: Run) -> None:
         raise InputError(f"{run.folder}: is a file; give a folder for --out")
     if run.folder.exists() and any(p.name != WORK for p in run.folder.iterdir()):
         raise InputError(f"{run.folder}: holds something else; give a new or empty folder")
-    run.model, run.layers  # noqa: B018 - an unknown model must not leave a folder behind
-    stages.check_corpora(run.settings)
+    # An unknown model, or a corpus that cannot be read, must not leave a folder behind.
+    run.check_model()
+    check_corpora(run.settings)
     run.work.mkdir(parents=True, exist_ok=True)
     write_json(record, run.settings.to_json())
 
 
-def _refuse_other(settings: Settings, folder: Path, there: dict[str, Any]) -> None:
-    if differences := settings.differences(there):
+def _refuse_other(settings: Settings, folder: Path, built_settings: dict[str, Any]) -> None:
+    """Raise where a folder was begun or built with other settings."""
+    if differences := settings.differences(built_settings):
         raise InputError(
             f"{folder}: holds a build with other settings ({'; '.join(differences)}); "
             "give another folder for --out, or remove this one"
@@ -179,6 +199,7 @@ def _refuse_other(settings: Settings, folder: Path, there: dict[str, Any]) -> No
 
 
 def _manifest(run: Run) -> dict[str, Any]:
+    """Return the manifest of a bundle whose stages are all done."""
     settings = run.settings.shared()
     model = recorded(run.settings.model, run.folder)
     notes = {name: run.marker(name)["notes"] for name in STAGES}

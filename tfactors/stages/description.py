@@ -1,8 +1,8 @@
-"""The stages that describe factors, from the tables of the survey and its held-out codes.
+"""Turns the tables of the survey and its held-out codes into what is said of each factor.
 
-Each takes the run, writes its table or keeps its columns for factors.parquet, and returns what the
-manifest will say of it: which factors are near one another, which tokens of the vocabulary are near
-a factor, a label with its precision and recall, and a place on the map.
+The stages find the factors and the tokens of the vocabulary near a factor, its label with precision
+and recall, and its place on the map. Each takes the run, writes its table or keeps its columns for
+factors.parquet, and returns what the manifest will say of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfactors.describe.token_rules import rules_of_tokens
 from tfactors.files import replacing
 from tfactors.model.language_head import language_head
 from tfactors.stages.examples import levels_of, peaks
-from tfactors.stages.kept_codes import HeldOutCodes
+from tfactors.stages.kept_codes import KeptCodes
 from tfactors.stages.run import Run
 from tfactors.stages.stability import stability_of
 
@@ -35,14 +35,14 @@ WORDS_A_FACTOR = 10
 
 def find_neighbours(run: Run) -> dict[str, Any]:
     """Write the factors nearest to each factor, by atom and by firing together."""
-    m, codes = run.settings.factors, HeldOutCodes.of(run)
+    m, codes = run.settings.factors, KeptCodes.of_held_out(run)
     peak, _ = peaks(run)
     others, cosines = neighbours.nearest_atoms(run.files.dictionary)
     tables = [neighbours.table("cosine", np.arange(m), others, cosines)]
     for i, layer in enumerate(run.layers):
-        mine = np.flatnonzero(peak == layer)
-        found = neighbours.firing_together(codes.codes(i, m), mine)
-        tables.append(neighbours.table("together", mine, *found))
+        of_layer = np.flatnonzero(peak == layer)
+        others, correlations = neighbours.firing_together(codes.codes(i, m), of_layer)
+        tables.append(neighbours.table("together", of_layer, others, correlations))
     write_table(run.folder, "neighbours.parquet", pa.concat_tables(tables))
     return {"held_out_tokens": len(codes.places()[0])}
 
@@ -51,14 +51,14 @@ def find_vocabulary(run: Run) -> dict[str, Any]:
     """Write the tokens of the model's vocabulary that are near each factor."""
     tokens = vocabulary.readable_tokens(run.model.tokenizer, run.model.vocabulary)
     atoms = run.files.dictionary
-    found = vocabulary.near_input(atoms, run.model, tokens)
+    tables = vocabulary.near_input(atoms, run.model, tokens)
     head, saved_as = None, ""
     if run.layers[-1] == run.model.blocks:  # else nobody knows how long last states are
         head, saved_as = language_head(run.settings.model, run.ranks.device)
     if head:
         length = run.marker("survey")["notes"]["layers"][-1]["mean_norm"] / float(run.scale[-1])
-        found += vocabulary.near_logits(atoms, length, head, tokens)
-    write_table(run.folder, "vocabulary.parquet", pa.concat_tables(found))
+        tables += vocabulary.near_logits(atoms, length, head, tokens)
+    write_table(run.folder, "vocabulary.parquet", pa.concat_tables(tables))
     return {"tokens": run.model.vocabulary, "saved_as": saved_as, "logits": head is not None}
 
 
@@ -78,7 +78,7 @@ def label_factors(run: Run) -> dict[str, Any]:
             # What proposes a label must not be what judges it.
             frames.append(frame[~run.held_out[frame["window"]]].head(EXAMPLES_A_LABEL))
     examples = pd.concat(frames, ignore_index=True)
-    windows, positions = HeldOutCodes.of(run).places()
+    windows, positions = KeptCodes.of_held_out(run).places()
     fits, rules = rules_of_tokens(
         np.concatenate([examples["window"].to_numpy(), windows]),
         np.concatenate([examples["position"].to_numpy(), positions]),
@@ -125,8 +125,8 @@ def _answers(run: Run, peak: np.ndarray, rules: pd.DataFrame) -> pd.DataFrame:
 
 
 def _strongly_active(run: Run, peak: np.ndarray, importance: np.ndarray) -> csc_array:
-    """Ones where a held-out token activates a factor at its peak layer, (n, m)."""
-    codes, m = HeldOutCodes.of(run), len(peak)
+    """Return ones where a held-out token activates a factor at its peak layer, (n, m)."""
+    codes, m = KeptCodes.of_held_out(run), len(peak)
     rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     n = len(codes.places()[0])
     for i, layer in enumerate(run.layers):
@@ -147,7 +147,7 @@ def map_factors(run: Run) -> dict[str, Any]:
 
 def describe_factors(run: Run) -> dict[str, Any]:
     """Bring together what is known of each factor: label, level, words."""
-    level, peak, depth, kept = levels_of(run)
+    level, peak, depth, retained = levels_of(run)
     labels, places = pd.read_parquet(run.work / "labels.parquet"), run.load_array("map")
     steady = np.where(peak >= 0, stability_of(run), np.nan)
     columns = {
@@ -156,12 +156,14 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "level": level.tolist(),
         "peak_layer": peak.astype(np.int16),
         "depth": depth,
-        "retained_word": pa.array(kept["word"], pa.float32(), from_pandas=True),
-        "retained_sentence": pa.array(kept["sentence"], pa.float32(), from_pandas=True),
-        "reach": pa.array(kept["reach"], pa.int16(), from_pandas=True),
-        "word_elsewhere": pa.array(kept["word_elsewhere"], pa.float32(), from_pandas=True),
-        "sentence_elsewhere": pa.array(kept["sentence_elsewhere"], pa.float32(), from_pandas=True),
-        "same_place": pa.array(kept["same_place"], pa.float32(), from_pandas=True),
+        "retained_word": pa.array(retained["word"], pa.float32(), from_pandas=True),
+        "retained_sentence": pa.array(retained["sentence"], pa.float32(), from_pandas=True),
+        "reach": pa.array(retained["reach"], pa.int16(), from_pandas=True),
+        "word_elsewhere": pa.array(retained["word_elsewhere"], pa.float32(), from_pandas=True),
+        "sentence_elsewhere": pa.array(
+            retained["sentence_elsewhere"], pa.float32(), from_pandas=True
+        ),
+        "same_place": pa.array(retained["same_place"], pa.float32(), from_pandas=True),
         "words": pa.array(labels["words"], pa.list_(pa.string())),
         "alive": peak >= 0,
         "stability": pa.array(steady, pa.float32(), from_pandas=True),

@@ -1,4 +1,4 @@
-"""The stage that learns the dictionary from the states of all layers, or imports one.
+"""Turns the states of all layers into a dictionary, or takes in one from elsewhere.
 
 Random choices follow from the seed and the place in the stream alone, so that an interrupted stage
 goes on to the same bytes.
@@ -18,7 +18,7 @@ from tfactors.bundle.writing import write_dictionary
 from tfactors.coding.learner import DictionaryLearner
 from tfactors.coding.learner_2021 import GradientLearner
 from tfactors.coding.shared_coding import SharedCoder
-from tfactors.stages.dictionary_proof import import_stage
+from tfactors.stages.dictionary_proof import take_in_dictionary
 from tfactors.stages.run import Checkpoint, Run
 from tfactors.stages.training_stream import TrainingStream
 
@@ -33,13 +33,26 @@ def learn_dictionary(
 ) -> dict[str, Any]:
     """Learn the dictionary on a shuffled stream of all layers' states, or import one.
 
-    ``stage`` names the progress, and ``write`` puts the atoms (m, d) into the folder.
-
     The ranks share its windows, each reading its own ahead of time, and code every batch together;
     then all of them do the same update.
+
+    Parameters
+    ----------
+    run : Run
+        The build.
+    stage : str
+        Names the progress.
+    write : callable
+        Puts the atoms (m, d) into a folder.
+
+    Returns
+    -------
+    dict
+        How many samples were learnt from, and in how many windows, or where an imported dictionary
+        comes from and how it has proved itself.
     """
     if run.settings.dictionary:
-        return run.ranks.lead(partial(import_stage, run))
+        return run.ranks.lead(partial(take_in_dictionary, run))
     settings, checkpoint, ranks = run.settings, Checkpoint(run, stage), run.ranks
     lengths = run.load_array("lengths")
     rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))

@@ -1,16 +1,16 @@
-"""The stages that ask the model about examples: what an activation needs, and what it does.
+"""Turns the strongest examples of factors into what their activations need, and what they do.
 
-They take the strongest examples of every factor at one layer, and keep each part that is done, so
-that an interrupted run goes on where it stopped. What they measure is told in
+These stages ask the model about examples of every factor at one layer. They keep each part that is
+done, so that an interrupted run goes on where it stopped. What they measure is told in
 `tfactors.describe.levels`, `tfactors.explain.saliency` and `tfactors.explain.effects`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,11 +41,8 @@ WORD_DRAWS = 2
 def measure_retention(run: Run) -> dict[str, Any]:
     """Measure how much of each factor's activation is left without its context, and elsewhere."""
     examples = _peak_examples(run, run.settings.retention_examples)
-    log, encoder = run.work / "retention", run.encoder
-    log.mkdir(exist_ok=True)
-    parts = {
-        log / f"{i}.parquet": part for i, part in enumerate(retention.chunks_of_factors(examples))
-    }
+    encoder = run.encoder
+    parts = _numbered_parts(run, "retention", retention.chunks_of_factors(examples))
 
     @cache
     def places() -> elsewhere.WordPlaces:
@@ -58,8 +55,8 @@ def measure_retention(run: Run) -> dict[str, Any]:
         text = elsewhere.kept_elsewhere(
             encoder, part, windows, len(run.held_out), ("sentence",), seed=seed
         )
-        more = {"word_elsewhere": word["word"], "sentence_elsewhere": text["sentence"]}
-        return pa.Table.from_pandas(measured.assign(**more))
+        columns = {"word_elsewhere": word["word"], "sentence_elsewhere": text["sentence"]}
+        return pa.Table.from_pandas(measured.assign(**columns))
 
     _make_parts(run, "levels", parts, measure)
     if not run.ranks.leads:
@@ -77,29 +74,50 @@ def _same_place(run: Run, factors: pd.Series, layers: pd.Series) -> list[float]:
     """Return the share of each factor's examples at the same place, of all that are kept."""
     windows = [frame["token_ids"].str.len() for frame in run.files.iter_windows()]
     lengths = pd.concat(windows).to_numpy()
-    found = []
+    shares = []
     for factor, layer in zip(factors, layers, strict=True):
         examples = run.files.examples(int(factor), int(layer), run.settings.examples)
         positions = examples["position"].to_numpy(np.int64)
-        found.append(elsewhere.same_place(positions, lengths[examples["window"]]))
-    return found
+        shares.append(elsewhere.same_place(positions, lengths[examples["window"]]))
+    return shares
+
+
+def _numbered_parts(run: Run, name: str, parts: Iterable[pd.DataFrame]) -> dict[Path, pd.DataFrame]:
+    """Return parts of the examples by the file that each one will be kept in."""
+    folder = run.work / name
+    folder.mkdir(exist_ok=True)
+    return {folder / f"{number}.parquet": part for number, part in enumerate(parts)}
 
 
 def _make_parts(
-    run: Run, stage: str, parts: dict[Path, pd.DataFrame], make: Callable[[Path], pa.Table]
+    run: Run,
+    stage: str,
+    parts: dict[Path, pd.DataFrame],
+    make_table: Callable[[Path], pa.Table],
 ) -> None:
-    """Make the file of each part of the examples that an earlier run has not, shared by all ranks.
+    """Write the file of each part of the examples that an earlier run has not.
 
-    Returns when every rank has made its own.
+    All ranks share the work. Returns when every rank has written its own.
+
+    Parameters
+    ----------
+    run : Run
+        The build.
+    stage : str
+        Names the progress.
+    parts : dict of Path to DataFrame
+        Some examples by the file that they become.
+    make_table : callable
+        Turns the path of a part into the content of its file.
     """
-    mine = list(parts)[run.ranks.rank :: run.ranks.size]
-    missing = [path for path in mine if not path.exists()]
+    of_rank = list(parts)[run.ranks.rank :: run.ranks.size]
+    missing = [path for path in of_rank if not path.exists()]
     total = sum(map(len, parts.values()))
     done = total - sum(len(parts[path]) for path in missing)
     with run.progress(total, stage, "example", done) as bar:
-        for path, made in ahead(make, missing):
+        for path, table in ahead(make_table, missing):
             with replacing(path) as temporary:
-                pq.write_table(made, temporary)
+                pq.write_table(table, temporary)
             bar.update(len(parts[path]))
     run.ranks.wait()
 
@@ -114,8 +132,14 @@ def peaks(run: Run) -> tuple[np.ndarray, np.ndarray]:
 def _peak_examples(run: Run, number: int) -> pd.DataFrame:
     """Return the strongest examples of every factor at its peak layer."""
     peak, _ = peaks(run)
-    frames = [run.files.examples(c, peak[c], number) for c in np.flatnonzero(peak >= 0).tolist()]
-    return pd.concat(frames, ignore_index=True)
+    return _examples_at(run, peak, number)
+
+
+def _examples_at(run: Run, layer: np.ndarray, number: int) -> pd.DataFrame:
+    """Return the strongest examples of each factor at its layer (m,); of none where that is −1."""
+    factors = np.flatnonzero(layer >= 0).tolist()
+    frames = [run.files.examples(factor, layer[factor], number) for factor in factors]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def explain_examples(run: Run) -> dict[str, Any]:
@@ -124,15 +148,15 @@ def explain_examples(run: Run) -> dict[str, Any]:
     Occlusion has no chance in it, and within a factor's reach it is the cheaper of the two.
     """
     settings = run.settings
-    level, _, _, kept = levels_of(run)
-    examples = _to_explain(run, level, kept["reach"])
-    log, encoder = run.work / "saliency", run.encoder
-    log.mkdir(exist_ok=True)
+    factors = levels_of(run)
+    examples = _examples_to_explain(run, factors.level, factors.retained["reach"])
+    folder, encoder = run.work / "saliency", run.encoder
+    folder.mkdir(exist_ok=True)
     groups = examples.groupby([examples["layer"], examples["factor"] // FACTORS_A_PART])
-    parts = {log / f"{layer}-{group}.parquet": part for (layer, group), part in groups}
+    parts = {folder / f"{layer}-{group}.parquet": part for (layer, group), part in groups}
 
     def explain(path: Path) -> pa.Table:
-        return _explain(run, encoder, parts[path])
+        return _saliency_table(run, encoder, parts[path])
 
     _make_parts(run, "saliency", parts, explain)
     if not run.ranks.leads:
@@ -162,7 +186,7 @@ def _median(column: pa.ChunkedArray) -> float | None:
     return round(float(np.nanmedian(values)), 4) if np.isfinite(values).any() else None
 
 
-def _to_explain(run: Run, level: np.ndarray, reach: pd.Series) -> pd.DataFrame:
+def _examples_to_explain(run: Run, level: np.ndarray, reach: pd.Series) -> pd.DataFrame:
     """Return the examples to explain, the radius that is shown of each, and whether LIME runs."""
     settings = run.settings
     number = np.where(level == "high", settings.saliency_examples, settings.saliency_others)
@@ -177,7 +201,8 @@ def _to_explain(run: Run, level: np.ndarray, reach: pd.Series) -> pd.DataFrame:
     return examples.assign(radius=radius, lime=lime)[wanted]
 
 
-def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Table:
+def _saliency_table(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Table:
+    """Explain some examples; a row for each map, of columns as saliency.parquet has them."""
     settings = run.settings
     windows = run.files.windows(examples["window"].tolist())
     targets = [
@@ -199,17 +224,19 @@ def _explain(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) -> pa.Tab
     for at, (example, occlusion) in enumerate(zip(examples.itertuples(), occluded, strict=True)):
         lime = lime_of.get(at)
         agreement = lime.agreement(occlusion) if lime else float("nan")
-        for explained in (lime, occlusion):
-            if explained is not None:
-                rows.append({
-                    "factor": example.factor, "layer": example.layer, "rank": example.rank,
-                    "method": explained.method, "weights": explained.weights,
-                    "score": float(np.nan_to_num(explained.score)), "samples": explained.samples,
-                    "seed": settings.seed, "errors": explained.errors,
-                    "activation": explained.activation, "stability": explained.stability,
-                    "agreement": agreement,
-                })  # fmt: skip
+        for explanation in (lime, occlusion):
+            if explanation is not None:
+                key = {"factor": example.factor, "layer": example.layer, "rank": example.rank}
+                said = _explanation_columns(explanation)
+                rows.append(key | said | {"seed": settings.seed, "agreement": agreement})
     return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
+
+
+def _explanation_columns(explanation: saliency.Explanation) -> dict[str, Any]:
+    """Return what saliency.parquet keeps of an explanation itself."""
+    names = ("method", "weights", "samples", "errors", "activation", "stability")
+    columns = {name: getattr(explanation, name) for name in names}
+    return columns | {"score": float(np.nan_to_num(explanation.score))}
 
 
 def measure_effects(run: Run) -> dict[str, Any]:
@@ -218,12 +245,10 @@ def measure_effects(run: Run) -> dict[str, Any]:
     if not number:
         return {"examples": 0}
     importance = run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
-    at = effects.layers_of_effect(importance, run.layers, run.model.blocks)
-    frames = [run.files.examples(c, at[c], number) for c in np.flatnonzero(at >= 0).tolist()]
-    chunks = list(effects.parts(pd.concat(frames, ignore_index=True))) if frames else []
-    log, encoder = run.work / "effects", run.encoder
-    log.mkdir(exist_ok=True)
-    parts = {log / f"{i}.parquet": part for i, part in enumerate(chunks)}
+    layer = effects.layers_of_effect(importance, run.layers, run.model.blocks)
+    examples = _examples_at(run, layer, number)
+    encoder = run.encoder
+    parts = _numbered_parts(run, "effects", effects.parts(examples) if len(examples) else ())
 
     def measure(path: Path) -> pa.Table:
         return pa.Table.from_pandas(effects.sizes(encoder, parts[path], run.files.windows, seed))
@@ -238,18 +263,27 @@ def measure_effects(run: Run) -> dict[str, Any]:
     )
     table = pa.Table.from_pandas(measured, schema, preserve_index=False)
     write_table(run.folder, "effects.parquet", table)
-    return {"examples": sum(map(len, chunks)), "directions": effects.DIRECTIONS}
+    return {"examples": sum(map(len, parts.values())), "directions": effects.DIRECTIONS}
 
 
-def levels_of(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
-    """Return level, peak layer and depth of every factor (m,), and its retained activations."""
+class FactorLevels(NamedTuple):
+    """What is known of the m factors of a build once retention is measured."""
+
+    level: np.ndarray  # (m,) "low", "mid", "high"; "" of a dead factor
+    peak: np.ndarray  # (m,) the peak layer, −1 of a dead factor
+    depth: np.ndarray  # (m,) peak layer / blocks, NaN of a dead factor
+    retained: pd.DataFrame  # m rows: word, sentence, reach, word_elsewhere …
+
+
+def levels_of(run: Run) -> FactorLevels:
+    """Return level, peak layer, depth and retained activations of every factor of a build."""
     peak, _ = peaks(run)
     depth = np.where(peak >= 0, levels.depths(peak, run.model.blocks), np.nan)
-    kept = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
-    kept = kept.reindex(np.arange(len(peak)))
+    retained = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
+    retained = retained.reindex(np.arange(len(peak)))
     thresholds = levels.Thresholds(
         run.settings.low_depth, run.settings.word_share, run.settings.sentence_share
     )
-    word = np.fmax(kept["word_elsewhere"], kept["same_place"])
-    level = levels.classify(depth, word, kept["sentence_elsewhere"], thresholds)
-    return level, peak, depth, kept
+    word = np.fmax(retained["word_elsewhere"], retained["same_place"])
+    level = levels.classify(depth, word, retained["sentence_elsewhere"], thresholds)
+    return FactorLevels(level, peak, depth, retained)

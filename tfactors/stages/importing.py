@@ -1,8 +1,8 @@
-"""A bundle over a dictionary that somebody else learnt: `tfactors import`.
+"""Turns a dictionary that somebody else learnt, a model and texts into a bundle: `tfactors import`.
 
-In go a dictionary's file, a model and texts; out comes a bundle like any other, surveyed with exact
-codes or, for an autoencoder, with the codes of its own encoder. Before anything is written the
-dictionary has to prove itself on real hidden states (:mod:`tfactors.stages.dictionary_proof`).
+It is a bundle like any other, surveyed with exact codes or, for an autoencoder, with the codes of
+its own encoder. Before anything is written the dictionary has to prove itself on real hidden states
+(:mod:`tfactors.stages.dictionary_proof`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ from tfactors.model.hidden_states import layer_scales
 from tfactors.model.location import shared_path
 from tfactors.ranks import join
 from tfactors.stages.build import build_run
-from tfactors.stages.dictionary_proof import PROOF_TOKENS, prove, sampled, until
+from tfactors.stages.dictionary_proof import (
+    PROOF_TOKENS,
+    first_windows,
+    prove_dictionary,
+    sample_states,
+)
 from tfactors.stages.run import Run
 from tfactors.stages.settings import Settings, with_changes
-from tfactors.text import windows as corpus
+from tfactors.text.windows import document_windows, read_documents
 
 # λ where nobody says another: of the 2021 code on raw states, ours on states of norm √d.
 PENALTIES = {"none": 0.3, "unit": 2.0}
@@ -42,9 +47,14 @@ def import_dictionary(
 
     Parameters
     ----------
-    folder : where the bundle goes.
-    path : the dictionary; see :func:`tfactors.interchange.dictionaries.read_dictionary`.
-    changes : settings that were given; what is not comes from the file, then from the defaults.
+    folder : str or Path
+        Where the bundle goes.
+    path : str or Path
+        The dictionary; see :func:`tfactors.interchange.dictionaries.read_dictionary`.
+    changes : dict
+        Settings that were given; what is not comes from the file, then from the defaults.
+    show_progress, device
+        As :func:`tfactors.stages.build.build`.
 
     Raises
     ------
@@ -54,23 +64,26 @@ def import_dictionary(
     """
     settings = with_changes("default", **changes, dictionary=str(Path(path).absolute()))
     run = Run(Path(folder), settings, show_progress, join(device))
-    run.settings = Settings.from_json(run.ranks.lead(partial(_checked, run, path, changes)))
+    run.settings = Settings.from_json(run.ranks.lead(partial(_check_settings, run, path, changes)))
     return build_run(run)
 
 
-def _checked(run: Run, path: str | Path, changes: dict[str, Any]) -> dict[str, Any]:
+def _check_settings(run: Run, path: str | Path, changes: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of the import, as JSON, once the dictionary has proved itself."""
-    found = read_dictionary(path, run.model.width, run.settings.form)
-    run.settings = _resolved(run.settings, changes, found)
-    begun = (run.folder / "manifest.json", run.work / "settings.json")
-    if not any(path.exists() for path in begun):
-        prove(found, run.settings.coding, run.settings.penalty, _first_states(run, found))
+    dictionary = read_dictionary(path, run.model.width, run.settings.form)
+    run.settings = _resolve_settings(run.settings, changes, dictionary)
+    records = (run.folder / "manifest.json", run.work / "settings.json")
+    if not any(record.exists() for record in records):  # else it has proved itself already
+        states = _first_states(run, dictionary)
+        prove_dictionary(dictionary, run.settings.coding, run.settings.penalty, states)
     return run.settings.to_json()
 
 
-def _resolved(settings: Settings, changes: dict[str, Any], found: ImportedDictionary) -> Settings:
+def _resolve_settings(
+    settings: Settings, changes: dict[str, Any], dictionary: ImportedDictionary
+) -> Settings:
     """Return the settings with what the file says, and refuse what contradicts it."""
-    origin = found.origin
+    origin = dictionary.origin
     plain = origin.form == PLAIN
     coding = changes.get("coding") or ("solver" if plain else "encoder")
     scale = changes.get("scale") or origin.scale
@@ -101,23 +114,24 @@ def _resolved(settings: Settings, changes: dict[str, Any], found: ImportedDictio
         "scale": scale,
         "layers": layers,
         "penalty": float(penalty),
-        "factors": len(found.atoms),
+        "factors": len(dictionary.atoms),
         "title": title,
     }
     return with_changes("default", **changes | resolved, dictionary=settings.dictionary)
 
 
-def _first_states(run: Run, found: ImportedDictionary) -> np.ndarray:
-    """Return states of the first windows of the corpora, before there is a folder."""
+def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
+    """Return states (n, d) of the first windows of the corpora, before there is a folder."""
     length = min(run.settings.window_length, run.model.max_length)
     documents = chain.from_iterable(
-        corpus.read_documents(spec, run.settings.column) for spec in run.settings.corpora
+        read_documents(spec, run.settings.column) for spec in run.settings.corpora
     )
     windows = chain.from_iterable(
-        corpus.document_windows(0, document.text, run.model.tokenizer, length)
-        for document in documents
+        document_windows(0, document.text, run.model.tokenizer, length) for document in documents
     )
-    token_ids = list(until((np.asarray(w.token_ids) for w in windows), PROOF_TOKENS))
+    token_ids = list(
+        first_windows((np.asarray(window.token_ids) for window in windows), PROOF_TOKENS)
+    )
     if not token_ids:
         raise InputError(
             f"{', '.join(run.settings.corpora) or 'no corpus'}: no text to import the dictionary "
@@ -127,4 +141,4 @@ def _first_states(run: Run, found: ImportedDictionary) -> np.ndarray:
     if run.settings.scale == "unit":
         norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
         states *= layer_scales(norms, run.model.width).astype(np.float32)[:, None, None]
-    return sampled(states, found)
+    return sample_states(states, dictionary)

@@ -1,9 +1,9 @@
-"""The codes of held-out tokens, kept on disk between the survey and what is measured on them.
+"""Turns the codes of the survey's batches into codes of chosen tokens, kept on disk.
 
-In come the codes of the batches of the survey that hold held-out windows, one small file a batch;
-out comes one layer's codes of all of them at once, with the window and the position of each token.
-Neighbours that fire together and the precision and recall of labels are measured on these: tokens
-that the dictionary has not learnt from.
+Each batch becomes one small file. Read back, they are one layer's codes of all chosen tokens at
+once, with the window and the position of each. Neighbours that fire together and the precision and
+recall of labels are measured on held-out tokens, from which the dictionary has not learnt; the
+senses of words on the occurrences that were drawn.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def chosen_windows(held_out: np.ndarray, lengths: np.ndarray, seed: int) -> np.n
     return chosen
 
 
-class HeldOutCodes:
+class KeptCodes:
     """A folder with one file for each batch that held some of the chosen windows."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @classmethod
-    def of(cls, run: Run) -> HeldOutCodes:
-        """Return those of a build."""
+    def of_held_out(cls, run: Run) -> KeptCodes:
+        """Return the codes that the survey of a build keeps of held-out tokens."""
         return cls(run.work / "held_out_codes")
 
     def save(self, windows: np.ndarray, positions: np.ndarray, codes: Sequence[csr_array]) -> None:
@@ -58,12 +58,12 @@ class HeldOutCodes:
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Return window and position of every token, (n,) each, in the order of the corpus."""
-        found = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
+        windows, positions = [np.zeros(0, np.int32)], [np.zeros(0, np.int16)]
         for path in self._files():
             with np.load(path, allow_pickle=False) as arrays:
-                found[0].append(arrays["windows"])
-                found[1].append(arrays["positions"])
-        return np.concatenate(found[0]), np.concatenate(found[1])
+                windows.append(arrays["windows"])
+                positions.append(arrays["positions"])
+        return np.concatenate(windows), np.concatenate(positions)
 
     def codes(self, layer_index: int, factors: int) -> csr_array:
         """Return the codes of every token at one layer, (n, factors)."""
@@ -95,7 +95,7 @@ class DrawnOccurrences:
         tokens = int(run.load_array("lengths").sum())
         window, position = drawn(run.files.iter_windows(), tokens)
         self._places = window * (1 << 16) + position
-        self._codes = codes_of(run)
+        self._codes = occurrence_codes(run)
 
     def save(self, windows: np.ndarray, positions: np.ndarray, codes: list[Any]) -> None:
         """Keep the codes of those tokens of a batch that were drawn, a matrix a layer."""
@@ -105,6 +105,6 @@ class DrawnOccurrences:
         self._codes.save(windows[rows], positions[rows], [c[rows] for c in codes])
 
 
-def codes_of(run: Run) -> HeldOutCodes:
-    """Return the codes that the survey of a build has kept of occurrences of words."""
-    return HeldOutCodes(run.work / "occurrence_codes")
+def occurrence_codes(run: Run) -> KeptCodes:
+    """Return the codes that the survey of a build keeps of occurrences of words."""
+    return KeptCodes(run.work / "occurrence_codes")

@@ -1,4 +1,4 @@
-"""One build in its folder: what several stages need, made once, and the progress saved on disk.
+"""Turns a folder and settings into a run: what several stages need, and the progress on disk.
 
 A stage that is done leaves a marker ``.build/STAGE.json``; a long one saves a checkpoint every
 minute, whose file name carries the step, so that state and step can never disagree.
@@ -33,7 +33,19 @@ SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 @dataclass
 class Run:
-    """One build in its folder: the settings, and what several stages need, made once."""
+    """One build in its folder: the settings, and what several stages need, made once.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the bundle comes to be.
+    settings : Settings
+        What the build is asked to do.
+    show_progress : bool
+        Whether progress bars are drawn, on rank 0.
+    ranks : Ranks
+        The processes that share the build.
+    """
 
     folder: Path
     settings: Settings
@@ -50,15 +62,25 @@ class Run:
         """The frozen transformer."""
         return load_model(self.settings.model, self.ranks.device)
 
+    def check_model(self) -> None:
+        """Load the model, and check that it has the layers that are asked for.
+
+        Raises
+        ------
+        InputError
+            There is no such model, or a layer is above its last block.
+        """
+        deepest = max(self.settings.layers, default=0)
+        if deepest > self.model.blocks:
+            raise InputError(
+                f"layer {deepest}: {self.settings.model} has layers 0 to {self.model.blocks}"
+            )
+
     @cached_property
     def layers(self) -> list[int]:
-        """The layers surveyed, ascending."""
-        wanted = sorted(set(self.settings.layers)) or list(range(self.model.blocks + 1))
-        if wanted[-1] > self.model.blocks:
-            raise InputError(
-                f"layer {wanted[-1]}: {self.settings.model} has layers 0 to {self.model.blocks}"
-            )
-        return wanted
+        """The layers surveyed, ascending; all of the model's where none are asked for."""
+        self.check_model()
+        return sorted(set(self.settings.layers)) or list(range(self.model.blocks + 1))
 
     @cached_property
     def files(self) -> Bundle:
@@ -145,8 +167,11 @@ class Run:
         """Leave a stage's marker."""
         write_json(self.work / f"{stage}.json", notes)
 
-    def progress(self, total: float, stage: str, unit: str, done: float = 0) -> tqdm:
-        """Open a progress bar that names the stage, its rate and the time left."""
+    def progress(self, total: float | None, stage: str, unit: str, done: float = 0) -> tqdm:
+        """Open a progress bar that names the stage, its rate and the time left.
+
+        ``total`` is None where nobody knows it.
+        """
         return tqdm(
             total=total,
             initial=done,
@@ -159,14 +184,22 @@ class Run:
 
 
 class Checkpoint:
-    """The saved progress of a long stage: at most one file, written at most every minute."""
+    """The saved progress of a long stage: at most one file, written at most every minute.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file that an earlier run has saved, or None.
+    step : int
+        How many steps of the stage are in it.
+    """
 
     def __init__(self, run: Run, stage: str) -> None:
         """Find what an earlier run has saved under the name."""
         self._folder, self._stage = run.work, stage
-        found = sorted(run.work.glob(f"{stage}.step*.npz"), key=self._step_of)
-        self.path = found[-1] if found else None
-        self.step = self._step_of(found[-1]) if found else 0
+        saved = sorted(run.work.glob(f"{stage}.step*.npz"), key=self._step_of)
+        self.path = saved[-1] if saved else None
+        self.step = self._step_of(saved[-1]) if saved else 0
         self._last = time.monotonic()
 
     @staticmethod

@@ -1,9 +1,8 @@
-"""The stage that looks for the senses of the frequent words of a corpus.
+"""Turns the codes of occurrences of frequent words into the senses of these words.
 
-In go the codes that the survey kept of occurrences of words; out come, for each word, the layer at
-which its occurrences fall into groups that separate best (senses.parquet), and of the words that
-separate best the occurrences themselves, with their strongest factors at every layer
-(occurrences.parquet).
+Of each word senses.parquet tells the layer at which its occurrences fall into groups that separate
+best. Of the words that separate best occurrences.parquet holds the occurrences themselves, with
+their strongest factors at every layer.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from tfactors.bundle.format import SCHEMAS
 from tfactors.bundle.writing import write_table
 from tfactors.describe import senses
 from tfactors.parallel import ahead
-from tfactors.stages.kept_codes import codes_of
+from tfactors.stages.kept_codes import occurrence_codes
 from tfactors.stages.run import Run
 from tfactors.survey.occurrences import OCCURRENCES
 from tfactors.text.words import word_at
@@ -31,36 +31,36 @@ CHANCE_DRAWS = 5
 
 def find_senses(run: Run) -> dict[str, Any]:
     """Write the senses of the words whose occurrences were drawn."""
-    kept = codes_of(run)
+    kept = occurrence_codes(run)
     if not kept.begun:  # the survey is of a tfactors that kept none: go without, as older bundles
         return {"words": 0, "stored": 0}
     windows, positions = kept.places()
     codes = [senses.strongest(kept.codes(i, run.settings.factors)) for i in range(len(run.layers))]
     rows_of = _rows_by_word(run, windows, positions)
 
-    def look(word: str) -> senses.Grouping | None:
+    def group_occurrences(word: str) -> senses.Grouping | None:
         rows = rows_of[word]
-        found = [
+        groupings_of_word = [
             senses.grouped(of_layer[rows], layer)
             for layer, of_layer in zip(run.layers, codes, strict=True)
             if layer > 0
         ]
-        return senses.best_of(found)
+        return senses.best_of(groupings_of_word)
 
-    def luck(word: str) -> float:
+    def silhouette_by_chance(word: str) -> float:
         place = run.layers.index(groupings[word].layer)
         return senses.by_chance(codes[place][rows_of[word]], CHANCE_DRAWS)
 
     words, groupings = sorted(rows_of), {}
     with run.progress(len(words) + CANDIDATES, "senses", "word") as bar:
-        for word, best in ahead(look, words):
+        for word, best in ahead(group_occurrences, words):
             bar.update(1)
             if best is not None:
                 groupings[word] = best
         candidates = sorted(groupings, key=lambda word: (-groupings[word].silhouette, word))
         candidates = candidates[:CANDIDATES]
         chance = np.zeros(len(candidates))
-        for i, (_, value) in enumerate(ahead(luck, candidates)):
+        for i, (_, value) in enumerate(ahead(silhouette_by_chance, candidates)):
             chance[i] = value
             bar.update(1)
         bar.update(bar.total - bar.n)
@@ -82,15 +82,13 @@ def find_senses(run: Run) -> dict[str, Any]:
     )
     stored = [candidates[i] for i in np.argsort(chance - silhouette, kind="stable")]
     stored = stored[:WORDS_STORED]
-    tables = [
-        table(word, windows[rows], positions[rows], run.layers, [c[rows] for c in codes])
-        for word in stored
-        for rows in (rows_of[word],)
-    ]
-    empty = {"word": pa.array([], pa.string())}
-    empty |= {n: pa.array([], pa.int32()) for n in ("window", "position", "layer")}
-    empty |= {n: pa.array([], pa.list_(pa.float32())) for n in ("factors", "activations")}
-    write_table(run.folder, "occurrences.parquet", pa.concat_tables(tables or [pa.table(empty)]))
+    tables = []
+    for word in stored:
+        rows = rows_of[word]
+        of_word = [of_layer[rows] for of_layer in codes]
+        tables.append(occurrence_table(word, windows[rows], positions[rows], run.layers, of_word))
+    occurrences = pa.concat_tables(tables) if tables else SCHEMAS["occurrences"].empty_table()
+    write_table(run.folder, "occurrences.parquet", occurrences)
     return {
         "occurrences": OCCURRENCES,
         "strongest": senses.STRONGEST,
@@ -102,26 +100,38 @@ def find_senses(run: Run) -> dict[str, Any]:
 
 def _rows_by_word(run: Run, windows: np.ndarray, positions: np.ndarray) -> dict[str, np.ndarray]:
     """Return which of the occurrences are of each word."""
-    found: dict[str, list[int]] = defaultdict(list)
+    rows_of: dict[str, list[int]] = defaultdict(list)
     row = 0
     for frame in run.files.iter_windows():
         for number, tokens, starts in zip(
             frame["window"], frame["tokens"], frame["word_starts"], strict=True
         ):
             while row < len(windows) and windows[row] == number:
-                found[word_at(tokens, starts, int(positions[row])).casefold()].append(row)
+                rows_of[word_at(tokens, starts, int(positions[row])).casefold()].append(row)
                 row += 1
-    return {word: np.array(rows) for word, rows in found.items()}
+    return {word: np.array(rows) for word, rows in rows_of.items()}
 
 
-def table(
+def occurrence_table(
     word: str,
     windows: np.ndarray,
     positions: np.ndarray,
     layers: list[int],
     codes: list[csr_array],
 ) -> pa.Table:
-    """Return the rows of occurrences.parquet of one word; a matrix of codes for each layer."""
+    """Return the rows of occurrences.parquet of one word.
+
+    Parameters
+    ----------
+    word : str
+        The word, in lower case.
+    windows, positions : (n,) int
+        Where its n occurrences stand.
+    layers : list of int
+        The layers surveyed.
+    codes : list of (n, m) csr_array
+        The codes of the occurrences, a matrix for each layer.
+    """
     n, count = len(windows), len(layers)
     factors, activations = [], []
     for place in range(n):

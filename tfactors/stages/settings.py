@@ -1,4 +1,4 @@
-"""What one build is asked to do: every choice in one frozen record, and the three presets.
+"""Turns what a reader asks for into settings: every choice in one frozen record, three presets.
 
 The record is written into the bundle, and decides whether a second run continues the first
 (equal records) or is refused (any difference). Each field's comment is also its help text on the
@@ -16,7 +16,7 @@ from tfactors.model.location import shared_path
 
 
 def setting(default: Any, help: str, **more: Any) -> Any:
-    """Declare one setting with its default and the sentence that explains it."""
+    """Return the field of one setting, with its default and the sentence that explains it."""
     return field(default=default, metadata={"help": help, **more})
 
 
@@ -92,12 +92,12 @@ class Settings:
 
         A setting that the record does not know was added since, and had its default then.
         """
-        mine = self.to_json()
-        other = Settings().to_json() | other
+        here = self.to_json()
+        there = Settings().to_json() | other
         return [
-            f"{name.replace('_', '-')} {other.get(name)!r} there, {mine.get(name)!r} here"
-            for name in mine.keys() | other.keys()
-            if mine.get(name) != other.get(name)
+            f"{name.replace('_', '-')} {there.get(name)!r} there, {here.get(name)!r} here"
+            for name in here.keys() | there.keys()
+            if here.get(name) != there.get(name)
         ]
 
 
@@ -108,11 +108,25 @@ _CHOICES = {
     "form": ("", "topk", "batchtopk"),
 }
 _SMALLEST = {
-    "window_length": 8, "max_tokens": 0, "factors": 2, "penalty": 0, "tol": 1e-7, "batch": 1,
-    "epochs": 1, "training_tokens": 0, "importance_k": 1, "examples": 1, "retention_examples": 1,
-    "saliency_examples": 0, "saliency_others": 0, "saliency_lime": 0, "saliency_samples": 10,
-    "saliency_features": 0, "effect_examples": 0, "seed": 0,
-}  # fmt: skip
+    "window_length": 8,
+    "max_tokens": 0,
+    "factors": 2,
+    "penalty": 0,
+    "tol": 1e-7,
+    "batch": 1,
+    "epochs": 1,
+    "training_tokens": 0,
+    "importance_k": 1,
+    "examples": 1,
+    "retention_examples": 1,
+    "saliency_examples": 0,
+    "saliency_others": 0,
+    "saliency_lime": 0,
+    "saliency_samples": 10,
+    "saliency_features": 0,
+    "effect_examples": 0,
+    "seed": 0,
+}
 
 PRESETS: dict[str, Settings] = {
     "default": Settings(

@@ -1,4 +1,4 @@
-"""The dictionary learnt a second time, with another seed -> how steady each factor is.
+"""Turns a dictionary, learnt a second time with another seed, into how steady each factor is.
 
 The second dictionary Ψ comes from the same corpus and settings, but another seed: other windows
 where not all are used, in another order, and atoms founded on other samples. Then, with unit atoms,
@@ -42,6 +42,7 @@ def learn_again(run: Run) -> dict[str, Any]:
 
 
 def _compare(run: Run) -> dict[str, Any]:
+    """Keep the stability of every factor, and return its mean and the matched shares."""
     first, second = run.files.dictionary, run.files.second_dictionary
     assert second is not None  # written just now
     nearest = nearest_cosine(first, second)

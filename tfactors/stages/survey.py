@@ -1,4 +1,4 @@
-"""The stage that reads the whole corpus through the model once, and writes what was found.
+"""Turns the whole corpus, read through the model once, into the tables of the survey.
 
 Batches of windows go through the model and the solver side by side; what they give enters the
 running state of `tfactors.survey.survey` in the order of the corpus, and at the end becomes the
@@ -15,21 +15,25 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from scipy.sparse import csr_array
 
 from tfactors import ragged
 from tfactors.bundle.format import CONTEXTS, example_file
 from tfactors.bundle.writing import write_table, write_words
+from tfactors.coding.imported_dictionary import EncoderCoder
+from tfactors.coding.solver import SparseCoder
 from tfactors.coding.sparse_coding import duality_gap
 from tfactors.describe import levels
 from tfactors.parallel import ahead
 from tfactors.stages.corpus import WINDOWS_A_BATCH
-from tfactors.stages.kept_codes import DrawnOccurrences, HeldOutCodes, chosen_windows
+from tfactors.stages.kept_codes import DrawnOccurrences, KeptCodes, chosen_windows
 from tfactors.stages.run import Checkpoint, Run
-from tfactors.survey import activation_sample, contexts, survey
+from tfactors.survey import activation_sample, contexts
 from tfactors.survey.layer import LayerSurvey
 from tfactors.survey.moments import Moments
+from tfactors.survey.survey import Survey
 from tfactors.survey.window_tokens import WindowTokens
 
 # Held-out tokens of which one proves its codes in float64, which costs as much as solving them.
@@ -49,24 +53,24 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     firsts = range(0, len(lengths), WINDOWS_A_BATCH)[ranks.rank :: ranks.size]
     tokens = int(sum(lengths[first : first + WINDOWS_A_BATCH].sum() for first in firsts))
     if checkpoint.path:
-        state = survey.Survey.load(checkpoint.path)
+        state = Survey.load(checkpoint.path)
     else:
-        state = survey.Survey(
+        state = Survey(
             run.layers,
             settings.factors,
             settings.importance_k,
             settings.examples,
             CONTEXTS,
         )
-    kept = chosen_windows(run.held_out, lengths, settings.seed)
+    kept_windows = chosen_windows(run.held_out, lengths, settings.seed)
     step, windows = checkpoint.step, np.arange(len(lengths))
     occurrences = DrawnOccurrences(run)
-    run.coder  # noqa: B018 - made once, before threads ask for it
+    coder = run.coder  # made once, before threads ask for it
     frames = (run.files.windows(windows[first:][:WINDOWS_A_BATCH]) for first in firsts[step:])
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
-        for frame, coded in ahead(partial(_code_batch, run), frames):
+        for frame, coded in ahead(partial(_code_batch, run, coder), frames):
             before = state.tokens
-            _survey_batch(run, state, frame, coded, kept, occurrences)
+            _survey_batch(run, state, frame, coded, kept_windows, occurrences)
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
@@ -76,9 +80,15 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         return {}
     _write_survey(run, state)
     checkpoint.clear()
+    return _quality(run, state)
+
+
+def _quality(run: Run, state: Survey) -> dict[str, Any]:
+    """Return how good the factors are, in all and by layer, as the manifest says it."""
     active = np.array([s.active for s in state.states])
     held_out = state.held_out
-    errors, variance = (sum(getattr(m, n) for m in held_out) for n in ("errors", "variance"))
+    errors = sum(moments.errors for moments in held_out)
+    variance = sum(moments.variance for moments in held_out)
     by_layer = [
         {
             "layer": layer,
@@ -99,7 +109,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     }
 
 
-def _merge_surveys(run: Run, state: survey.Survey) -> survey.Survey:
+def _merge_surveys(run: Run, state: Survey) -> Survey:
     """Return the survey of all ranks on rank 0, one after the other by way of the disk."""
     if not run.ranks.leads:
         for layer in state.states:
@@ -107,64 +117,77 @@ def _merge_surveys(run: Run, state: survey.Survey) -> survey.Survey:
         state.save(run.work / f"found.{run.ranks.rank}.npz")  # for rank 0, which reads it now
     run.ranks.wait()
     for rank in range(1, run.ranks.size) if run.ranks.leads else ():
-        state.merge(survey.Survey.load(run.work / f"found.{rank}.npz"))
+        state.merge(Survey.load(run.work / f"found.{rank}.npz"))
     return state
 
 
 @dataclass
 class _CodedBatch:
-    """What the model and the solver make of some windows; a list has one entry a layer."""
+    """What the model and the solver make of some windows.
 
-    codes: list[csr_array]  # (tokens, m)
-    norms: np.ndarray  # (layers,) sums of ‖x‖ over the tokens
+    Attributes
+    ----------
+    codes : list of (tokens, m) csr_array
+        One matrix a layer.
+    norms : (layers,) float64
+        Sums of ‖x‖ over the tokens.
+    held_out : list of Moments
+        How well the codes of held-out tokens reconstruct them, one a layer.
+    """
+
+    codes: list[csr_array]
+    norms: np.ndarray
     held_out: list[Moments]
 
 
-def _code_batch(run: Run, frame: Any) -> _CodedBatch:
-    """Run the model over some windows and solve every code; threads may share the run."""
+def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame) -> _CodedBatch:
+    """Run the model over some windows and code every state; threads may share run and coder."""
     settings = run.settings
     states = run.states(list(frame["token_ids"]))
     sizes = np.array([len(t) for t in frame["token_ids"]])
     held_out = np.flatnonzero(np.repeat(run.held_out[frame["window"].to_numpy()], sizes))
     batch = _CodedBatch([], np.empty(len(states)), [Moments() for _ in states])
     for i, x in enumerate(states):
-        codes = run.coder.encode(x, settings.penalty, settings.tol)
+        codes = coder.encode(x, settings.penalty, settings.tol)
         batch.codes.append(codes)
         batch.norms[i] = np.linalg.norm(x, axis=1).sum(dtype=np.float64)
         if len(held_out):
             x, codes = x[held_out], codes[held_out]
-            errors = run.coder.squared_error(x, codes)
+            errors = coder.squared_error(x, codes)
             gap = np.full(1, np.nan)  # of codes that minimise nothing
             if settings.coding == "solver":
-                some = slice(None, None, TOKENS_A_PROOF)
-                gap = duality_gap(x[some], run.coder.dictionary, codes[some], settings.penalty)
+                proved = slice(None, None, TOKENS_A_PROOF)
+                gap = duality_gap(x[proved], coder.dictionary, codes[proved], settings.penalty)
             batch.held_out[i].add(x, codes, errors, gap)
     return batch
 
 
 def _survey_batch(
     run: Run,
-    state: survey.Survey,
-    frame: Any,
+    state: Survey,
+    frame: pd.DataFrame,
     coded: _CodedBatch,
-    kept: np.ndarray,
+    kept_windows: np.ndarray,
     occurrences: DrawnOccurrences,
 ) -> None:
-    """Take in a batch, and keep the codes of those windows that are ``kept``, (windows,) bool,
-    and of the occurrences of words that were drawn.
+    """Take a batch into the survey, and save the codes that later stages ask for.
+
+    Those are the codes of ``kept_windows`` (windows,) bool, and of the occurrences of words that
+    were drawn.
     """
     state.norms.add(coded.norms)
-    for moments, more in zip(state.held_out, coded.held_out, strict=True):
-        moments.merge(more)
+    for moments, batch_moments in zip(state.held_out, coded.held_out, strict=True):
+        moments.merge(batch_moments)
     tokens = WindowTokens.of(frame)
     windows, positions = tokens.windows, tokens.positions
     state.add(coded.codes, windows, positions, tokens.words)
-    rows = np.flatnonzero(kept[windows])
-    HeldOutCodes.of(run).save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
+    rows = np.flatnonzero(kept_windows[windows])
+    KeptCodes.of_held_out(run).save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
     occurrences.save(windows, positions, coded.codes)
 
 
-def _write_survey(run: Run, state: survey.Survey) -> None:
+def _write_survey(run: Run, state: Survey) -> None:
+    """Write every table that follows from a survey."""
     m, n_layers = run.settings.factors, len(run.layers)
     factor = np.repeat(np.arange(m, dtype=np.int32), n_layers)
     layer = np.tile(np.asarray(run.layers, np.int16), m)
@@ -190,18 +213,27 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
         tables = _example_tables(state.states[place], vocabulary)
         write_table(run.folder, example_file(run.layers[place]), tables)
 
+    list(ahead(write_examples, range(n_layers)))
+    of_layers = zip(run.layers, state.contexts, state.states, strict=True)
+    tables = [contexts.table(layer, top, s.examples()) for layer, top, s in of_layers]
+    write_table(run.folder, "contexts.parquet", pa.concat_tables(tables))
+    peak = levels.peak_layers(importance, run.layers)
+    tables = [
+        activation_sample.table(sample, vocabulary, peak == int(sample.layer[0]))
+        for sample in state.samples
+    ]
+    write_table(run.folder, "samples.parquet", pa.concat_tables(tables))
+    write_words(run.folder, _word_table(run, state))
+
+
+def _word_table(run: Run, state: Survey) -> pa.Table:
+    """Return the word index of all layers; a name joins the words that differ in case alone."""
+    names, of_word = np.unique([w.casefold() for w in state.vocabulary], return_inverse=True)
+    totals = np.bincount(of_word, state.word_totals).astype(np.int64)
+
     def list_words(layer_state: LayerSurvey) -> tuple[np.ndarray, ...]:
         return layer_state.words(of_word, totals)
 
-    list(ahead(write_examples, range(n_layers)))
-    of_layers = zip(run.layers, state.contexts, state.states, strict=True)
-    rows = [contexts.table(layer, kept, s.examples()) for layer, kept, s in of_layers]
-    write_table(run.folder, "contexts.parquet", pa.concat_tables(rows))
-    peak = levels.peak_layers(importance, run.layers)
-    rows = [activation_sample.table(s, vocabulary, peak == int(s.layer[0])) for s in state.samples]
-    write_table(run.folder, "samples.parquet", pa.concat_tables(rows))
-    names, of_word = np.unique([w.casefold() for w in state.vocabulary], return_inverse=True)
-    totals = np.bincount(of_word, state.word_totals).astype(np.int64)
     tables = []
     listed = ahead(list_words, state.states)
     for number, (_, (name, factors, count, mean)) in zip(run.layers, listed, strict=True):
@@ -214,13 +246,14 @@ def _write_survey(run: Run, state: survey.Survey) -> None:
             "occurrences": totals[name],
         }
         tables.append(pa.table(columns))
-    write_words(run.folder, pa.concat_tables(tables))
+    return pa.concat_tables(tables)
 
 
 def _example_tables(state: LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.Table]:
-    found = state.examples()
+    """Yield the rows of an example file, some factors a table; ``vocabulary`` is (words,)."""
+    examples = state.examples()
     for first in range(0, len(state.active), FACTORS_A_WRITE):
-        factors = list(islice(found, FACTORS_A_WRITE))
+        factors = list(islice(examples, FACTORS_A_WRITE))
         sizes = [len(windows) for windows, *_ in factors]
         windows, positions, words, values = map(np.concatenate, zip(*factors, strict=True))
         numbers = np.arange(first, first + len(factors), dtype=np.int32)
@@ -236,5 +269,5 @@ def _example_tables(state: LayerSurvey, vocabulary: np.ndarray) -> Iterator[pa.T
 
 
 def _finite(value: float | None) -> float | None:
-    """NaN, which JSON cannot hold, as None."""
+    """Return a number, or None for NaN, which JSON cannot hold."""
     return value if value is not None and np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Windows in a shuffled order go in, batches of states come out, the same ones on every rank.
+"""Turns windows in a shuffled order into batches of states, the same ones on every rank.
 
 The states (n, d) of all layers of a stretch of windows are shuffled together. Under torchrun the
 windows go through the model in groups, each on one rank, ahead of the time when they are wanted; a
@@ -25,12 +25,24 @@ WINDOWS_A_GROUP = 16
 
 @dataclass
 class _Stretch:
-    """The states of some windows, shuffled: where each row lies, and the rows that are here."""
+    """The states of some windows, shuffled: where each row lies, and the rows that are here.
 
-    owner: np.ndarray  # (n,) the rank that has the row
-    place: np.ndarray  # (n,) which of that rank's rows it is
-    weights: np.ndarray  # (n,)
-    states: np.ndarray  # (rows of this rank, d)
+    Attributes
+    ----------
+    owner : (n,) int32
+        The rank that has the row.
+    place : (n,) int
+        Which of that rank's rows it is.
+    weights : (n,) float32
+        The weight of each sample.
+    states : (rows of this rank, d) float32
+        The rows that this rank has.
+    """
+
+    owner: np.ndarray
+    place: np.ndarray
+    weights: np.ndarray
+    states: np.ndarray
 
 
 class TrainingStream:
@@ -51,50 +63,55 @@ class TrainingStream:
         self.stretches = -(-len(windows) // WINDOWS_A_SHUFFLE)
 
     def windows(self, step: int) -> np.ndarray:
-        """The windows of one stretch."""
+        """Return the windows of one stretch, (at most WINDOWS_A_SHUFFLE,)."""
         return self._windows[step * WINDOWS_A_SHUFFLE : (step + 1) * WINDOWS_A_SHUFFLE]
 
     def batches(
         self, first: int, size: int
     ) -> Generator[Iterator[tuple[np.ndarray, np.ndarray]], None, None]:
-        """Yield from stretch ``first`` on its batches of about ``size`` states, with weights."""
-        with closing(ahead(self._read, range(first, self.stretches), threads=1)) as stretches:
-            for _, stretch in stretches:
-                yield self._parts(stretch, size)
+        """Yield for each stretch from ``first`` on its batches of about ``size`` states.
 
-    def _parts(self, stretch: _Stretch, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        A batch is the states (n, d), and their weights (n,).
+        """
+        with closing(
+            ahead(self._read_stretch, range(first, self.stretches), threads=1)
+        ) as stretches:
+            for _, stretch in stretches:
+                yield self._batches_of(stretch, size)
+
+    def _batches_of(self, stretch: _Stretch, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         count = len(stretch.owner)
         for part in np.array_split(np.arange(count), max(1, round(count / size))):
-            yield self._assembled(stretch, part), stretch.weights[part]
+            yield self._assemble_batch(stretch, part), stretch.weights[part]
 
-    def _assembled(self, stretch: _Stretch, part: np.ndarray) -> np.ndarray:
+    def _assemble_batch(self, stretch: _Stretch, part: np.ndarray) -> np.ndarray:
         """Put a batch together from the rows that each rank has of it."""
         ranks, owner, place = self._run.ranks, stretch.owner[part], stretch.place[part]
         if ranks.size == 1:
             return stretch.states[place]
         batch = np.empty((len(part), self._run.model.width), np.float32)
-        mine = stretch.states[place[owner == ranks.rank]]
-        for rank, rows in enumerate(ranks.gather(mine.ravel())):
+        rows_here = stretch.states[place[owner == ranks.rank]]
+        for rank, rows in enumerate(ranks.gather(rows_here.ravel())):
             batch[owner == rank] = rows.reshape(-1, batch.shape[1])
         return batch
 
-    def _read(self, step: int) -> _Stretch:
+    def _read_stretch(self, step: int) -> _Stretch:
         run, layers = self._run, len(self._run.layers)
         token_ids = list(run.files.windows(self.windows(step))["token_ids"])
         owner, place, weights, states = [], [], [], []
-        held = np.zeros(run.ranks.size, np.int64)
+        rows_of_rank = np.zeros(run.ranks.size, np.int64)
         for number, start in enumerate(range(0, len(token_ids), WINDOWS_A_GROUP)):
             group = token_ids[start : start + WINDOWS_A_GROUP]
             ids = np.concatenate(group)
             # Another rank begins at each stretch, for the groups may not share out evenly.
             rank, rows = (step + number) % run.ranks.size, len(ids) * layers
             owner.append(np.full(rows, rank, np.int32))
-            place.append(held[rank] + np.arange(rows))
+            place.append(rows_of_rank[rank] + np.arange(rows))
             weights.append(np.tile(self._weights[ids], layers).astype(np.float32))
-            held[rank] += rows
+            rows_of_rank[rank] += rows
             if rank == run.ranks.rank:
                 states.append(run.states(group).reshape(rows, -1))
-        order = np.random.default_rng([run.settings.seed, 3, step]).permutation(held.sum())
+        order = np.random.default_rng([run.settings.seed, 3, step]).permutation(rows_of_rank.sum())
         states.append(np.empty((0, run.model.width), np.float32))  # a rank may have no group
         return _Stretch(
             np.concatenate(owner)[order],
