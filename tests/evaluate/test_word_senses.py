@@ -81,20 +81,22 @@ def test_scores_are_scikit_learns_means_over_the_labels():
     rng = np.random.default_rng(0)
     labels, guess = rng.integers(0, 3, 60), rng.integers(0, 3, 60)
     expected = precision_recall_fscore_support(labels, guess, average="macro", zero_division=0)
-    assert label_scores.scored(labels, guess) == pytest.approx(expected[:3])
+    assert label_scores.precision_recall_f1(labels, guess) == pytest.approx(expected[:3])
 
 
 def test_an_occurrence_that_weighs_two_counts_as_if_it_stood_there_twice():
     rng = np.random.default_rng(1)
     labels, guess = rng.integers(0, 3, 40), rng.integers(0, 3, 40)
     times = rng.integers(0, 4, 40)
-    twice = label_scores.scored(np.repeat(labels, times), np.repeat(guess, times))
-    assert label_scores.scored(labels, guess, times.astype(float)) == pytest.approx(twice)
+    twice = label_scores.precision_recall_f1(np.repeat(labels, times), np.repeat(guess, times))
+    assert label_scores.precision_recall_f1(labels, guess, times.astype(float)) == pytest.approx(
+        twice
+    )
 
 
 def test_a_label_that_a_draw_of_documents_lacks_is_left_out_of_its_means():
     labels, guess = np.array([0, 0, 1, 2]), np.array([0, 0, 1, 1])
-    assert label_scores.scored(labels, guess, np.array([1.0, 1, 1, 0])) == (1, 1, 1)
+    assert label_scores.precision_recall_f1(labels, guess, np.array([1.0, 1, 1, 0])) == (1, 1, 1)
 
 
 def test_the_interval_is_wider_where_a_document_is_wrong_as_a_whole():
@@ -102,7 +104,7 @@ def test_the_interval_is_wider_where_a_document_is_wrong_as_a_whole():
     guess = np.where(np.arange(80) < 20, 1 - labels, labels)
     alone = label_scores.interval(labels, guess, np.arange(80), 0)
     whole = label_scores.interval(labels, guess, np.arange(80) // 10, 0)
-    f1 = label_scores.scored(labels, guess)[2]
+    f1 = label_scores.precision_recall_f1(labels, guess)[2]
     assert alone[0] < f1 < alone[1]
     assert whole[1] - whole[0] > alone[1] - alone[0]
 
@@ -125,9 +127,8 @@ def test_one_factor_that_is_the_label_tells_it_and_noise_chosen_in_the_folds_doe
     knows = np.column_stack([noise, labels + 0.1 * rng.random(80)])
     f1 = {}
     for name, codes in (("knows", knows), ("noise", noise)):
-        guesses = {}
-        word_senses._by_factors(guesses, None, codes, labels, folds)
-        f1[name] = label_scores.scored(labels, guesses["one factor", None])[2]
+        guesses = word_senses.guesses_by_factors(None, codes, labels, folds)
+        f1[name] = label_scores.precision_recall_f1(labels, guesses["one factor", None])[2]
     assert f1["knows"] == 1
     assert f1["noise"] < 0.65
 

@@ -1,9 +1,9 @@
-"""`tfactors evaluate`: how good a bundle is, measured on text that its dictionary has never seen.
+"""Turns a bundle with its model into evidence of how good it is: `tfactors evaluate`.
 
-In goes a bundle with its model; out come the sections of :mod:`tfactors.bundle.evidence`, each
-measured by one function of SECTIONS and written when it is whole. So an evaluation that is
-interrupted goes on with the section it was in, and the same command on an evaluated bundle does
-nothing.
+Evidence is measured on text that the dictionary has never seen. It comes in sections
+(:mod:`tfactors.bundle.evidence`), each measured by one function of SECTIONS and written when it is
+whole. So an evaluation that is interrupted goes on with the section it was in, and the same command
+on an evaluated bundle does nothing.
 """
 
 from __future__ import annotations
@@ -54,8 +54,22 @@ def evaluate(
 ) -> list[Section]:
     """Measure the sections that are not measured yet, and return all.
 
-    ``out`` is the folder of the results, by default ``evidence`` in the bundle; ``only`` names the
-    sections to measure, again if need be; ``options`` are for sections that take some.
+    Parameters
+    ----------
+    bundle : Bundle
+        What is measured.
+    out : Path, optional
+        Folder of the results, by default ``evidence`` in the bundle.
+    only : sequence of str
+        Sections to measure, again if need be; all that are not measured by default.
+    show_progress : bool
+        Whether progress bars are drawn.
+    device : str
+        Where the model runs.
+    effort : Effort, optional
+        How much text and time each section takes.
+    **options
+        For sections that take some: ``senses``, a file of labelled occurrences.
 
     Raises
     ------
@@ -87,8 +101,9 @@ def evaluate(
 
 
 def _is_measured(folder: Path, name: str, bundle: Bundle) -> bool:
+    """Return whether a section was measured on this very bundle."""
     try:
-        found = evidence.read_section(folder, name)
+        section = evidence.read_section(folder, name)
     except InputError:
         return False
-    return found is not None and found.bundle == bundle.fingerprint
+    return section is not None and section.bundle == bundle.fingerprint

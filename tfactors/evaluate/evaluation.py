@@ -1,7 +1,7 @@
-"""What the sections of the evidence are measured on: a bundle, its model, and held-out text.
+"""Turns a bundle into what the sections of the evidence are measured on.
 
-In goes a bundle; out come texts that its dictionary has never seen, their hidden states and codes,
-made when the first section asks for them. A section is random only by `SEED`.
+That is its model, texts that its dictionary has never seen, their hidden states and codes, each
+made when the first section asks for it. A section is random only by `SEED`.
 """
 
 from __future__ import annotations
@@ -83,23 +83,26 @@ class Evaluation:
         return states.reshape(-1, states.shape[2])
 
     def codes(self, X: np.ndarray, penalties: Sequence[float]) -> list[csr_array]:
-        """Codes (n, m) of states X (n, d) for each penalty; of an autoencoder's encoder its own."""
+        """Return the codes (n, m) of states X (n, d) for each penalty.
+
+        Of an autoencoder's own encoder, which knows no penalty, there is one matrix.
+        """
         from scipy.sparse import vstack
 
-        encoder, coder, found = self.encoder, self.encoder.coder, []
+        encoder, coder, parts = self.encoder, self.encoder.coder, []
         for first in range(0, len(X), ROWS):
             part = X[first : first + ROWS]
             if isinstance(coder, SparseCoder):
-                found.append(coder.path(part, penalties, encoder.tol))
+                parts.append(coder.path(part, penalties, encoder.tol))
             else:
-                found.append([coder.encode(part, encoder.penalty, encoder.tol)])
-        return [csr_array(vstack(codes, format="csr")) for codes in zip(*found, strict=True)]
+                parts.append([coder.encode(part, encoder.penalty, encoder.tol)])
+        return [csr_array(vstack(codes, format="csr")) for codes in zip(*parts, strict=True)]
 
-    def progress(self, total: float, what: str, unit: str) -> tqdm:
-        """Open a progress bar that names what is measured."""
+    def progress(self, total: float, section: str, unit: str) -> tqdm:
+        """Open a progress bar that names the section that is measured."""
         return tqdm(
             total=total,
-            desc=f"{what:<14}",
+            desc=f"{section:<14}",
             unit=unit,
             unit_scale=True,
             disable=None if self.show_progress else True,

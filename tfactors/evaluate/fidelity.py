@@ -1,7 +1,8 @@
-"""Put the reconstruction back into the network at layer l, run on, and see what is left.
+"""Turns reconstructed states, put back into the network at layer l, into what is left at its end.
 
-In go held-out windows; at each layer every hidden state x is replaced by x̂ = αΦ (back in the
-model's own units), by the layer's mean state, or by zero, and the blocks above run on. Out come
+At each layer every hidden state x of held-out windows is replaced by x̂ = αΦ (back in the model's
+own units), by the layer's mean state, or by zero, and the blocks above run on. What comes out is
+measured by
 
     cosine = mean over windows of e·ê / ‖e‖‖ê‖     e, ê: mean of the last states, before, after
     recovered = (L_ablated − L_x̂) / (L_ablated − L)     L: mean loss of the language-model head
@@ -13,6 +14,7 @@ ones in every run).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,18 @@ from tfactors.model.language_head import language_head
 
 MASKED = 0.15
 WITH = {"reconstruction": "its reconstruction", "mean": "the layer's mean", "zero": "zero"}
+
+
+class LayerLosses(NamedTuple):
+    """Losses of the head in nats with one layer replaced, and the shares that are recovered."""
+
+    layer: str
+    own: float  # of the model as it is
+    reconstruction: float
+    mean: float
+    zero: float
+    recovered: float | None  # of what zeros lose
+    recovered_mean: float | None  # of what the layer's mean loses
 
 
 def measure(evaluation: Evaluation) -> Section:
@@ -38,29 +52,26 @@ def measure(evaluation: Evaluation) -> Section:
     own_last = model.hidden_states(texts, [model.blocks])[0]
     own_loss = _loss(head, model.hidden_states(asked, [model.blocks])[0], targets)
     rows: list[tuple] = []
-    losses: list[tuple] = []
+    losses: list[LayerLosses] = []
     with evaluation.progress(len(encoder.layers), "fidelity", "layer") as bar:
         for layer in encoder.layers:
-            cosines, of_layer = {}, {}
-            for what, given in _replaced(evaluation, texts, layer).items():
-                last = model.last_states(texts, layer, given)
-                cosines[what] = _cosine(_means(own_last, starts), _means(last, starts))
-            if head:
-                for what, given in _replaced(evaluation, asked, layer).items():
-                    of_layer[what] = _loss(head, model.last_states(asked, layer, given), targets)
-                losses.append((str(layer), own_loss, *(of_layer[what] for what in WITH),
-                    *(_recovered(own_loss, of_layer["reconstruction"], of_layer[what])
-                      for what in ("zero", "mean"))))  # fmt: skip
-            for what, cosine in cosines.items():
+            for name, states in _replacements(evaluation, texts, layer).items():
+                last = model.last_states(texts, layer, states)
+                cosine = _cosine(_means(own_last, starts), _means(last, starts))
                 sums = np.bincount(sample.group_of_text, cosine)
-                rows.append((str(layer), WITH[what], float(cosine.mean()), *interval(sums, number)))
+                rows.append((str(layer), WITH[name], float(cosine.mean()), *interval(sums, number)))
+            if head:
+                losses_with = {
+                    name: _loss(head, model.last_states(asked, layer, states), targets)
+                    for name, states in _replacements(evaluation, asked, layer).items()
+                }
+                losses.append(_layer_losses(layer, own_loss, **losses_with))
             bar.update(1)
-    by = {(layer, what): cosine for layer, what, cosine, *_ in rows}
-    mine = {layer: by[str(layer), WITH["reconstruction"]] for layer in encoder.layers}
-    worst = min(mine, key=lambda layer: mine[layer])
+    cosines = {layer: cosine for layer, by, cosine, *_ in rows if by == WITH["reconstruction"]}
+    worst = min(cosines, key=cosines.__getitem__)
     findings = [
         "With the reconstruction put in, the sentence embedding keeps a cosine of "
-        f"{min(mine.values()):.3f} (layer {worst}) to {max(mine.values()):.3f} with its own.",
+        f"{cosines[worst]:.3f} (layer {worst}) to {max(cosines.values()):.3f} with its own.",
     ]
     tables = [
         Table(
@@ -79,10 +90,10 @@ def measure(evaluation: Evaluation) -> Section:
         )
     ]
     if head and targets is not None:
-        least = min(losses, key=lambda row: row[5])
+        least = min(losses, key=lambda row: row.recovered)
         findings.append(
-            f"Of the loss that zeros cause, reconstructions recover at least {least[5]:.1%} "
-            f"(layer {least[0]})."
+            f"Of the loss that zeros cause, reconstructions recover at least "
+            f"{least.recovered:.1%} (layer {least.layer})."
         )
         tables.append(_loss_table(losses, saved_as, len(targets[0])))
     else:
@@ -100,7 +111,7 @@ def measure(evaluation: Evaluation) -> Section:
     )
 
 
-def _loss_table(losses: list[tuple], saved_as: str, count: int) -> Table:
+def _loss_table(losses: list[LayerLosses], saved_as: str, count: int) -> Table:
     task = "of the next token" if not saved_as.endswith("ForMaskedLM") else "of masked tokens"
     formula = "(L ablated − L reconstruction) / (L ablated − L)"
     return Table(
@@ -116,13 +127,15 @@ def _loss_table(losses: list[tuple], saved_as: str, count: int) -> Table:
             Column("recovered", "Recovered from zero", "share", formula),
             Column("recovered_mean", "Recovered from mean", "share", formula),
         ),
-        tuple(losses),
+        tuple(map(tuple, losses)),
         Chart("layer", "recovered"),
     )
 
 
-def _replaced(evaluation: Evaluation, texts: list[np.ndarray], layer: int) -> dict[str, np.ndarray]:
-    """Return what takes the place of the raw states of a layer, by its name."""
+def _replacements(
+    evaluation: Evaluation, texts: list[np.ndarray], layer: int
+) -> dict[str, np.ndarray]:
+    """Return what takes the place of the raw states of a layer, (tokens, d) each, by its name."""
     encoder = evaluation.encoder
     states = encoder.states(texts, [layer])[0]
     codes = encoder.coder.encode(states, encoder.penalty, encoder.tol)
@@ -157,7 +170,7 @@ def _questions(
 def _loss(
     head: Callable | None, last: np.ndarray, targets: tuple[np.ndarray, np.ndarray] | None
 ) -> float:
-    """Mean cross-entropy of the head at the rows that are asked for."""
+    """Return the mean cross-entropy of the head, in nats, at the rows that are asked for."""
     if head is None or targets is None:
         return float("nan")
     rows, wanted = targets
@@ -170,15 +183,24 @@ def _loss(
     return total / max(len(rows), 1)
 
 
-def _recovered(own: float, rebuilt: float, ablated: float) -> float | None:
-    return (ablated - rebuilt) / (ablated - own) if ablated != own else None
+def _layer_losses(
+    layer: int, own: float, reconstruction: float, mean: float, zero: float
+) -> LayerLosses:
+    """Return the losses of a layer with the shares recovered; None where nothing was lost."""
+    recovered, recovered_mean = (
+        (ablated - reconstruction) / (ablated - own) if ablated != own else None
+        for ablated in (zero, mean)
+    )
+    return LayerLosses(str(layer), own, reconstruction, mean, zero, recovered, recovered_mean)
 
 
 def _means(last: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the mean state of each text, (texts, d); ``starts`` (texts,) are their first rows."""
     lengths = np.diff([*starts, len(last)])
     return np.add.reduceat(last, starts, axis=0, dtype=np.float64) / lengths[:, None]
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cosines of the rows of two matrices (n, d), (n,); 0 for a row of zeros."""
     both = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.divide((a * b).sum(axis=1), both, out=np.zeros(len(a)), where=both > 0)

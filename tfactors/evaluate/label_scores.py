@@ -1,8 +1,10 @@
-"""Labels told from features by logistic regression, in folds of whole documents, and how well.
+"""Turns labels, features and documents into how well the features tell the labels.
 
-In go labels, features and documents; out come the labels that each occurrence is given by a model
-that has not seen its document, and precision, recall and F₁ of them: means over the labels, which
-weigh alike however frequent they are, with a bootstrap interval over documents.
+Each occurrence is given a label by a logistic regression that has not seen its document. Precision,
+recall and F₁ are means over the labels, which weigh alike however frequent they are; the interval
+is that of a bootstrap over documents.
+
+    precision = right / given      recall = right / there      F₁ = 2 right / (given + there)
 """
 
 from __future__ import annotations
@@ -50,20 +52,20 @@ def folds_of(labels: np.ndarray, documents: np.ndarray, seed: int) -> Folds:
     return list(splitter.split(np.zeros(len(labels)), labels, documents))
 
 
-def guessed(model: Any, features: Any, labels: np.ndarray, folds: Folds) -> np.ndarray:
+def predict_labels(model: Any, features: Any, labels: np.ndarray, folds: Folds) -> np.ndarray:
     """Return the label that each occurrence is given by a model that has not seen its document."""
     from sklearn.base import clone
 
-    guess = np.zeros(len(labels), int)
+    predicted = np.zeros(len(labels), int)
     for train, test in folds:
         if len(np.unique(labels[train])) < 2:
-            guess[test] = labels[train][0]
+            predicted[test] = labels[train][0]
             continue
-        guess[test] = clone(model).fit(features[train], labels[train]).predict(features[test])
-    return guess
+        predicted[test] = clone(model).fit(features[train], labels[train]).predict(features[test])
+    return predicted
 
 
-def scored(
+def precision_recall_f1(
     labels: np.ndarray, guess: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[float, float, float]:
     """Return precision, recall and F₁, each the mean over the labels; 0 where nothing is found.
@@ -73,8 +75,8 @@ def scored(
     """
     weight = np.ones(len(labels)) if weight is None else weight
     numbers = np.unique(labels)
-    right = weight @ ((labels[:, None] == numbers) & (guess[:, None] == numbers))
-    given, there = weight @ (guess[:, None] == numbers), weight @ (labels[:, None] == numbers)
+    there, given = labels[:, None] == numbers, guess[:, None] == numbers
+    right, given, there = weight @ (there & given), weight @ given, weight @ there
     right, given, there = (part[given + there > 0] for part in (right, given, there))
     precision, recall = right / np.maximum(given, 1), right / np.maximum(there, 1)
     f1 = 2 * right / np.maximum(given + there, 1)
@@ -90,6 +92,6 @@ def interval(
     """
     rng, count = np.random.default_rng([seed, 11]), int(documents.max()) + 1
     drawn = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
-    f1 = [scored(labels, guess, times[documents].astype(float))[2] for times in drawn]
+    f1 = [precision_recall_f1(labels, guess, times[documents].astype(float))[2] for times in drawn]
     low, high = np.quantile(f1, [0.025, 0.975])
     return float(low), float(high)

@@ -1,8 +1,8 @@
-"""Tables of labelled senses: a word, where it stands in a text, and what it means there.
+"""Turns a table of labelled senses into occurrences: a word, where it stands, what it means there.
 
-In goes a file of columns text, word, offset (characters before the word), label, and document if
-there are documents, separated by tabs, or the one that comes with tfactors (`data/senses.md` says
-how that was labelled); out come its rows, checked. A row that cannot be used is named.
+The file has the columns text, word, offset (characters before the word), label, and document if
+there are documents, separated by tabs. One comes with tfactors; `data/senses.md` says how it was
+labelled. Every row is checked, and one that cannot be used is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,21 @@ SHIPPED = Path(__file__).parents[1] / "data" / "senses.tsv"
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One row of the table."""
+    """One row of the table.
+
+    Attributes
+    ----------
+    text : str
+        A passage that holds the word.
+    word : str
+        In lower case.
+    offset : int
+        Characters of the text before the word.
+    label : str
+        What the word means there.
+    document : str
+        Where the text is from; a name of its own where the table names none.
+    """
 
     text: str
     word: str
@@ -33,7 +47,13 @@ class Occurrence:
 
 
 def read_senses(path: Path) -> list[Occurrence]:
-    """Return the rows of a table; InputError names the row and the column that cannot be used."""
+    """Return the rows of a table.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or holds no rows, or names the row and the column that is wrong.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -43,17 +63,21 @@ def read_senses(path: Path) -> list[Occurrence]:
                     f"{path}: column '{missing[0]}' is missing; expected {', '.join(COLUMNS)}, "
                     "separated by tabs"
                 )
-            found = [_occurrence(path, number, row) for number, row in enumerate(reader, start=1)]
+            occurrences = [
+                _occurrence(path, number, row) for number, row in enumerate(reader, start=1)
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    if not found:
+    if not occurrences:
         raise InputError(f"{path}: holds no rows")
-    return found
+    return occurrences
 
 
 def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
-    def wrong(column: str, what: str) -> InputError:
-        return InputError(f"{path}: row {number}, column '{column}': {what}")
+    """Return a row, checked; rows are numbered from 1."""
+
+    def wrong(column: str, problem: str) -> InputError:
+        return InputError(f"{path}: row {number}, column '{column}': {problem}")
 
     for column in COLUMNS:
         if not (row[column] or "").strip():
@@ -62,9 +86,9 @@ def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
     if not given.isascii() or not given.isdigit() or len(given) > 9:
         raise wrong("offset", f"{given[:20]!r} is not a number of characters, counted from 0")
     offset = int(given)
-    there = text[offset : offset + len(word)]
-    if there.casefold() != word.casefold():
-        raise wrong("offset", f"{offset} is not where {word[:40]!r} stands, but {there[:40]!r}")
+    passage = text[offset : offset + len(word)]
+    if passage.casefold() != word.casefold():
+        raise wrong("offset", f"{offset} is not where {word[:40]!r} stands, but {passage[:40]!r}")
     document = (row.get("document") or "").strip() or f"row {number}"
     return Occurrence(text, word.casefold(), offset, row["label"].strip(), document)
 

@@ -1,9 +1,9 @@
-"""What the levels rest on, checked: activations in changed texts, by level.
+"""Turns a bundle into a check of what its levels rest on: activations in changed texts, by level.
 
-In goes a bundle; out comes, for some factors of each level, the share of an activation that is left
-when the other words of its window are shuffled, when all but its sentence or its word is another
-text, and when its word is another one too (`tfactors.explain.elsewhere`), beside what is left when
-context is cut away and beside what the same words have at other places of the corpus.
+For some factors of each level it tells the share of an activation that is left when the other words
+of its window are shuffled, when all but its sentence or its word is another text, and when its word
+is another one too (`tfactors.explain.elsewhere`). Beside it stands what is left when context is cut
+away, and what the same words have at other places of the corpus.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ ABOUT = (
     "A level says what decides whether a factor fires: the word, its sentence, or the text beyond. "
     "Here the text around the strongest examples is changed, and the activation read again."
 )
+MEANING = (
+    "Mean over factors of mean over examples and draws of min(1, activation in the changed text / "
+    "activation in the window)"
+)
+MEANING_OF_ERROR = "Standard error of that mean: standard deviation of the factors / √count"
 LEVELS = ("low", "mid", "high")
 SAYS = {
     "shuffled": "the other words of the window shuffled",
@@ -59,16 +64,18 @@ def measure(evaluation: Evaluation) -> Section:
                 )
             )
             bar.update(1)
-    kept = pd.concat(parts).set_index("factor")
-    known = factors.set_index("factor").loc[kept.index]
-    stored = [name for name in SAYS if name in known and known[name].notna().any()]
-    kept = kept[list(KINDS)].join(known[["level", "peak_layer", *stored]])
-    return Section("levels", TITLE, ABOUT, _findings(kept), (_table(kept, [*KINDS, *stored]),))
+    measured = pd.concat(parts).set_index("factor")
+    in_bundle = factors.set_index("factor").loc[measured.index]
+    stored = [name for name in SAYS if name in in_bundle and in_bundle[name].notna().any()]
+    shares = measured[list(KINDS)].join(in_bundle[["level", "peak_layer", *stored]])
+    table = _table(shares, [*KINDS, *stored])
+    return Section("levels", TITLE, ABOUT, _findings(shares), (table,))
 
 
-def _table(kept: pd.DataFrame, names: list[str]) -> Table:
-    groups = kept.groupby("level")[names]
-    means, errors, counts = groups.mean(), groups.sem(), kept["level"].value_counts()
+def _table(shares: pd.DataFrame, names: list[str]) -> Table:
+    """Return means and errors by level of the columns that are named; a row a factor goes in."""
+    groups = shares.groupby("level")[names]
+    means, errors, counts = groups.mean(), groups.sem(), shares["level"].value_counts()
     rows = tuple(
         (
             SAYS[name],
@@ -83,13 +90,8 @@ def _table(kept: pd.DataFrame, names: list[str]) -> Table:
     sizes = ", ".join(f"{counts.get(level, 0)} {level}" for level in LEVELS)
     columns = [Column("text", "What the model reads", "text")]
     for level in LEVELS:
-        columns += [
-            Column(level, level.capitalize(), "share",
-                   "Mean over factors of mean over examples and draws of min(1, activation in the "
-                   "changed text / activation in the window)"),
-            Column(f"{level}_error", "±", "share",
-                   "Standard error of that mean: standard deviation of the factors / √count"),
-        ]  # fmt: skip
+        columns.append(Column(level, level.capitalize(), "share", MEANING))
+        columns.append(Column(f"{level}_error", "±", "share", MEANING_OF_ERROR))
     return Table(
         "What is left of an activation",
         f"Factors drawn by chance ({sizes}), the {EXAMPLES} strongest examples of each at its peak "
@@ -99,19 +101,20 @@ def _table(kept: pd.DataFrame, names: list[str]) -> Table:
     )
 
 
-def _findings(kept: pd.DataFrame) -> tuple[str, ...]:
-    means = kept.groupby("level")[list(KINDS)].mean()
-    said = [
+def _findings(shares: pd.DataFrame) -> tuple[str, ...]:
+    """Say in sentences what is left, a row a factor."""
+    means = shares.groupby("level")[list(KINDS)].mean()
+    sentences = [
         f"Of a {level} factor {means.loc[level, 'word']:.0%} is left where its word stands in "
         f"another text, {means.loc[level, 'sentence']:.0%} where its sentence does, "
         f"{means.loc[level, 'shuffled']:.0%} where the other words are shuffled."
         for level in LEVELS
         if level in means.index
     ]
-    embedded = kept[kept["peak_layer"] == 0]
+    embedded = shares[shares["peak_layer"] == 0]
     if len(embedded):
-        said.append(
+        sentences.append(
             f"{len(embedded)} of the factors peak at layer 0, where no other token takes part: "
             f"their words keep {embedded['word'].mean():.1%} in another text."
         )
-    return tuple(said)
+    return tuple(sentences)

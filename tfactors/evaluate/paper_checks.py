@@ -1,10 +1,10 @@
-"""The checks of the 2021 paper that a machine can make, on the factors of any bundle.
+"""Turns a bundle with its model into the checks of the 2021 paper that a machine can make.
 
-In goes a bundle with its model; out comes one section of evidence: the paper's edited sentences
-under a factor of consecutive adjectives, the number of distinct words among a factor's strongest
-examples over the layers, and how often a pattern that a regular expression knows stands at the
-strongest examples of the factor that is most about it. Factors are searched for, none is named
-here; what a search chose is judged on text that did not choose it.
+They are the paper's edited sentences under a factor of consecutive adjectives, the number of
+distinct words among a factor's strongest examples over the layers, and how often a pattern that a
+regular expression knows stands at the strongest examples of the factor that is most about it.
+Factors are searched for, none is named here; what a search chose is judged on text that did not
+choose it.
 """
 
 # ruff: noqa: E501 - sentences that a reader sees stand in one line
@@ -83,36 +83,37 @@ def check_paper(evaluation: Evaluation) -> Section:
     bundle = evaluation.bundle
     edits: tuple[Table, ...] = ()
     try:
-        table, edits_found = _edited(bundle, evaluation.encoder)
+        table, edit_findings = _edited(bundle, evaluation.encoder)
         edits = (table,)
     except InputError as error:  # the sentences are longer than what the model reads
-        edits_found = [f"Edited sentences: not measured, {error}."]
+        edit_findings = [f"Edited sentences: not measured, {error}."]
     examples = _examples(bundle)
-    words, words_found = _distinct_words(bundle, examples)
-    patterns, patterns_found = _patterns(bundle, examples)
+    words, word_findings = _distinct_words(bundle, examples)
+    patterns, pattern_findings = _patterns(bundle, examples)
     return Section(
         "paper",
         "The paper's other checks",
         "What the 2021 paper showed on factors of BERT-base, asked of the factors of this bundle. Factors "
         "are found by a search: those for edited sentences on other sentences than the edited ones, those "
         "for patterns on the examples of even rank, and judged on the others.",
-        (*edits_found, *words_found, *patterns_found),
+        (*edit_findings, *word_findings, *pattern_findings),
         (*edits, words, patterns),
     )
 
 
 def strongest_in(encoder: FactorEncoder, texts: tuple[str, ...]) -> np.ndarray:
     """Return the largest activation of each factor in each text, (texts, layers, m)."""
-    found = np.zeros((len(texts), len(encoder.layers), encoder.n_factors), np.float32)
+    strongest = np.zeros((len(texts), len(encoder.layers), encoder.n_factors), np.float32)
     for row, text in enumerate(texts):
         token_ids, _, _ = tokenize_checked(text, encoder.model)
         for at, x in enumerate(encoder.states([token_ids], encoder.layers)):
             codes = encoder.coder.encode(x, encoder.penalty, encoder.tol)
-            found[row, at] = codes.max(axis=0).toarray().ravel()
-    return found
+            strongest[row, at] = codes.max(axis=0).toarray().ravel()
+    return strongest
 
 
 def _edited(bundle: Bundle, encoder: FactorEncoder) -> tuple[Table, list[str]]:
+    """Measure the factor of consecutive adjectives on the paper's edited sentences."""
     having, lacking = (strongest_in(encoder, t) for t in (WITH_PATTERN, WITHOUT_PATTERN))
     # Active on every sentence of the pattern, and on the others as little as may be.
     score = having.min(axis=0) + having.mean(axis=0) - 2 * lacking.mean(axis=0)
@@ -148,7 +149,7 @@ def _edited(bundle: Bundle, encoder: FactorEncoder) -> tuple[Table, list[str]]:
 
 
 def _examples(bundle: Bundle) -> pd.DataFrame:
-    """All examples of all factors: factor, layer, rank, window, position, word."""
+    """Return all examples of all factors: factor, layer, rank, window, position, word."""
     columns = ["factor", "rank", "window", "position", "word"]
     frames = [
         pd.read_parquet(bundle.path / example_file(layer), columns=columns).assign(layer=layer)
@@ -158,6 +159,7 @@ def _examples(bundle: Bundle) -> pd.DataFrame:
 
 
 def _distinct_words(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]:
+    """Count the distinct words among the examples of each factor, by layer."""
     most = int(bundle.manifest["importance"]["examples"])
     folded = examples.assign(word=examples["word"].str.casefold())
     of_list = folded.groupby(["layer", "factor"])["word"]
@@ -177,16 +179,19 @@ def _distinct_words(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list
         here = whole[whole.index.get_level_values("layer") == layer]
         if len(here):
             share = float((here["commonest"] / here["rows"]).median())
-            published = _SITE_DISTINCT.get(round(_SITE_BLOCKS * layer / max(bundle.blocks, 1)))
-            rows.append((layer, len(here), float(here["distinct"].median()), share, published))
+            on_site = _SITE_DISTINCT.get(round(_SITE_BLOCKS * layer / max(bundle.blocks, 1)))
+            rows.append((layer, len(here), float(here["distinct"].median()), share, on_site))
     medians = [float(row[2]) for row in rows if isinstance(row[2], float)]
+    distinct = "median over these factors, upper and lower case together"
+    commonest = "median share of the examples that are the commonest word"
+    published = "median of the website's 500 factors at the same depth (layers 0, 2 … 10 of 12)"
     columns = (
         Column("layer", "Layer", "count", "0 is the embedding output"),
         Column("factors", "Factors", "count", f"with {most} examples at the layer"),
-        Column("distinct", "Distinct words", "number", "median over these factors, upper and lower case together"),
-        Column("commonest", "Commonest word", "share", "median share of the examples that are the commonest word"),
-        Column("published", "2021", "number", "median of the website's 500 factors at the same depth (layers 0, 2 … 10 of 12)"),
-    )  # fmt: skip
+        Column("distinct", "Distinct words", "number", distinct),
+        Column("commonest", "Commonest word", "share", commonest),
+        Column("published", "2021", "number", published),
+    )
     grows = all(a <= b for a, b in pairwise(medians))
     shown = " / ".join(f"{value:.0f}" for value in medians)
     finding = (
@@ -215,6 +220,7 @@ def tokens_of(pattern: str, tokens: list[str]) -> np.ndarray:
 
 
 def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]:
+    """Measure how often each pattern stands at the examples of the factor most about it."""
     marks: dict[str, list[np.ndarray]] = {name: [] for name in PATTERNS}
     lengths = []
     for frame in bundle.iter_windows():
@@ -226,8 +232,8 @@ def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]
     place = offsets[examples["window"]] + examples["position"].to_numpy()
     choosing = (examples["rank"] % 2 == 0).to_numpy()
     rows, findings = [], []
-    for name, found in marks.items():
-        everywhere = np.concatenate(found)
+    for name, of_windows in marks.items():
+        everywhere = np.concatenate(of_windows)
         hit = examples[["factor", "layer"]].assign(hit=everywhere[place])
         chosen = hit[choosing].groupby(["factor", "layer"])["hit"].agg(["mean", "size"])
         chosen = chosen[chosen["size"] >= chosen["size"].max() / 2]
@@ -239,18 +245,20 @@ def _patterns(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]
             rows.append((name, int(factor), layer, share, int(sizes.get(layer, 0))))
         base = float(everywhere.mean())
         best = float(shares.get(at, 0.0))
-        found_it = "" if best >= 0.5 else "; no factor of this bundle is about it"
+        verdict = "" if best >= 0.5 else "; no factor of this bundle is about it"
         findings.append(
             f"Pattern “{name}”: factor {factor}, {best:.0%} of its examples at layer {at} "
-            f"({base:.2%} of all tokens){found_it}."
+            f"({base:.2%} of all tokens){verdict}."
         )
+    chosen_by = "the one with the largest share at any layer, by the examples of even rank"
+    inside = "of its examples of odd rank that stand inside a match of the pattern"
     columns = (
         Column("pattern", "Pattern", "text"),
-        Column("factor", "Factor", "count", "the one with the largest share at any layer, by the examples of even rank"),
+        Column("factor", "Factor", "count", chosen_by),
         Column("layer", "Layer", "count", "0 is the embedding output"),
-        Column("share", "Share", "share", "of its examples of odd rank that stand inside a match of the pattern"),
+        Column("share", "Share", "share", inside),
         Column("examples", "Examples", "count", "of odd rank, at most half of the stored ones"),
-    )  # fmt: skip
+    )
     sample = (
         "The strongest examples of one factor for each pattern, at most one a window; a token counts if a match of "
         "the regular expression in its window covers it. For comparison, the website of 2021 at layers 0, 2 … 10, "

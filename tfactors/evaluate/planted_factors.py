@@ -1,4 +1,4 @@
-"""Which method finds factors that are truly there? Only made-up states can tell.
+"""Turns planted factors into how many of them each method finds: only made-up states can tell.
 
 Samples are sums of planted unit atoms, as a language might make them: x = Σ_c α_c φ_c + noise with
 L0 = 10 on average (Poisson, at least 1), α_c from 1 to several times that, c drawn half from two
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from tfactors.bundle.evidence import Column, Section, Table
 from tfactors.coding.learner import DictionaryLearner
@@ -38,7 +40,19 @@ PATIENCE = 4
 
 @dataclass(frozen=True)
 class Planted:
-    """A problem with a known answer: atoms (m, d), samples (n, d), fresh ones, counts (m,)."""
+    """A problem with a known answer.
+
+    Attributes
+    ----------
+    atoms : (m, d) float32
+        What was planted, rows of norm 1.
+    samples : (n, d) float32
+        What methods learn from, mean norm √d.
+    fresh : (FRESH, d) float32
+        Samples that no method has seen.
+    counts : (m,) int64
+        How many of the samples have each atom among their terms.
+    """
 
     atoms: np.ndarray
     samples: np.ndarray
@@ -93,6 +107,44 @@ def learn_for(
                 return seen
 
 
+class Recovery(NamedTuple):
+    """What one method finds among planted atoms of one width."""
+
+    width: str
+    method: str
+    found: float  # share of the planted atoms
+    common: float  # of the half that was planted most often
+    rare: float  # of the other half
+    explained: float  # variance of fresh samples
+    l0: float
+    seen: int  # samples
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What one method has learnt.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    atoms : (k, d) float32
+        What it takes for the factors.
+    rebuilt : (FRESH, d) float32
+        Its reconstruction of the fresh samples.
+    codes : (FRESH, k) csr_array
+        Its codes of them.
+    seen : int
+        How many samples it learnt from.
+    """
+
+    method: str
+    atoms: np.ndarray
+    rebuilt: np.ndarray
+    codes: csr_array
+    seen: int
+
+
 def measure(evaluation: Evaluation) -> Section:
     """Measure which share of planted atoms each method finds."""
     effort, rows = evaluation.effort, []
@@ -101,13 +153,21 @@ def measure(evaluation: Evaluation) -> Section:
         for d in WIDTHS:
             problem = plant(m, d, n)
             common = problem.counts >= np.median(problem.counts)
-            for name, atoms, rebuilt, codes, seen in _methods(problem, seconds):
-                found = match(problem.atoms, atoms)[1] > FOUND
-                q = quality(problem.fresh, rebuilt, codes)
-                rows.append((
-                    str(d), name, float(found.mean()), float(found[common].mean()),
-                    float(found[~common].mean()), float(q.explained), q.l0, seen,
-                ))  # fmt: skip
+            for learnt in _methods(problem, seconds):
+                recovered = match(problem.atoms, learnt.atoms)[1] > FOUND
+                fresh = quality(problem.fresh, learnt.rebuilt, learnt.codes)
+                rows.append(
+                    Recovery(
+                        str(d),
+                        learnt.method,
+                        found=float(recovered.mean()),
+                        common=float(recovered[common].mean()),
+                        rare=float(recovered[~common].mean()),
+                        explained=float(fresh.explained),
+                        l0=fresh.l0,
+                        seen=learnt.seen,
+                    )
+                )
                 bar.update(1)
     table = Table(
         "Planted atoms that were found again",
@@ -123,17 +183,22 @@ def measure(evaluation: Evaluation) -> Section:
             Column("l0", "L0", "number", "Mean number of terms"),
             Column("seen", "Samples seen", "count", "Passes over the samples count again"),
         ),
-        tuple(rows),
+        tuple(map(tuple, rows)),
     )
     findings = []
     for width in map(str, WIDTHS):
-        mine = [row for row in rows if row[0] == width]
-        best, nearest = max(mine, key=lambda r: r[2]), max(mine, key=lambda r: r[5])
-        others = [r for r in mine if not r[1].startswith("ours")]
+        of_width = [row for row in rows if row.width == width]
+        best = max(of_width, key=lambda row: row.found)
+        nearest = max(of_width, key=lambda row: row.explained)
         findings.append(
-            f"With d = {width}, {best[1]} finds most: {best[2]:.1%} of the planted atoms; "
-            f"{nearest[1]} reconstructs best ({nearest[5]:.1%} explained, {nearest[2]:.1%} found). "
-            + " ".join(f"{r[1]}: {r[2]:.1%} found, {r[5]:.1%} explained." for r in others)
+            f"With d = {width}, {best.method} finds most: {best.found:.1%} of the planted atoms; "
+            f"{nearest.method} reconstructs best ({nearest.explained:.1%} explained, "
+            f"{nearest.found:.1%} found). "
+            + " ".join(
+                f"{row.method}: {row.found:.1%} found, {row.explained:.1%} explained."
+                for row in of_width
+                if not row.method.startswith("ours")
+            )
         )
     return Section(
         "recovery",
@@ -145,23 +210,23 @@ def measure(evaluation: Evaluation) -> Section:
     )
 
 
-def _methods(problem: Planted, seconds: float):  # type: ignore[no-untyped-def]
-    """Yield name, atoms, reconstruction and codes of the fresh samples, and samples seen."""
+def _methods(problem: Planted, seconds: float) -> Iterator[Learnt]:
+    """Let every method learn for so many seconds, one after the other."""
     m, X, fresh = len(problem.atoms), problem.samples, problem.fresh
     for penalty in PENALTIES:
         learner = DictionaryLearner(m, penalty, random_state=0)
         seen = learn_for(learner.partial_fit, X, seconds)
         atoms = learner.components_
         codes = SparseCoder(atoms).encode(fresh, penalty)
-        yield f"ours, λ = {penalty:g}", atoms, codes @ atoms, codes, seen
+        yield Learnt(f"ours, λ = {penalty:g}", atoms, codes @ atoms, codes, seen)
     for times in (1, PATIENCE):
         topk = TopKAutoencoder(m, min(TERMS, m // 4)).fit(X, times * seconds)
         codes = topk.encode(fresh)
         name = f"TopK, k = {topk.k}" + (f", {times} × the time" if times > 1 else "")
-        yield name, topk.dictionary, topk.decode(codes), codes, topk.samples
+        yield Learnt(name, topk.dictionary, topk.decode(codes), codes, topk.samples)
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
-    theirs = MiniBatchDictionaryLearning(
+    scikit = MiniBatchDictionaryLearning(
         m,
         alpha=1.0,
         positive_code=True,
@@ -173,15 +238,16 @@ def _methods(problem: Planted, seconds: float):  # type: ignore[no-untyped-def]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its inner solver stops early, and says so for every batch
         # Batches of 128, because one of thousands would take longer than the time.
-        seen = learn_for(theirs.partial_fit, X, seconds, 128)
-    atoms = theirs.components_.astype(np.float32)
+        seen = learn_for(scikit.partial_fit, X, seconds, 128)
+    atoms = scikit.components_.astype(np.float32)
     atoms = atoms / np.maximum(np.linalg.norm(atoms, axis=1, keepdims=True), 1e-9)
     atoms[np.linalg.norm(atoms, axis=1) < 0.5] = _founders(X, 1)
     codes = SparseCoder(atoms).encode(fresh, 1.0)
-    yield "scikit-learn, λ = 1 (coded by ours)", atoms, codes @ atoms, codes, seen
+    yield Learnt("scikit-learn, λ = 1 (coded by ours)", atoms, codes @ atoms, codes, seen)
 
 
 def _founders(X: np.ndarray, m: int) -> np.ndarray:
+    """Return m samples with a little noise, (m, d) of norm 1, as the atoms to begin with."""
     rows = np.random.default_rng(1).integers(0, len(X), m)
     founders = X[rows] + 1e-3 * np.random.default_rng(2).standard_normal((m, X.shape[1]))
     return (founders / np.linalg.norm(founders, axis=1, keepdims=True)).astype(np.float32)

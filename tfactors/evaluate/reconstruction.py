@@ -1,6 +1,6 @@
-"""How well codes give hidden states back, for a row of penalties: the whole trade, layer by layer.
+"""Turns codes of held-out states into how well they give the states back, layer by layer.
 
-In go scaled states X (n, d) of held-out tokens and their codes at each λ; out come, with x̂ = αΦ,
+The whole trade is shown, for a row of penalties. With scaled states X (n, d), and x̂ = αΦ,
 
     explained variance = 1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²    (x̄: the layer's mean over the whole sample)
     L0, L1 = means of ‖α‖₀ and ‖α‖₁      cosine = mean of x·x̂ / ‖x‖‖x̂‖     norm ratio = mean ‖x̂‖/‖x‖
@@ -12,6 +12,7 @@ mean; of the others the mean over layers is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -46,7 +47,17 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Quality:
-    """What codes keep of the states of one layer; arrays have one number a group of tokens."""
+    """What codes keep of the states of one layer.
+
+    Attributes
+    ----------
+    error, deviation : (groups,) float64
+        Σ‖x − x̂‖² and Σ‖x − x̄‖² over the tokens of each group.
+    l0, l1, cosine, norm_ratio : float
+        Means over the tokens, as the formulas above say.
+    density : (m,) float64
+        The share of the tokens that activate each factor.
+    """
 
     error: np.ndarray
     deviation: np.ndarray
@@ -54,7 +65,7 @@ class Quality:
     l1: float
     cosine: float
     norm_ratio: float
-    density: np.ndarray  # (m,)
+    density: np.ndarray
 
     @property
     def explained(self) -> float:
@@ -65,9 +76,16 @@ class Quality:
 def quality(
     X: np.ndarray, rebuilt: np.ndarray, codes: csr_array, groups: np.ndarray | None = None
 ) -> Quality:
-    """Measure the reconstruction (n, d) that codes (n, m) give of the states X (n, d) of a layer.
+    """Measure the reconstruction that codes give of the states of a layer.
 
-    ``groups`` (n,) numbers the documents of the tokens; without it all are one.
+    Parameters
+    ----------
+    X, rebuilt : (n, d)
+        The states and their reconstruction.
+    codes : (n, m) csr_array
+        What the reconstruction is made of.
+    groups : (n,) int, optional
+        Numbers the documents of the tokens; without it all are one.
     """
     groups = np.zeros(len(X), np.int64) if groups is None else groups
     x, y = X.astype(np.float64), rebuilt.astype(np.float64)
@@ -99,65 +117,98 @@ def pooled(parts: list[Quality]) -> Quality:
     )
 
 
+class Row(NamedTuple):
+    """One row of the table of reconstruction; what each number means stands in COLUMNS."""
+
+    layer: str
+    penalty: float
+    l0: float
+    l1: float
+    explained: float
+    low: float
+    high: float
+    cosine: float
+    norm_ratio: float
+    alive: float
+    dense1: float
+    dense10: float
+    gap: float | None
+
+    @classmethod
+    def of(cls, layer: str, penalty: float, q: Quality, gap: float | None) -> Row:
+        """Return the row of a layer at one penalty."""
+        low, high = interval(q.error, q.deviation)
+        return cls(
+            layer,
+            penalty,
+            q.l0,
+            q.l1,
+            explained=float(q.explained),
+            low=1 - high,
+            high=1 - low,
+            cosine=q.cosine,
+            norm_ratio=q.norm_ratio,
+            alive=float((q.density > 0).mean()),
+            dense1=float((q.density > 0.01).mean()),
+            dense10=float((q.density > 0.1).mean()),
+            gap=gap,
+        )
+
+
 def measure(evaluation: Evaluation) -> Section:
     """Measure the reconstruction at every layer, for eight penalties."""
     encoder, sample = evaluation.encoder, evaluation.held_out
     coder, layers = encoder.coder, encoder.layers
-    levels = [round(m * encoder.penalty, 4) for m in MULTIPLES] if encoder.exact else [0.0]
-    own = encoder.penalty if encoder.exact else 0.0
-    found: dict[tuple[str, float], tuple[Quality, float | None]] = {}
+    penalties = [round(m * encoder.penalty, 4) for m in MULTIPLES] if encoder.exact else [0.0]
+    own_penalty = encoder.penalty if encoder.exact else 0.0
+    measured: dict[tuple[str, float], tuple[Quality, float | None]] = {}
     with evaluation.progress(len(layers), "reconstruction", "layer") as bar:
         for layer, X in zip(layers, evaluation.states, strict=True):
-            for level, codes in zip(levels, evaluation.codes(X, levels), strict=True):
+            for penalty, codes in zip(penalties, evaluation.codes(X, penalties), strict=True):
                 gap = None
                 if encoder.exact:
                     few = slice(0, GAPS_OF)
-                    gap = float(duality_gap(X[few], coder.dictionary, codes[few], level).mean())
+                    gap = float(duality_gap(X[few], coder.dictionary, codes[few], penalty).mean())
                 rebuilt = codes @ coder.dictionary
-                found[str(layer), level] = quality(X, rebuilt, codes, sample.groups), gap
+                measured[str(layer), penalty] = quality(X, rebuilt, codes, sample.groups), gap
             bar.update(1)
-    for level in levels:
-        parts = [found[str(layer), level] for layer in layers]
+    for penalty in penalties:
+        parts = [measured[str(layer), penalty] for layer in layers]
         gap = float(np.mean([g for _, g in parts])) if encoder.exact else None
-        found["all", level] = pooled([part for part, _ in parts]), gap
-    rows = []
-    for name in ("all", *map(str, layers)):
-        for level in levels:
-            q, gap = found[name, level]
-            low, high = interval(q.error, q.deviation)
-            rows.append((
-                name, level, q.l0, q.l1, float(q.explained), 1 - high, 1 - low, q.cosine,
-                q.norm_ratio, float((q.density > 0).mean()), float((q.density > 0.01).mean()),
-                float((q.density > 0.1).mean()), gap,
-            ))  # fmt: skip
-    mine = next(row for row in rows if row[0] == "all" and row[1] == own)
-    atoms = _likeness(coder.dictionary)
+        measured["all", penalty] = pooled([part for part, _ in parts]), gap
+    rows = [
+        Row.of(layer, penalty, *measured[layer, penalty])
+        for layer in ("all", *map(str, layers))
+        for penalty in penalties
+    ]
+    as_built = next(row for row in rows if row.layer == "all" and row.penalty == own_penalty)
+    nearest = _nearest_cosines(coder.dictionary)
     findings = (
-        f"At the bundle's λ = {own:g}, {mine[2]:.1f} factors a token explain {mine[4]:.1%} of the "
-        f"variance of held-out states (95% interval {mine[5]:.1%} to {mine[6]:.1%}).",
-        f"Reconstructions have {mine[8]:.1%} of the norm of the states: "
-        f"L1 shrinks them by {1 - mine[8]:.1%}.",
-        f"Two atoms are never nearer than a cosine of {atoms[-1]:.3f}; half of the atoms have "
-        f"their nearest at {atoms[len(atoms) // 2]:.3f} or less.",
+        f"At the bundle's λ = {own_penalty:g}, {as_built.l0:.1f} factors a token explain "
+        f"{as_built.explained:.1%} of the variance of held-out states "
+        f"(95% interval {as_built.low:.1%} to {as_built.high:.1%}).",
+        f"Reconstructions have {as_built.norm_ratio:.1%} of the norm of the states: "
+        f"L1 shrinks them by {1 - as_built.norm_ratio:.1%}.",
+        f"Two atoms are never nearer than a cosine of {nearest[-1]:.3f}; half of the atoms have "
+        f"their nearest at {nearest[len(nearest) // 2]:.3f} or less.",
     )
     columns = COLUMNS if encoder.exact else tuple(c for c in COLUMNS if c.name != "gap")
-    keep = len(columns)
     table = Table(
         "Reconstruction by layer and λ",
         f"Held-out text: {sample.described}, each token at every layer. λ is multiplied by "
-        f"{MULTIPLES[0]:g} to {MULTIPLES[-1]:g}; the bundle's own is {own:g}.",
+        f"{MULTIPLES[0]:g} to {MULTIPLES[-1]:g}; the bundle's own is {own_penalty:g}.",
         columns,
-        tuple(tuple(row[:keep]) for row in rows),
+        tuple(tuple(row[: len(columns)]) for row in rows),
         Chart("l0", "explained", pick="layer", log=True, low="low", high="high"),
     )
     near = Table(
         "Largest cosine of an atom to another",
-        f"All {len(atoms):,} atoms of the dictionary.",
+        f"All {len(nearest):,} atoms of the dictionary.",
         (
             Column("quantile", "Share of atoms", "share", "Atoms whose nearest other is no nearer"),
             Column("cosine", "Cosine", "number", "max over k ≠ c of φ_c·φ_k"),
         ),
-        tuple((q, float(np.quantile(atoms, q))) for q in (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)),
+        tuple((q, float(np.quantile(nearest, q))) for q in (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)),
     )
     return Section(
         "reconstruction",
@@ -169,8 +220,8 @@ def measure(evaluation: Evaluation) -> Section:
     )
 
 
-def _likeness(atoms: np.ndarray) -> np.ndarray:
-    """Largest cosine of each atom to another one, ascending, (m,)."""
+def _nearest_cosines(atoms: np.ndarray) -> np.ndarray:
+    """Return the largest cosine of each atom (m, d) to another one, ascending, (m,)."""
     nearest = np.empty(len(atoms), np.float32)
     for first in range(0, len(atoms), 2048):
         cosine = atoms[first : first + 2048] @ atoms.T

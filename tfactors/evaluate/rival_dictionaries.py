@@ -1,8 +1,8 @@
-"""What else could take a hidden state apart, at the same number of terms: are our factors any good?
+"""Turns states into what other dictionaries explain of them with the same number of terms.
 
-In go training states and held-out states of all layers; out come explained variances at equal L0.
-All linear rivals get the very coding that ours gets, argmin over α ≥ 0 of ½‖x − αΦ‖² + λ‖α‖₁ with
-the λ at which they use as many terms; only Φ differs:
+Are our factors any good? Explained variances of held-out states of all layers are compared at equal
+L0. All linear rivals get the very coding that ours gets, argmin over α ≥ 0 of ½‖x − αΦ‖² + λ‖α‖₁,
+with the λ at which they use as many terms; only Φ differs:
 
     random       m random unit directions                neurons   ±e_i, the coordinates themselves
     PCA          ± principal directions (about 0)        k-means   m centroids of unit length
@@ -36,22 +36,27 @@ ORDER = (OURS, REFITTED, SAME, TOPK_LONGER, TOPK, MEANS, PCA, NEURONS, RANDOM)
 
 
 def rivals(X: np.ndarray, m: int, seed: int) -> dict[str, np.ndarray]:
-    """Return the dictionaries that need no learner of ours, from states X (n, d)."""
+    """Return by name the dictionaries (atoms, d) that need no learner of ours, of states (n, d)."""
     from sklearn.cluster import MiniBatchKMeans
 
     rng, d = np.random.default_rng(seed), X.shape[1]
     identity = np.eye(d, dtype=np.float32)
     moment = X.T @ X
     directions = np.linalg.eigh(moment.astype(np.float64))[1].T.astype(np.float32)
-    means = MiniBatchKMeans(
-        min(m, len(X) // 2), batch_size=4096, max_iter=20, n_init=1, random_state=seed,
-        init="random", compute_labels=False,
-    ).fit(X).cluster_centers_  # fmt: skip
+    clusters = MiniBatchKMeans(
+        min(m, len(X) // 2),
+        batch_size=4096,
+        max_iter=20,
+        n_init=1,
+        random_state=seed,
+        init="random",
+        compute_labels=False,
+    ).fit(X)
     return {
-        RANDOM: _unit(rng.standard_normal((m, d))),
+        RANDOM: _unit_rows(rng.standard_normal((m, d))),
         NEURONS: np.concatenate([identity, -identity]),
-        PCA: _unit(np.concatenate([directions, -directions])),
-        MEANS: _unit(means),
+        PCA: _unit_rows(np.concatenate([directions, -directions])),
+        MEANS: _unit_rows(clusters.cluster_centers_),
     }
 
 
@@ -71,7 +76,7 @@ def penalties_for(coder: SparseCoder, X: np.ndarray, terms: tuple[int, ...]) -> 
 
 def refitted(X: np.ndarray, dictionary: np.ndarray, codes: csr_array) -> csr_array:
     """Return least-squares codes on the active factors of ``codes``; what turns negative is 0."""
-    found, gram = codes.copy(), dictionary @ dictionary.T
+    refit, gram = codes.copy(), dictionary @ dictionary.T
     sizes = np.diff(codes.indptr)
     for size in np.unique(sizes[sizes > 0]):
         rows = np.flatnonzero(sizes == size)
@@ -82,8 +87,8 @@ def refitted(X: np.ndarray, dictionary: np.ndarray, codes: csr_array) -> csr_arr
             inner[:, np.arange(size), np.arange(size)] += 1e-6
             right = np.einsum("nd,nsd->ns", X[part], dictionary[at])
             solved = np.linalg.solve(inner, right[..., None].astype(np.float64))[..., 0]
-            found.data[place] = solved.clip(min=0)
-    return found
+            refit.data[place] = solved.clip(min=0)
+    return refit
 
 
 def measure(evaluation: Evaluation) -> Section:
@@ -96,12 +101,12 @@ def measure(evaluation: Evaluation) -> Section:
     few = states.reshape(-1, states.shape[2])
     few = few[np.random.default_rng(0).permutation(len(few))[:SEARCHED]]
     terms = tuple(k for k in TERMS if k <= train.shape[1] // 2)
-    found: dict[tuple[str, str, int], Quality] = {}
+    measured: dict[tuple[str, str, int], Quality] = {}
     with evaluation.progress(12, "controls", "part") as bar:
         start = time.monotonic()
         penalty = encoder.penalty if encoder.exact else 1.0
-        own = DictionaryLearner(m, penalty, random_state=evaluation.seed, epochs=1)
-        own.fit(train)
+        learner = DictionaryLearner(m, penalty, random_state=evaluation.seed, epochs=1)
+        learner.fit(train)
         bar.update(2)
         spent = time.monotonic() - start
         seconds = max(spent, effort.least_seconds)
@@ -111,36 +116,36 @@ def measure(evaluation: Evaluation) -> Section:
             model = TopKAutoencoder(m, k, evaluation.seed)
             autoencoders[name] = model.fit(train, times * seconds)
             bar.update(2)
-        dictionaries = {SAME: own.components_} | rivals(train, m, evaluation.seed)
+        dictionaries = {SAME: learner.components_} | rivals(train, m, evaluation.seed)
         if encoder.exact:
             dictionaries = {OURS: encoder.coder.dictionary} | dictionaries
         for name, atoms in dictionaries.items():
             coder = SparseCoder(atoms)
-            levels = penalties_for(coder, few, terms)
+            penalties = penalties_for(coder, few, terms)
             for layer, X in zip(layers, states, strict=True):
-                for count, codes in zip(terms, coder.path(X, levels), strict=True):
-                    found[name, str(layer), count] = quality(X, codes @ atoms, codes)
+                for count, codes in zip(terms, coder.path(X, penalties), strict=True):
+                    measured[name, str(layer), count] = quality(X, codes @ atoms, codes)
                     if name == OURS:
                         better = refitted(X, atoms, codes)
-                        found[REFITTED, str(layer), count] = quality(X, better @ atoms, better)
+                        measured[REFITTED, str(layer), count] = quality(X, better @ atoms, better)
             bar.update(1)
         for layer, X in zip(layers, states, strict=True):
             for name, model in autoencoders.items():
                 for count in terms:
                     codes = model.encode(X, count)
-                    found[name, str(layer), count] = quality(X, model.decode(codes), codes)
-    names = list(dict.fromkeys(name for name, *_ in found))
+                    measured[name, str(layer), count] = quality(X, model.decode(codes), codes)
+    names = list(dict.fromkeys(name for name, *_ in measured))
     order = [n for n in ORDER if n in names]
     for name in order:
         for count in terms:
-            parts = [found[name, str(layer), count] for layer in layers]
-            found[name, "all", count] = pooled(parts)
+            parts = [measured[name, str(layer), count] for layer in layers]
+            measured[name, "all", count] = pooled(parts)
     rows = tuple(
         (layer, name, count, q.l0, float(q.explained), q.norm_ratio)
         for layer in ("all", *map(str, layers))
         for name in order
         for count in terms
-        for q in [found[name, layer, count]]
+        for q in [measured[name, layer, count]]
     )
     table = Table(
         "Explained variance at equal L0",
@@ -166,7 +171,7 @@ def measure(evaluation: Evaluation) -> Section:
         "Controls",
         "The same states taken apart by simpler dictionaries with the same number of terms, and by "
         "a TopK sparse autoencoder that had the same states and the same time.",
-        tuple(_findings({name: found[name, "all", k] for name in order}, k, evaluation, train)),
+        tuple(_findings({name: measured[name, "all", k] for name in order}, k, evaluation, train)),
         (table,),
     )
 
@@ -174,12 +179,13 @@ def measure(evaluation: Evaluation) -> Section:
 def _findings(
     at: dict[str, Quality], k: int, evaluation: Evaluation, train: np.ndarray
 ) -> list[str]:
+    """Say who explains how much with k terms a token; ``at`` is the quality of each by name."""
     ours, topk, same = at.get(OURS, at[SAME]), at[TOPK], at[SAME]
     longer = at[TOPK_LONGER]
     simple = max(
         (n for n in at if n in (RANDOM, NEURONS, PCA, MEANS)), key=lambda n: at[n].explained
     )
-    found = [
+    sentences = [
         f"With {k} terms a token, ours explains {ours.explained:.1%}, the best simple control "
         f"({simple}) {at[simple].explained:.1%}, random directions {at[RANDOM].explained:.1%}.",
         f"The TopK autoencoder explains {topk.explained:.1%} with {topk.l0:.1f} terms, and "
@@ -188,14 +194,15 @@ def _findings(
         "time on a processor: the comparison is at equal time, not of what each can reach.",
     ]
     if REFITTED in at:
-        found.append(
+        sentences.append(
             f"Without the shrinkage of L1 (least squares on the same factors) ours explains "
             f"{at[REFITTED].explained:.1%}."
         )
-    return found
+    return sentences
 
 
-def _unit(atoms: np.ndarray) -> np.ndarray:
+def _unit_rows(atoms: np.ndarray) -> np.ndarray:
+    """Return the rows of atoms (m, d) with norm 1, those of norm 0 left out."""
     norms = np.linalg.norm(atoms, axis=1, keepdims=True)
-    kept = norms[:, 0] > 1e-6
-    return np.ascontiguousarray((atoms[kept] / norms[kept]).astype(np.float32))
+    long = norms[:, 0] > 1e-6
+    return np.ascontiguousarray((atoms[long] / norms[long]).astype(np.float32))

@@ -1,8 +1,8 @@
-"""The text that an evaluation measures on, and how sure a number on it is.
+"""Turns a bundle into text to measure on, and numbers on it into intervals.
 
-In goes a bundle; out come windows that its dictionary did not learn from (or, for methods that have
-to be trained, windows that it did), with the document of every token, and confidence intervals that
-draw whole documents anew, because the tokens of one document are alike:
+The text is windows that the dictionary did not learn from (or, for methods that have to be trained,
+windows that it did), with the document of every token. Confidence intervals draw whole documents
+anew, because the tokens of one document are alike:
 
     interval = 2.5 and 97.5 % of the statistic over 1,000 draws of as many documents, with repeats
 """
@@ -80,7 +80,24 @@ class Sample:
 
 
 def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sample:
-    """Return windows drawn at random, of at most so many tokens in all."""
+    """Return windows drawn at random.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Whose corpus they are of.
+    tokens : int
+        How many they hold at most.
+    seed : int
+        Of the draw.
+    held_out : bool
+        Whether they are of held-out text, or of the other.
+
+    Raises
+    ------
+    InputError
+        There is no such text.
+    """
     corpus, by_document = bundle.manifest["corpus"], _by_document(bundle)
     chosen = _is_held_out(bundle)
     windows = np.flatnonzero(chosen if held_out else ~chosen)
@@ -105,7 +122,7 @@ def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sampl
 
 
 def interval(above: np.ndarray, below: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of Σ above / Σ below over groups; both (groups,).
+    """Return the 95 % interval of Σ above / Σ below over groups; both are (groups,).
 
     >>> interval(np.array([1.0, 1.0]), np.array([2.0, 2.0]))
     (0.5, 0.5)
@@ -121,10 +138,12 @@ def interval(above: np.ndarray, below: np.ndarray, seed: int = 0) -> tuple[float
 
 
 def _by_document(bundle: Bundle) -> bool:
+    """Return whether documents are held out, or windows of every document."""
     return bundle.manifest["corpus"].get("held_out", "documents") == "documents"
 
 
 def _is_held_out(bundle: Bundle) -> np.ndarray:
+    """Return which windows are held out, (windows,) bool."""
     count = bundle.manifest["corpus"]["windows"]
     if not _by_document(bundle):
         return held_out_windows(count, int(bundle.manifest["settings"].get("seed", 0)))

@@ -1,4 +1,4 @@
-"""A TopK sparse autoencoder, the usual way to a dictionary today: what ours is compared with.
+"""Turns states into a TopK sparse autoencoder, the usual dictionary of today, to compare with.
 
 After Gao et al. (2024, "Scaling and evaluating sparse autoencoders"):
 
@@ -28,11 +28,14 @@ ROWS = 4096  # coded at a time
 
 
 class TopKAutoencoder:
-    """W_dec as ``dictionary`` (m, d) with unit rows, and what makes codes for it.
+    """W_dec as ``dictionary`` with unit rows, and what makes codes for it.
 
     Attributes
     ----------
-    dictionary, bias : (m, d) and (d,) float32
+    dictionary : (m, d) float32
+        W_dec.
+    bias : (d,) float32
+        b.
     k : int
         Latents a sample it was trained for.
     samples, dead : int
@@ -98,7 +101,7 @@ class TopKAutoencoder:
         return self
 
     def encode(self, X: np.ndarray, k: int | None = None) -> csr_array:
-        """Codes (n, m) of X (n, d), at most k positive ones a row; by default as trained."""
+        """Return codes (n, m) of X (n, d), at most k positive ones a row; by default as trained."""
         k, m = k or self.k, self.n_components
         parts = []
         for first in range(0, len(X), ROWS):
@@ -112,12 +115,12 @@ class TopKAutoencoder:
         return codes
 
     def decode(self, codes: csr_array) -> np.ndarray:
-        """Reconstruction (n, d) of codes (n, m)."""
+        """Return the reconstruction (n, d) of codes (n, m)."""
         return codes @ self.dictionary + self.bias
 
 
 def _decoded(values, at, decoder):  # type: ignore[no-untyped-def]
-    """Σ_j values[:, j] · decoder[at[:, j]], without dense codes."""
+    """Return Σ_j values[:, j] · decoder[at[:, j]], without dense codes."""
     import torch
 
     return torch.nn.functional.embedding_bag(at, decoder, per_sample_weights=values, mode="sum")

@@ -1,12 +1,11 @@
-"""`tfactors evaluate --senses FILE.tsv`: can the senses of words be told from single factors?
+"""Turns labelled occurrences of words into how well single factors tell their senses.
 
-In goes a table of labelled occurrences (`tfactors.evaluate.labelled_senses`); out comes, for each
-word and layer, how well a logistic regression tells the labels from one factor and from five,
-chosen inside the training folds by their F statistic, beside the majority label, the words around
-the occurrence and the whole hidden state; and the same with the layer chosen inside the training
-folds too. Folds hold whole documents, and labels weigh alike however frequent they are. Precision,
-recall and F₁ are means over the labels; the interval of F₁ is that of 200 bootstrap draws of
-documents.
+This is `tfactors evaluate --senses FILE.tsv`. For each word and layer a logistic regression tells
+the labels (`tfactors.evaluate.labelled_senses`) from one factor and from five, chosen inside the
+training folds by their F statistic, and then with the layer chosen there too. Beside them stand the
+majority label, the words around the occurrence and the whole hidden state. Folds hold whole
+documents, and labels weigh alike however frequent they are. Precision, recall and F₁ are means over
+the labels; the interval of F₁ is that of 200 bootstrap draws of documents.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from tfactors.evaluate.label_scores import (
     FOLDS,
     Folds,
     folds_of,
-    guessed,
     interval,
     logistic,
-    scored,
+    precision_recall_f1,
+    predict_labels,
     separation,
 )
 from tfactors.evaluate.labelled_senses import SHIPPED, Occurrence, position_of, read_senses
@@ -54,12 +53,22 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What came of one word.
+class WordScores:
+    """How well the labels of one word are told in every way.
 
-    ``scores`` are by method and layer: None where the method has none, or chooses it inside the
-    training folds. ``factor`` is, at each layer, the one that parts the labels best, on all
-    occurrences.
+    Attributes
+    ----------
+    word : str
+        The word, in lower case.
+    counts : dict of str to int
+        How many occurrences have each label.
+    documents : int
+        How many documents they stand in.
+    scores : dict
+        By method and layer; the layer is None where the method has none, or chooses it inside the
+        training folds.
+    factor : dict of int to int
+        At each layer, the factor that parts the labels best, on all occurrences.
     """
 
     word: str
@@ -74,11 +83,11 @@ class Told:
         return sum(self.counts.values())
 
     def f1(self, method: str, layer: int | None = None) -> float:
-        """F₁ of a method at a layer."""
+        """Return F₁ of a method at a layer."""
         return self.scores[method, layer].f1
 
     def best(self, method: str) -> int:
-        """The layer at which a method does best, chosen after the fact; the lowest of equals."""
+        """Return the layer at which a method does best, after the fact; the lowest of equals."""
         return max(self.factor, key=lambda layer: (self.f1(method, layer), -layer))
 
 
@@ -88,15 +97,16 @@ def check_senses(evaluation: Evaluation) -> Section:
     rows = read_senses(path)
     words = sorted({row.word for row in rows})
 
-    def tell(word: str) -> Told:
-        mine = [row for row in rows if row.word == word]
-        return told(evaluation.encoder, path, word, mine, evaluation.seed)
+    encoder = evaluation.encoder  # made once, before several threads ask for it
 
-    found = []
-    _ = evaluation.encoder  # made once, before several threads ask for it
+    def score(word: str) -> WordScores:
+        of_word = [row for row in rows if row.word == word]
+        return score_word(encoder, path, word, of_word, evaluation.seed)
+
+    scores = []
     with evaluation.progress(len(words), "word senses", "word") as bar:
-        for _, result in ahead(tell, words):
-            found.append(result)
+        for _, of_word in ahead(score, words):
+            scores.append(of_word)
             bar.update(1)
     sample = (
         f"{path.name}: {len(rows)} labelled occurrences of {len(words)} "
@@ -110,49 +120,52 @@ def check_senses(evaluation: Evaluation) -> Section:
         "regressions on one factor and on five, beside the majority label, a bag of the words "
         f"around (up to {NEIGHBOURS} on each side) and the whole hidden state. A factor is chosen "
         "inside the training folds, by its F statistic.",
-        _findings(found),
-        (_by_word(found, sample), _by_layer(found, sample)),
+        _findings(scores),
+        (_by_word(scores, sample), _by_layer(scores, sample)),
     )
 
 
-def _findings(found: list[Told]) -> tuple[str, ...]:
+def _findings(scores: list[WordScores]) -> tuple[str, ...]:
     """Say what the tables say, without a choice after the fact but where it is named."""
 
     def middle(method: str) -> str:
-        return f"{np.median([word.f1(method) for word in found]):.0%}"
+        return f"{np.median([word.f1(method) for word in scores]):.0%}"
 
-    def named(words: list[Told]) -> str:
+    def named(words: list[WordScores]) -> str:
         return ", ".join(f"“{w.word}” {w.f1('one factor'):.0%}" for w in words)
 
-    ceiling = np.median([word.f1(WHOLE, word.best(WHOLE)) for word in found])
-    said = [
+    ceiling = np.median([word.f1(WHOLE, word.best(WHOLE)) for word in scores])
+    sentences = [
         f"One factor tells the labels with F₁ {middle('one factor')}, five with "
         f"{middle('five factors')}: factors and their layer are chosen inside the training folds. "
         f"The words around tell them with {middle(AROUND)}, the majority label with "
         f"{middle(MAJORITY)}, the whole hidden state at its best layer, chosen after the fact, "
-        f"with {ceiling:.0%}" + (f" (medians over {len(found)} words)." if len(found) > 1 else ".")
+        f"with {ceiling:.0%}"
+        + (f" (medians over {len(scores)} words)." if len(scores) > 1 else ".")
     ]
-    if len(found) > 1:
-        above = [w for w in found if w.scores["one factor", None].low > w.scores[AROUND, None].high]
-        higher = sum(w.f1("one factor") > w.f1(AROUND) for w in found)
-        order = sorted(found, key=lambda w: -w.f1("one factor"))
-        said += [
-            f"One factor is above the words around for {higher} of {len(found)} words; for "
+    if len(scores) > 1:
+        above = [
+            w for w in scores if w.scores["one factor", None].low > w.scores[AROUND, None].high
+        ]
+        higher = sum(w.f1("one factor") > w.f1(AROUND) for w in scores)
+        order = sorted(scores, key=lambda w: -w.f1("one factor"))
+        sentences += [
+            f"One factor is above the words around for {higher} of {len(scores)} words; for "
             f"{len(above)} of them the intervals do not meet.",
             f"Best: {named(order[:3])}. Worst: {named(order[:-4:-1])}.",
         ]
-        two = [w.f1("one factor") for w in found if len(w.counts) == 2]
-        more = [w.f1("one factor") for w in found if len(w.counts) > 2]
+        two = [w.f1("one factor") for w in scores if len(w.counts) == 2]
+        more = [w.f1("one factor") for w in scores if len(w.counts) > 2]
         if two and more:
-            said.append(
+            sentences.append(
                 f"One activation can part two senses, hardly three: the median is "
                 f"{np.median(two):.0%} for the {len(two)} words of two labels and "
                 f"{np.median(more):.0%} for the {len(more)} of more."
             )
-    return tuple(said)
+    return tuple(sentences)
 
 
-def _by_word(found: list[Told], sample: str) -> Table:
+def _by_word(scores: list[WordScores], sample: str) -> Table:
     inside = "F₁; which, and at which layer, is chosen inside the training folds"
     columns = (
         Column("word", "Word", "text"),
@@ -169,18 +182,20 @@ def _by_word(found: list[Told], sample: str) -> Table:
         Column("documents", "Documents", "count", "that the occurrences stand in"),
     )
     rows = []
-    for word in found:
+    for word in scores:
         one, at = word.scores["one factor", None], word.best("one factor")
         labels = ", ".join(f"{label} {count}" for label, count in word.counts.items())
+        interval_of_one = (one.f1, one.low, one.high)
+        others = (word.f1(method) for method in ("five factors", AROUND, MAJORITY))
+        state = word.f1(WHOLE, word.best(WHOLE))
+        factor = str(word.factor[at])
         rows.append(
-            (word.word, one.f1, one.low, one.high, word.f1("five factors"), word.f1(AROUND),
-             word.f1(MAJORITY), word.f1(WHOLE, word.best(WHOLE)), at, str(word.factor[at]), labels,
-             word.documents)
-        )  # fmt: skip
+            (word.word, *interval_of_one, *others, state, at, factor, labels, word.documents)
+        )
     return Table("F₁ for every word", sample, columns, tuple(rows))
 
 
-def _by_layer(found: list[Told], sample: str) -> Table:
+def _by_layer(scores: list[WordScores], sample: str) -> Table:
     columns = (
         Column("word", "Word", "text"),
         Column("method", "Told from", "text"),
@@ -194,20 +209,27 @@ def _by_layer(found: list[Told], sample: str) -> Table:
         Column("n", "Occurrences", "count", "labelled occurrences of the word"),
     )
     rows = []
-    for word in found:
+    for word in scores:
         for method in ("one factor", "five factors", WHOLE, AROUND, MAJORITY):
             for layer, factor in word.factor.items():
                 score = word.scores[method, None if method in (AROUND, MAJORITY) else layer]
-                rows.append(
-                    (word.word, method, layer, score.precision, score.recall, score.f1, score.low,
-                     score.high, str(factor) if method == "one factor" else "", word.occurrences)
-                )  # fmt: skip
+                numbers = (score.precision, score.recall, score.f1, score.low, score.high)
+                named = str(factor) if method == "one factor" else ""
+                rows.append((word.word, method, layer, *numbers, named, word.occurrences))
     chart = Chart("layer", "f1", series="method", pick="word", low="low", high="high")
     return Table("From which layer on", sample, columns, tuple(rows), chart)
 
 
-def told(encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], seed: int) -> Told:
-    """Tell the labels of one word in every way."""
+def score_word(
+    encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], seed: int
+) -> WordScores:
+    """Tell the labels of one word in every way, and score what is told.
+
+    Raises
+    ------
+    InputError
+        The word has one label alone, or stands in one document; names ``path``.
+    """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -224,7 +246,7 @@ def told(encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], 
         guesses[MAJORITY, None][test] = np.bincount(labels[train]).argmax()
     bag = CountVectorizer(binary=True, tokenizer=str.split, token_pattern=None)
     words = bag.fit_transform([_around(row) for row in rows])
-    guesses[AROUND, None] = guessed(logistic(), words, labels, folds)
+    guesses[AROUND, None] = predict_labels(logistic(), words, labels, folds)
     codes, factor = [], {}
     for layer, x in zip(encoder.layers, _states(encoder, rows), strict=True):
         sparse = encoder.coder.encode(x, encoder.penalty, encoder.tol)
@@ -232,46 +254,61 @@ def told(encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], 
         active = np.unique(sparse.indices) if sparse.nnz else np.array([0])
         codes.append(sparse[:, active].toarray())
         factor[layer] = int(active[separation(codes[-1], labels).argmax()])
-        _by_factors(guesses, layer, codes[-1], labels, folds)
+        guesses |= guesses_by_factors(layer, codes[-1], labels, folds)
         whole = make_pipeline(StandardScaler(), logistic(C=0.1))
-        guesses[WHOLE, layer] = guessed(whole, x, labels, folds)
-    _by_factors(guesses, None, np.hstack(codes), labels, folds)
+        guesses[WHOLE, layer] = predict_labels(whole, x, labels, folds)
+    guesses |= guesses_by_factors(None, np.hstack(codes), labels, folds)
     counts = {str(name): int((labels == i).sum()) for i, name in enumerate(names)}
     scores = {
-        key: Score(*scored(labels, guess), *interval(labels, guess, documents, seed))
+        key: Score(*precision_recall_f1(labels, guess), *interval(labels, guess, documents, seed))
         for key, guess in guesses.items()
     }
-    return Told(word, counts, len(np.unique(documents)), scores, factor)
+    return WordScores(word, counts, len(np.unique(documents)), scores, factor)
 
 
-def _by_factors(
-    guesses: Guesses, layer: int | None, codes: np.ndarray, labels: np.ndarray, folds: Folds
-) -> None:
-    """Add what is told from one and from five of the columns of codes."""
+def guesses_by_factors(
+    layer: int | None, codes: np.ndarray, labels: np.ndarray, folds: Folds
+) -> Guesses:
+    """Return the labels that are told from one and from five of the columns of codes.
+
+    Parameters
+    ----------
+    layer : int or None
+        The layer of the codes, None where they are of all.
+    codes : (n, m) float32
+        A row an occurrence.
+    labels : (n,) int
+        The labels of the occurrences.
+    folds : Folds
+        Inside whose training parts the factors are chosen.
+    """
     from sklearn.feature_selection import SelectKBest
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    guesses = {}
     for name, count in FACTORS.items():
         chosen = SelectKBest(separation, k=min(count, codes.shape[1]))
         model = make_pipeline(chosen, StandardScaler(), logistic())
-        guesses[name, layer] = guessed(model, codes, labels, folds)
+        guesses[name, layer] = predict_labels(model, codes, labels, folds)
+    return guesses
 
 
 def _states(encoder: FactorEncoder, rows: list[Occurrence]) -> np.ndarray:
-    """Scaled states of the first token of each occurrence, (layers, n, d)."""
+    """Return the scaled states of the first token of each occurrence, (layers, n, d)."""
     texts, positions = [], []
     for row in rows:
         token_ids, tokens, _ = tokenize(row.text, encoder.model.tokenizer)
-        most = encoder.model.max_length  # of a longer text what stands around the word
-        at = position_of(row, tokens)
-        first = max(0, min(at - most // 2, len(tokens) - most))
-        texts.append(token_ids[first : first + most])
-        positions.append(at - first)
+        longest = encoder.model.max_length  # of a longer text what stands around the word
+        position = position_of(row, tokens)
+        first = max(0, min(position - longest // 2, len(tokens) - longest))
+        texts.append(token_ids[first : first + longest])
+        positions.append(position - first)
     return encoder.states(texts, encoder.layers, positions=positions)
 
 
 def _around(row: Occurrence) -> str:
+    """Return the words and marks around an occurrence, in lower case, a blank between them."""
     before = re.findall(r"\w+|[^\w\s]", row.text[: row.offset].casefold())[-NEIGHBOURS:]
     after = re.findall(r"\w+|[^\w\s]", row.text[row.offset + len(row.word) :].casefold())
     return " ".join(before + after[:NEIGHBOURS])
