@@ -11,7 +11,7 @@ in the file and passed over here. docs/BUNDLE.md explains the fields.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -437,7 +437,7 @@ def check_manifest(record: dict[str, Any]) -> None:
         )
 
 
-def listed_levels(levels: Mapping[str, tuple[int, ...]], factors: int) -> list[str]:
+def listed_levels(levels: Mapping[str, Sequence[int]], factors: int) -> list[str]:
     """Return the level at which the 2021 website lists each factor; "" where it lists it at none.
 
     Parameters
