@@ -92,7 +92,7 @@ def run_import(world: Path, source: Path, out: Path, *more: str) -> tf.Bundle:
 def check_activations(bundle: tf.Bundle, form: str, w: dict, centred: bool) -> None:
     """Every activation is what the library would compute of the same words."""
     (layer,) = bundle.layers
-    model = load_model(model_to_load(bundle.manifest["model"], bundle.path))
+    model = load_model(model_to_load(bundle.about.model, bundle.path))
     factor = int(bundle.importance().sort_values("importance")["factor"].iloc[-1])
     found = bundle.examples(factor, layer)
     windows = bundle.windows(found["window"].tolist())

@@ -80,7 +80,7 @@ def test_activations_are_those_of_the_encoder(imported):
     source, bundle = imported
     w = {n: torch.from_numpy(v) for n, v in load_file(source / "sae_weights.safetensors").items()}
     w["W_enc"] = w["W_enc"].T
-    model = load_model(model_to_load(bundle.manifest["model"], bundle.path))
+    model = load_model(model_to_load(bundle.about.model, bundle.path))
     for factor in bundle.factors.loc[bundle.factors["alive"], "factor"].tolist()[:3]:
         found = bundle.examples(factor, LAYER, top=4)
         windows = bundle.windows(found["window"].tolist())

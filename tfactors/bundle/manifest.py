@@ -79,7 +79,8 @@ class Corpus:
     window_length
         Most tokens of a window.
     held_out
-        What the dictionary has not seen: ``documents`` or ``windows``.
+        What the dictionary has not seen: ``documents`` or ``windows``; "" where an older bundle
+        does not say, of which documents were held out.
     held_out_tokens
         How many tokens these hold.
     """
@@ -89,7 +90,7 @@ class Corpus:
     windows: int
     tokens: int
     window_length: int
-    held_out: str = "documents"
+    held_out: str = ""
     held_out_tokens: int = 0
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def print_finished_bundle(bundle: Bundle, folder: Path) -> None:
     """Print what the bundle holds, and the command that opens it."""
-    from tfactors.display.text import describe
+    from tfactors.bundle.summary import describe
 
-    print(describe(bundle.manifest))
+    print(describe(bundle.about))
     print(f"\nopen it with: tfactors dashboard {folder}")

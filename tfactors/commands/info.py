@@ -18,10 +18,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the manifest, for people or as JSON."""
     from tfactors.bundle import Bundle
-    from tfactors.display.text import describe
+    from tfactors.bundle.summary import describe
 
-    manifest = Bundle.open(options.bundle).manifest
-    print(json.dumps(manifest, ensure_ascii=False) if options.json else describe(manifest))
+    bundle = Bundle.open(options.bundle)
+    if options.json:
+        print(json.dumps(bundle.manifest, ensure_ascii=False))
+    else:
+        print(describe(bundle.about))
 
 
 COMMAND = Command(

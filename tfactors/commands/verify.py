@@ -21,11 +21,11 @@ def run(options: argparse.Namespace) -> None:
 
     bundle = Bundle.open(options.bundle)
     bundle.verify()
-    files = bundle.manifest["files"]
+    files = bundle.about.files
     if options.json:
         print(json.dumps({"verified": True, "files": len(files)}))
     else:
-        rows = sum(file["rows"] for file in files.values())
+        rows = sum(seal.rows for seal in files.values())
         print(f"{options.bundle}: {len(files)} files, {rows:,} rows, all as the manifest says")
 
 

@@ -79,7 +79,7 @@ def evaluate(
     unknown = [name for name in only if name not in SECTIONS]
     if unknown:
         raise InputError(f"section {unknown[0]!r}: expected {', '.join(SECTIONS)}")
-    if bundle.ranked:
+    if not bundle.abilities.evaluation:
         raise InputError("this bundle holds published examples only: there is nothing to measure")
     folder = out or evidence.folder_of(bundle.path)
     evaluation = Evaluation(bundle, show_progress, device, effort or Effort(), options)

@@ -57,7 +57,7 @@ def measure(evaluation: Evaluation) -> Section:
                     evaluation.encoder,
                     part,
                     bundle.windows,
-                    bundle.manifest["corpus"]["windows"],
+                    bundle.about.corpus.windows,
                     KINDS,
                     DRAWS,
                     evaluation.seed,

@@ -160,7 +160,7 @@ def _examples(bundle: Bundle) -> pd.DataFrame:
 
 def _distinct_words(bundle: Bundle, examples: pd.DataFrame) -> tuple[Table, list[str]]:
     """Count the distinct words among the examples of each factor, by layer."""
-    most = int(bundle.manifest["importance"]["examples"])
+    most = bundle.about.importance.examples
     folded = examples.assign(word=examples["word"].str.casefold())
     of_list = folded.groupby(["layer", "factor"])["word"]
     counts = pd.DataFrame(

@@ -98,11 +98,11 @@ def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sampl
     InputError
         There is no such text.
     """
-    corpus, by_document = bundle.manifest["corpus"], _by_document(bundle)
+    corpus, by_document = bundle.about.corpus, _by_document(bundle)
     chosen = _is_held_out(bundle)
     windows = np.flatnonzero(chosen if held_out else ~chosen)
     windows = np.random.default_rng([seed, 5]).permutation(windows)
-    mean = max(1, corpus["tokens"] // max(corpus["windows"], 1))
+    mean = max(1, corpus.tokens // max(corpus.windows, 1))
     frame = bundle.windows(windows[: 2 * tokens // mean + 1])
     lengths = np.array([len(ids) for ids in frame["token_ids"]])
     frame = frame[np.cumsum(lengths) <= tokens]
@@ -139,14 +139,14 @@ def interval(above: np.ndarray, below: np.ndarray, seed: int = 0) -> tuple[float
 
 def _by_document(bundle: Bundle) -> bool:
     """Return whether documents are held out, or windows of every document."""
-    return bundle.manifest["corpus"].get("held_out", "documents") == "documents"
+    return bundle.about.corpus.held_out in ("", "documents")
 
 
 def _is_held_out(bundle: Bundle) -> np.ndarray:
     """Return which windows are held out, (windows,) bool."""
-    count = bundle.manifest["corpus"]["windows"]
+    count = bundle.about.corpus.windows
     if not _by_document(bundle):
-        return held_out_windows(count, int(bundle.manifest["settings"].get("seed", 0)))
+        return held_out_windows(count, int(bundle.about.settings.get("seed", 0)))
     held_out = bundle.documents["held_out"].to_numpy()
     documents = [frame["document"].to_numpy() for frame in bundle.iter_windows(8192)]
     return held_out[np.concatenate(documents)]

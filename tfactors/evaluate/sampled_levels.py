@@ -84,15 +84,15 @@ def peaks_and_levels(
         A row a factor, m in all: peak (a layer, −1 where the sample never activates the factor)
         and level ("low", "mid", "high", and "" for a factor that is not asked for or not active).
     """
-    share = len(sample) / bundle.manifest["corpus"]["tokens"]
-    importance_k = max(EXAMPLES, round(bundle.manifest["importance"]["k"] * share))
+    share = len(sample) / bundle.about.corpus.tokens
+    importance_k = max(EXAMPLES, round(bundle.about.importance.k * share))
     survey = survey_sample(encoder, sample, importance_k, bar)
     importance = np.stack([state.importance() for state in survey.states], axis=1)
     peak = levels.peak_layers(importance, encoder.layers)
     alive = importance.max(axis=1) > 0
     asked = alive & np.isin(np.arange(encoder.n_factors), factors)
     depth = np.where(asked, levels.depths(peak, bundle.blocks), np.nan)
-    thresholds = levels.Thresholds.of(bundle.manifest)
+    thresholds = bundle.about.importance.thresholds
     low = depth <= thresholds.low_depth + levels.ROUNDING
     examples = _peak_examples(survey, np.where(asked & ~low, peak, -1))
     word, sentence = _retained(encoder, examples, sample.frame, thresholds, seed)

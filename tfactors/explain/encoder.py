@@ -57,8 +57,8 @@ class FactorEncoder:
         from tfactors.coding.imported_dictionary import ImportedDictionary
         from tfactors.coding.solver import SparseCoder
 
-        expected = bundle.manifest["model"]["sha256"]
-        name = model_to_load(bundle.manifest["model"], bundle.path)
+        expected = bundle.about.model.sha256
+        name = model_to_load(bundle.about.model, bundle.path)
         model = load_model(name, device)
         if model.sha256 != expected:
             raise ModelError(
@@ -66,7 +66,7 @@ class FactorEncoder:
                 f"made with {expected[:12]}…; give the folder of that model in {VARIABLE}, or "
                 "build the bundle again"
             )
-        coding = bundle.manifest["coding"]
+        coding = bundle.about.coding
         imported = (
             ImportedDictionary.from_record(
                 bundle.imported, bundle.dictionary, bundle.imported_tensors()
@@ -76,7 +76,7 @@ class FactorEncoder:
         )
         coder = imported.coder(bundle.coding_method) if imported else SparseCoder(bundle.dictionary)
         offset = imported.offset if imported else None
-        return cls(model, coder, bundle.scale, coding["penalty"], coding["tol"], offset)
+        return cls(model, coder, bundle.scale, coding.penalty, coding.tol, offset)
 
     @property
     def exact(self) -> bool:

@@ -53,7 +53,7 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
             np.save(file, columns.astype(_numpy_dtype(imported.origin.dtype)), allow_pickle=False)
     elif format == "safetensors":
         record = {name: getattr(imported.origin, name) for name in ENCODER}
-        record["penalty"] = bundle.manifest["coding"]["penalty"]
+        record["penalty"] = bundle.about.coding.penalty
         _save_tensors(path, imported.tensors, imported.origin.dtype, {"tfactors": record})
     else:
         _write_saelens(bundle, imported, path)
@@ -62,7 +62,7 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
 def _learnt(bundle: Bundle) -> ImportedDictionary:
     """Return a dictionary that was learnt here as one that could be imported again."""
     scale = "none" if set(bundle.scale.values()) == {1.0} else "unit"
-    penalty = bundle.manifest["coding"]["penalty"]
+    penalty = bundle.about.coding.penalty
     origin = Origin("tfactors", bundle.path.name, "", scale=scale, penalty=penalty)
     return ImportedDictionary(origin, {"W_dec": bundle.dictionary})
 
@@ -73,13 +73,13 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
     tensors.setdefault("b_dec", np.zeros(width, np.float32))
     form = origin.form
     if form == PLAIN:  # SAELens knows only autoencoders: one step of the solver from zero
-        penalty = bundle.manifest["coding"]["penalty"]
+        penalty = bundle.about.coding.penalty
         tensors |= {"W_enc": imported.atoms, "b_enc": np.full(factors, -penalty, np.float32)}
         form = "standard"
     elif form == "batchtopk":  # at inference a BatchTopK is a JumpReLU, and SAELens saves it so
         form = "jumprelu"
     tensors["W_enc"] = np.ascontiguousarray(tensors["W_enc"].T)
-    coding = bundle.manifest["coding"]
+    coding = bundle.about.coding
     config: dict[str, Any] = {
         "architecture": form,
         "d_in": width,
@@ -90,12 +90,12 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
         "normalize_activations": "none" if origin.scale == "none" else "expected_average_only_in",
         "reshape_activations": "none",
         "metadata": {
-            "model_name": bundle.manifest["model"]["name"],
+            "model_name": bundle.about.model.name,
             "hook_name": _hook_of_layer(bundle.layers[0]) if len(bundle.layers) == 1 else None,
             "tfactors": {
                 "stand_in": origin.form == PLAIN,  # the encoder is one step towards the code
-                "penalty": coding["penalty"],
-                "scale": coding["scale"],
+                "penalty": coding.penalty,
+                "scale": dict(coding.scale),
                 "layers": bundle.layers,
             },
         },

@@ -9,10 +9,9 @@ working directory does not matter; paths of the machine that built are not writt
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from tfactors.model.loading import ModelError, local_folder
 
@@ -43,8 +42,20 @@ def shared_path(name: str) -> str:
     return path.resolve().name if path.is_absolute() or ".." in path.parts else name
 
 
-def model_to_load(model: Mapping[str, Any], bundle: Path) -> str:
-    """Return the name or folder to load, from the ``model`` of the manifest of a bundle.
+class RecordedModel(Protocol):
+    """What a manifest says of where a model is: its name, and the way to a folder, or None."""
+
+    @property
+    def name(self) -> str:
+        """As it was given to the build."""
+
+    @property
+    def folder(self) -> str | None:
+        """The way from the bundle to a local model."""
+
+
+def model_to_load(model: RecordedModel, bundle: Path) -> str:
+    """Return the name or folder to load, from what the manifest of a bundle says of its model.
 
     That is the folder in the variable TFACTORS_MODEL, else the one noted in the manifest, else the
     name. What is found is only a place: the weights still have to be those of the manifest.
@@ -56,7 +67,7 @@ def model_to_load(model: Mapping[str, Any], bundle: Path) -> str:
     """
     if chosen := os.environ.get(VARIABLE):
         return chosen
-    name, folder = str(model["name"]), model.get("folder")
+    name, folder = model.name, model.folder
     if folder is None:
         return name
     if (beside := bundle.resolve() / folder).is_dir():

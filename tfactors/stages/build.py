@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 import tfactors
 from tfactors.bundle import Bundle
-from tfactors.bundle.manifest import read_manifest
+from tfactors.bundle.manifest import Manifest, read_manifest
 from tfactors.bundle.writing import write_manifest
 from tfactors.errors import InputError
 from tfactors.files import write_json
@@ -152,19 +152,20 @@ def _is_built(run: Run) -> bool:
     """Whether the folder holds this very build; another one in it is an error."""
     if not (run.folder / "manifest.json").exists():
         return False
-    manifest, settings = read_manifest(run.folder), run.settings
-    built_settings = manifest.get("settings", {})
+    about, settings = Manifest.of(read_manifest(run.folder)), run.settings
+    built_settings = dict(about.settings)
     if not settings.differences(built_settings):
         return True
     # Of folders and files a bundle tells no more than the last name.
     _refuse_other(settings.shared(), run.folder, built_settings)
-    weights = [(f"model {settings.model!r}", manifest["model"], run.model.sha256)]
+    weights = [(f"model {settings.model!r}", about.model.sha256, run.model.sha256)]
     if settings.dictionary:
         dictionary = read_dictionary(settings.dictionary, run.model.width, settings.form)
-        imported = manifest["dictionary"].get("imported") or {}
-        weights.append((f"{settings.dictionary}", imported, dictionary.origin.sha256))
-    for name, record, sha256 in weights:
-        if record.get("sha256") != sha256:
+        imported = about.dictionary.imported
+        built = imported.sha256 if imported else ""
+        weights.append((f"{settings.dictionary}", built, dictionary.origin.sha256))
+    for name, built, sha256 in weights:
+        if built != sha256:
             raise InputError(
                 f"{run.folder}: holds a build with other weights than those of {name}; give "
                 "another folder for --out, or remove this one"

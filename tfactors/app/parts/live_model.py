@@ -74,7 +74,7 @@ def missing_part(bundle: Bundle, *packages: str) -> str | None:
     if absent := _missing_packages(packages):
         return f"the Python package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
     try:
-        available = model_available(model_to_load(bundle.manifest["model"], bundle.path))
+        available = model_available(model_to_load(bundle.about.model, bundle.path))
     except InputError:
         available = False
     return None if available else f"the model {bundle.manifest['model']['name']}"
@@ -90,7 +90,7 @@ def _context_length(fingerprint: str, _bundle: Bundle) -> int | None:
     from tfactors.model.loading import positions
 
     try:
-        return positions(model_to_load(_bundle.manifest["model"], _bundle.path))
+        return positions(model_to_load(_bundle.about.model, _bundle.path))
     except InputError:
         return None
 
@@ -143,19 +143,19 @@ def show_how_to_get(bundle: Bundle, *packages: str) -> None:
 
 def _ask_for_folder(bundle: Bundle) -> None:
     """Ask for the folder of a model that is not where the bundle says."""
-    model, chosen = bundle.manifest["model"], os.environ.get(VARIABLE)
-    where = chosen or str(model.get("folder") or model["name"])
-    seen = "" if chosen or "folder" not in model else ", seen from the bundle"
+    model, chosen = bundle.about.model, os.environ.get(VARIABLE)
+    where = chosen or model.folder or model.name
+    seen = "" if chosen or model.folder is None else ", seen from the bundle"
     st.markdown(
         "This part of the page asks the model itself. Everything else works without it. The model "
-        f"{shell.plain(str(model['name']))} is a folder, and there is no model in "
+        f"{shell.plain(model.name)} is a folder, and there is no model in "
         f"{shell.plain(where)}{seen}. Start the dashboard with the folder that holds its "
         "config.json and model.safetensors:"
     )
     st.code(f"tfactors dashboard {spoken_name(bundle.path)} --model FOLDER", language="bash")
     st.caption(
         f"Where another program starts the dashboard, the variable {VARIABLE} says the same. The "
-        f"weights have to be those of the bundle: SHA-256 {model['sha256'][:12]}…"
+        f"weights have to be those of the bundle: SHA-256 {model.sha256[:12]}…"
     )
 
 

@@ -1,0 +1,83 @@
+"""What a bundle holds and how good it is, in plain text for the command line.
+
+Turns the records of a manifest into some lines: model, corpus with its sources and licences,
+factors, quality by layer, levels, and how long the build took.
+"""
+
+from collections.abc import Mapping
+
+from tfactors.bundle.manifest import Manifest, Website
+from tfactors.display.text import documents
+
+
+def describe(about: Manifest) -> str:
+    """Return what a bundle holds and how good it is, as a text of some lines."""
+    model, corpus = about.model, about.corpus
+    lines = [
+        about.title,
+        f"model    {model.name}, {model.blocks} blocks, width {model.width}",
+        f"corpus   {corpus.tokens:,} tokens in {corpus.windows:,} windows of "
+        f"{documents(corpus.documents)}",
+    ]
+    lines += [
+        f"         {source.title}: {documents(source.documents)}, {source.tokens:,} tokens. "
+        f"{source.licence or 'Licence not stated'}"
+        for source in corpus.sources
+    ]
+    measured = _of_the_website(about) if about.coding.method == "published" else _quality(about)
+    return "\n".join([*lines, *measured])
+
+
+def _quality(about: Manifest) -> list[str]:
+    """Return what was measured of a bundle that was built here, and how long it took."""
+    corpus, metrics = about.corpus, about.metrics
+    lines = [
+        f"factors  {about.dictionary.factors:,}, {_number(metrics.alive, '.2%')} alive; "
+        f"{coding_in_words(about)}",
+        f"quality  L0 {_number(metrics.l0, '.1f')}, explained variance "
+        f"{_number(metrics.explained_variance)} on {corpus.held_out_tokens:,} tokens of "
+        f"{corpus.held_out or 'text'} held out",
+        "layer       L0   explained variance   duality gap",
+    ]
+    lines += [
+        f"{of.layer:>5}  {_number(of.l0, '6.1f')}  {_number(of.explained_variance):>19}  "
+        f"{_number(of.duality_gap, '.1e'):>12}"
+        for of in metrics.layers
+    ]
+    if metrics.levels:
+        lines.append(f"levels   {_counts(metrics.levels)}")
+    seconds = about.created.seconds
+    stages = ", ".join(f"{name} {value:,.0f} s" for name, value in seconds.items() if value >= 1)
+    total = f"{sum(seconds.values()):,.0f} s"
+    return [*lines, f"built    {about.created.at} in {total}{f' ({stages})' if stages else ''}"]
+
+
+def _of_the_website(about: Manifest) -> list[str]:
+    """Return what is known of the 2021 website's factors."""
+    website = about.website or Website()
+    lists = ", ".join(f"{len(listed):,} {name}" for name, listed in website.levels.items())
+    return [
+        f"factors  {about.dictionary.factors:,}; {coding_in_words(about)}",
+        f"levels   {_counts(about.metrics.levels)}; listed on the website: {lists}",
+        f"missing  {len(website.missing):,} files of the website were not there or damaged",
+        f"built    {about.created.at}",
+    ]
+
+
+def coding_in_words(about: Manifest) -> str:
+    """Return in some words how the codes were made."""
+    if about.coding.method == "published":
+        return "published examples, ranks in place of activations"
+    imported = about.dictionary.imported
+    if about.coding.method == "solver" or imported is None:
+        return f"λ = {about.coding.penalty:g}"
+    count = f", k = {imported.k}" if imported.form == "topk" else ""
+    return f"codes of its own encoder ({imported.form}{count})"
+
+
+def _counts(levels: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {level}" for level, n in levels.items())
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "unknown" if value is None else format(value, form)
