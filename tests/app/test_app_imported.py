@@ -1,18 +1,13 @@
 """The pages over a bundle whose dictionary came from elsewhere: they say how it was coded."""
 
-from pathlib import Path
-
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
+from opened_page import open_page
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.app.frame import controls
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
 from tfactors.coding.imported_dictionary import Origin
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -26,14 +21,7 @@ def encoded(tmp_path, monkeypatch) -> Bundle:
     manifest["dictionary"]["imported"] = origin.to_json()
     write_manifest(folder, manifest)
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
-    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
-    st.cache_resource.clear()
     return Bundle.open(folder)
-
-
-def open_page(path: str = controls.HOME.path) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30).run()
-    return app if path == controls.HOME.path else app.switch_page(path).run()
 
 
 def test_home_says_that_the_codes_are_those_of_an_encoder(encoded):

@@ -1,30 +1,10 @@
 """The page of word senses: groups, their factors, and calm words where there are none."""
 
-from pathlib import Path
-
-import pytest
-import streamlit as st
-from synthetic_bundle import write_synthetic_bundle
-from test_app import html_of, open_page, query, words
+from opened_page import html_of, open_page, query, words
 
 from tfactors.app.frame import controls
 
 PAGE = controls.SENSES_PAGE.path
-
-
-@pytest.fixture(scope="module")
-def made_up(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("artifacts")
-    write_synthetic_bundle(folder / "default")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _open(monkeypatch, made_up) -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
-    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(made_up))
 
 
 def test_a_word_falls_into_groups_each_with_its_factors_and_its_places_marked() -> None:

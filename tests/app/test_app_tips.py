@@ -1,18 +1,16 @@
 """Every number on a page has a tip, and the tip is one of the definitions, or a table's own."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
+from opened_page import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 
 from tfactors.app.frame import controls
 from tfactors.app.parts import definitions
 from tfactors.bundle.evidence import read_all
 
-ROOT = Path(__file__).resolve().parents[2]
 DEFINED = [
     text.partition("{")[0]
     for text in (*vars(definitions).values(), *definitions.LEVEL_MEANING.values())
@@ -43,7 +41,7 @@ def without_a_tip(app: AppTest) -> list[str]:
 
 
 def open_view(page: controls.Page, query: dict[str, str]) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=PATIENCE)
     if page is not controls.HOME:
         app.run().switch_page(page.path)
     for name, value in query.items():
@@ -51,14 +49,6 @@ def open_view(page: controls.Page, query: dict[str, str]) -> AppTest:
     for part in ("levels", "label", "share"):  # what is folded away is read as well
         app.session_state[f"fold_{part}"] = True
     return app.run()
-
-
-@pytest.fixture(autouse=True)
-def _shown(monkeypatch: pytest.MonkeyPatch, bundles: Path) -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
-    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(bundles))
 
 
 @pytest.mark.parametrize(("page", "query"), VIEWS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
+from opened_page import open_page, query, words
 
 from tfactors.app.views import compare_matching
 from tfactors.bundle import Bundle
@@ -20,7 +20,7 @@ def metrics(**asked: str) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
-def test_a_factor_beside_itself_shares_everything(made_up: Path) -> None:  # noqa: F811
+def test_a_factor_beside_itself_shares_everything(made_up: Path) -> None:
     bundle = Bundle.open(made_up / "default")
     found = metrics(factor="4", to="4")
     count = len(bundle.examples(4, int(bundle.factors["peak_layer"][4])))
@@ -32,7 +32,7 @@ def test_a_factor_beside_itself_shares_everything(made_up: Path) -> None:  # noq
 
 
 def test_the_best_matches_are_the_nearest_directions_and_overlaps_are_counted(
-    made_up: Path,  # noqa: F811
+    made_up: Path,
 ) -> None:
     bundle = Bundle.open(made_up / "default")
     found = compare_matching.best(bundle, 4, bundle)
@@ -55,7 +55,7 @@ def test_the_best_matches_are_the_nearest_directions_and_overlaps_are_counted(
         assert row.words == len(mine & theirs)
 
 
-def test_another_text_leaves_the_overlap_out_and_says_why(made_up: Path) -> None:  # noqa: F811
+def test_another_text_leaves_the_overlap_out_and_says_why(made_up: Path) -> None:
     app = open_page(COMPARE, factor="4", to_bundle="other")
     assert not app.exception
     assert "surveyed on different windows" in words(app)
@@ -66,7 +66,7 @@ def test_another_text_leaves_the_overlap_out_and_says_why(made_up: Path) -> None
 
 
 def test_another_model_leaves_the_cosine_out_and_says_why(
-    made_up: Path,  # noqa: F811
+    made_up: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -85,7 +85,7 @@ def test_another_model_leaves_the_cosine_out_and_says_why(
 
 
 def test_a_dictionary_of_another_order_is_found_again(
-    made_up: Path,  # noqa: F811
+    made_up: Path,
     tmp_path: Path,
 ) -> None:
     shutil.copytree(made_up / "default", tmp_path / "turned")

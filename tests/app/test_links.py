@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from opened_page import ROOT, html_of, open_page, query, words
 from streamlit.testing.v1 import AppTest
-from test_app import ROOT, html_of, open_page, query, words
 
 from tfactors.app.frame import controls
 from tfactors.app.frame.controls import Page

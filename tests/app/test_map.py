@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from opened_page import open_page, query, words
 from streamlit.testing.v1 import AppTest
-from test_app import _fresh_caches, made_up, open_page, query, words  # noqa: F401
 
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest, write_table
@@ -19,7 +19,7 @@ def listed(app: AppTest) -> list[int]:
     return sorted(app.dataframe[0].value["factor"]) if app.dataframe else []
 
 
-def test_an_area_lists_the_living_factors_in_it(made_up: Path) -> None:  # noqa: F811
+def test_an_area_lists_the_living_factors_in_it(made_up: Path) -> None:
     factors = Bundle.open(made_up / "default").factors
     alive = factors[factors["alive"]]
     inside = alive[alive["map_x"].between(-10, 15) & alive["map_y"].between(-20, 5)]
@@ -31,7 +31,7 @@ def test_an_area_lists_the_living_factors_in_it(made_up: Path) -> None:  # noqa:
     assert listed(app) == []
 
 
-def test_by_level_the_area_is_one_of_depth_and_sentence(made_up: Path) -> None:  # noqa: F811
+def test_by_level_the_area_is_one_of_depth_and_sentence(made_up: Path) -> None:
     factors = Bundle.open(made_up / "default").factors
     alive = factors[factors["alive"]]
     inside = alive[(alive["depth"] > 0.9) & (alive["sentence_elsewhere"] < 0.5)]
@@ -66,7 +66,7 @@ def test_an_area_that_is_none_is_told_so(area: str) -> None:
 
 
 def test_a_bundle_without_a_map_shows_the_levels_and_says_so(
-    made_up: Path,  # noqa: F811
+    made_up: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

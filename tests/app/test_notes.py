@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from opened_page import html_of, open_page, unfold, words
 from synthetic_bundle import HOSTILE
-from test_app import _fresh_caches, damaged, html_of, made_up, open_page, unfold, words  # noqa: F401
 
 from tfactors.app.frame import notes
 from tfactors.app.frame.notes import Note, Notes
@@ -97,7 +97,7 @@ def test_labels_of_one_session_are_not_seen_in_another() -> None:
 
 
 def test_a_file_beside_the_bundle_is_shown_to_all_until_the_reader_says_otherwise(
-    damaged: Path,  # noqa: F811
+    damaged: Path,
 ) -> None:
     content = {"bundle": "The first", "labels": {"7": {"label": HOSTILE[0], "note": "seen"}}}
     (damaged / "labels.json").write_text(labelled(**content))

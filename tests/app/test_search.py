@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_app import (  # noqa: F401
-    _fresh_caches,
-    made_up,
-    open_page,
-    query,
-    words,
-    write_bundle_of_minilm,
-)
+from opened_page import follow, open_page, query, words
 
 import tfactors
 from tfactors.app.frame import controls
+from tfactors.app.views import search as searching
 from tfactors.bundle import Bundle
 
 SEARCH = "pages/4_Search.py"
@@ -39,7 +33,7 @@ def test_a_quality_filter_keeps_exactly_those_that_reach_it(
     asked: str,
     column: str,
     least: float | str,
-    made_up: Path,  # noqa: F811
+    made_up: Path,
 ) -> None:
     factors = Bundle.open(made_up / "default").factors
     kept = factors[column] == least if isinstance(least, str) else factors[column] >= least
@@ -47,7 +41,7 @@ def test_a_quality_filter_keeps_exactly_those_that_reach_it(
     assert 0 < kept.sum() < len(factors)
 
 
-def test_the_densities_part_all_factors(made_up: Path) -> None:  # noqa: F811
+def test_the_densities_part_all_factors(made_up: Path) -> None:
     bundle = Bundle.open(made_up / "default")
     seen: list[int] = []
     for name in controls.DENSITIES:
@@ -67,15 +61,13 @@ def test_filters_stay_in_the_link_and_combine() -> None:
 
 
 def test_a_sentence_finds_the_factors_that_fire_in_it_the_strongest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asks_minilm: Path,
 ) -> None:
-    write_bundle_of_minilm(tmp_path / "default")
-    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
     text = "He left <b>it</b>."
     app = open_page(SEARCH, by="sentence", q=text)
     assert not app.exception
     rows = app.dataframe[0].value
-    bundle = Bundle.open(tmp_path / "default")
+    bundle = Bundle.open(asks_minilm)
     fired = tfactors.decompose(bundle, text).factors.groupby("factor")["activation"].max()
     assert set(rows["factor"]) == set(fired.index)
     assert rows["activation"].to_numpy() == pytest.approx(fired[rows["factor"]].to_numpy(), rel=0.1)
@@ -104,3 +96,42 @@ def test_whatever_package_the_model_lacks_is_named_with_the_command_that_brings_
     app = open_page(SEARCH, by="sentence", q="He left.")
     assert not app.exception
     assert "pip install numba" in words(app)
+
+
+def test_search_ranks_factors_by_what_a_word_gives_of_their_best(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    scores, missing = searching.by_words(bundle, ["river", "nosuchword"])
+    assert missing == ["nosuchword"]
+    for row in scores.head(5).itertuples():
+        word = bundle.words(row.factor, row.at).set_index("word").loc["river"]
+        peak = bundle.importance(row.factor)["importance"].max()
+        mean = word["mean_activation"] * word["count"] / word["occurrences"]
+        assert row.match == pytest.approx(mean / peak, rel=1e-5)
+        assert row.active == pytest.approx(word["count"] / word["occurrences"])
+    assert scores["match"].is_monotonic_decreasing
+    assert scores["factor"].is_unique
+    nothing, missing = searching.by_words(bundle, ["nosuchword"])
+    assert nothing.empty
+    assert missing == ["nosuchword"]
+
+
+def test_search_goes_by_number_filters_by_level_and_opens_what_is_chosen() -> None:
+    app = open_page("pages/4_Search.py", q="7")
+    assert app.dataframe[0].value["factor"].iloc[0] == 7
+    app.session_state["found"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    follow(app.run())
+    assert "Factor 7 at layer" in words(app)
+    app = open_page("pages/4_Search.py", q="7")
+    app.session_state["found"] = {"selection": {"rows": [], "columns": [], "cells": [(0, "at")]}}
+    follow(app.run())
+    assert "Factor 7 at layer" in words(app)
+    app = open_page("pages/4_Search.py", q="999999999999999")
+    assert "No factor was found" in words(app)
+    app = open_page("pages/4_Search.py", q="river", stable="1")
+    assert "The filters leave none of the" in words(app)
+    app = open_page("pages/4_Search.py", **{"in": "high"})
+    table = app.dataframe[0].value
+    assert set(table["level"]) == {"high"}
+    app = open_page("pages/4_Search.py", q="zzzz <img src=x>")
+    assert not app.exception
+    assert "Not in the index" in words(app)

@@ -1,8 +1,4 @@
-"""The dashboard in a real Chromium: what only a browser can show.
-
-Run with ``pytest -m browser``. Needs Chromium or Chrome (CHROMIUM names another one than the first
-that is found on the PATH).
-"""
+"""The dashboard in a real Chromium: what only a browser can show."""
 
 import csv
 from pathlib import Path
@@ -12,8 +8,6 @@ from browsing import WAIT, Server, Visit, serve, visiting
 from playwright.sync_api import Browser, expect
 
 from tfactors.bundle import Bundle
-
-pytestmark = pytest.mark.browser
 
 # The name of what the keyboard is on, and whether a ring, a frame or a tint of its own shows that.
 FOCUSED = """
@@ -220,10 +214,10 @@ def test_the_server_never_has_torch_in_memory(browser: Browser, cold_server: Ser
 
 
 def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_free(
-    browser: Browser, real_model: Path
+    browser: Browser, over_minilm: Path
 ) -> None:
     link = "/Curves_and_saliency?factor=1&layer=3&samples=1000"
-    with serve(real_model) as server, visiting(browser, server) as reader:
+    with serve(over_minilm) as server, visiting(browser, server) as reader:
         reader.open(link)
         page = reader.page
         page.get_by_role("button", name="Explain with LIME").click()
@@ -338,8 +332,8 @@ def test_nothing_is_wider_than_a_telephone(browser: Browser, server: Server) -> 
             assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, path
 
 
-def test_the_list_is_downloaded_as_csv(visit: Visit, bundles: Path) -> None:
-    bundle = Bundle.open(bundles / "default")
+def test_the_list_is_downloaded_as_csv(visit: Visit, made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
     visit.open("/Factor?factor=7&top=10")
     with visit.page.expect_download() as waiting:
         visit.page.get_by_role("button", name="CSV").click()

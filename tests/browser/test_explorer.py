@@ -1,7 +1,4 @@
-"""Finding, taking apart, mapping, comparing, labelling and sharing factors in a real Chromium.
-
-Run with ``pytest -m browser``; one server and one browser serve the whole module.
-"""
+"""Finding, taking apart, mapping, comparing, labelling and sharing factors in a real Chromium."""
 
 import json
 import re
@@ -10,27 +7,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pyarrow.parquet as pq
-import pytest
-from browsing import WAIT, Server, Visit, visiting
+from browsing import ATTACK, WAIT, Server, Visit, unharmed, visiting
 from playwright.sync_api import Browser, Locator, expect
 
 from tfactors.bundle import Bundle
 
-pytestmark = pytest.mark.browser
-
-ATTACK = "</style><img src=http://evil.invalid/x onerror=alert(1)><script>alert(2)</script>"
 STYLE = "<style>body{display:none}</style>"
-
-
-def unharmed(reader: Visit) -> None:
-    """Nothing came from outside, no script ran, no style of a reader's reached the page."""
-    assert reader.requests == []
-    assert reader.dialogs == []
-    page = reader.page
-    assert page.evaluate("getComputedStyle(document.body).display") == "block"
-    assert (
-        page.locator("[data-testid=stApp] img[src*=evil], [data-testid=stHtml] script").count() == 0
-    )
 
 
 def click_row(reader: Visit, table: Locator) -> None:
@@ -178,7 +160,7 @@ def test_a_factor_in_a_frame_is_compact_and_leads_to_the_whole_page(visit: Visit
 def test_charts_are_saved_as_svg_and_png_and_tables_as_parquet(
     visit: Visit,
     tmp_path: Path,
-    bundles: Path,
+    made_up: Path,
 ) -> None:
     visit.open("/Curves_and_saliency?factors=3%2C4")
     expect(chart(visit).locator("svg.marks")).to_be_visible(timeout=WAIT)
@@ -197,7 +179,7 @@ def test_charts_are_saved_as_svg_and_png_and_tables_as_parquet(
         visit.page.get_by_role("button", name="Parquet").first.click()
     waiting.value.save_as(tmp_path / "importance.parquet")
     table = pq.read_table(tmp_path / "importance.parquet").to_pandas()
-    bundle = Bundle.open(bundles / "default")
+    bundle = Bundle.open(made_up / "default")
     assert table["factor"].unique().tolist() == [3, 4]
     expected = bundle.importance(3)["importance"].tolist()
     assert table.loc[table["factor"] == 3, "importance"].tolist() == expected

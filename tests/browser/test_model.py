@@ -1,17 +1,13 @@
 """What asks the model itself, in a real Chromium: a text taken apart, and what a factor does.
 
-Run with ``pytest -m browser``; the made-up factors stand over a real model.
+The made-up factors stand over a real model.
 """
 
 import re
 from urllib.parse import quote
 
-import pytest
-from browsing import WAIT, Server, Visit, visiting
+from browsing import ATTACK, WAIT, Server, Visit, unharmed, visiting
 from playwright.sync_api import Browser, Locator, expect
-from test_explorer import ATTACK, unharmed
-
-pytestmark = pytest.mark.browser
 
 TEXT = "He left the house by the river."
 

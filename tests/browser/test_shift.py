@@ -14,8 +14,6 @@ import pytest
 from browsing import WAIT, Server, Visit, visiting
 from playwright.sync_api import Browser, Route, expect
 
-pytestmark = pytest.mark.browser
-
 WATCH = """
 window.shifts = [];
 new PerformanceObserver(list => window.shifts.push(

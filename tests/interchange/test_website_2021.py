@@ -225,7 +225,7 @@ def dashboard(imported, monkeypatch):
     st.cache_resource.clear()
 
     def open_page(path: str, **query: str) -> tuple[AppTest, str]:
-        app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30).run()
+        app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=120).run()
         app.switch_page(path)
         for name, value in query.items():
             app.query_params[name] = value

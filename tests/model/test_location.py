@@ -99,7 +99,7 @@ def test_the_dashboard_asks_for_the_folder_and_not_for_a_download(moved, tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFACTORS_BUNDLE", str(moved))
     root = Path(__file__).parents[2]
-    app = AppTest.from_file(str(root / "dashboard.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(root / "dashboard.py"), default_timeout=120).run()
     app.switch_page("pages/5_Your_text.py").run()
     assert not app.exception
     said = " ".join(m.value for m in app.markdown) + " ".join(c.value for c in app.code)

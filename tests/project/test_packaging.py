@@ -80,7 +80,7 @@ class WithoutHeavy(PathFinder):
         return None if heavy else super().find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutHeavy
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file("dashboard.py", default_timeout=60).run()
+page = AppTest.from_file("dashboard.py", default_timeout=120).run()
 page = page.switch_page("pages/{page}").run()
 assert not page.exception, page.exception
 assert page.title or page.markdown or page.get("html"), "an empty page"
@@ -134,7 +134,7 @@ import tfactors
 app = Path(tfactors.__file__).parent / "_app"
 assert app.is_relative_to({str(wheel)!r}), app
 for name in {names!r}:
-    page = AppTest.from_file(str(app / "dashboard.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(app / "dashboard.py"), default_timeout=120).run()
     page = page.switch_page(f"pages/{{name}}").run()
     assert not page.exception, (name, page.exception)
     assert page.title or page.markdown or page.get("html"), f"{{name}} is empty"

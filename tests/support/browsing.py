@@ -1,4 +1,4 @@
-"""A real Chromium on real servers, for the tests of the pages: one browser for all of them."""
+"""A real Chromium on real servers: what the tests of the pages do with both."""
 
 import contextlib
 import os
@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 from new_processes import free_port
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
-from synthetic_bundle import write_synthetic_bundle
+from playwright.sync_api import Browser, Page, Playwright, Request, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -28,6 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+ATTACK = "</style><img src=http://evil.invalid/x onerror=alert(1)><script>alert(2)</script>"
 WAIT = 60_000  # milliseconds: generous, because nothing here waits a fixed time
 
 
@@ -78,14 +78,6 @@ class Visit:
         expect(self.page).to_have_url(re.compile(pattern), timeout=WAIT)
 
 
-@pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("artifacts")
-    write_synthetic_bundle(folder / "default", title="The first")
-    write_synthetic_bundle(folder / "other", factors=20, seed=1, title="The second")
-    return folder
-
-
 def until_healthy(process: subprocess.Popen, address: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -124,42 +116,6 @@ def serve(bundles: Path) -> Iterator[Server]:
         process.wait(10)
 
 
-@pytest.fixture(scope="session")
-def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made-up factors and text over a real model, so that explanations can be made."""
-    from test_app import write_bundle_of_minilm
-
-    folder = tmp_path_factory.mktemp("real")
-    write_bundle_of_minilm(folder / "default")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def server(bundles: Path) -> Iterator[Server]:
-    with serve(bundles) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def model_server(real_model: Path) -> Iterator[Server]:
-    with serve(real_model) as running:
-        yield running
-
-
-@pytest.fixture
-def cold_server(bundles: Path) -> Iterator[Server]:
-    with serve(bundles) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
-        yield running
-        running.close()
-
-
 @contextlib.contextmanager
 def visiting(browser: Browser, server: Server, **options: object) -> Iterator[Visit]:
     context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
@@ -177,7 +133,17 @@ def visiting(browser: Browser, server: Server, **options: object) -> Iterator[Vi
     context.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    with visiting(browser, server) as reader:
-        yield reader
+def launched(playwright: Playwright) -> Browser:
+    """The browser, started."""
+    return playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+
+
+def unharmed(reader: Visit) -> None:
+    """Nothing came from outside, no script ran, no style of a reader's reached the page."""
+    assert reader.requests == []
+    assert reader.dialogs == []
+    page = reader.page
+    assert page.evaluate("getComputedStyle(document.body).display") == "block"
+    assert (
+        page.locator("[data-testid=stApp] img[src*=evil], [data-testid=stHtml] script").count() == 0
+    )

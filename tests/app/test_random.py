@@ -1,0 +1,39 @@
+"""The page that draws a factor of a level by lot, with thresholds that move live."""
+
+import re
+from pathlib import Path
+
+import pytest
+from opened_page import open_page, query, words
+
+from tfactors.app.frame import controls
+from tfactors.bundle import Bundle
+
+
+@pytest.mark.parametrize("level", controls.LEVELS)
+def test_the_same_seed_draws_the_same_factor_of_the_level(level: str, made_up: Path) -> None:
+    path = "pages/2_Random_by_level.py"
+    first, again = (words(open_page(path, level=level, seed="12")) for _ in range(2))
+    assert first == again
+    factor = int(re.search(r"Factor ([\d,]+) at layer", first)[1])
+    assert Bundle.open(made_up / "default").factors["level"][factor] == level
+
+
+def test_a_click_on_a_level_draws_at_once_and_puts_the_seed_into_the_url() -> None:
+    app = open_page("pages/2_Random_by_level.py")
+    assert not re.search(r"Factor \d+ at layer", words(app))
+    app.button(key="draw_mid").click().run()
+    assert re.search(r"Factor \d+ at layer \d .* mid level", words(app))
+    assert query(app)["level"] == "mid"
+    assert query(app)["seed"].isdigit()
+
+
+def test_thresholds_move_factors_between_the_levels_live() -> None:
+    path = "pages/2_Random_by_level.py"
+    app = open_page(path, low_depth="1", sentence_share="0.5")
+    assert "39 low · 0 mid · 0 high" in words(app)
+    app.slider(key="control_low_depth").set_value(0.0).run()
+    app.slider(key="control_sentence_share").set_value(1.0).run()
+    counts = re.search(r"(\d+) low · (\d+) mid · (\d+) high", words(app))
+    assert int(counts[2]) == 0
+    assert int(counts[3]) > 0
