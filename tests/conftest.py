@@ -1,10 +1,66 @@
-"""What all tests share."""
+"""What all tests share: the tier that is quick, the work of two processes, bundles to read.
 
+`make check` passes ``--quick``; `make test` runs everything, the files shared out among processes.
+"""
+
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Threads that wait sleep, so that what runs beside them has the core.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+TESTS = Path(__file__).parent
+# What takes seconds a test, or has to be there before.
+SLOW = ("browser", "installation", "model")
+SLOW_MODULE = re.compile(rf"^pytestmark = pytest\.mark\.({'|'.join(SLOW)})$", re.MULTILINE)
+# Folders with the longest tests, which come first: at the end short ones fill the processes evenly.
+LONGEST_FIRST = ("browser", "stages", "project", "explain", "evaluate", "app")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help=f"leave out what has one of the marks {', '.join(SLOW)}",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave a module unread that is slow as a whole: importing PyTorch alone takes seconds."""
+    if not config.getoption("quick") or collection_path.suffix != ".py":
+        return None
+    slow = collection_path.parent.name == "browser" or SLOW_MODULE.search(
+        collection_path.read_text(encoding="utf-8")
+    )
+    return True if slow else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("quick"):
+        slow = [item for item in items if any(map(item.get_closest_marker, SLOW))]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+    rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give a process a file at a time, and all browser tests to one: they share their servers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    config.option.loadscopereorder = False  # the order of `pytest_collection_modifyitems`
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

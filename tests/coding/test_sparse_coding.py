@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_atoms import unit_atoms
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 from sklearn.linear_model import Lasso
@@ -16,12 +16,6 @@ from sklearn.linear_model import Lasso
 import tfactors as tf
 from tfactors.coding.kernel import RESOLUTION
 from tfactors.coding.solver import ROWS, SparseCoder
-
-
-def unit_atoms(rng, m, d):
-    atoms = rng.standard_normal((m, d))
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    return atoms.astype(np.float32)
 
 
 def objective(X, dictionary, codes, penalty):
@@ -224,28 +218,6 @@ def test_memory_is_bounded_by_blocks_not_by_samples_times_atoms():
     assert peak < X.nbytes + 20_000_000  # dense codes would be 160 MB
 
 
-def test_tensors_have_the_codes_of_arrays():
-    rng = np.random.default_rng(13)
-    dictionary, X = unit_atoms(rng, 90, 24), rng.standard_normal((60, 24)).astype(np.float32)
-    X[3], X[5] = 0, X[5] * 1e15
-    penalties = rng.uniform(0.1, 1.5, 60)
-    tensors = tf.sparse_encode(torch.tensor(X), dictionary, penalties, tol=1e-5)
-    arrays = tf.sparse_encode(X, dictionary, penalties, tol=1e-5)
-    scale = np.linalg.norm(X, axis=1, keepdims=True) + 1e-9
-    np.testing.assert_allclose(tensors.toarray() / scale, arrays.toarray() / scale, atol=2e-3)
-    assert tf.duality_gap(X, dictionary, tensors, penalties).max() < 2e-5
-    assert tensors.has_sorted_indices
-    assert tf.sparse_encode(torch.zeros(0, 24), dictionary, 1.0).shape == (0, 90)
-
-
-def test_tensors_with_more_factors_than_a_working_set_are_solved_too():
-    rng = np.random.default_rng(14)
-    dictionary, X = unit_atoms(rng, 260, 100), rng.standard_normal((2, 100)).astype(np.float32)
-    codes = tf.sparse_encode(torch.tensor(X), dictionary, 0.02)
-    assert np.diff(codes.indptr).max() > 64
-    assert tf.duality_gap(X, dictionary, codes, 0.02).max() < 1.1e-3
-
-
 ATOMS = np.eye(3, dtype=np.float32)
 SAMPLES = np.ones((4, 3), np.float32)
 
@@ -267,8 +239,6 @@ SAMPLES = np.ones((4, 3), np.float32)
         ((SAMPLES, ATOMS, [1.0, 2.0]), r"penalty has shape \(2,\)"),
         ((SAMPLES, ATOMS, 1.0, 0.0), "tol is 0"),
         ((SAMPLES, ATOMS, 1.0, 1e-3, csr_array((4, 2))), r"start has shape \(4, 2\)"),
-        ((torch.ones(4, 2), ATOMS, 1.0), r"X has shape \(4, 2\)"),
-        ((torch.tensor([[1.0, 2.0, torch.nan]]), ATOMS, 1.0), "X holds nan at row 0, column 2"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_value(arguments, message):
@@ -286,8 +256,8 @@ def test_a_gap_needs_codes_that_fit_and_are_not_negative():
 REPORT = """
 import hashlib
 import numpy as np
-import tfactors.sparse_coding as sparse_coding
-from tfactors.sparse_coding_kernel import solve_rows
+from tfactors.coding import sparse_coding
+from tfactors.coding.kernel import solve_rows
 assert not solve_rows.signatures, "something was compiled at import"
 random = np.random.default_rng(0)
 atoms = random.normal(size=(64, 32))

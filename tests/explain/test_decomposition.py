@@ -21,6 +21,8 @@ from tfactors.explain.decomposition import decompose, read_text, take_apart
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.loading import ModelError
 
+pytestmark = pytest.mark.model
+
 TEXT = "The  Constitution of the United States\nshall be an unbelievable success."
 
 

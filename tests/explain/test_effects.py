@@ -10,6 +10,8 @@ from tfactors.explain import effects
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.hidden_states import load_model
 
+pytestmark = pytest.mark.model
+
 SCALE = {0: 2.0, 1: 0.5, 2: 3.0}
 
 

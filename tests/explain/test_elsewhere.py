@@ -18,6 +18,8 @@ from tfactors.explain.elsewhere import (
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.text.sentences import sentence_bounds, word_bounds
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:

@@ -16,6 +16,8 @@ from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.intervention import Intervention, cosine, intervene_tokens, read_unmoved
 from tfactors.model.hidden_states import load_model
 
+pytestmark = pytest.mark.model
+
 IDS = np.array([12, 55, 200, 31, 8, 340, 77], np.int32)
 TOKENS = [f" w{i}" for i in range(len(IDS))]
 SCALE = {0: 2.0, 1: 0.5, 2: 3.0}

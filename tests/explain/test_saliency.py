@@ -18,6 +18,8 @@ from tfactors.explain.lime_fit import _distances, draw_blocks, draw_masks, fit_l
 from tfactors.explain.saliency import MOST_SAMPLES, Target, explain, explain_many, explain_window
 from tfactors.explain.saliency_text import described
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:

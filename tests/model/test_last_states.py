@@ -16,6 +16,8 @@ from tiny_model import write_tiny_bert
 from tfactors.model.hidden_states import Model, load_model
 from tfactors.model.loading import ModelError
 
+pytestmark = pytest.mark.model
+
 LENGTHS = (7, 20, 1, 12)
 
 

@@ -13,6 +13,8 @@ from tfactors.cli import main
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.location import recorded, shared_path
 
+pytestmark = pytest.mark.model
+
 SMALL = [
     "--preset", "quick", "--factors", "16", "--penalty", "1", "--max-tokens", "500",
     "--training-tokens", "300", "--window-length", "24", "--importance-k", "10", "--quiet",

@@ -19,6 +19,8 @@ from tfactors.errors import InputError
 from tfactors.stages.build import build
 from tfactors.stages.settings import PRESETS, Settings, with_changes
 
+pytestmark = pytest.mark.model
+
 KILLS = 10
 
 

@@ -15,6 +15,8 @@ from tfactors.cli import main
 from tfactors.display import passages
 from tfactors.explain.encoder import FactorEncoder
 
+pytestmark = pytest.mark.model
+
 SMALL = [
     "--preset", "quick", "--factors", "16", "--penalty", "1", "--max-tokens", "700",
     "--training-tokens", "350", "--window-length", "24", "--importance-k", "10",

@@ -16,6 +16,8 @@ from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.hidden_states import load_model
 from tfactors.model.location import model_to_load
 
+pytestmark = pytest.mark.model
+
 D, LAYER = 32, 1
 FORM = "topk"
 

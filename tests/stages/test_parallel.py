@@ -8,6 +8,8 @@ import torch
 
 from tfactors.parallel import ahead, in_parallel
 
+pytestmark = pytest.mark.model
+
 
 def test_results_come_in_the_order_of_the_items_whatever_finishes_first():
     gate = threading.Event()

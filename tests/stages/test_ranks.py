@@ -13,6 +13,8 @@ from tiny_model import address_texts, write_tiny_bert
 import tfactors as tf
 from tfactors.cli import main
 
+pytestmark = pytest.mark.model
+
 SMALL = [
     "--preset", "quick", "--factors", "64", "--penalty", "1", "--max-tokens", "24000",
     "--training-tokens", "18000", "--saliency-examples", "1", "--saliency-others", "1",

