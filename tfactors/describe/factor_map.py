@@ -1,8 +1,8 @@
-"""A place for each factor on a map: atoms that point the same way lie near one another.
+"""Turns atoms into places on a map: those that point the same way lie near one another.
 
-In goes the dictionary, out come two coordinates a factor, by t-SNE (van der Maaten and Hinton 2008,
-as scikit-learn computes it) on the cosines of the atoms. The axes have no meaning, and neither have
-sizes of clusters or the gaps between them; only nearness has.
+Each factor gets two coordinates by t-SNE (van der Maaten and Hinton 2008, as scikit-learn computes
+it) on the cosines of the atoms. The axes have no meaning, and neither have sizes of clusters or the
+gaps between them; only nearness has.
 """
 
 from __future__ import annotations
@@ -18,9 +18,18 @@ FEWEST = 10
 
 
 def factor_map(atoms: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return the coordinates of each factor, (m, 2) float32.
+    """Return the coordinates of each factor; the same atoms and seed give the same map.
 
-    ``atoms`` is (m, d) with rows of norm 1. The same atoms and seed give the same map.
+    Parameters
+    ----------
+    atoms : (m, d) float32
+        The dictionary, rows of norm 1.
+    seed : int
+        Of t-SNE.
+
+    Returns
+    -------
+    (m, 2) float32
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -44,7 +53,7 @@ def factor_map(atoms: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def _leading_directions(atoms: np.ndarray, number: int) -> np.ndarray:
-    """Coordinates of the atoms along their leading directions, (m, number), signs fixed."""
+    """Return coordinates of atoms along their leading directions, (m, number), signs fixed."""
     centred = atoms - atoms.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     vectors = vectors[:, ::-1][:, :number]

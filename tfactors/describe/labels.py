@@ -1,8 +1,8 @@
-"""A short label for each factor, from what the tokens that drive it share, with its score.
+"""Turns rules that fit tokens into a short label for each factor, with its score.
 
-In come the rules that fit tokens (:mod:`tfactors.describe.token_rules`), the tokens of each
-factor's strongest examples, the words it answers to and its codes on held-out text; out comes, for
-each factor, the rule that tells its activations best, with
+A label is the rule (:mod:`tfactors.describe.token_rules`) that tells a factor's activations best,
+judged by the tokens of its strongest examples, the words it answers to and its codes on held-out
+text:
 
     precision = tokens that fit and activate it / tokens that fit
     recall    = tokens that fit and activate it / tokens that activate it
@@ -45,11 +45,13 @@ def propose(
 
     Parameters
     ----------
-    of_examples
-        (e, R) which rules fit the tokens of examples.
-    example_factor
-        (e,) the factor whose example a token is.
-    answers
+    of_examples : (e, R) csr_array
+        Ones where a rule fits the token of an example.
+    example_factor : (e,) int
+        The factor whose example a token is.
+    factors : int
+        m.
+    answers : DataFrame
         factor, rule (of a word), place: the words it answers to most, counted from 0.
 
     Returns
@@ -77,8 +79,8 @@ def propose(
     answers = answers.astype({"factor": counted.row.dtype, "rule": counted.col.dtype})
     every = shares.merge(answers, on=["factor", "rule"], how="outer")
     every = every.fillna({"share": 0.0, "place": -1})
-    kept = every[(every["share"] >= WORD_SHARE) | (every["place"] >= 0)]
-    return kept.sort_values(["factor", "rule"], ignore_index=True)
+    worth_a_look = every[(every["share"] >= WORD_SHARE) | (every["place"] >= 0)]
+    return worth_a_look.sort_values(["factor", "rule"], ignore_index=True)
 
 
 def judge(
@@ -88,14 +90,14 @@ def judge(
 
     Parameters
     ----------
-    proposed
+    proposed : DataFrame
         As `propose` returns it.
-    of_held_out
-        (n, R) which rules fit which held-out token.
-    active
-        (n, m) ones where a token activates a factor.
-    judging
-        (n,) whether a token judges labels; the others choose them.
+    of_held_out : (n, R) csr_array
+        Ones where a rule fits a held-out token.
+    active : (n, m) csc_array
+        Ones where a token activates a factor.
+    judging : (n,) bool
+        Whether a token judges labels; the others choose them.
 
     Returns
     -------
@@ -117,10 +119,22 @@ def judge(
 
 
 def choose(judged: pd.DataFrame, rules: pd.DataFrame, words: list[list[str]]) -> pd.DataFrame:
-    """Return the label of every factor: label, kind, precision, recall; a row a factor.
+    """Return the label of every factor.
 
-    ``words`` are the most frequent words of each factor's examples; none for a dead factor, which
-    gets no label.
+    Parameters
+    ----------
+    judged : DataFrame
+        As `judge` returns it.
+    rules : DataFrame
+        kind and text of each rule.
+    words : list of list of str
+        The most frequent words of each factor's examples; none for a dead factor, which gets no
+        label.
+
+    Returns
+    -------
+    DataFrame
+        label, kind, precision, recall; a row a factor.
     """
     judged = judged.assign(kind=rules["kind"].to_numpy()[judged["rule"]])
     judged["text"] = rules["text"].to_numpy()[judged["rule"]]
@@ -130,8 +144,9 @@ def choose(judged: pd.DataFrame, rules: pd.DataFrame, words: list[list[str]]) ->
     every["precision"] = every["judge_both"] / every["judge_fit"].clip(lower=1)
     every["recall"] = every["judge_both"] / every["judge_active"]
     f1 = 2 * every["both"] / (every["fit"] + every["active"])
-    hits, of = every["both"] + every["judge_both"], every["fit"] + every["active"]
-    all_f1 = 2 * hits / (of + every["judge_fit"] + every["judge_active"])
+    all_both = every["both"] + every["judge_both"]
+    all_fit, all_active = (every[name] + every[f"judge_{name}"] for name in ("fit", "active"))
+    all_f1 = 2 * all_both / (all_fit + all_active)
     handicap = every["kind"].map(HANDICAP).astype(float).fillna(HANDICAP_OF_OTHERS)
     handicap += HANDICAP_OF_A_WORD * (every["words"] - 1)
     every = every.assign(f1=f1, all_f1=all_f1, score=f1 - handicap)
@@ -153,10 +168,10 @@ def choose(judged: pd.DataFrame, rules: pd.DataFrame, words: list[list[str]]) ->
 
 
 def _word_lists(judged: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return rules of one word, two words … of each factor: the commonest of its examples first,
-    and those that it answers to most first.
+    """Return rules of one word, two words … of each factor.
 
-    A token has one word, so the counts of a list are the sums of those of its words.
+    One list of words begins with the commonest of its examples, the other with those that it
+    answers to most. A token has one word, so the counts of a list are sums of those of its words.
     """
     words = judged[judged["kind"] == "word"]
     of_examples = words[words["share"] >= WORD_SHARE].sort_values(
@@ -193,7 +208,7 @@ def _shown(kind: str, text: str, words: list[str]) -> str:
 
 
 def named(label: str) -> str:
-    """A label as the pages write it.
+    """Return a label as the pages write it.
 
     >>> named("mixed: public, power"), named("the word “left”")
     ('public · power', 'the word “left”')

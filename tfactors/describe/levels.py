@@ -1,4 +1,4 @@
-"""Importance curves and what is left of activations go in, levels go out: low, mid, high.
+"""Turns importance curves, and what is left of activations, into levels: low, mid, high.
 
 A factor's *peak layer* is where its importance is largest and its *depth* = peak layer / blocks.
 What decides whether it fires? Its level says so, by what its strongest examples keep at that layer
@@ -31,15 +31,21 @@ ROUNDING = 1e-9
 
 
 def peak_layers(importance: np.ndarray, layers: Sequence[int]) -> np.ndarray:
-    """Layer at which each factor is most important; the lowest of equals.
+    """Return the layer at which each factor is most important; the lowest of equals.
 
-    Args:
-        importance: (m, L).
-        layers: the L layers of the columns.
+    Parameters
+    ----------
+    importance : (m, L) float
+        The importance of each factor at each layer.
+    layers : sequence of int
+        The L layers of the columns.
 
-    Returns:
-        (m,) int16.
+    Returns
+    -------
+    (m,) int16
 
+    Examples
+    --------
     >>> peak_layers(np.array([[3.0, 1.0, 2.0], [0.0, 1.0, 5.0]]), layers=[0, 2, 4])
     array([0, 4], dtype=int16)
     """
@@ -47,15 +53,22 @@ def peak_layers(importance: np.ndarray, layers: Sequence[int]) -> np.ndarray:
 
 
 def depths(peak: np.ndarray, blocks: int) -> np.ndarray:
-    """Peak layer / number of blocks, (m,) float64: 0 is the embedding output, 1 the last block."""
+    """Return peak layer / number of blocks, (m,) float64: 0 the embeddings, 1 the last block."""
     return np.asarray(peak, np.float64) / blocks
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the levels part. ``word_share`` is None in the older rule, which asks no such thing.
+    """Where the levels part.
 
-    It is a threshold of the word, and of the place.
+    Attributes
+    ----------
+    low_depth : float
+        Factors that peak at this depth or below are low.
+    word_share : float or None
+        Of the word, and of the place; None in the older rule, which asks no such thing.
+    sentence_share : float
+        Factors whose sentence keeps less are high.
     """
 
     low_depth: float = LOW_DEPTH
@@ -85,20 +98,28 @@ def classify(
     sentence: np.ndarray,
     thresholds: Thresholds = Thresholds(),
 ) -> np.ndarray:
-    """Level of each factor by the rule above.
+    """Return the level of each factor by the rule above.
 
-    Args:
-        depth: (m,) in 0 … 1; NaN for a dead factor.
-        word: (m,) what the same words keep elsewhere, or the share of the examples at one place
-            where that is more, in 0 … 1; NaN where neither is known. The older rule makes no use
-            of it.
-        sentence: (m,) the column that the thresholds name, in 0 … 1; NaN where it was not
-            measured: a dead factor, or published examples without their model.
-        thresholds: where the levels part.
+    Parameters
+    ----------
+    depth : (m,) float
+        In 0 … 1; NaN for a dead factor.
+    word : (m,) float
+        What the same words keep elsewhere, or the share of the examples at one place where that is
+        more, in 0 … 1; NaN where neither is known. The older rule makes no use of it.
+    sentence : (m,) float
+        The column that the thresholds name, in 0 … 1; NaN where it was not measured: a dead
+        factor, or published examples without their model.
+    thresholds : Thresholds
+        Where the levels part.
 
-    Returns:
-        (m,) strings ``low``, ``mid``, ``high``, and ``""`` where a number that is needed is NaN.
+    Returns
+    -------
+    (m,) str
+        ``low``, ``mid``, ``high``, and ``""`` where a number that is needed is NaN.
 
+    Examples
+    --------
     >>> depth = np.array([0.2, 0.9, 0.9, 0.9])
     >>> word, sentence = np.array([0.1, 0.7, 0.2, 0.2]), np.array([1.0, 0.9, 0.8, 0.3])
     >>> classify(depth, word, sentence).tolist()
@@ -114,7 +135,7 @@ def classify(
 
 
 def levels_of(factors: "pd.DataFrame", thresholds: Thresholds) -> np.ndarray:
-    """Level of each row of a bundle's ``factors``, (m,), as `classify`."""
+    """Return the level of each row of a bundle's ``factors``, (m,), as `classify`."""
     depth, word, place, sentence = (
         factors[name].to_numpy(dtype=np.float64)
         for name in ("depth", "word_elsewhere", "same_place", thresholds.sentence_column)

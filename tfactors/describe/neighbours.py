@@ -1,7 +1,6 @@
-"""The factors nearest to each factor: by their atoms, and by firing on the same tokens.
+"""Turns a dictionary and codes of held-out tokens into the factors nearest to each factor.
 
-In come the dictionary and codes of held-out tokens; out come, for each factor, the numbers of a few
-others with their cosine, or with the correlation of firing
+Factors are near by the cosine of their atoms, or by firing on the same tokens, with the correlation
 
     φ = (n n₁₁ − n₁ n₂) / √(n₁ (n − n₁) n₂ (n − n₂))
 
@@ -53,23 +52,30 @@ def firing_together(
     others = np.zeros((len(factors), number), np.int64)
     values = np.zeros((len(factors), number))
     for start in range(0, len(factors), _FACTORS_AT_ONCE):
-        mine = factors[start : start + _FACTORS_AT_ONCE]
-        both = (fires[:, mine].T @ fires).toarray().astype(np.float64)
-        chance = counts[mine][:, None] * counts[None]
-        norm = spread[mine][:, None] * spread[None]
+        part = factors[start : start + _FACTORS_AT_ONCE]
+        both = (fires[:, part].T @ fires).toarray().astype(np.float64)
+        chance = counts[part][:, None] * counts[None]
+        norm = spread[part][:, None] * spread[None]
         together = np.divide(n * both - chance, norm, where=norm > 0, out=np.zeros_like(both))
         together[both < FEWEST_TOGETHER] = 0
-        together[np.arange(len(mine)), mine] = 0
+        together[np.arange(len(part)), part] = 0
         nearest = _largest(together, number)
-        others[start : start + len(mine)] = nearest
-        values[start : start + len(mine)] = np.take_along_axis(together, nearest, 1)
+        others[start : start + len(part)] = nearest
+        values[start : start + len(part)] = np.take_along_axis(together, nearest, 1)
     return others, np.clip(values, 0, 1)
 
 
 def table(kind: str, factors: np.ndarray, others: np.ndarray, values: np.ndarray) -> pa.Table:
     """Return rows of neighbours.parquet, those with a value other than 0.
 
-    ``others`` and ``values`` are (len(factors), neighbours).
+    Parameters
+    ----------
+    kind : str
+        "cosine" or "together".
+    factors : (f,) int
+        The factors whose neighbours they are.
+    others, values : (f, neighbours)
+        The neighbours, and how near they are.
     """
     row, rank = np.nonzero(values)
     columns = {
@@ -83,8 +89,11 @@ def table(kind: str, factors: np.ndarray, others: np.ndarray, values: np.ndarray
 
 
 def _largest(values: np.ndarray, number: int) -> np.ndarray:
-    """Columns of the largest values of each row, the largest first, of equal ones the first."""
-    some = np.argpartition(-values, number - 1, axis=1)[:, :number] if number else values[:, :0]
-    some = np.sort(some.astype(np.int64), axis=1)
-    order = np.argsort(-np.take_along_axis(values, some, 1), axis=1, kind="stable")
-    return np.take_along_axis(some, order, 1)
+    """Return the columns of the largest values of each row, (rows, number).
+
+    The largest comes first, of equal ones the first column.
+    """
+    columns = np.argpartition(-values, number - 1, axis=1)[:, :number] if number else values[:, :0]
+    columns = np.sort(columns.astype(np.int64), axis=1)
+    order = np.argsort(-np.take_along_axis(values, columns, 1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, 1)

@@ -1,8 +1,7 @@
-"""Groups among the occurrences of a word, by the factors that are active on them.
+"""Turns codes of the occurrences of a word at one layer into groups, and how well these separate.
 
-In go codes of n occurrences at one layer; out comes a group for each, and how well the groups
-separate. Of each occurrence the 6 strongest activations count, as a row of norm 1; Ward's method
-joins rows into a tree, which is cut where the mean silhouette is largest (Rousseeuw 1987),
+Of each occurrence the 6 strongest activations count, as a row of norm 1. Ward's method joins rows
+into a tree, which is cut where the mean silhouette is largest (Rousseeuw 1987),
 
     s = (b − a) / max(a, b),     distance of two occurrences = 1 − cosine,
 
@@ -34,8 +33,14 @@ STRAY = -1
 class Grouping:
     """The groups of the occurrences of one word at one layer.
 
-    ``group`` (n,) numbers them from 0, the largest first, STRAY for occurrences in none;
-    ``silhouette`` is NaN where no cut gives two groups.
+    Attributes
+    ----------
+    layer : int
+        The layer.
+    group : (n,) int64
+        The group of each occurrence, numbered from 0, the largest first; STRAY in none.
+    silhouette : float
+        Mean over the occurrences; NaN where no cut gives two groups.
     """
 
     layer: int
@@ -53,23 +58,22 @@ def strongest(codes: csr_array, most: int = STRONGEST) -> csr_array:
     row = ragged.owners(np.diff(codes.indptr))
     order = np.lexsort((codes.indices, -codes.data, row))
     rank = np.arange(len(order)) - codes.indptr[row]
-    kept = order[rank < most]
-    places = row[kept], codes.indices[kept]
-    return csr_array((codes.data[kept], places), shape=codes.shape)
+    largest = order[rank < most]
+    places = row[largest], codes.indices[largest]
+    return csr_array((codes.data[largest], places), shape=codes.shape)
 
 
 def grouped(codes: csr_array, layer: int = 0) -> Grouping:
     """Return the groups of occurrences whose codes (n, m) are given."""
     n = codes.shape[0]
-    none = Grouping(layer, np.zeros(n, np.int64), float("nan"))
+    best = Grouping(layer, np.zeros(n, np.int64), float("nan"))  # one group, no cut
     if n < 2 * SMALLEST_GROUP:
-        return none
+        return best
     rows = directions(codes)
     distance = np.clip(1 - rows @ rows.T, 0, 2)
     np.fill_diagonal(distance, 0)
     if not distance.any():
-        return none
-    best = none
+        return best
     for column in islice(_cuts(linkage(rows, "ward"), n), MOST_GROUPS + int(MOST_STRAYS * n)):
         sizes = np.bincount(column)
         large = sizes >= SMALLEST_GROUP
@@ -104,14 +108,14 @@ def _cuts(tree: np.ndarray, n: int) -> Iterator[np.ndarray]:
 
 def _points(tree: np.ndarray, node: int, n: int) -> list[int]:
     """Return the points below a node of a tree of n points."""
-    found, waiting = [], [node]
+    points, waiting = [], [node]
     while waiting:
         node = waiting.pop()
         if node < n:
-            found.append(node)
+            points.append(node)
         else:
             waiting += [int(tree[node - n, 0]), int(tree[node - n, 1])]
-    return found
+    return points
 
 
 def directions(codes: csr_array) -> np.ndarray:
@@ -124,19 +128,28 @@ def directions(codes: csr_array) -> np.ndarray:
 
 
 def silhouettes(distance: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return the silhouette of each point, (n,); 0 for one that is alone in its group.
+    """Return the silhouette of each point; 0 for one that is alone in its group.
 
-    ``distance`` is (n, n), ``group`` (n,) numbers 0, 1 … of which at least two occur.
+    Parameters
+    ----------
+    distance : (n, n) float
+        Between the points.
+    group : (n,) int
+        Numbers 0, 1 … of which at least two occur.
+
+    Returns
+    -------
+    (n,) float64
     """
     n, sizes = len(group), np.bincount(group)
     sums = distance @ np.eye(len(sizes))[group]
-    own = np.arange(n), group
-    within = sums[own] / np.maximum(sizes[group] - 1, 1)
+    own_group = np.arange(n), group
+    within = sums[own_group] / np.maximum(sizes[group] - 1, 1)
     means = sums / sizes
-    means[own] = np.inf
+    means[own_group] = np.inf
     other = means.min(axis=1)
-    found = (other - within) / np.maximum(np.maximum(within, other), 1e-12)
-    return np.where(sizes[group] > 1, found, 0.0)
+    silhouette = (other - within) / np.maximum(np.maximum(within, other), 1e-12)
+    return np.where(sizes[group] > 1, silhouette, 0.0)
 
 
 def best_of(groupings: Sequence[Grouping]) -> Grouping | None:
@@ -145,8 +158,8 @@ def best_of(groupings: Sequence[Grouping]) -> Grouping | None:
     Not that of layer 0: before the first block a token knows its word and its position, and no
     context, so groups there are places in the window.
     """
-    found = [g for g in groupings if g.layer > 0 and not np.isnan(g.silhouette)]
-    return max(found, key=lambda g: (g.silhouette, -g.layer), default=None)
+    separate = [g for g in groupings if g.layer > 0 and not np.isnan(g.silhouette)]
+    return max(separate, key=lambda g: (g.silhouette, -g.layer), default=None)
 
 
 def by_chance(codes: csr_array, draws: int = 20, seed: int = 0) -> float:
@@ -155,17 +168,30 @@ def by_chance(codes: csr_array, draws: int = 20, seed: int = 0) -> float:
     In each draw the activations of every factor are dealt out anew among the occurrences, so that
     factors go on being as frequent and as strong as they are, and no longer go together.
     """
-    rng, found = np.random.default_rng(seed), []
+    rng, silhouettes_by_chance = np.random.default_rng(seed), []
     dense = codes[:, np.unique(codes.indices)].toarray()
     for _ in range(draws):
-        value = grouped(csr_array(rng.permuted(dense, axis=0))).silhouette
-        found.append(0.0 if np.isnan(value) else value)
-    return float(np.mean(found))
+        silhouette = grouped(csr_array(rng.permuted(dense, axis=0))).silhouette
+        silhouettes_by_chance.append(0.0 if np.isnan(silhouette) else silhouette)
+    return float(np.mean(silhouettes_by_chance))
 
 
 def marks(codes: csr_array, group: np.ndarray, number: int, most: int = 4) -> list[int]:
-    """Return the factors that mark a group: mean activation inside less that outside, largest
-    first; only those that are stronger inside.
+    """Return the factors that mark a group, at most so many.
+
+    Their mean activation inside the group less that outside is largest; the largest comes first,
+    and only those that are stronger inside count.
+
+    Parameters
+    ----------
+    codes : (n, m) csr_array
+        Of the occurrences.
+    group : (n,) int
+        The group of each.
+    number : int
+        The group that is asked about.
+    most : int
+        How many factors at most.
     """
     inside = codes[group == number].mean(axis=0)
     outside = codes[group != number].mean(axis=0) if (group != number).any() else 0 * inside

@@ -1,7 +1,7 @@
-"""What can be said of a token without a language model: the rules that labels are made of.
+"""Turns tokens into the rules that fit them: what can be said without a language model.
 
-In come tokens by window and position, and the text of the windows; out comes a sparse table of
-which rules fit which token. A rule is a kind and a text: the word is “left”, a word that ends in
+Labels are made of these rules. Tokens are named by window and position; a sparse table says which
+rules fit which token. A rule is a kind and a text: the word is “left”, a word that ends in
 “-ing”, a word of a name, a number, a mark, a place in the window, the word before or after, the
 source. Everything is read off the text of one window.
 """
@@ -70,18 +70,18 @@ def rules_of_tokens(
 
     Parameters
     ----------
-    windows, positions
-        (n,) where each token stands.
-    read
+    windows, positions : (n,) int
+        Where each token stands.
+    read : callable
         Gives the windows of some numbers as `Bundle.windows` does.
-    source_of_window
-        (windows,) the name of the source of each window of the corpus.
+    source_of_window : (windows,) str
+        The name of the source of each window of the corpus.
 
     Returns
     -------
-    fits
-        (n, R) float32 of ones.
-    rules
+    fits : (n, R) csr_array of float32
+        Ones where a rule fits a token.
+    rules : DataFrame
         R rows: kind, text (for "lemma" the stem), as they first occur.
     """
     order = np.lexsort((positions, windows))
@@ -93,10 +93,12 @@ def rules_of_tokens(
         frame = read(numbers[part])
         for window, start, stop in zip(frame.itertuples(), starts[part], stops[part], strict=True):
             source = source_of_window[window.window]
-            mine = order[start:stop]
-            found = _window_rules(window.tokens, window.word_starts, positions[mine].tolist())
-            for row, rules in zip(mine.tolist(), found, strict=True):
-                rules.append(("source", source))
+            in_window = order[start:stop]
+            rules_of = _window_rules(
+                window.tokens, window.word_starts, positions[in_window].tolist()
+            )
+            for row, rules_of_token in zip(in_window.tolist(), rules_of, strict=True):
+                rules = [*rules_of_token, ("source", source)]
                 rows.append(np.full(len(rules), row))
                 kinds += [kind for kind, _ in rules]
                 texts += [text for _, text in rules]
@@ -156,6 +158,7 @@ def _window_rules(
 
 
 def _word_rules(word: str) -> list[tuple[str, str]]:
+    """Return the rules, kind and text, that follow from a word alone."""
     folded = word.casefold()[:WORD_LETTERS]
     if any(character.isdigit() for character in word):
         rules = [("word", folded), ("number", "a number")]

@@ -1,9 +1,8 @@
-"""The tokens of a model's vocabulary that lie nearest to each factor.
+"""Turns a dictionary and its model into the tokens of the vocabulary nearest to each factor.
 
-In come the dictionary and the model; out come, for each factor, tokens with their cosine to the
-factor at the model's input. The input embedding of a token is what layer 0 holds where the token
-stands alone, less the mean over the vocabulary (what all tokens share would else be the largest
-part of every cosine).
+Tokens are near by their cosine to the factor at the model's input. The input embedding of a token
+is what layer 0 holds where the token stands alone, less the mean over the vocabulary (what all
+tokens share would else be the largest part of every cosine).
 
 A model that was saved with its language-model head also has, for each factor, the tokens whose
 logit it raises and lowers most: the head's logits for a last hidden state that is the factor alone,
@@ -31,6 +30,13 @@ def readable_tokens(tokenizer: Any, size: int) -> list[str]:
     """Return each token as a reader would write it, empty where it is not text.
 
     What goes on inside a word begins with “…”.
+
+    Parameters
+    ----------
+    tokenizer : Any
+        The model's, of transformers.
+    size : int
+        Rows of the model's vocabulary, which may be more than the tokenizer knows.
     """
     special = set(tokenizer.all_special_ids)
     raw = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
@@ -68,8 +74,16 @@ def input_embeddings(model: Any) -> np.ndarray:
 def table(kind: str, values: np.ndarray, first: int, tokens: Sequence[str]) -> pa.Table:
     """Return rows of vocabulary.parquet: the largest values of each of some factors.
 
-    ``values`` is (factors, vocabulary), its rows the factors from ``first`` on; tokens that are not
-    text are passed over. With the kind "logit_low" the smallest values count.
+    Parameters
+    ----------
+    kind : str
+        "input", "logit" or "logit_low"; with the last the smallest values count.
+    values : (f, vocabulary) float32
+        How near each token is to each factor.
+    first : int
+        The factor of the first row; the others follow.
+    tokens : sequence of str
+        As :func:`readable_tokens` gives them; those that are not text are passed over.
     """
     legible = np.array([bool(token) for token in tokens])
     sign = np.float32(-1 if kind == "logit_low" else 1)
@@ -93,15 +107,24 @@ def near_logits(
     head: Callable[[np.ndarray], np.ndarray],
     tokens: Sequence[str],
 ) -> list[pa.Table]:
-    """Return the tokens whose logits each atom (m, d) raises and lowers most, some atoms a table.
+    """Return the tokens whose logits each atom raises and lowers most, some atoms a table.
 
-    ``length`` is that of a raw last hidden state, on average; ``head`` gives the logits of such.
+    Parameters
+    ----------
+    atoms : (m, d) float32
+        Rows of norm 1.
+    length : float
+        The mean norm of the model's raw last hidden states.
+    head : callable
+        Turns last hidden states (n, d) into logits (n, vocabulary).
+    tokens : sequence of str
+        As :func:`readable_tokens` gives them.
     """
-    nothing = head(np.zeros((1, atoms.shape[1]), np.float32))
+    logits_of_zeros = head(np.zeros((1, atoms.shape[1]), np.float32))
     tables = []
     for start in range(0, len(atoms), _FACTORS_AT_ONCE):
         states = np.float32(length) * atoms[start : start + _FACTORS_AT_ONCE]
-        change = (head(states) - nothing)[:, : len(tokens)]
+        change = (head(states) - logits_of_zeros)[:, : len(tokens)]
         tables += [table(kind, change, start, tokens) for kind in ("logit", "logit_low")]
     return tables
 

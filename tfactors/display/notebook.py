@@ -1,4 +1,4 @@
-"""What a notebook shows of a result: a titled block of HTML, a table, a curve as a picture.
+"""Turns a result into what a notebook shows: a titled block of HTML, a table, a curve as a picture.
 
 Bundles, factors, explanations and decompositions draw themselves with these pieces and those of
 :mod:`tfactors.display.passages`. Every token is escaped. The importance curve of a factor is an SVG
@@ -94,6 +94,7 @@ def nice_step(highest: float, steps: int) -> float:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle", turned: bool = False) -> str:
+    """Return text at a place of the picture, in its units."""
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{_GREY}" text-anchor="{anchor}"{turn}>{text}</text>'

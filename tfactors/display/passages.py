@@ -1,7 +1,6 @@
-"""Words in context, and their HTML.
+"""Turns passages, stretches of text around a marked word, into one block of HTML for a whole list.
 
-Turns passages, stretches of text around a marked word, into one block of HTML for a whole list:
-every token escaped, colours only from classes and from numbers that we format ourselves. Nothing
+Every token is escaped, colours only from classes and from numbers that we format ourselves. Nothing
 of the corpus ever becomes an attribute name, a style or a link.
 
 A text in which one factor was moved is tinted by how much the final state of each token changed (a
@@ -32,15 +31,35 @@ _PARAGRAPH = '<span class="tf-par" aria-hidden="true"> ¶ </span>'
 class Passage:
     """One example: a stretch of its window around the word that activates the factor.
 
-    ``tints`` (tokens,) are weights of the tokens, 0 where there is nothing to show, and ``kind``
-    says of what: "saliency" has a sign, "habit" is how much the factor answers to a word as a rule,
-    "activation" is the factor's activation at the token itself.
-    ``earlier`` and ``later`` is text of the document beside the window, which the model did not
-    read together with it; a ``causal`` one had read nothing of what follows the word either.
+    Attributes
+    ----------
+    tokens : sequence of str
+        The stretch.
+    start, stop : int
+        First token of the word that is marked, and the one behind it.
+    activation : float
+        Of the factor at the word; the rank, counted backwards, where only that is known.
+    source : str
+        Where the stretch stands.
+    word : str
+        The word that is marked.
+    tints : (tokens,) float, optional
+        Weights of the tokens, 0 where there is nothing to show.
+    kind : str
+        What the weights are: "saliency" has a sign, "habit" is how much the factor answers to a
+        word as a rule, "activation" is the factor's activation at the token itself.
+    rank : int
+        The place in the factor's list, from 0.
+    ranked : bool
+        Whether only the rank is known, as of the 2021 website.
+    earlier, later : str
+        Text of the document beside the window, which the model did not read together with it.
+    causal : bool
+        Whether the model had read nothing of what follows the word either.
     """
 
     tokens: Sequence[str]
-    start: int  # first and, behind it, end of the word that is marked
+    start: int
     stop: int
     activation: float
     source: str
@@ -48,7 +67,7 @@ class Passage:
     tints: np.ndarray | None = None
     kind: str = "saliency"
     rank: int = 0
-    ranked: bool = False  # whether only the rank is known, as of the 2021 website
+    ranked: bool = False
     earlier: str = ""
     later: str = ""
     causal: bool = False
@@ -64,10 +83,10 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def lines(found: Iterable[Passage], strongest: float) -> str:
+def lines(passages: Iterable[Passage], strongest: float) -> str:
     """Return passages as lines with the marked words below each other."""
     rows = []
-    for p in found:
+    for p in passages:
         before = _outside(p.earlier) + _tokens(p, 0, p.start).rstrip()
         after = _after(p).rstrip()
         space = " " if before and p.tokens[p.start][:1].isspace() else ""
@@ -80,10 +99,10 @@ def lines(found: Iterable[Passage], strongest: float) -> str:
     return _list(rows)
 
 
-def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> str:
+def texts(passages: Iterable[Passage], strongest: float, numbers: bool = False) -> str:
     """Return passages as running text, with where they come from below each."""
     rows = []
-    for p in found:
+    for p in passages:
         space = " " if p.tokens[p.start][:1].isspace() else ""
         body = f"{_outside(p.earlier)}{_tokens(p, 0, p.start)}{space}{_mark(p)}{_after(p)}"
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
@@ -95,34 +114,34 @@ def texts(found: Iterable[Passage], strongest: float, numbers: bool = False) -> 
 
 
 def _list(rows: Sequence[str]) -> str:
-    says = "Examples: activation, words before, the word, words after, and where it stands"
-    return f'<ol class="tf-list" role="list" aria-label="{says}">{"".join(rows)}</ol>'
+    label = "Examples: activation, words before, the word, words after, and where it stands"
+    return f'<ol class="tf-list" role="list" aria-label="{label}">{"".join(rows)}</ol>'
 
 
-def legend(found: Sequence[Passage]) -> str:
+def legend(passages: Sequence[Passage]) -> str:
     """Return what the marks of a list of examples mean: those that it has, and no others."""
-    kinds = {p.kind for p in found if p.tints is not None and np.any(p.tints)}
+    kinds = {p.kind for p in passages if p.tints is not None and np.any(p.tints)}
     parts = ["<mark>word</mark> the number is its activation"]
     if "activation" in kinds:
         parts.append('<span class="tf-plus" style="--a:.6">word</span> also active')
     if "habit" in kinds:
         parts.append('<span class="tf-habit" style="--a:.6">word</span> usually active')
-    causal = any(p.causal and p.stop < len(p.tokens) for p in found)
-    if causal or any(p.earlier or p.later for p in found):
+    causal = any(p.causal and p.stop < len(p.tokens) for p in passages)
+    if causal or any(p.earlier or p.later for p in passages):
         why = ", which reads from left to right" if causal else ""
         parts.append(f'<span class="tf-outside">word</span> not read by the model here{why}')
     return f'<p class="tf-legend">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
 
 
-def grouped(found: Sequence[Passage], strongest: float, layout: str) -> str:
+def grouped(passages: Sequence[Passage], strongest: float, layout: str) -> str:
     """Return passages under a heading for each word, the commonest word first."""
     groups: dict[str, list[Passage]] = {}
-    for p in found:
+    for p in passages:
         groups.setdefault(p.word.casefold(), []).append(p)
     render = lines if layout == "lines" else texts
     parts = []
     for word, members in sorted(groups.items(), key=lambda item: -len(item[1])):
-        share = f"{len(members)} of {len(found)}"
+        share = f"{len(members)} of {len(passages)}"
         parts.append(
             f'<section class="tf-group"><h4><bdi>{escape(word)}</bdi> <small>{share}</small></h4>'
             f"{render(members, strongest)}</section>"
@@ -131,7 +150,7 @@ def grouped(found: Sequence[Passage], strongest: float, layout: str) -> str:
 
 
 def _tokens(p: Passage, first: int, last: int) -> str:
-    """The tokens of a stretch, those with a weight tinted."""
+    """Return the tokens of a stretch as HTML, those with a weight tinted."""
     largest = _largest(p)
     parts: list[str] = []
     for i in range(first, last):
@@ -142,28 +161,28 @@ def _tokens(p: Passage, first: int, last: int) -> str:
             continue
         body = token.lstrip()
         parts.append(_text(token[: len(token) - len(body)]))
-        says = unseen = ""
+        title = unseen = ""
         if p.kind == "activation":
-            says = f' title="activation {weight * largest:.2f}"'
+            title = f' title="activation {weight * largest:.2f}"'
         elif p.kind == "saliency":  # here the weights are what the text is shown for
-            says = f' title="weight {p.tints[i]:+.3g}"'
+            title = f' title="weight {p.tints[i]:+.3g}"'
             unseen = f'<span class="tf-unseen"> ({p.tints[i]:+.2g})</span>'
         shade = f'style="--a:{min(abs(weight), 1):.2f}"'
         parts.append(
-            f'<span class="{_class(p, weight)}" {shade}{says}>{_text(body)}{unseen}</span>'
+            f'<span class="{_class(p, weight)}" {shade}{title}>{_text(body)}{unseen}</span>'
         )
     return "".join(parts)
 
 
 def _after(p: Passage) -> str:
-    """What follows the marked word: text that a causal model had not read there."""
+    """Return what follows the marked word, which a causal model had not read there."""
     tokens = _tokens(p, p.stop, len(p.tokens))
     unread = f'<span class="tf-outside">{tokens}</span>' if p.causal and tokens else tokens
     return unread + _outside(p.later)
 
 
 def _outside(text: str) -> str:
-    """Text of the document that the model did not read with the window."""
+    """Return text of the document that the model did not read with the window, as HTML."""
     if not text:
         return ""
     words = " ".join(_text(word) for word in text.split(" "))
@@ -177,8 +196,10 @@ def _class(p: Passage, weight: float) -> str:
 
 
 def _largest(p: Passage) -> float:
-    """What a full tint stands for: 1 for habits, for activations that of the marked word, else the
-    largest weight beside the marked word, whose own would make all others look faint.
+    """Return the weight that a full tint stands for.
+
+    It is 1 for habits, the activation of the marked word for activations, and else the largest
+    weight beside the marked word, whose own would make all others look faint.
     """
     if p.kind == "activation":
         return p.activation
@@ -196,13 +217,11 @@ def _text(token: str) -> str:
 
 def _mark(p: Passage) -> str:
     word = spelled("".join(p.tokens[p.start : p.stop]))
-    own = (
-        ""
-        if p.tints is None or p.kind != "saliency"
-        else f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
-    )
-    what = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
-    return f'<mark title="{what}{own}"><bdi>{escape(word)}</bdi></mark>'
+    weight = ""
+    if p.tints is not None and p.kind == "saliency":
+        weight = f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
+    strength = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
+    return f'<mark title="{strength}{weight}"><bdi>{escape(word)}</bdi></mark>'
 
 
 def _activation(p: Passage, strongest: float) -> str:

@@ -1,4 +1,4 @@
-"""Numbers of documents, and what is known of a saliency map, in plain text."""
+"""Turns numbers of documents, and what is known of a saliency map, into plain text."""
 
 from __future__ import annotations
 
@@ -16,9 +16,21 @@ TITLES = {"lime": "LIME", "occlusion": "Occlusion"}
 def in_words(method: str, texts: int, score: float, stability: float, told: int | None) -> str:
     """Return what is known of a map in one sentence.
 
-    ``score`` is said of LIME alone, ``stability`` where it is finite, and ``told`` (how many tokens
-    can be told from zero) where it is known.
+    Parameters
+    ----------
+    method : str
+        "lime" or "occlusion".
+    texts : int
+        How many were read for the map.
+    score : float
+        Of the fit; said of LIME alone.
+    stability : float
+        How well two halves of the texts agree; said where it is finite.
+    told : int or None
+        How many tokens can be told from zero; said where it is known.
 
+    Examples
+    --------
     >>> in_words("lime", 97, 0.82, 0.66, 6)
     'LIME: score 0.82, 97 texts read, two halves of them agree to 0.66, 6 tokens told from zero'
     >>> in_words("occlusion", 34, 0.0, float("nan"), 1)

@@ -99,7 +99,7 @@ def _by_threshold(first: np.ndarray, second: np.ndarray, seed: int) -> Table:
 
 def _by_level(level: np.ndarray, cosine: np.ndarray) -> Table:
     """Return the shares of matched factors of each level; both arguments are (m,)."""
-    rows = []
+    rows: list[tuple[str | int | float | None, ...]] = []
     for name in LEVELS:
         of_level = cosine[level == name]
         if len(of_level):

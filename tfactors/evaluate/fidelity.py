@@ -90,11 +90,13 @@ def measure(evaluation: Evaluation) -> Section:
         )
     ]
     if head and targets is not None:
-        least = min(losses, key=lambda row: row.recovered)
-        findings.append(
-            f"Of the loss that zeros cause, reconstructions recover at least "
-            f"{least.recovered:.1%} (layer {least.layer})."
-        )
+        recovered = {row.layer: row.recovered for row in losses if row.recovered is not None}
+        if recovered:
+            least = min(recovered, key=recovered.__getitem__)
+            findings.append(
+                f"Of the loss that zeros cause, reconstructions recover at least "
+                f"{recovered[least]:.1%} (layer {least})."
+            )
         tables.append(_loss_table(losses, saved_as, len(targets[0])))
     else:
         findings.append(

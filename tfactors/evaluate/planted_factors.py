@@ -183,7 +183,7 @@ def measure(evaluation: Evaluation) -> Section:
             Column("l0", "L0", "number", "Mean number of terms"),
             Column("seen", "Samples seen", "count", "Passes over the samples count again"),
         ),
-        tuple(map(tuple, rows)),
+        tuple(tuple(row) for row in rows),
     )
     findings = []
     for width in map(str, WIDTHS):

@@ -181,7 +181,7 @@ def _by_word(scores: list[WordScores], sample: str) -> Table:
         Column("labels", "Labels", "text", "how many occurrences have each"),
         Column("documents", "Documents", "count", "that the occurrences stand in"),
     )
-    rows = []
+    rows: list[tuple[str | int | float | None, ...]] = []
     for word in scores:
         one, at = word.scores["one factor", None], word.best("one factor")
         labels = ", ".join(f"{label} {count}" for label, count in word.counts.items())

@@ -1,8 +1,8 @@
-"""The autoencoders of SAELens, sparsify and dictionary_learning, read as those libraries mean them.
+"""Turns files of SAELens, sparsify and dictionary_learning into dictionaries, as those mean them.
 
-In goes the file of weights, beside which lies the library's configuration, and the width d of the
-model; out comes an :class:`ImportedDictionary`. Nothing in a file is run: safetensors, and ae.pt as
-weights only. Gemma Scope has files of its own: :mod:`tfactors.interchange.gemma_scope`.
+A file of weights, beside which lies the library's configuration, and the width d of the model give
+an :class:`ImportedDictionary`. Nothing in a file is run: safetensors, and ae.pt as weights only.
+Gemma Scope has files of its own: :mod:`tfactors.interchange.gemma_scope`.
 """
 
 from __future__ import annotations
@@ -75,16 +75,23 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     for name in ("scaling_factor", "finetuning_scaling_factor"):  # ones, where it was not tuned
         if (scaling := tensors.pop(name, None)) is not None and not np.allclose(scaling, 1):
             raise InputError(f"{path}: {name} is not 1, which tfactors does not support")
+    hook = str(meta.get("hook_name") or meta.get("hook_point") or "")
     origin = Origin(
-        "saelens", path.parent.name, file_sha256(path), architecture, dtype, int(k),
-        bool(config.get("apply_b_dec_to_input", True)),
-        rescaled, scales[normalise], 0.0,
-        hidden_state_at(path, str(meta.get("hook_name") or meta.get("hook_point") or "")),
-        str(meta.get("model_name") or ""),
-    )  # fmt: skip
-    ours = meta.get("tfactors")
-    if isinstance(ours, dict) and ours.get("stand_in") and "W_dec" in tensors:
-        penalty, layers = float(ours.get("penalty", 0)), tuple(ours.get("layers", ()))
+        "saelens",
+        path.parent.name,
+        file_sha256(path),
+        architecture,
+        dtype,
+        int(k),
+        centred=bool(config.get("apply_b_dec_to_input", True)),
+        rescaled=rescaled,
+        scale=scales[normalise],
+        layers=hidden_state_at(path, hook),
+        model=str(meta.get("model_name") or ""),
+    )
+    exported = meta.get("tfactors")  # what our own export says of a dictionary without an encoder
+    if isinstance(exported, dict) and exported.get("stand_in") and "W_dec" in tensors:
+        penalty, layers = float(exported.get("penalty", 0)), tuple(exported.get("layers", ()))
         origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers)
         decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
         return ImportedDictionary(origin, {"W_dec": decoder})
@@ -104,7 +111,7 @@ def read_sparsify(path: Path, width: int, form: str) -> ImportedDictionary:
         refuse(path, config, name, (None, False))
     refuse(path, config, "activation", (None, "topk"))
     renamed = {"encoder.weight": "W_enc", "encoder.bias": "b_enc"}
-    found = {renamed.get(name, name): values for name, values in tensors.items()}
+    tensors = {renamed.get(name, name): values for name, values in tensors.items()}
     # The folder carries the hook point: layers.5, or h.5, is the output of block 5.
     origin = Origin(
         "sparsify",
@@ -115,7 +122,7 @@ def read_sparsify(path: Path, width: int, form: str) -> ImportedDictionary:
         int(config.get("k") or 0),
         layers=hidden_state_at(path, path.absolute().parent.name),
     )
-    return autoencoder(path, width, origin, found, encoder_rows_first=True)
+    return autoencoder(path, width, origin, tensors, encoder_rows_first=True)
 
 
 # --- dictionary_learning: ae.pt, and config.json beside it --------------------------------------
@@ -127,8 +134,8 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
     trainer: dict[str, Any] = {}
     if (beside := path.with_name("config.json")).is_file():
         trainer = read_config(beside).get("trainer") or {}
-    names, found = set(tensors), dict(tensors)
-    k, centred, encoder_rows_first = int(found.pop("k", np.zeros(()))), True, True
+    names = set(tensors)
+    k, centred, encoder_rows_first = int(tensors.pop("k", np.zeros(()))), True, True
     dictionary_class = str(trainer.get("dict_class", ""))
     if "decoder_bias" in names:
         kind, centred = "gated", True
@@ -138,7 +145,7 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
     elif {"W_enc", "threshold", "k", "group_sizes"} <= names:
         # A Matryoshka autoencoder is a BatchTopK one that was trained on nested parts of itself.
         kind, encoder_rows_first, renamed = "batchtopk", False, {}
-        del found["group_sizes"]
+        del tensors["group_sizes"]
     elif "k" in names and "encoder.weight" in names:
         kind = form or ("batchtopk" if "BatchTopK" in dictionary_class else "")
         kind = kind or ("topk" if "TopK" in dictionary_class else "")
@@ -148,14 +155,14 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
                 "with them; put it beside the file, or give --form topk or --form batchtopk"
             )
         if kind == "topk":
-            found.pop("threshold", None)
+            tensors.pop("threshold", None)
         renamed = {}
     elif "decoder.bias" in names:
         kind, centred, renamed = "standard", False, {"decoder.bias": "b_dec"}
     else:
         kind, renamed = "standard", {"bias": "b_dec"}
     renamed |= {"encoder.weight": "W_enc", "encoder.bias": "b_enc", "decoder.weight": "W_dec"}
-    found = {renamed.get(name, name): values for name, values in found.items()}
+    tensors = {renamed.get(name, name): values for name, values in tensors.items()}
     origin = Origin(
         "dictionary_learning",
         path.parent.name,
@@ -168,11 +175,12 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
         model=str(trainer.get("lm_name", "")),
     )
     return autoencoder(
-        path, width, origin, found, encoder_rows_first, decoder_rows_first="W_enc" in names
+        path, width, origin, tensors, encoder_rows_first, decoder_rows_first="W_enc" in names
     )
 
 
 def _load_torch(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """Return the tensors of a state_dict as float32, and the type of its matrices."""
     import pickle
     import warnings
 

@@ -1,8 +1,9 @@
-"""Files of dictionaries, read: 2021, SAELens, sparsify, dictionary_learning, Gemma Scope, our own.
+"""Turns a file or folder into a dictionary, whichever library wrote it.
 
-In goes a path and the width d of the model; out comes an :class:`ImportedDictionary` with one row a
-factor in every matrix. The proof by reconstruction (`dictionary_proof`) can still refuse it.
-Nothing in a file is run: .npy without pickle, safetensors, and ae.pt as weights only.
+Known are the 2021 code, SAELens, sparsify, dictionary_learning, Gemma Scope and our own export. An
+:class:`ImportedDictionary` has one row a factor in every matrix. The proof by reconstruction
+(`dictionary_proof`) can still refuse it. Nothing in a file is run: .npy without pickle,
+safetensors, and ae.pt as weights only.
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
 
     Parameters
     ----------
-    path : a .npy or .safetensors file, an ae.pt, or the folder that SAELens, sparsify,
+    path : str or Path
+        A .npy or .safetensors file, an ae.pt, or the folder that SAELens, sparsify,
         dictionary_learning or Gemma Scope saved.
-    width : d.
-    form : ``topk`` or ``batchtopk``, for an ae.pt without the config.json that would say it.
+    width : int
+        d.
+    form : str
+        ``topk`` or ``batchtopk``, for an ae.pt without the config.json that would say it.
 
     Raises
     ------
@@ -55,22 +59,22 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
         for name, reader in _FOLDERS.items():
             if (path / name).is_file():
                 return reader(path / name, width, form)
-        raise InputError(f"{path}: {_what_is_in(path)}")
+        raise InputError(f"{path}: {_contents_of(path)}")
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give the dictionary to import")
-    by_name = _FOLDERS.get(path.name) or _SUFFIXES.get(path.suffix)
-    if by_name is None:
+    reader_of_file = _FOLDERS.get(path.name) or _SUFFIXES.get(path.suffix)
+    if reader_of_file is None:
         raise InputError(
             f"{path}: not a known kind of dictionary; expected .npy, .safetensors, .pt or a folder"
         )
-    return by_name(path, width, form)
+    return reader_of_file(path, width, form)
 
 
-def _what_is_in(folder: Path) -> str:
+def _contents_of(folder: Path) -> str:
     """Say what a folder without a dictionary holds: perhaps one for each layer, further down."""
     depths = ("*/", "*/*/", "*/*/*/")  # layer_20/width_16k/average_l0_71 is the deepest of them
-    found = [file for name in _FOLDERS for depth in depths for file in folder.glob(depth + name)]
-    below = sorted((file.parent.relative_to(folder) for file in found), key=_by_number)
+    files = [file for name in _FOLDERS for depth in depths for file in folder.glob(depth + name)]
+    below = sorted((file.parent.relative_to(folder) for file in files), key=_by_number)
     if below:
         named = ", ".join(map(str, below[:3])) + (", …" if len(below) > 3 else "")
         return f"holds {len(below)} dictionaries in folders of their own ({named}); give one"
@@ -81,7 +85,7 @@ def _what_is_in(folder: Path) -> str:
 
 
 def _by_number(path: Path) -> list[str]:
-    """Sort layers.2 before layers.10."""
+    """Return a key that sorts layers.2 before layers.10."""
     return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
 
 
@@ -89,6 +93,7 @@ def _by_number(path: Path) -> list[str]:
 
 
 def _read_npy(path: Path, width: int, form: str) -> ImportedDictionary:
+    """Read a matrix alone, one column a factor."""
     try:
         matrix = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -109,6 +114,7 @@ def _read_npy(path: Path, width: int, form: str) -> ImportedDictionary:
 
 
 def _read_safetensors(path: Path, width: int, form: str) -> ImportedDictionary:
+    """Read what `tfactors export` wrote."""
     tensors, _, metadata = load_tensors(path)
     if "tfactors" not in metadata:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The dictionary of a bundle, written for other tools: SAELens, numpy, or our own safetensors.
+"""Turns the dictionary of a bundle into files of other tools: SAELens, numpy, our safetensors.
 
 An imported dictionary is written with the bits it was read with. One that was learnt here has no
 encoder; SAELens needs one, so one step towards the code is written, relu(z·Φᵀ − λ).
@@ -28,6 +28,15 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
 
     An imported one is written with the bits it was read with. A dictionary that was learnt here has
     no encoder; SAELens needs one, so one step towards the code is written, relu(z·Φᵀ − λ).
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Whose dictionary is written.
+    path : str or Path
+        The file, or for ``saelens`` the folder.
+    format : str
+        One of EXPORTS.
 
     Raises
     ------
@@ -68,6 +77,7 @@ def _learnt(bundle: Bundle) -> ImportedDictionary:
 
 
 def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -> None:
+    """Write the folder that SAELens saves: weights, and cfg.json beside them."""
     origin, tensors = imported.origin, dict(imported.tensors)
     factors, width = tensors["W_dec"].shape
     tensors.setdefault("b_dec", np.zeros(width, np.float32))
@@ -110,13 +120,14 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
 def _save_tensors(
     path: Path, tensors: dict[str, np.ndarray], dtype: str, metadata: dict[str, Any] | None = None
 ) -> None:
+    """Write a safetensors file of one type, with metadata as JSON."""
     import torch
     from safetensors.torch import save
 
-    kind = getattr(torch, dtype)
-    converted = {n: torch.from_numpy(np.array(v)).to(kind) for n, v in tensors.items()}
-    said = {key: json.dumps(value) for key, value in (metadata or {}).items()}
-    path.write_bytes(save(converted, said))  # save_file would keep the file from other users
+    torch_type = getattr(torch, dtype)
+    converted = {n: torch.from_numpy(np.array(v)).to(torch_type) for n, v in tensors.items()}
+    header = {key: json.dumps(value) for key, value in (metadata or {}).items()}
+    path.write_bytes(save(converted, header))  # save_file would keep the file from other users
 
 
 def _numpy_dtype(name: str) -> str:

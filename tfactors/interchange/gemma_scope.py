@@ -1,7 +1,6 @@
-"""The autoencoders of Gemma Scope: params.npz of Gemma 2, params.safetensors of Gemma 3.
+"""Turns autoencoders of Gemma Scope into dictionaries: Gemma 2's params.npz, 3's safetensors.
 
-In goes the file of weights and the width d of the model; out comes an :class:`ImportedDictionary`
-of the form JumpReLU, whose encoder reads x itself:
+They are of the form JumpReLU, and their encoder reads x itself:
 
     α = relu(p) where p > θ, else 0, with p = x·W_enc + b_enc
 
@@ -46,13 +45,13 @@ def read_gemma_2(path: Path, width: int, form: str) -> ImportedDictionary:
         raise unreadable(path, error) from error
     folders = path.absolute().parent.parts
     for folder in folders:
-        if found := _ELSEWHERE.search(folder):
-            place = found[1] or found[2]
+        if match := _ELSEWHERE.search(folder):
+            place = match[1] or match[2]
             raise InputError(
                 f"{path}: of Gemma Scope's {place}; tfactors reads the hidden states between the "
                 "blocks, so take one of the residual stream (a repository that ends in -res)"
             )
-    layers = [int(found[1]) for f in folders if (found := re.fullmatch(r"layer_(\d+)", f))]
+    layers = [int(match[1]) for f in folders if (match := re.fullmatch(r"layer_(\d+)", f))]
     tensors = {name: np.asarray(values, np.float32) for name, values in stored.items()}
     dtype = str(stored["W_dec"].dtype) if "W_dec" in stored else "float32"
     return _read(path, width, tensors, dtype, (layers[-1] + 1,) if layers else (), "")
@@ -77,6 +76,7 @@ def _read(
     layers: tuple[int, ...],
     model: str,
 ) -> ImportedDictionary:
+    """Return the dictionary of some tensors, whose names may begin with a small w."""
     origin = Origin(
         "gemma_scope",
         path.parent.name,
@@ -87,5 +87,5 @@ def _read(
         layers=layers,
         model=model,
     )
-    found = {re.sub("^w_", "W_", name): values for name, values in tensors.items()}
-    return autoencoder(path, width, origin, found, encoder_rows_first=False)
+    renamed = {re.sub("^w_", "W_", name): values for name, values in tensors.items()}
+    return autoencoder(path, width, origin, renamed, encoder_rows_first=False)

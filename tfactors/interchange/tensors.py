@@ -1,13 +1,12 @@
-"""What the files of all libraries share: tensors that are read, turned, checked; names of places.
+"""Turns the tensors of any library's file into arrays with one row a factor, or says what is wrong.
 
-Turns the tensors of a file and the width d of the model into arrays with one row a factor, or the
-one line that says what is wrong. Which axis is which follows from d alone, because the libraries
-disagree and files get transposed; only where both axes are d does the format's own order count.
+Which axis is which follows from d alone, because the libraries disagree and files get transposed;
+only where both axes are d does the format's own order count.
 
-Turns the name of a place in a model, as TransformerLens, transformers, sparsify or
-dictionary_learning write it, into the index of a hidden state, or nothing where the name says
-nothing. A place inside a block (an attention head, the output of an MLP, a layer norm) is no hidden
-state: its autoencoder is refused, because its factors would be laid over vectors that it never saw.
+The name of a place in a model, as TransformerLens, transformers, sparsify or dictionary_learning
+write it, becomes the index of a hidden state, or nothing where the name says nothing. A place
+inside a block (an attention head, the output of an MLP, a layer norm) is no hidden state: its
+autoencoder is refused, because its factors would be laid over vectors that it never saw.
 """
 
 from __future__ import annotations
@@ -31,7 +30,27 @@ def autoencoder(
     encoder_rows_first: bool,
     decoder_rows_first: bool | None = None,
 ) -> ImportedDictionary:
-    """Bring the tensors of an autoencoder into our order, and check that they belong together."""
+    """Bring the tensors of an autoencoder into our order, and check that they belong together.
+
+    Parameters
+    ----------
+    path : Path
+        Named where something is wrong.
+    width : int
+        d, the numbers of a hidden state.
+    origin : Origin
+        What the file says of itself; its form says which tensors there have to be.
+    tensors : dict of str to ndarray
+        By the names of TENSORS.
+    encoder_rows_first, decoder_rows_first : bool
+        Whether the format has one row a factor; asked only where a matrix is square. By default
+        the decoder has, but for dictionary_learning.
+
+    Raises
+    ------
+    InputError
+        A tensor is missing, unknown, or of a shape that does not fit.
+    """
     if origin.form not in TENSORS:
         raise InputError(
             f"{path}: an autoencoder of the form {origin.form!r}; known are {', '.join(TENSORS)}"
@@ -45,14 +64,14 @@ def autoencoder(
         )
     if decoder_rows_first is None:
         decoder_rows_first = origin.format != "dictionary_learning"
-    kept = {name: tensors[name] for name in sorted(needed)}
-    kept["W_dec"] = rows_a_factor(path, "W_dec", kept["W_dec"], width, decoder_rows_first)
-    if "W_enc" in kept:
-        kept["W_enc"] = rows_a_factor(path, "W_enc", kept["W_enc"], width, encoder_rows_first)
-    factors = len(kept["W_dec"])
-    for name, values in kept.items():
+    turned = {name: tensors[name] for name in sorted(needed)}
+    turned["W_dec"] = rows_a_factor(path, "W_dec", turned["W_dec"], width, decoder_rows_first)
+    if "W_enc" in turned:
+        turned["W_enc"] = rows_a_factor(path, "W_enc", turned["W_enc"], width, encoder_rows_first)
+    factors = len(turned["W_dec"])
+    for name, values in turned.items():
         if name == "threshold" and values.ndim == 0:
-            values = kept[name] = np.full(factors, values, np.float32)
+            values = turned[name] = np.full(factors, values, np.float32)
         expected = {"W_dec": (factors, width), "W_enc": (factors, width), "b_dec": (width,)}
         if values.shape != expected.get(name, (factors,)):
             raise InputError(
@@ -61,7 +80,7 @@ def autoencoder(
             )
     if origin.form == "topk" and not 0 < origin.k <= factors:
         raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
-    return ImportedDictionary(origin, kept)
+    return ImportedDictionary(origin, turned)
 
 
 def rows_a_factor(
@@ -96,8 +115,8 @@ def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], str, dict[str, str]
     except (SafetensorError, OSError, ValueError) as error:
         raise unreadable(path, error) from error
     dtypes = {str(v.dtype).removeprefix("torch.") for v in tensors.values() if v.dim() == 2}
-    found = {name: np.array(values.float().numpy()) for name, values in tensors.items()}
-    return found, min(dtypes, default="float32"), metadata
+    arrays = {name: np.array(values.float().numpy()) for name, values in tensors.items()}
+    return arrays, min(dtypes, default="float32"), metadata
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -152,10 +171,10 @@ def hidden_state_at(path: Path, place: str) -> tuple[int, ...]:
     """
     if place.split(".")[-1] in _EMBEDDINGS:
         return (0,)
-    if found := _SUBMODULE.fullmatch(place):
-        inside, block = found[1], int(found[2])
-    elif found := _BLOCK.fullmatch(place):
-        inside, block = found[2], int(found[1])
+    if match := _SUBMODULE.fullmatch(place):
+        inside, block = match[1], int(match[2])
+    elif match := _BLOCK.fullmatch(place):
+        inside, block = match[2], int(match[1])
     else:
         return ()
     if inside in _BEFORE:

@@ -1,1 +1,1 @@
-"""The 2021 website becomes a bundle."""
+"""Turns the website of 2021 into a bundle."""

@@ -1,8 +1,8 @@
-"""The importance curves of the 2021 website, read back from their pictures.
+"""Turns pictures of the 2021 website into importance curves.
 
-In goes a picture of 300 × 200 pixels: a black frame with ticks, whose scale is each factor's own,
-and in it one coloured line over the layers 0, 2, 4, 6, 8, 10. Out come six numbers between 0, the
-lowest point of the line, and 1, the highest: its shape, and no value of the axis.
+A picture has 300 × 200 pixels: a black frame with ticks, whose scale is each factor's own, and in
+it one coloured line over the layers 0, 2, 4, 6, 8, 10. It becomes six numbers between 0, the lowest
+point of the line, and 1, the highest: its shape, and no value of the axis.
 
 A straight stretch of a line has its middle, weighted by colour, exactly on the line, whatever its
 slope. So every segment is fitted by least squares to the middles of its inner columns, and a layer

@@ -1,8 +1,8 @@
-"""A checkout of the 2021 website, read: its pages of examples, its curves, its lists of levels.
+"""Turns a checkout of the 2021 website into examples, curves and lists of levels.
 
-In goes the folder; out come the examples of every factor at every layer, strongest first, the
-windows that they stand in, each text once, the height of every curve, and a line for all that is
-missing or damaged. :mod:`tfactors.interchange.website_2021.pages` reads one page, and
+There are the examples of every factor at every layer, strongest first, the windows that they stand
+in, each text once, the height of every curve, and a line for all that is missing or damaged.
+:mod:`tfactors.interchange.website_2021.pages` reads one page, and
 :mod:`tfactors.interchange.website_2021.curves` one picture.
 """
 
@@ -24,7 +24,7 @@ from tfactors.bundle.format import SCHEMAS
 from tfactors.errors import InputError
 from tfactors.interchange.website_2021.curves import read_curve
 from tfactors.interchange.website_2021.pages import PublishedExample, read_page
-from tfactors.text import words as whole_words
+from tfactors.text.words import word_at, words
 
 LAYERS = [0, 2, 4, 6, 8, 10]
 FACTORS, SHORT_FACTORS = 532, 500
@@ -38,25 +38,44 @@ WINDOWS_A_WRITE = 4096
 
 @dataclass
 class SiteText:
-    """The windows of all examples, each text stored once, and the words in them."""
+    """The windows of all examples, each text stored once, and the words in them.
+
+    Attributes
+    ----------
+    lengths : list of int
+        Tokens of each window.
+    numbers : dict of bytes to int
+        The number of each window by a hash of its content.
+    tokens_of_word : Counter of str
+        How many tokens each word has, in lower case.
+    ends : list of int
+        Where the next window of each document starts.
+    sizes : list of int
+        Tokens of each document.
+    waiting : list of dict
+        Windows that are not written yet.
+    """
 
     lengths: list[int] = field(default_factory=list)
     numbers: dict[bytes, int] = field(default_factory=dict)
     tokens_of_word: Counter[str] = field(default_factory=Counter)
-    ends: list[int] = field(default_factory=lambda: [0, 0])  # where the next window starts
-    sizes: list[int] = field(default_factory=lambda: [0, 0])  # tokens of each document
+    ends: list[int] = field(default_factory=lambda: [0, 0])
+    sizes: list[int] = field(default_factory=lambda: [0, 0])
     waiting: list[dict[str, Any]] = field(default_factory=list)
 
-    def number(self, example: PublishedExample, document: int, again: int) -> int:
-        """Return the number of an example's window; ``again`` tells equal ones of a page apart."""
-        content = repr((document, again, example.tokens, example.word_starts))
+    def add(self, example: PublishedExample, document: int, repetition: int) -> int:
+        """Store an example's window where it is new, and return its number.
+
+        ``repetition`` tells equal windows of one page apart.
+        """
+        content = repr((document, repetition, example.tokens, example.word_starts))
         key = hashlib.blake2b(content.encode(), digest_size=16).digest()
         number = self.numbers.setdefault(key, len(self.lengths))
         if number == len(self.lengths):
             length = len(example.tokens)
             self.lengths.append(length)
             self.tokens_of_word.update(
-                word.casefold() for word in whole_words.words(example.tokens, example.word_starts)
+                word.casefold() for word in words(example.tokens, example.word_starts)
             )
             self.waiting.append(
                 {
@@ -80,7 +99,17 @@ class SiteText:
 
 @dataclass
 class SiteExamples:
-    """The examples of one factor at one layer, strongest first."""
+    """The examples of one factor at one layer, strongest first.
+
+    Attributes
+    ----------
+    windows, positions : list of int
+        Where each stands.
+    words : list of str
+        The marked words.
+    weights : list of tuple of float
+        The colours of LIME, a weight a token; empty where the site shows none.
+    """
 
     windows: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
@@ -93,57 +122,94 @@ class SiteExamples:
         return np.arange(len(self.windows), 0, -1, dtype=np.float32)
 
 
-def read_pages(
-    pages: Path,
-    text: SiteText,
-    examples: dict[tuple[int, int], SiteExamples],
-    problems: list[str],
-    show_progress: bool,
-) -> Iterator[pa.Table]:
-    """Read every page, yield its windows as they come, and collect its examples."""
-    places = [(factor, layer) for factor in range(FACTORS) for layer in LAYERS]
-    for factor, layer in tqdm(places, "pages", disable=None if show_progress else True):
-        path = pages / f"d_{factor}_l_{layer}.html"
+class SitePages:
+    """The pages of the site, and what is known of those read so far.
+
+    The attributes are whole when the last table of :meth:`tables` has been taken.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the pages are.
+
+    Attributes
+    ----------
+    text : SiteText
+        The windows of the examples.
+    examples : dict of (factor, layer) to SiteExamples
+        Of every page that could be read.
+    problems : list of str
+        A line for each page that is missing, damaged or short.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.text = SiteText()
+        self.examples: dict[tuple[int, int], SiteExamples] = {}
+        self.problems: list[str] = []
+
+    def tables(self, show_progress: bool) -> Iterator[pa.Table]:
+        """Read every page, and yield the rows of windows.parquet as they come."""
+        places = [(factor, layer) for factor in range(FACTORS) for layer in LAYERS]
+        for factor, layer in tqdm(places, "pages", disable=None if show_progress else True):
+            published = self._read(factor, layer)
+            if published:
+                self.examples[factor, layer] = self._collect(factor, published)
+            if len(self.text.waiting) >= WINDOWS_A_WRITE:
+                yield self.text.table()
+        yield self.text.table()
+
+    def _read(self, factor: int, layer: int) -> list[PublishedExample]:
+        """Return the examples of a page, none where it cannot be read; note what is wrong."""
+        path = self._folder / f"d_{factor}_l_{layer}.html"
         try:
-            found = read_page(path.read_text("utf-8"))
+            published = read_page(path.read_text("utf-8"))
         except FileNotFoundError:
             if (factor, layer) not in NEVER_PUBLISHED:
-                problems.append(f"{path.name}: missing; the other pages are kept")
-            continue
+                self.problems.append(f"{path.name}: missing; the other pages are kept")
+            return []
         except UnicodeDecodeError:
-            problems.append(f"{path.name}: no text in UTF-8; left out")
-            continue
+            self.problems.append(f"{path.name}: no text in UTF-8; left out")
+            return []
         except OSError as error:
-            problems.append(f"{path.name}: {error.strerror}; left out")
-            continue
+            self.problems.append(f"{path.name}: {error.strerror}; left out")
+            return []
         except InputError as error:
-            problems.append(f"{path.name}: {error}; left out")
-            continue
+            self.problems.append(f"{path.name}: {error}; left out")
+            return []
         expected = SHORT_EXAMPLES if factor < SHORT_FACTORS else LONG_EXAMPLES
-        if len(found) != expected:
-            count = f"{len(found)} example{'s' if len(found) != 1 else ''}"
-            problems.append(f"{path.name}: {count} where the site has {expected}")
-        mine = examples[factor, layer]
-        seen: Counter[tuple[str, ...]] = Counter()
-        for example in found:
-            again = seen[example.tokens]
-            seen[example.tokens] += 1
-            number = text.number(example, int(factor >= SHORT_FACTORS), again)
-            mine.windows.append(number)
-            mine.positions.append(example.position)
-            mine.words.append(
-                whole_words.word_at(example.tokens, example.word_starts, example.position)
-            )
+        if len(published) != expected:
+            count = f"{len(published)} example{'s' if len(published) != 1 else ''}"
+            self.problems.append(f"{path.name}: {count} where the site has {expected}")
+        return published
+
+    def _collect(self, factor: int, published: list[PublishedExample]) -> SiteExamples:
+        """Return the examples of a page of a factor, their windows stored in the text."""
+        collected = SiteExamples()
+        repetitions: Counter[tuple[str, ...]] = Counter()
+        for example in published:
+            document = int(factor >= SHORT_FACTORS)
+            number = self.text.add(example, document, repetitions[example.tokens])
+            repetitions[example.tokens] += 1
+            collected.windows.append(number)
+            collected.positions.append(example.position)
+            collected.words.append(word_at(example.tokens, example.word_starts, example.position))
             if example.weights is not None:
-                mine.weights.append(example.weights)
-        if len(text.waiting) >= WINDOWS_A_WRITE:
-            yield text.table()
-    yield text.table()
+                collected.weights.append(example.weights)
+        return collected
 
 
-def read_curves(folder: Path, problems: list[str]) -> np.ndarray:
-    """Return the height of every factor's curve at every layer, (factors, layers); NaN: unknown."""
-    curves = np.full((FACTORS, len(LAYERS)), np.nan)
+def read_curves(folder: Path) -> tuple[np.ndarray, list[str]]:
+    """Read the curve of every factor.
+
+    Returns
+    -------
+    curves : (factors, layers) float64
+        Heights in 0 … 1, NaN where nobody knows.
+    problems : list of str
+        A line for each picture that is missing or damaged.
+    """
+    curves, problems = np.full((FACTORS, len(LAYERS)), np.nan), []
     for factor in range(FACTORS):
         path = folder / f"d_{factor}.png"
         try:
@@ -152,12 +218,13 @@ def read_curves(folder: Path, problems: list[str]) -> np.ndarray:
             curves[factor] = read_curve(path, len(LAYERS))
         except InputError as error:
             problems.append(str(error).replace(f"{path}", path.name))
-    return curves
+    return curves, problems
 
 
-def read_levels(site: Path, problems: list[str]) -> dict[str, list[int]]:
-    """Return the factors that the site lists at each level."""
-    found: dict[str, list[int]] = {}
+def read_levels(site: Path) -> tuple[dict[str, list[int]], list[str]]:
+    """Return the factors that the site lists at each level, and a line for each lost list."""
+    factors_at: dict[str, list[int]] = {}
+    problems = []
     for level in LEVELS:
         path = site / f"{level}_level.js"
         text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
@@ -165,5 +232,5 @@ def read_levels(site: Path, problems: list[str]) -> dict[str, list[int]]:
         if listed is None:
             problems.append(f"{path.name}: missing, or without a list of numbers")
         numbers = re.findall(r"\d+", listed[1]) if listed else []
-        found[level] = sorted({int(number) for number in numbers if int(number) < FACTORS})
-    return found
+        factors_at[level] = sorted({int(number) for number in numbers if int(number) < FACTORS})
+    return factors_at, problems

@@ -1,7 +1,7 @@
-"""The pages of the 2021 website, read back: words in context, and the colours of LIME.
+"""Turns a page of the 2021 website into examples: words in context, and the colours of LIME.
 
-In goes the text of one page; out come its examples, strongest first, each a window of tokens with
-the marked one. The site has two formats, both without any activation:
+Examples come strongest first, each a window of tokens with the marked one. The site has two
+formats, both without any activation:
 
     A  • before <text style=color:blue>word</text> after<br />• …                factors 0 to 499
     B  … <text style=background-color:#rrggbb;>token</text> …<br /><br />…     factors 500 to 531
@@ -33,11 +33,16 @@ _ELEMENT = re.compile(
 class PublishedExample:
     """One example of a page.
 
-    Attributes:
-        tokens: as the site shows them, with the blank before each: joined, they are the text.
-        word_starts: for each token, whether a word begins at it.
-        position: the marked token.
-        weights: for each token its signed share of the largest weight, in format B, else None.
+    Attributes
+    ----------
+    tokens : tuple of str
+        As the site shows them, with the blank before each: joined, they are the text.
+    word_starts : tuple of bool
+        For each token, whether a word begins at it.
+    position : int
+        The marked token.
+    weights : tuple of float or None
+        For each token its signed share of the largest weight, in format B, else None.
     """
 
     tokens: tuple[str, ...]
@@ -68,30 +73,33 @@ def read_page(html: str) -> list[PublishedExample]:
     # "•" occurs in the text as well, so only the break before it parts two examples. What follows
     # the last break is an empty bullet or line, or an example that is cut off.
     parts = body.split("<br /><br />" if coloured else "<br />•")[:-1]
-    read = _read_coloured if coloured else _read_plain
-    found = [read(whole) for whole in map(_MARKED.fullmatch, parts) if whole]
-    if not found:
+    read_example = _read_coloured if coloured else _read_plain
+    examples = [read_example(whole) for whole in map(_MARKED.fullmatch, parts) if whole]
+    if not examples:
         raise InputError("no example on this page")
-    return found
+    return examples
 
 
 def _read_plain(whole: re.Match[str]) -> PublishedExample:
+    """Return an example of format A."""
     before, word, after = whole.groups()
     before = before.lstrip().removeprefix("•")
     return _example([_Piece(before), _Piece(word, marked=True), _Piece(after)], False)
 
 
 def _read_coloured(whole: re.Match[str]) -> PublishedExample:
+    """Return an example of format B."""
+
     def pieces() -> Iterator[_Piece]:
         part, end = whole[0], 0
-        for found in _ELEMENT.finditer(part):
-            yield _Piece(part[end : found.start()])
-            colour, blue, token, _, plain = found.groups()
+        for element in _ELEMENT.finditer(part):
+            yield _Piece(part[end : element.start()])
+            colour, blue, token, _, plain = element.groups()
             if colour is None:
                 yield _Piece(plain, marked=True)
             else:
                 yield _Piece(token, blue is not None, weight_of_colour(colour))
-            end = found.end()
+            end = element.end()
         yield _Piece(part[end:])
 
     return _example(list(pieces()), True)

@@ -1,8 +1,8 @@
-"""`tfactors import-site`: the published website of the 2021 paper as a bundle.
+"""Turns a checkout of the 2021 paper's website into a bundle: `tfactors import-site`.
 
-In goes a checkout of the site (github.com/transformervis/transformervis), out comes a bundle of its
-532 factors at the layers 0, 2, 4, 6, 8, 10 of bert-base-uncased: every word in context, the colours
-of LIME as signed weights, the curves read from their pictures, the published lists of levels.
+The site is github.com/transformervis/transformervis. The bundle has its 532 factors at the layers
+0, 2, 4, 6, 8, 10 of bert-base-uncased: every word in context, the colours of LIME as signed
+weights, the curves read from their pictures, the published lists of levels.
 
 The site shows no activation and no dictionary. In their place the bundle has the rank: the
 "activation" of an example is one more than the number of examples listed after it. What else cannot
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,10 @@ from tfactors.interchange.website_2021.folder import (
     FACTORS,
     LAYERS,
     SHORT_EXAMPLES,
-    SiteExamples,
+    SitePages,
     SiteText,
     read_curves,
     read_levels,
-    read_pages,
 )
 from tfactors.interchange.website_2021.tables import (
     BLOCKS,
@@ -116,14 +114,14 @@ def import_site(site: str | Path, folder: str | Path, show_progress: bool = True
 
 def _write_bundle(site: Path, folder: Path, show_progress: bool) -> list[str]:
     """Write every table and the manifest; return what was missing or damaged."""
-    problems: list[str] = []
-    text, examples = SiteText(), defaultdict[tuple[int, int], SiteExamples](SiteExamples)
-    pages = read_pages(site / "sparse_code_data", text, examples, problems, show_progress)
-    write_table(folder, "windows.parquet", pages)
+    pages = SitePages(site / "sparse_code_data")
+    write_table(folder, "windows.parquet", pages.tables(show_progress))
+    text, examples = pages.text, pages.examples
     if not examples:
-        raise InputError(f"{site}: none of its pages can be read ({problems[0]})")
-    curves = read_curves(site / "sparse_code_img", problems)
-    published = read_levels(site, problems)
+        raise InputError(f"{site}: none of its pages can be read ({pages.problems[0]})")
+    curves, curve_problems = read_curves(site / "sparse_code_img")
+    published, level_problems = read_levels(site)
+    problems = pages.problems + curve_problems + level_problems
     write_documents(folder, text, [source["name"] for source in SOURCES])
     write_examples(folder, examples)
     write_importance(folder, examples, curves, sum(text.lengths))

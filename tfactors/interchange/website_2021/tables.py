@@ -1,8 +1,8 @@
-"""What was read of the 2021 website, written as the tables of a bundle.
+"""Turns what was read of the 2021 website into the tables of a bundle.
 
-In go the examples, the windows and the curves of :mod:`tfactors.interchange.website_2021.folder`;
-out come the Parquet files. The "activation" of an example is one more than the number of examples
-listed after it; what nobody published is missing.
+Examples, windows and curves come from :mod:`tfactors.interchange.website_2021.folder`. The
+"activation" of an example is one more than the number of examples listed after it; what nobody
+published is missing.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def write_examples(folder: Path, examples: dict[tuple[int, int], SiteExamples]) 
 
     def tables(layer: int) -> Iterator[pa.Table]:
         for factor in range(FACTORS):
-            if mine := examples.get((factor, layer)):
+            if listed := examples.get((factor, layer)):
                 yield pa.table(
                     {
-                        "factor": np.full(len(mine.windows), factor, np.int32),
-                        "rank": np.arange(len(mine.windows), dtype=np.int16),
-                        "window": np.array(mine.windows, np.int32),
-                        "position": np.array(mine.positions, np.int16),
-                        "word": mine.words,
-                        "activation": mine.places,
+                        "factor": np.full(len(listed.windows), factor, np.int32),
+                        "rank": np.arange(len(listed.windows), dtype=np.int16),
+                        "window": np.array(listed.windows, np.int32),
+                        "position": np.array(listed.positions, np.int16),
+                        "word": listed.words,
+                        "activation": listed.places,
                     }
                 )
 
@@ -83,11 +83,12 @@ def write_importance(
         "factor": np.repeat(np.arange(FACTORS, dtype=np.int32), len(LAYERS)),
         "layer": np.tile(np.array(LAYERS, np.int16), FACTORS),
     }
-    write_table(folder, "importance.parquet", pa.table(grid | {
+    values = {
         "importance": np.nan_to_num(curves).ravel(),
         "density": (counts / tokens).ravel(),
         "maximum": counts.ravel().astype(np.float32),
-    }))  # fmt: skip
+    }
+    write_table(folder, "importance.parquet", pa.table(grid | values))
     bins = pa.array([[int(count)] for count in counts.ravel()], pa.list_(pa.int32()))
     write_table(folder, "histograms.parquet", pa.table(grid | {"counts": bins}))
 
@@ -116,8 +117,8 @@ def write_factors(
     for factor in range(FACTORS):
         height = dict(zip(LAYERS, np.nan_to_num(curves[factor]).tolist(), strict=True))
         shown = [layer for layer in LAYERS if (factor, layer) in examples]
-        mine = examples[factor, max(shown, key=height.__getitem__)].words if shown else []
-        common = Counter(word.casefold() for word in mine).most_common(WORDS_A_FACTOR)
+        marked = examples[factor, max(shown, key=height.__getitem__)].words if shown else []
+        common = Counter(word.casefold() for word in marked).most_common(WORDS_A_FACTOR)
         words.append([word for word, _ in common])
     write_table(
         folder,
@@ -146,12 +147,13 @@ def write_saliency(folder: Path, examples: dict[tuple[int, int], SiteExamples]) 
     schema = table_schema("saliency", width=0, columns=())  # of the colours no error was published
 
     def tables() -> Iterator[pa.Table]:
-        for (factor, layer), mine in sorted(examples.items()):
+        for (factor, layer), listed in sorted(examples.items()):
+            key = {"factor": factor, "layer": layer, "method": "lime"}
+            unknown = {"score": 0.0, "samples": 0, "seed": 0}
             rows = [
-                {"factor": factor, "layer": layer, "rank": rank, "method": "lime",
-                 "weights": weights, "score": 0.0, "samples": 0, "seed": 0}
-                for rank, weights in enumerate(mine.weights)
-            ]  # fmt: skip
+                key | unknown | {"rank": rank, "weights": weights}
+                for rank, weights in enumerate(listed.weights)
+            ]
             if rows:
                 yield pa.Table.from_pylist(rows, schema=schema)
 
@@ -163,20 +165,14 @@ def write_word_index(
 ) -> None:
     """Write the marked words of each factor and layer, those that stand first before the others."""
     rows: dict[str, list[Any]] = {name: [] for name in SCHEMAS["words"].names}
-    for (factor, layer), mine in sorted(examples.items()):
+    for (factor, layer), listed in sorted(examples.items()):
         places: dict[str, list[float]] = defaultdict(list)
-        for word, place in zip(mine.words, mine.places.tolist(), strict=True):
+        for word, place in zip(listed.words, listed.places.tolist(), strict=True):
             places[word.casefold()].append(place)
         strongest = sorted(places.items(), key=lambda item: (-sum(item[1]), item[0]))
-        for word, found in strongest:
-            values = (
-                word,
-                factor,
-                layer,
-                len(found),
-                sum(found) / len(found),
-                text.tokens_of_word[word],
-            )
+        for word, of_word in strongest:
+            mean = sum(of_word) / len(of_word)
+            values = (word, factor, layer, len(of_word), mean, text.tokens_of_word[word])
             for name, value in zip(rows, values, strict=True):
                 rows[name].append(value)
     write_words(folder, pa.table(rows, schema=SCHEMAS["words"]))
