@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import tfactors
 from tfactors.commands import commands
@@ -27,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The words behind ``tfactors``; those of this process by default.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = parser_for(arguments).parse_args(arguments)
-    command = commands()[options.name]
+    name = given_command(arguments)
     try:
-        command.run(options)
+        options = options_of(arguments)
+        commands()[name].run(options)
     except InputError as error:
         print(f"tfactors: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if str(error.name).startswith("tfactors"):
             raise
         print(
-            f"tfactors: {options.name} needs the package {error.name}, which is not installed; "
+            f"tfactors: {name} needs the package {error.name}, which is not installed; "
             "'pip install tfactors' brings all it needs",
             file=sys.stderr,
         )
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         from tfactors.ranks import leads
 
-        hint = "; the same command goes on from here" if command.resumable else ""
+        command = commands().get(name)
+        hint = "; the same command goes on from here" if command and command.resumable else ""
         if leads():
             print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
         return INTERRUPTED
@@ -61,20 +63,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
+class CommandLineParser(argparse.ArgumentParser):
+    """Turns words into options; a mistake is told in one line, without all that could be given."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end with status 2."""
+        self.exit(BAD_INPUT, usage_error(self.prog, message))
+
+
+def usage_error(program: str, message: str) -> str:
+    """Return the line that tells of a mistake.
+
+    >>> usage_error("tfactors build", "unrecognized arguments: --fast")
+    "tfactors build: unrecognized arguments: --fast; see 'tfactors build --help'\\n"
+    """
+    return f"{program}: {' '.join(message.split())}; see '{program} --help'\n"
+
+
+def given_command(arguments: Sequence[str]) -> str:
+    """Return the first word that is no option; "" if there is none.
+
+    >>> given_command(["info", "artifacts/default", "--json"])
+    'info'
+    """
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
+def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    """Turn a command line into the options of its command."""
+    parser = parser_for(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:  # the parser of all commands finds them; they were meant for this one
+        message = f"unrecognized arguments: {' '.join(unknown)}"
+        program = f"{parser.prog} {given_command(arguments)}"
+        parser.exit(BAD_INPUT, usage_error(program, message))
+    return options
+
+
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of one command line.
 
     It knows every command by name, but the options of none except the one that is given: some
     options cost an import of pandas.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="tfactors", description="Look inside a language model through its factors."
     )
     parser.add_argument("--version", action="version", version=f"tfactors {tfactors.__version__}")
-    subparsers = parser.add_subparsers(
-        title="commands", required=True, metavar="COMMAND", dest="name"
-    )
-    given = next((word for word in arguments if not word.startswith("-")), None)
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    given = given_command(arguments)
     for name, command in commands().items():
         subparser = subparsers.add_parser(
             name,

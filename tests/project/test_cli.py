@@ -80,6 +80,42 @@ assert not {{"torch", "transformers", "pandas"}} & sys.modules.keys()
     assert done.returncode == 0, done.stderr
 
 
+USAGE = {
+    "tfactors: the following arguments are required: COMMAND; see 'tfactors --help'": [],
+    "tfactors: argument COMMAND: invalid choice: 'biuld'": ["biuld"],
+    "tfactors build: the following arguments are required: --out; see 'tfactors build --help'": [
+        *("build", "my.txt")
+    ],
+    "tfactors build: argument --factors: invalid int value: 'many'; see 'tfactors build --help'": [
+        *("build", "my.txt", "--out", "mine", "--factors", "many")
+    ],
+    "tfactors build: argument --preset: invalid choice: 'fast'": [
+        *("build", "my.txt", "--out", "mine", "--preset", "fast")
+    ],
+    "tfactors import-site: the following arguments are required: site, --out; see "
+    "'tfactors import-site --help'": ["import-site"],
+    "tfactors info: unrecognized arguments: --layers 3; see 'tfactors info --help'": [
+        *("info", "mine", "--layers", "3")
+    ],
+    "tfactors verify: unrecognized arguments: two words; see 'tfactors verify --help'": [
+        *("verify", "mine", "two\nwords")
+    ],
+}
+
+
+@pytest.mark.parametrize("line", USAGE)
+def test_bad_usage_gives_one_line_that_names_the_command_and_where_its_help_is(line, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(USAGE[line])
+    assert stopped.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (said,) = printed.err.splitlines()
+    assert said.startswith(line)
+    command = line.partition(":")[0]
+    assert said.endswith(f"; see '{command} --help'")
+
+
 def bad_inputs(folder: Path, model: Path, text_file: Path) -> dict[str, tuple[list[str], str]]:
     """For each mistake: the command line, and what its one line must say."""
     (folder / "empty.txt").write_text("")
@@ -177,6 +213,15 @@ def test_a_package_that_is_missing_is_named_in_one_line(
         "'pip install tfactors' brings all it needs"
     ]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_package_that_the_help_of_a_command_needs_is_named_in_one_line(capsys, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("tfactors.bundle")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert main(["evaluate", "--help"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("tfactors: evaluate needs the package pandas, which is not installed")
 
 
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
