@@ -1,13 +1,17 @@
 """The command line as a user meets it: one clear line for a mistake, status 2, nothing lost."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from new_processes import free_port
 from synthetic_bundle import write_synthetic_bundle
 from tiny_model import address_texts, write_tiny_bert
 
@@ -222,6 +226,95 @@ def test_a_package_that_the_help_of_a_command_needs_is_named_in_one_line(capsys,
     assert main(["evaluate", "--help"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("tfactors: evaluate needs the package pandas, which is not installed")
+
+
+# --- the server of the dashboard -----------------------------------------------------------------
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether a server listens there."""
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("stopped_by", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_listens_to_this_machine_alone_and_ends_with_its_command(bundle, stopped_by):
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfactors", "dashboard", str(bundle), "--port", str(port)],
+        env=os.environ | {"STREAMLIT_SERVER_HEADLESS": "true"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while not answers("127.0.0.1", port):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    # A server on all addresses would be found at this one too, which is no other machine's.
+    assert not answers("127.0.0.2", port)
+    process.send_signal(stopped_by)  # to the command alone, as a service manager does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert not answers("127.0.0.1", port)
+
+
+def test_a_port_that_is_taken_gives_one_line_and_status_2(bundle, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["dashboard", str(bundle), "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert said == f"tfactors: port {port} is taken; choose another with --port\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (["--port", "65536"], "port 65536: expected 0 to 65535"),
+        (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1, port 8501"),
+        (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid, port 8501"),
+    ],
+)
+def test_an_address_that_is_not_to_be_had_gives_one_line(address, said, bundle, capsys):
+    assert main(["dashboard", str(bundle), *address]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tfactors: {said}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_the_server_is_given_the_address_that_was_asked_for(host, bundle, monkeypatch):
+    started = []
+    monkeypatch.setattr("tfactors.commands.dashboard.check_address", lambda host, port: None)
+    monkeypatch.setattr("subprocess.Popen", lambda command, **_: started.append(command) or Ended())
+    given = [] if host == "127.0.0.1" else ["--host", host]
+    assert main(["dashboard", str(bundle), *given]) == 0
+    assert f"--server.address={host}" in started[0]
+
+
+class Ended(contextlib.nullcontext):
+    """A server that has ended at once and well."""
+
+    def __enter__(self):
+        return self
+
+    def wait(self, timeout=None):
+        return 0
+
+    def kill(self):
+        pass
+
+
+def test_a_server_that_fails_by_itself_ends_the_command_with_status_2(bundle, capfd, monkeypatch):
+    monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "much")
+    assert main(["dashboard", str(bundle), "--port", str(free_port())]) == 2
+    assert "tfactors: the server of the dashboard ended with status" in capfd.readouterr().err
+
+
+# --- interrupted ---------------------------------------------------------------------------------
 
 
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +15,11 @@ from pathlib import Path
 from tfactors.commands.command import Command
 from tfactors.errors import InputError
 
-PACKAGE = Path(__file__).parents[1]
+# An installed package carries the pages; in a checkout they lie beside the package.
+PACKAGED = Path(__file__).parents[1] / "_app"
+CHECKOUT = Path(__file__).parents[2]
+# How long a server that was told to end may take for what it has begun.
+SECONDS_TO_END = 5
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,14 +36,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder of the bundle's model, where it is not found (or set TFACTORS_MODEL)",
     )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on; 0.0.0.0: open to every computer that reaches this one "
+        "(default: %(default)s)",
+    )
     parser.add_argument("--port", type=int, default=8501, help="port (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Serve the pages until Ctrl-C."""
-    # An installed package carries the pages; in a checkout they lie beside the package.
-    packaged = PACKAGE / "_app"
-    pages = packaged if packaged.is_dir() else PACKAGE.parent
+    """Serve the pages until Ctrl-C or SIGTERM."""
     environment = dict(os.environ)
     if options.bundle is not None:
         from tfactors.bundle import Bundle
@@ -47,19 +59,65 @@ def run(options: argparse.Namespace) -> None:
             raise InputError(f"{options.model}: holds no config.json; give the folder of a model")
         environment["TFACTORS_MODEL"] = str(options.model.resolve())
     # The server starts in the folder of the pages, where nobody keeps bundles.
-    if packaged.is_dir():
+    if PACKAGED.is_dir():
         environment.setdefault("TFACTORS_ARTIFACTS", str(Path("artifacts").resolve()))
-    server = [sys.executable, "-m", "streamlit", "run", str(pages / "dashboard.py")]
-    flags = {
-        "--server.port": str(options.port),
-        "--browser.gatherUsageStats": "false",
-        "--server.showEmailPrompt": "false",
-    }
-    command = server + [word for flag in flags.items() for word in flag]
+    check_address(options.host, options.port)
+    serve(options.host, options.port, environment)
+
+
+def check_address(host: str, port: int) -> None:
+    """Prove that a server can listen there: Streamlit would end without a word of ours.
+
+    Raises
+    ------
+    InputError
+        The port is taken or no port at all, or the address is not one of this machine.
+    """
     try:
-        subprocess.run(command, cwd=pages, env=environment, check=False)  # noqa: S603 - our own program
-    except KeyboardInterrupt:  # Ctrl-C is how a server is stopped
-        return
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server((address[0], port), family=family).close()
+    except OverflowError as error:
+        raise InputError(f"port {port}: expected 0 to 65535") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(f"port {port} is taken; choose another with --port") from error
+        raise InputError(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+def serve(host: str, port: int, environment: dict[str, str]) -> None:
+    """Run the server until somebody stops it.
+
+    Raises
+    ------
+    InputError
+        The server ended by itself, with a mistake.
+    """
+    pages = PACKAGED if PACKAGED.is_dir() else CHECKOUT
+    command = [sys.executable, "-m", "streamlit", "run", str(pages / "dashboard.py")]
+    flags = {
+        "server.address": host,
+        "server.port": str(port),
+        "browser.gatherUsageStats": "false",
+        "server.showEmailPrompt": "false",
+    }
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    # Whoever ends this process means the server: SIGTERM is what Ctrl-C is.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    status = 0
+    try:
+        with subprocess.Popen(command, cwd=pages, env=environment) as server:  # noqa: S603 - ours
+            try:
+                status = server.wait()
+            except KeyboardInterrupt:
+                server.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(SECONDS_TO_END)
+            finally:
+                server.kill()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if status > 0:
+        raise InputError(f"the server of the dashboard ended with status {status}")
 
 
 COMMAND = Command(
