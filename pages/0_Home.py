@@ -9,11 +9,10 @@ from tfactors.app.parts import downloads, factor_card, figures, showcase
 from tfactors.app.views import home as home_view
 
 bundle = shell.bundle()
-model = bundle.manifest["model"]
 
 st.title("What does a language model see in a word?", anchor=False)
 st.html(
-    f'<p class="tf-lead">To a model, each word of a text is a list of {model["width"]} numbers, '
+    f'<p class="tf-lead">To a model, each word of a text is a list of {bundle.width} numbers, '
     f"made anew by each of its {bundle.blocks} layers. Taken one by one the numbers mean nothing. "
     "Taken together they do: every such list is the sum of a few <b>transformer factors</b>, "
     "directions that each stand for one thing, such as a sense of a word, a turn of phrase or a "

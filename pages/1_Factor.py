@@ -48,7 +48,7 @@ st.segmented_control(
 match part:
     case "examples":
         example_list.show(selected, examples, reading)
-        example_list.sidebar(selected.bundle.ranked)
+        example_list.sidebar(bundle)
     case "random":
         factor_view.show_random_sample(selected)
     case "layers":

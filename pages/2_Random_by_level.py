@@ -76,7 +76,7 @@ if selected is not None:
         )
     example_list.show(selected, bundle.examples(selected.factor, selected.layer))
 
-if not bundle.ranked:  # without a dictionary factors have no place on a map
+if bundle.abilities.dictionary:  # without a dictionary factors have no place on a map
     shell.link(
         controls.MAP_PAGE,
         "See all factors, and where the levels part, on the map",
@@ -84,4 +84,4 @@ if not bundle.ranked:  # without a dictionary factors have no place on a map
         changes={controls.MAP_PLACES: "levels"},
     )
 level_controls.sidebar(bundle, expanded=True)
-example_list.sidebar(bundle.ranked, expanded=selected is not None)
+example_list.sidebar(bundle, expanded=selected is not None)

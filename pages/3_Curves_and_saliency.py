@@ -21,5 +21,5 @@ st.markdown(
 )
 selected = toolbar.choose_factor(bundle)
 saliency_view.show(selected)
-if not bundle.ranked:  # without a dictionary there is nothing to explain
+if bundle.abilities.saliency:
     saliency_view.sidebar()

@@ -9,7 +9,6 @@ from tfactors.app.parts import (
     level_controls,
     level_rule,
     live_model,
-    published,
     selection,
 )
 from tfactors.app.views import search as search_view
@@ -34,9 +33,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         ["", *controls.LEVELS],
         format_func=lambda level: level or "all",
         required=True,
-        help=published.LEVELS
-        if bundle.ranked
-        else level_rule.rule_sentence(selection.thresholds_in_force(bundle)),
+        help=bundle.abilities.level_rule.why_not
+        or level_rule.rule_sentence(selection.thresholds_in_force(bundle)),
         **url_state.widget(controls.SEARCH_LEVEL),
     )
     st.selectbox(
@@ -81,15 +79,15 @@ elif query.strip():
 if missing:
     absent = ", ".join(f"“{shell.plain(word[:40])}”" for word in missing)
     st.caption(
-        f"No example marks {absent}."
-        if bundle.ranked
-        else f"Not in the index of this bundle: {absent}. Rare words are left out of it."
+        f"Not in the index of this bundle: {absent}. Rare words are left out of it."
+        if bundle.abilities.whole_words
+        else f"No example marks {absent}."
     )
 if found is not None:
     before = len(found)
     found = found[search_filters.passes_filters(bundle, found["factor"].to_numpy())]
     count = f"**{len(found):,}** factor{'s' if len(found) != 1 else ''}"
-    everything = "by number" if bundle.ranked else "the most important first"
+    everything = "the most important first" if bundle.abilities.heights else "by number"
     order = "the best match first" if "match" in found else everything
     more = f"; the first {MOST_ROWS} are listed" if len(found) > MOST_ROWS else ""
     if len(found):
@@ -105,7 +103,7 @@ if found is not None:
         if "active" in rows:
             rows["active"] = rows["active"].round(2)
         columns = {"words": factor_table.MATCH_COLUMNS, "sentence": factor_table.FIRING_COLUMNS}[by]
-        if bundle.ranked:
+        if not bundle.abilities.word_matches:
             columns = factor_table.WEBSITE_MATCH_COLUMNS
         factor_table.show(
             rows, "found", f"Factors found for “{query}”.", columns if "match" in found else None

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import live_decomposition, live_model, published
+from tfactors.app.parts import live_decomposition, live_model
 from tfactors.app.views import text as text_view
 from tfactors.errors import InputError
 
@@ -15,15 +15,15 @@ EXAMPLES = (
 
 bundle = shell.bundle()
 st.title("Your text", anchor=False)
-if bundle.ranked:
-    st.markdown(published.NO_DICTIONARY)
+if not bundle.abilities.live_model:
+    st.markdown(bundle.abilities.live_model.why_not)
     st.stop()
 st.text_area(
     f"A text of up to {live_decomposition.most_tokens(bundle)} tokens",
     max_chars=controls.TEXT_LENGTH,
     height=110,
     placeholder=EXAMPLES[0],
-    help=f"The factors were learnt from windows of {bundle.manifest['corpus']['window_length']} "
+    help=f"The factors were learnt from windows of {bundle.about.corpus.window_length} "
     "tokens: in a longer text the model sees more context than they have seen.",
     **url_state.widget(controls.TEXT),
 )

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import level_controls, level_rule, published, selection
+from tfactors.app.parts import level_controls, level_rule, selection
 from tfactors.app.views import map as map_view
 
 bundle = shell.bundle()
 limits = selection.thresholds_in_force(bundle)
-if bundle.ranked:
+if not bundle.abilities.dictionary:
     st.title("Map", anchor=False)
-    st.markdown(published.NO_DICTIONARY)
+    st.markdown(bundle.abilities.dictionary.why_not)
     st.stop()
 st.title("Map", anchor=False, help=level_rule.rule_sentence(limits))
 st.markdown(

@@ -116,7 +116,7 @@ class Overview:
     @cached_property
     def has_curve(self) -> np.ndarray:
         """Whose curve is known, (m,) bool: on the 2021 website a factor's may be missing."""
-        return self._active | (not self.bundle.ranked)
+        return self._active | bool(self.bundle.abilities.curves)
 
     @cached_property
     def _active(self) -> np.ndarray:

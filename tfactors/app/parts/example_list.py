@@ -19,13 +19,12 @@ from tfactors.app.frame import controls, url_state
 from tfactors.app.parts import (
     definitions,
     downloads,
-    factor_summary,
     live_model,
     live_tokens,
-    published,
 )
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
+from tfactors.bundle.abilities import Abilities
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 from tfactors.display.passages import Passage
@@ -42,11 +41,11 @@ _TINTED = (
 )
 
 
-def sidebar(ranked: bool, expanded: bool = True) -> None:
+def sidebar(bundle: Bundle, expanded: bool = True) -> None:
     """Draw the controls of the list; where only ranks are known, those of activations are none."""
     with st.sidebar, st.expander("Examples", expanded=expanded, icon=":material/list:"):
         st.slider("How many", 10, 200, step=10, **url_state.widget(controls.EXAMPLE_COUNT))
-        if not ranked:
+        if bundle.abilities.activations:
             st.slider(
                 "Smallest activation",
                 0,
@@ -79,7 +78,7 @@ def sidebar(ranked: bool, expanded: bool = True) -> None:
             **url_state.widget(controls.LAYOUT),
         )
         st.toggle("Group by word", **url_state.widget(controls.GROUPED_BY_WORD))
-        if not ranked:
+        if bundle.abilities.token_activations:
             st.toggle(
                 "Every token's activation",
                 **url_state.widget(controls.EVERY_TOKEN),
@@ -123,7 +122,7 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
     layout = url_state.get(controls.LAYOUT)
     words = None if layout == "window" else url_state.get(controls.CONTEXT)
     habits = _usual_activations(selected)
-    if url_state.get(controls.EVERY_TOKEN) and not selected.bundle.ranked:
+    if url_state.get(controls.EVERY_TOKEN) and selected.bundle.abilities.token_activations:
         _read_missing_contexts(selected, listed)
     contexts = live_tokens.known_contexts(selected, listed)
     if begun is not None:
@@ -138,25 +137,27 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
         )
         if shown_passages:
             _download(selected, shown_passages)
-    ranked = selected.bundle.ranked
+    abilities = selected.bundle.abilities
     if not count:
-        sentence = factor_summary.silence_sentence(selected)
-        if not ranked and selected.row["alive"]:
+        sentence = abilities.nothing_at(selected.layer)
+        if abilities.silence and selected.row["alive"]:
             sentence = f"{sentence} It is most important at layer {selected.row['peak_layer']}."
-        elif not ranked:
+        elif abilities.silence:
             sentence = (
                 "This factor is dead: no token of the corpus activates it at any layer. "
                 "Try the next one."
             )
         st.markdown(sentence)
         return
-    st.caption(_list_summary(listed, count, ranked), help=published.RANKS if ranked else _TINTED)
+    summary = _list_summary(listed, count, abilities)
+    st.caption(summary, help=abilities.token_activations.why_not or _TINTED)
     strongest = float(examples["activation"].max())
     if url_state.get(controls.GROUPED_BY_WORD):
         shown = passages.grouped(shown_passages, strongest, layout)
     else:
         shown = (passages.lines if layout == "lines" else passages.texts)(shown_passages, strongest)
-    st.html(shown if ranked or not shown_passages else passages.legend(shown_passages) + shown)
+    tinted = shown_passages and abilities.token_activations
+    st.html(passages.legend(shown_passages) + shown if tinted else shown)
 
 
 def _read_missing_contexts(selected: Selected, listed: pd.DataFrame) -> None:
@@ -182,23 +183,23 @@ def _usual_activations(selected: Selected) -> dict[str, float]:
     """Return what the factor answers to as a rule: mean activation over all tokens of a word,
     those that leave it silent among them, as a share of the word with the largest.
     """
-    if selected.bundle.ranked:
+    if not selected.bundle.abilities.whole_words:
         return {}
     words = selected.bundle.words(selected.factor, selected.layer)
     mean = words["mean_activation"] * words["count"] / words["occurrences"]
     return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
 
-def _list_summary(listed: pd.DataFrame, count: int, ranked: bool) -> str:
+def _list_summary(listed: pd.DataFrame, count: int, abilities: Abilities) -> str:
     if listed.empty:
         return "None of the stored examples is that strong: lower the smallest activation."
     low, high = listed["activation"].min(), listed["activation"].max()
     words = listed["word"].str.casefold().nunique()
     which = (
-        f"{len(listed)} of the {count} on the website; the number is the rank there"
-        if ranked
-        else f"{len(listed)} of the {count} strongest, one a window of text; activation {low:.2f} "
+        f"{len(listed)} of the {count} strongest, one a window of text; activation {low:.2f} "
         f"to {high:.2f}"
+        if abilities.activations
+        else f"{len(listed)} of the {count} on the website; the number is the rank there"
     )
     return f"{which}; {words} different word{'s' if words != 1 else ''}."
 

@@ -10,19 +10,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import chart_clicks, definitions, figures, level_rule, published
+from tfactors.app.parts import chart_clicks, definitions, figures, level_rule
 from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import TITLE_WORDS, Selected, importance_help, name_words
 from tfactors.display import passages
 
+_OF_SHORT_WINDOWS = 500  # factors of the 2021 website
 _DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
-
-
-def silence_sentence(selected: Selected) -> str:
-    """Say that a factor has no example at a layer."""
-    if selected.bundle.ranked:
-        return published.nothing_at(selected.layer)
-    return f"No token of the corpus activates this factor at layer {selected.layer}."
 
 
 def headline(selected: Selected) -> None:
@@ -31,13 +25,11 @@ def headline(selected: Selected) -> None:
         f"<bdi>{passages.escape(word)}</bdi>"
         for word in name_words(selected.bundle, selected.factor)
     )
-    if selected.bundle.ranked:
-        why = published.why(selected.row, selected.thresholds, selected.bundle.blocks)
-        why = f"{why} {published.note(selected.bundle, selected.factor)}"
+    row, limits, blocks = selected.row, selected.thresholds, selected.bundle.blocks
+    if selected.bundle.abilities.level_rule:
+        why = level_rule.level_reason(row, selected.level, limits, blocks)
     else:
-        why = level_rule.level_reason(
-            selected.row, selected.level, selected.thresholds, selected.bundle.blocks
-        )
+        why = f"{level_rule.website_reason(row, limits, blocks)} {_website_origin(selected)}"
     curve = _curve_in_words(selected) if selected.overview.has_curve[selected.factor] else ""
     st.html(
         f'<header class="tf-head">'
@@ -47,6 +39,18 @@ def headline(selected: Selected) -> None:
         f"{_label_claim(selected.row)}"
         f'<p class="tf-unseen">{curve}</p></header>'
     )
+
+
+def _website_origin(selected: Selected) -> str:
+    """Return of which dictionary of the 2021 website a factor is, or "" where it has but one."""
+    website = selected.bundle.about.website
+    if website is None or website.long_columns is None:
+        return ""
+    if selected.factor < _OF_SHORT_WINDOWS:
+        return "On the website: of the dictionary learnt on short windows."
+    column = website.long_columns.get(str(selected.factor))
+    where = "" if column is None else f", where it is column {column}"
+    return f"On the website: of the other dictionary, learnt on long windows{where}."
 
 
 _KINDS = {
@@ -96,7 +100,7 @@ def _instead_of_level(selected: Selected) -> str:
     """Return what stands in the place of a level."""
     if selected.row["alive"]:
         return "no level"
-    return "no page" if selected.bundle.ranked else "dead"
+    return "dead" if selected.bundle.abilities.silence else "no page"
 
 
 def level_badge(level: str, otherwise: str = "no level") -> str:
@@ -125,7 +129,7 @@ def importance_curve(selected: Selected, name: str = "curve") -> int | None:
     values = selected.overview.importance[selected.factor]
     st.markdown("**Importance by layer**", help=importance_help(selected.bundle))
     if not selected.overview.has_curve[selected.factor]:
-        st.caption(published.NO_CURVE)
+        st.caption(selected.bundle.abilities.curves.why_not)
         return None
     key = chart_clicks.key_until_click(name)
     event = factor_charts.importance_curve(
@@ -145,8 +149,8 @@ def activation_histogram(selected: Selected, shown_from: float | None) -> None:
     """Draw how many tokens activate the factor how strongly at this layer."""
     from tfactors.app.parts import factor_charts
 
-    if selected.bundle.ranked:
-        st.caption(published.NO_ACTIVATIONS)
+    if not selected.bundle.abilities.activations:
+        st.caption(selected.bundle.abilities.activations.why_not)
         return
     counts = np.asarray(selected.bundle.histogram(selected.factor, selected.layer))
     st.markdown(
@@ -167,7 +171,7 @@ def activation_histogram(selected: Selected, shown_from: float | None) -> None:
 
 def numbers(selected: Selected, key: str = "numbers") -> None:
     """Draw the factor's numbers, each with its definition; ``key`` is one of the page's own."""
-    if selected.bundle.ranked:  # they were never published, and the curve has a shape and no height
+    if not selected.bundle.abilities.activations:
         return
     overview, row = selected.overview, selected.row
     here = (selected.factor, selected.column)

@@ -12,8 +12,9 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store
-from tfactors.app.parts import definitions, downloads, level_rule, published, selection
+from tfactors.app.parts import definitions, downloads, level_rule, selection
 from tfactors.bundle import Bundle
+from tfactors.bundle.abilities import MARKED_MATCH
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
 
@@ -65,7 +66,7 @@ MATCH_COLUMNS: dict[str, Any] = {
 
 # The same of the 2021 website.
 WEBSITE_MATCH_COLUMNS: dict[str, Any] = {
-    "match": MATCH_COLUMNS["match"] | {"help": published.MATCH},
+    "match": MATCH_COLUMNS["match"] | {"help": MARKED_MATCH},
     "at": MATCH_COLUMNS["at"],
 }
 
@@ -82,7 +83,7 @@ FIRING_COLUMNS: dict[str, Any] = {
 def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
-    limits, ranked = selection.thresholds_in_force(bundle), bundle.ranked
+    limits, known = selection.thresholds_in_force(bundle), bundle.abilities.activations
     peak = overview.importance[factors].argmax(axis=1)
     curves = overview.importance[factors].astype(float).round(4)
     has_curve = overview.has_curve[factors]
@@ -95,8 +96,8 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
             "curve": [
                 curve if is_read else None for curve, is_read in zip(curves, has_curve, strict=True)
             ],
-            "importance": np.nan if ranked else overview.importance[factors, peak],
-            "density": np.nan if ranked else overview.density[factors, peak],
+            "importance": overview.importance[factors, peak] if known else np.nan,
+            "density": overview.density[factors, peak] if known else np.nan,
             "sentence": rows[limits.sentence_column].to_numpy().round(2),
         }
         | {

@@ -19,7 +19,6 @@ from tfactors.app.parts import (
     live_decomposition,
     live_intervention,
     live_model,
-    published,
     selection,
 )
 from tfactors.app.parts.figures import Figure
@@ -73,7 +72,7 @@ def show_for_text(
         live_decomposition.chosen_penalty(bundle),
     )
     _draw_intervention(bundle, question)
-    if layer == bundle.manifest["model"]["blocks"]:
+    if layer == bundle.blocks:
         st.caption(
             "This is the last layer: nothing is left to run, so only the token itself changes. "
             "Choose a lower one to see the factor at work."
@@ -115,7 +114,7 @@ def show_for_factor(selected: Selected) -> None:
         live_decomposition.built_penalty(selected.bundle),
     )
     _draw_intervention(selected.bundle, question)
-    if selected.layer == selected.bundle.manifest["model"]["blocks"]:
+    if selected.layer == selected.bundle.blocks:
         st.caption(
             "At the last layer nothing is left to run: only the token itself changes. Choose a "
             "lower layer at the top to see the factor at work."
@@ -126,14 +125,8 @@ def _draw_stored_effect(selected: Selected) -> None:
     """Draw the effect over the factor's examples that the bundle holds."""
     effects = selected.bundle.effects(selected.factor)
     if effects.empty:
-        if not selected.bundle.has("dictionary.parquet"):
-            st.caption(published.NO_DICTIONARY)
-        elif selected.bundle.has("effects.parquet"):
-            st.caption("It is active at no layer below the last, where all that runs is measured.")
-        else:
-            st.caption(
-                "This bundle holds no effects: an older tfactors built it, or the quick preset."
-            )
+        last = "It is active at no layer below the last, where all that runs is measured."
+        st.caption(selected.bundle.abilities.effects.why_not or last)
         return
     row = effects.iloc[0]
     removed = _percent_with_error(row["removed"], row["removed_error"])
@@ -219,10 +212,10 @@ def _draw_intervention(bundle: Bundle, question: live_intervention.Question) -> 
 def _draw_predicted_words(bundle: Bundle, moved: "Intervention") -> None:
     """Draw the words that become more and less probable."""
     assert moved.words is not None
-    causal = bundle.manifest["model"].get("causal")
     token = str(moved.tokens["token"].iloc[moved.words_at]).strip()
+    where = "after" if bundle.about.model.causal else "at"
     st.markdown(
-        f"**Predicted words** {'after' if causal else 'at'} “{shell.plain(token[:30])}”",
+        f"**Predicted words** {where} “{shell.plain(token[:30])}”",
         help=definitions.PREDICTED,
     )
     if moved.words.empty:

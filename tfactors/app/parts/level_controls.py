@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import definitions, level_rule, published, selection, sidebar_section
+from tfactors.app.parts import definitions, level_rule, selection, sidebar_section
 from tfactors.bundle import Bundle
 
 
@@ -39,8 +39,8 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
                 help=definitions.WORD_ELSEWHERE,
                 **url_state.widget(controls.WORD_SHARE, round(limits.word_share, 2)),
             )
-        if bundle.ranked:
-            st.caption(published.LEVELS)
+        if not bundle.abilities.level_rule:
+            st.caption(bundle.abilities.level_rule.why_not)
         else:
             st.slider(
                 "High: its sentence keeps less than",

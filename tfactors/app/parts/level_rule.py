@@ -78,3 +78,22 @@ def level_reason(factor: pd.Series, level: str, thresholds: Thresholds, blocks: 
         f"{place}; and its own sentence {where} keeps {retained:.0%}, {decides} "
         f"(margin {min(margin):.0%})."
     )
+
+
+def website_reason(factor: pd.Series, thresholds: Thresholds, blocks: int) -> str:
+    """Return the sentence that puts the list of the 2021 website beside our rule."""
+    listed = f"is listed as {factor['listed']}-level" if factor["listed"] else "is in no list"
+    if not factor["alive"]:
+        return f"On the website it {listed}. The folder that was imported has no page of it."
+    if pd.isna(factor["depth"]):
+        return f"On the website it {listed}. Its curve could not be read, so our rule says nothing."
+    depth, low = float(factor["depth"]), thresholds.low_depth
+    ours = (
+        f"at or below {low:.0%}, so our rule says low"
+        if depth <= low + ROUNDING
+        else f"over {low:.0%}, so our rule says mid or high; which of them takes the dictionary"
+    )
+    return (
+        f"On the website it {listed}. Its importance peaks at layer {factor['peak_layer']} of "
+        f"{blocks}, a depth of {depth:.0%}: {ours}."
+    )

@@ -91,13 +91,13 @@ class _KnownText:
 
 def built_penalty(bundle: Bundle) -> float:
     """Return the λ that the bundle was made with."""
-    return float(bundle.manifest["coding"]["penalty"])
+    return bundle.about.coding.penalty
 
 
 def chosen_penalty(bundle: Bundle) -> float:
     """Return λ: the reader's, else the bundle's; an autoencoder's own codes know none."""
     chosen = url_state.get(controls.PENALTY)
-    return built_penalty(bundle) if chosen is None or bundle.coding_method == "encoder" else chosen
+    return built_penalty(bundle) if chosen is None or not bundle.abilities.penalty else chosen
 
 
 def most_tokens(bundle: Bundle) -> int:

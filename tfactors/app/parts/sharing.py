@@ -47,9 +47,10 @@ def show_compact(bundle: Bundle) -> None:
     )
     if passages_shown:
         shown = passages.lines(passages_shown, float(examples["activation"].max()))
-        st.html(shown if bundle.ranked else passages.legend(passages_shown) + shown)
+        tinted = bundle.abilities.token_activations
+        st.html(passages.legend(passages_shown) + shown if tinted else shown)
     else:
-        st.caption(factor_summary.silence_sentence(selected))
+        st.caption(bundle.abilities.nothing_at(selected.layer))
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
         st.link_button(

@@ -13,7 +13,6 @@ import streamlit as st
 from tfactors.app.frame import store
 from tfactors.app.parts import level_rule
 from tfactors.bundle import Bundle
-from tfactors.describe.levels import Thresholds
 
 # Rarer than the first a factor may be an accident of one document; denser than the second it
 # answers to nearly everything.
@@ -37,7 +36,7 @@ def factors_by_level(bundle: Bundle) -> dict[str, int]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     overview, factors = store.overview(_bundle), _bundle.factors
-    limits = Thresholds.of(_bundle.manifest)
+    limits = _bundle.about.importance.thresholds
     levels = level_rule.levels_in_force(factors, limits)
     density, strength = overview.density.max(axis=1), overview.importance.max(axis=1)
     depth = factors["depth"].to_numpy(float)

@@ -102,7 +102,7 @@ def show_side(selected: Selected, control: url_state.Control[Any], name: str) ->
             )
         )
     else:
-        st.caption(factor_summary.silence_sentence(selected))
+        st.caption(selected.bundle.abilities.nothing_at(selected.layer))
 
 
 def show_common(one: Selected, two: Selected) -> None:

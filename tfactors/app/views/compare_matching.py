@@ -36,23 +36,23 @@ class MissingNumbers:
 
 def missing_numbers(one: Bundle, other: Bundle) -> MissingNumbers:
     """Return what keeps two bundles from being compared by direction and by examples."""
-    a, b = one.manifest, other.manifest
     cosine = examples = ""
-    if a["model"]["sha256"] != b["model"]["sha256"]:
+    if one.about.model.sha256 != other.about.model.sha256:
         cosine = (
             "No cosine: the dictionaries are of two models, whose hidden states have no direction "
             "in common."
         )
-    elif not (one.has("dictionary.parquet") and other.has("dictionary.parquet")):
+    elif not (one.abilities.dictionary and other.abilities.dictionary):
         cosine = "No cosine: the website of 2021 never published its dictionary."
-    if _windows(one) != _windows(other):
+    if _windows_sha256(one) != _windows_sha256(other):
         examples = "No overlap of examples: the bundles were surveyed on different windows of text."
     return MissingNumbers(cosine, examples)
 
 
-def _windows(bundle: Bundle) -> object:
-    file = bundle.manifest.get("files", {}).get("windows.parquet", {})
-    return file.get("sha256", bundle.fingerprint)
+def _windows_sha256(bundle: Bundle) -> str:
+    """Return what tells the windows of one text from those of another."""
+    seal = bundle.about.files.get("windows.parquet")
+    return (seal and seal.sha256) or bundle.fingerprint
 
 
 def cosines(one: Bundle, factor: int, other: Bundle) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import chart_clicks, downloads, published, selection, showcase
+from tfactors.app.parts import chart_clicks, downloads, selection, showcase
 from tfactors.app.views import curves_charts
 from tfactors.bundle import Bundle
 
@@ -34,7 +34,7 @@ def show(bundle: Bundle) -> None:
         )
     overview, scale = store.overview(bundle), url_state.get(controls.SCALE)
     if unknown := [factor for factor in chosen if not overview.has_curve[factor]]:
-        st.caption(f"Factor {', '.join(map(str, unknown))}: {published.NO_CURVE}")
+        st.caption(f"Factor {', '.join(map(str, unknown))}: {bundle.abilities.curves.why_not}")
         chosen = tuple(factor for factor in chosen if factor not in unknown)
     by_peak = scale == "peak"
     values = overview.share_of_peak if by_peak else overview.importance

@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import downloads, published
+from tfactors.app.parts import downloads
 from tfactors.app.views import evidence_charts
 from tfactors.bundle import Bundle, evidence
 from tfactors.bundle.evidence import Column, Section, Table
@@ -29,8 +29,8 @@ def show(bundle: Bundle) -> None:
     sections, wrong = _read(folder)
     for sentence in wrong:
         st.warning(shell.plain(sentence), icon=":material/error:")
-    if not sections and bundle.ranked:
-        st.markdown(published.NO_DICTIONARY)
+    if not sections and not bundle.abilities.evaluation:
+        st.markdown(bundle.abilities.evaluation.why_not)
         return
     if not sections:
         st.markdown("Nothing has been measured on this bundle yet. To do so (some minutes):")

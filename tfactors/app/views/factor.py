@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import definitions, downloads, factor_table, published
+from tfactors.app.parts import definitions, downloads, factor_table
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -33,16 +33,10 @@ _DRAWN = 8
 def show_random_sample(selected: Selected) -> None:
     """Draw activations that were drawn at random, in bands of strength."""
     st.subheader(f"At random, at layer {selected.layer}", anchor=False, help=definitions.SAMPLE)
-    if selected.bundle.ranked:
-        st.caption(published.NO_SAMPLE)
-        return
     samples = selected.bundle.samples(selected.factor, selected.layer)
     if samples.empty:
         silent = f"No token activates this factor at layer {selected.layer}."
-        older = (
-            "This bundle holds no random sample: it was imported, or built by an older tfactors."
-        )
-        st.caption(silent if selected.bundle.has("samples.parquet") else older)
+        st.caption(selected.bundle.abilities.samples.why_not or silent)
         return
     st.caption(
         f"The strongest examples flatter: these {len(samples)} were drawn from all tokens that "
@@ -63,12 +57,12 @@ def show_random_sample(selected: Selected) -> None:
 def show_words_by_layer(selected: Selected) -> None:
     """Draw the words that the factor answers to at each layer, side by side, and examples."""
     st.subheader("What it answers to, layer by layer", anchor=False, help=definitions.LAYER_WORDS)
-    st.caption(
-        f"{published.LAYER_WORDS} Follow them to watch a meaning form."
-        if selected.bundle.ranked
-        else "The words that carry most of the factor's activation at each layer (bar), and how "
-        "many of the word's tokens activate it (number). Follow them to watch a meaning form."
+    carried = (
+        "The words that carry most of the factor's activation at each layer (bar), and how many of "
+        "the word's tokens activate it (number)."
     )
+    about_words = selected.bundle.abilities.whole_words.why_not or carried
+    st.caption(f"{about_words} Follow them to watch a meaning form.")
     st.html(
         '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
         f"{''.join(_layer_column(selected, layer) for layer in selected.bundle.layers)}</div>"
@@ -84,7 +78,8 @@ def show_words_by_layer(selected: Selected) -> None:
                 passages.lines(examples, float(selected.overview.maximum[selected.factor].max()))
             )
         else:
-            st.caption("No page." if selected.bundle.ranked else "No token activates it here.")
+            silent = selected.bundle.abilities.silence
+            st.caption("No token activates it here." if silent else "No page.")
 
 
 def _words_by_layer(selected: Selected) -> pd.DataFrame:
@@ -97,13 +92,14 @@ def _words_by_layer(selected: Selected) -> pd.DataFrame:
 def _layer_column(selected: Selected, layer: int) -> str:
     words = selected.bundle.words(selected.factor, layer)
     column = selected.overview.layer_index(layer)
-    if ranked := selected.bundle.ranked:  # its maximum is the number of examples
-        words["carried"] = words["answered"] = (
-            words["count"] / selected.overview.maximum[selected.factor, column]
-        )
-    else:
+    maximum = selected.overview.maximum[selected.factor, column]
+    if selected.bundle.abilities.whole_words:
         words["carried"] = words["count"] * words["mean_activation"]
         words["answered"] = words["count"] / words["occurrences"]
+        strength = f"importance {selected.overview.importance[selected.factor, column]:.2f}"
+    else:  # the maximum is the number of examples
+        words["carried"] = words["answered"] = words["count"] / maximum
+        strength = f"{maximum:.0f} examples"
     words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
     rows = "".join(
         f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
@@ -111,12 +107,7 @@ def _layer_column(selected: Selected, layer: int) -> str:
         for row in words.itertuples()
     )
     here = " tf-here" if layer == selected.layer else ""
-    strength = (
-        f"{selected.overview.maximum[selected.factor, column]:.0f} examples"
-        if ranked
-        else f"importance {selected.overview.importance[selected.factor, column]:.2f}"
-    )
-    nothing = f"<li>{'no page' if ranked else 'silent'}</li>"
+    nothing = f"<li>{'silent' if selected.bundle.abilities.silence else 'no page'}</li>"
     return (
         f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
         f'<p class="tf-sub">{strength}</p><ol>{rows or nothing}</ol></section>'
@@ -126,8 +117,8 @@ def _layer_column(selected: Selected, layer: int) -> str:
 def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     """Draw from which sources and years the strongest examples come."""
     st.subheader("Where in the corpus it lives", anchor=False, help=definitions.CORPUS)
-    if selected.bundle.ranked:
-        st.caption(published.NO_ARTICLES)
+    if not selected.bundle.abilities.documents:
+        st.caption(selected.bundle.abilities.documents.why_not)
         return
     if examples.empty:
         st.caption(f"No token activates the factor at layer {selected.layer}.")
@@ -135,8 +126,7 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     documents = selected.bundle.documents
     windows = selected.bundle.windows(examples["window"].to_list())
     sources = documents.iloc[windows["document"]]
-    titles = selected.bundle.manifest["corpus"]["sources"]
-    names = {source["name"]: str(source["title"]) for source in titles}
+    names = {source.name: source.title for source in selected.bundle.about.corpus.sources}
     tokens = documents.groupby("source")["tokens"].sum() / documents["tokens"].sum()
     share = sources["source"].value_counts(normalize=True)
     parts = (
@@ -190,8 +180,7 @@ def _show_firing_together(selected: Selected) -> None:
     neighbours = selected.bundle.neighbours(selected.factor, "together")
     if neighbours.empty:
         none = "No other factor fires on its tokens more often than by chance."
-        older = "This bundle does not say: it was imported, or built by an older tfactors."
-        st.caption(none if selected.bundle.has("neighbours.parquet") else older)
+        st.caption(selected.bundle.abilities.neighbours.why_not or none)
         return
     st.caption(
         "By the correlation of firing on held-out text at this factor's peak layer: 1 is on the "
@@ -214,8 +203,8 @@ def _show_firing_together(selected: Selected) -> None:
 def _show_near_tokens(selected: Selected) -> None:
     """Draw the nearest tokens of the model's vocabulary."""
     st.subheader("Near words of the model's vocabulary", anchor=False, help=definitions.VOCABULARY)
-    if not selected.bundle.has("vocabulary.parquet"):
-        st.caption("This bundle does not say: it was imported, or built by an older tfactors.")
+    if not selected.bundle.abilities.vocabulary:
+        st.caption(selected.bundle.abilities.vocabulary.why_not)
         return
     kinds = {
         "input": "Nearest at the input, cosine",
@@ -244,8 +233,8 @@ def _show_near_tokens(selected: Selected) -> None:
 def _show_near_atoms(selected: Selected) -> None:
     """Draw the factors whose atoms point the same way."""
     st.subheader("Factors like it", anchor=False, help=definitions.COSINE)
-    if not selected.bundle.has("dictionary.parquet"):
-        st.caption(published.NO_DICTIONARY)
+    if not selected.bundle.abilities.dictionary:
+        st.caption(selected.bundle.abilities.dictionary.why_not)
         return
     st.caption(
         "By the cosine of their atoms: 1 is the same direction, 0 is unrelated. Choose a row to "

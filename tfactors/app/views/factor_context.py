@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions, downloads, live_model, published
+from tfactors.app.parts import definitions, downloads, live_model
 from tfactors.app.parts.selection import Selected
 from tfactors.errors import InputError
 
@@ -39,7 +39,7 @@ def show(selected: Selected) -> None:
     retention = selected.bundle.retention(selected.factor)
     if retention.empty:
         dead = "This was not measured: the factor is dead."
-        st.caption(dead if selected.bundle.has("dictionary.parquet") else published.NO_DICTIONARY)
+        st.caption(selected.bundle.abilities.retention.why_not or dead)
         return
     peak = int(retention["layer"].iloc[0])
     _draw_curves(selected, retention, peak)
@@ -51,7 +51,7 @@ def show(selected: Selected) -> None:
 def _draw_curves(selected: Selected, retention: pd.DataFrame, layer: int) -> None:
     from tfactors.app.views import factor_charts
 
-    side = "before" if selected.bundle.manifest["model"].get("causal") else "on each side of"
+    side = "before" if selected.bundle.about.model.causal else "on each side of"
     st.markdown(
         f"The model reads its strongest examples at layer {layer} again, with only a few tokens "
         f"{side} the word. Of the activation, the word alone keeps "

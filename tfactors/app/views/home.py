@@ -4,47 +4,46 @@ Turns the manifest into the facts and figures of the first page, each with a lab
 figure that a manifest does not have is left out.
 """
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions, published
+from tfactors.app.parts import definitions
 from tfactors.app.parts.figures import Figure
 from tfactors.bundle import Bundle
+from tfactors.bundle.manifest import Source, Website
 from tfactors.display.text import documents
 
 
 def figures(bundle: Bundle) -> list[Figure]:
     """Return the numbers that say how large and how good a bundle is."""
-    manifest = bundle.manifest
-    metrics, corpus = manifest.get("metrics", {}), manifest["corpus"]
-    found = [
+    metrics, tokens = bundle.about.metrics, f"{bundle.about.corpus.tokens:,}"
+    shown = [
         Figure("Factors", f"{bundle.n_factors:,}", definitions.ROWS),
         Figure("Layers", str(len(bundle.layers)), definitions.LAYER),
-        Figure("Tokens shown", f"{corpus['tokens']:,}", definitions.TOKENS_SHOWN)
-        if bundle.ranked
-        else Figure("Tokens read", f"{corpus['tokens']:,}", definitions.TOKENS_READ),
+        Figure("Tokens read", tokens, definitions.TOKENS_READ)
+        if bundle.abilities.whole_words
+        else Figure("Tokens shown", tokens, definitions.TOKENS_SHOWN),
     ]
-    alive = metrics.get("alive")
-    if isinstance(alive, float) and alive <= 1:
+    if metrics.alive is not None and metrics.alive <= 1:
         # Rounded down: a bundle with one dead factor is not at 100 %.
-        found.append(Figure("Alive", f"{int(alive * 1000) / 10:g}%", definitions.ALIVE))
-    if metrics.get("l0") is not None:
-        found.append(Figure("Factors a token", f"{metrics['l0']:.1f}", definitions.L0))
-    explained = metrics.get("explained_variance")
-    if isinstance(explained, float):
-        found.append(Figure("Explained", f"{explained:.0%}", definitions.EXPLAINED_VARIANCE))
-    return found
+        alive = f"{int(metrics.alive * 1000) / 10:g}%"
+        shown.append(Figure("Alive", alive, definitions.ALIVE))
+    if metrics.l0 is not None:
+        shown.append(Figure("Factors a token", f"{metrics.l0:.1f}", definitions.L0))
+    if metrics.explained_variance is not None:
+        explained = f"{metrics.explained_variance:.0%}"
+        shown.append(Figure("Explained", explained, definitions.EXPLAINED_VARIANCE))
+    return shown
 
 
 def quality_by_layer(bundle: Bundle) -> pd.DataFrame | None:
     """Return layer, factors a token and explained variance, or None where there is none."""
-    rows: Any = bundle.manifest.get("metrics", {}).get("layers")
-    if not isinstance(rows, list) or not rows:
+    layers = bundle.about.metrics.layers
+    if not layers:
         return None
-    frame = pd.DataFrame(rows)
-    return frame[[c for c in ("layer", "l0", "explained_variance") if c in frame]]
+    rows = [(layer.layer, layer.l0, layer.explained_variance) for layer in layers]
+    frame = pd.DataFrame(rows, columns=["layer", "l0", "explained_variance"])
+    return frame.dropna(axis="columns", how="all")
 
 
 def show_quality(table: pd.DataFrame) -> None:
@@ -72,35 +71,33 @@ def show_quality(table: pd.DataFrame) -> None:
 
 def origin_facts(bundle: Bundle) -> list[tuple[str, str]]:
     """Return what the bundle was made from, as pairs of a name and a plain text."""
-    manifest = bundle.manifest
-    model, corpus = manifest["model"], manifest["corpus"]
-    created = manifest.get("created")
-    created = created.get("at") if isinstance(created, dict) else created
+    about, corpus = bundle.about, bundle.about.corpus
+    website = about.website or Website()
     pairs = [
-        ("Model", f"{model['name']}: {model['blocks']} blocks, {model['width']} numbers a state"),
-        *(("Text", _source_fact(source)) for source in corpus["sources"]),
-        ("Windows", f"{corpus['windows']:,} of up to {corpus['window_length']} tokens"),
+        ("Model", f"{about.model.name}: {bundle.blocks} blocks, {bundle.width} numbers a state"),
+        *(("Text", _source_fact(source)) for source in corpus.sources),
+        ("Windows", f"{corpus.windows:,} of up to {corpus.window_length} tokens"),
         ("Codes", _coding_fact(bundle)),
+        *(("Note", note) for note in website.notes),
     ]
-    pairs += [("Note", note) for note in published.notes(bundle)]
-    if lacking := published.missing(bundle):
-        files = "file of the website was" if lacking == 1 else "files of the website were"
+    if missing := len(website.missing):
+        files = "file of the website was" if missing == 1 else "files of the website were"
         pairs.append(
-            ("Missing", f"{lacking:,} {files} not there, or damaged: manifest.json lists them.")
+            ("Missing", f"{missing:,} {files} not there, or damaged: manifest.json lists them.")
         )
-    if created:
-        pairs.append(("Made", f"{str(created)[:10]} by tfactors {manifest.get('tfactors', '')}"))
+    if about.created.at:
+        pairs.append(("Made", f"{about.created.at[:10]} by tfactors {about.tfactors}"))
     return pairs
 
 
 def coding_sentence(bundle: Bundle) -> str:
     """Return how activations are found, the end of a sentence in Markdown."""
-    if bundle.ranked:
+    if not bundle.abilities.activations:
         return (
             "found in 2021 by minimising the distance of both sides plus a price for every active "
             "factor. The website shows their order and not their size."
         )
-    if bundle.coding_method == "encoder":
+    if not bundle.abilities.penalty:
         return (
             "found by the *encoder* of the autoencoder that this dictionary was imported with, in "
             "one step and without a proof that they are the best; $x$ stands for the hidden state "
@@ -114,25 +111,20 @@ def coding_sentence(bundle: Bundle) -> str:
 
 def _coding_fact(bundle: Bundle) -> str:
     """Return how the codes were made, and with which dictionary where it was imported."""
-    coding = bundle.manifest["coding"]
-    if bundle.ranked:
+    if not bundle.abilities.activations:
         return "not published; the order of the examples stands in their place"
-    origin = bundle.manifest["dictionary"].get("imported")
-    where = f"; dictionary imported from {origin['file']} ({origin['format']})" if origin else ""
-    if bundle.coding_method == "encoder":
-        count = f", k = {origin['k']}" if origin["form"] == "topk" else ""
-        return f"the autoencoder's own encoder ({origin['form']}{count}), not solved{where}"
-    return f"λ = {coding['penalty']:g}, solved to a duality gap of {coding['tol']:g}{where}"
+    coding, origin = bundle.about.coding, bundle.about.dictionary.imported
+    where = f"; dictionary imported from {origin.file} ({origin.format})" if origin else ""
+    if origin and not bundle.abilities.penalty:
+        count = f", k = {origin.k}" if origin.form == "topk" else ""
+        return f"the autoencoder's own encoder ({origin.form}{count}), not solved{where}"
+    return f"λ = {coding.penalty:g}, solved to a duality gap of {coding.tol:g}{where}"
 
 
-def _source_fact(source: dict[str, Any]) -> str:
-    parts = [str(source["title"])]
-    if source.get("documents"):
-        count = documents(int(source["documents"]))
-        parts.append(f"{count}, {source.get('tokens', 0):,} tokens")
-    text = ": ".join(parts)
-    for key in ("attribution", "licence"):
-        if source.get(key):
-            more = str(source[key]).rstrip(".")
-            text += f". {more[:1].upper()}{more[1:]}"
+def _source_fact(source: Source) -> str:
+    text = source.title
+    if source.documents:
+        text += f": {documents(source.documents)}, {source.tokens:,} tokens"
+    for sentence in filter(None, (source.attribution, source.licence)):
+        text += f". {sentence[:1].upper()}{sentence[1:].rstrip('.')}"
     return text + "."

@@ -7,7 +7,6 @@ opposing ones dashed, and a form to explain any other example.
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import factor_summary
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import saliency_new, saliency_stored
 
@@ -95,9 +94,9 @@ def show(selected: Selected) -> None:
     """Draw the stored explanations of a factor at a layer, and the form for new ones."""
     examples = selected.bundle.examples(selected.factor, selected.layer)
     if examples.empty:
-        st.markdown(factor_summary.silence_sentence(selected))
+        st.markdown(selected.bundle.abilities.nothing_at(selected.layer))
         return
-    if selected.bundle.ranked:
+    if not selected.bundle.abilities.saliency:
         saliency_stored.show_website_colours(selected, examples, _LEGEND)
         return
     st.html(_LEGEND)

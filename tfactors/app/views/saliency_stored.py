@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import definitions, downloads, published
+from tfactors.app.parts import definitions, downloads
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -20,11 +20,11 @@ def show_website_colours(selected: Selected, examples: pd.DataFrame, legend: str
     """Draw the colours of the 2021 website, below a legend where there are any."""
     stored = selected.bundle.saliency(selected.factor, selected.layer)
     if stored.empty:
-        st.caption(published.NO_COLOURS)
+        st.caption(selected.bundle.abilities.saliency_maps.why_not)
         return
     st.html(legend)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.markdown("##### LIME of 2021", help=published.COLOURS)
+        st.markdown("##### LIME of 2021", help=selected.bundle.abilities.saliency.why_not)
         downloads.show(
             lambda: _token_rows(selected, examples, stored),
             f"saliency_{selected.factor}_{selected.layer}",

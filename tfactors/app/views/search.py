@@ -47,7 +47,7 @@ def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     """
     words = words_of(query)
     if not words:
-        if bundle.ranked:
+        if not bundle.abilities.heights:
             return pd.DataFrame({"factor": np.arange(bundle.n_factors)}), []
         order = np.argsort(-store.overview(bundle).importance.max(axis=1), kind="stable")
         return pd.DataFrame({"factor": order}), []
@@ -78,12 +78,12 @@ def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]
     together["sum"] = together["count"] * together["mean_activation"].astype(float)
     scores = together.groupby(["factor", "layer"], as_index=False)[["count", "sum"]].sum()
     overview = store.overview(bundle)
-    if bundle.ranked:  # the largest "activation" is the number of examples
-        column = np.searchsorted(bundle.layers, scores["layer"])
-        scores["match"] = scores["count"] / overview.maximum[scores["factor"], column]
-    else:
+    if bundle.abilities.word_matches:
         peak = overview.importance.max(axis=1)[scores["factor"]]
         scores["match"] = scores["sum"] / occurrences / peak if len(scores) else 0.0
+    else:  # the largest "activation" is the number of examples
+        column = np.searchsorted(bundle.layers, scores["layer"])
+        scores["match"] = scores["count"] / overview.maximum[scores["factor"], column]
     scores["active"] = (scores["count"] / occurrences).clip(upper=1.0) if len(scores) else 0.0
     scores["activation"] = scores["sum"] / scores["count"]
     best = scores.sort_values(["match", "factor"], ascending=[False, True])

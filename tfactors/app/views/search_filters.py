@@ -15,8 +15,8 @@ from tfactors.bundle import Bundle
 def sidebar(bundle: Bundle) -> None:
     """Draw the filters beyond level and peak layer, which stand beside the search."""
     with st.sidebar, st.expander("Filter", expanded=True, icon=":material/filter_alt:"):
-        if bundle.ranked:
-            st.caption("The website published no activations to filter by.")
+        if not bundle.abilities.filters:
+            st.caption(bundle.abilities.filters.why_not)
             return
         st.selectbox(
             "Density at the peak",

@@ -10,7 +10,7 @@ import streamlit as st
 from scipy.sparse import csr_array
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, downloads, live_model, published, selection
+from tfactors.app.parts import definitions, downloads, live_model, selection
 from tfactors.app.views import senses_charts, senses_groups
 from tfactors.app.views.senses_groups import Groups, Occurrences
 from tfactors.bundle import Bundle
@@ -26,8 +26,8 @@ _WORDS = 10
 
 def show(bundle: Bundle) -> None:
     """Draw the choice of a word, and its groups."""
-    if bundle.ranked:
-        st.markdown(published.NO_DICTIONARY)
+    if not bundle.abilities.live_model:
+        st.markdown(bundle.abilities.live_model.why_not)
         return
     word = senses_groups.casefolded(url_state.get(controls.WORD))
     listed = bundle.senses()

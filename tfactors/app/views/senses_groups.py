@@ -113,7 +113,7 @@ def read_occurrences(
     with live_model.borrowed_encoder(bundle, lambda words: show(0.0, words)) as encoder:
         from tfactors.survey.occurrences import drawn
 
-        total = int(bundle.manifest["corpus"]["windows"])
+        total = bundle.about.corpus.windows
 
         def frames() -> Iterator[Any]:
             for frame in bundle.iter_windows(_WINDOWS_AT_ONCE):
@@ -121,8 +121,7 @@ def read_occurrences(
                 show(0.7 * done / total, f"Looking through the text: window {done:,} of {total:,}")
                 yield frame
 
-        tokens = int(bundle.manifest["corpus"]["tokens"])
-        windows, positions = drawn(frames(), tokens, word)
+        windows, positions = drawn(frames(), bundle.about.corpus.tokens, word)
         parts: list[list[csr_array]] = [[] for _ in bundle.layers]
         for first in range(0, len(windows), _READ_AT_ONCE):
             show(

@@ -36,9 +36,9 @@ _TABLE = 390  # pixels: ten rows, the rest by scrolling
 
 def sidebar(bundle: Bundle) -> None:
     """Draw λ, where the codes are solved."""
-    if bundle.coding_method != "solver":
+    if not bundle.abilities.penalty:
         return
-    built = float(bundle.manifest["coding"]["penalty"])
+    built = live_decomposition.built_penalty(bundle)
     shown = min(max(live_decomposition.chosen_penalty(bundle), built / 5), built * 4)
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
         st.slider(
@@ -74,7 +74,7 @@ def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
     _draw_layers(bundle, decomposition, position)
     st.space("small")
     text_beside.show(bundle, decomposition, position, layer)
-    if bundle.coding_method == "solver":
+    if bundle.abilities.penalty:
         st.space("small")
         text_path.show(bundle, text, position, layer)
     st.space("small")
