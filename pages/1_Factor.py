@@ -9,6 +9,7 @@ from tfactors.app.parts import (
     factor_summary,
     intervention,
     level_controls,
+    option_buttons,
     sharing,
     toolbar,
 )
@@ -37,14 +38,7 @@ if clicked is not None and clicked != selected.layer:
 
 factor_note.show(bundle, selected.factor)
 factor_summary.numbers(selected)
-st.segmented_control(
-    "Show",
-    list(controls.PARTS),
-    required=True,
-    format_func=controls.PARTS.__getitem__,
-    label_visibility="collapsed",
-    **url_state.widget(controls.PART),
-)
+option_buttons.show("Show", controls.PART, controls.PARTS, label_visibility="collapsed")
 match part:
     case "examples":
         example_list.show(selected, examples, reading)

@@ -21,11 +21,11 @@ SEEDS = 1_000_000
 LETTERS = {"low": "L", "mid": "M", "high": "H"}
 
 
-def draw(level: str) -> None:
+def draw_factor_of(level: str) -> None:
     url_state.change({controls.LEVEL: level, controls.SEED: secrets.randbelow(SEEDS)})
 
 
-def drawn(bundle: Bundle, members: np.ndarray) -> Selected:
+def drawn_factor(bundle: Bundle, members: np.ndarray) -> Selected:
     """Return the factor that this seed draws from the level's members."""
     random = np.random.default_rng(url_state.get(controls.SEED))
     return selection.select_factor(bundle, int(random.choice(members)))
@@ -48,13 +48,13 @@ for column, name in zip(columns, controls.LEVELS, strict=True):
             width="stretch",
             type="primary" if name == level else "secondary",
             disabled=not count,
-            on_click=draw,
+            on_click=draw_factor_of,
             args=(name,),
         )
         st.caption(f"**{count:,}** factors: {definitions.LEVEL_MEANING[name]}")
 
 members = factors.loc[factors["level"] == level, "factor"].to_numpy() if level else np.empty(0)
-selected = drawn(bundle, members) if len(members) else None
+selected = drawn_factor(bundle, members) if len(members) else None
 if level and selected is None:
     st.info(f"No factor is {level}-level at these thresholds; move them in the sidebar.")
 if selected is not None:

@@ -9,6 +9,7 @@ from tfactors.app.parts import (
     level_controls,
     level_rule,
     live_model,
+    option_buttons,
     selection,
 )
 from tfactors.app.views import search as search_view
@@ -21,13 +22,7 @@ bundle = shell.bundle()
 st.title("Search", anchor=False)
 by = url_state.get(controls.SEARCH_MODE)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.segmented_control(
-        "By",
-        list(controls.SEARCH_MODES),
-        format_func=controls.SEARCH_MODES.__getitem__,
-        required=True,
-        **url_state.widget(controls.SEARCH_MODE),
-    )
+    option_buttons.show("By", controls.SEARCH_MODE, controls.SEARCH_MODES)
     st.segmented_control(
         "Level",
         ["", *controls.LEVELS],

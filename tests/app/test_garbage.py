@@ -21,19 +21,19 @@ def _thawed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_what_is_loaded_is_spared_once_and_again_after_new_modules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server.spare_what_stays()
+    server.freeze_loaded_modules()
     spared = gc.get_freeze_count()
     assert spared > 10_000
     new = [[] for _ in range(10_000)]
-    server.spare_what_stays()
+    server.freeze_loaded_modules()
     assert gc.get_freeze_count() <= spared
     monkeypatch.setitem(sys.modules, "just_loaded", types.ModuleType("just_loaded"))
-    server.spare_what_stays()
+    server.freeze_loaded_modules()
     assert gc.get_freeze_count() >= spared + len(new) // 2
 
 
 def test_garbage_made_later_is_still_collected() -> None:
-    server.spare_what_stays()
+    server.freeze_loaded_modules()
 
     class Page:
         """Something that a page leaves behind."""

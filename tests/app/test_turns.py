@@ -21,7 +21,7 @@ def test_no_more_pages_are_made_at_once_than_there_are_turns(
 
     def page(_: int) -> None:
         nonlocal running, most
-        with server.turn():
+        with server.page_turn():
             with lock:
                 running += 1
                 most = max(most, running)
@@ -39,13 +39,13 @@ def test_a_page_that_hangs_or_asks_the_model_holds_up_nobody() -> None:
         done = threading.Event()
 
         def hangs() -> None:
-            with server.turn():
+            with server.page_turn():
                 done.wait(60)
 
         hanging = [threads.submit(hangs) for _ in range(server._AT_ONCE)]
 
         def page() -> str:
-            with server.turn():
+            with server.page_turn():
                 return "made"
 
         assert threads.submit(page).result(60) == "made"
@@ -55,9 +55,9 @@ def test_a_page_that_hangs_or_asks_the_model_holds_up_nobody() -> None:
 
 def test_a_turn_is_given_back_once_even_when_the_page_fails() -> None:
     def page() -> None:
-        with server.turn():
-            server.give_back()
-            server.give_back()
+        with server.page_turn():
+            server.give_turn_back()
+            server.give_turn_back()
             raise ZeroDivisionError
 
     with ThreadPoolExecutor(1) as threads:

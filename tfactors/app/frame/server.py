@@ -51,7 +51,7 @@ def _import() -> None:
 _modules = 0
 
 
-def spare_what_stays() -> None:
+def freeze_loaded_modules() -> None:
     """Put all that is alive aside, if modules were loaded since the last time."""
     global _modules
     if _modules != (now := len(sys.modules)):
@@ -59,7 +59,7 @@ def spare_what_stays() -> None:
         gc.freeze()
 
 
-def give_memory_back() -> None:
+def release_memory() -> None:
     """Return what was read and is not needed any more to the system."""
     pa.default_memory_pool().release_unused()
 
@@ -72,16 +72,16 @@ _HELD: ContextVar[bool] = ContextVar("turn_held", default=False)
 
 
 @contextmanager
-def turn() -> Iterator[None]:
+def page_turn() -> Iterator[None]:
     """Make a page in turn with those of other readers."""
     _HELD.set(_TURNS.acquire(timeout=_PATIENCE))
     try:
         yield
     finally:
-        give_back()
+        give_turn_back()
 
 
-def give_back() -> None:
+def give_turn_back() -> None:
     """Let others go on; for what takes long."""
     if _HELD.get():
         _HELD.set(False)

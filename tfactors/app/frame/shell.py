@@ -33,12 +33,12 @@ _OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
 
 def run() -> None:
     """Draw the frame and, in it, the page that is open."""
-    with server.turn():
+    with server.page_turn():
         try:
             _run()
         finally:
-            server.spare_what_stays()
-            server.give_memory_back()
+            server.freeze_loaded_modules()
+            server.release_memory()
 
 
 def _run() -> None:

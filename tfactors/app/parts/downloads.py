@@ -15,29 +15,32 @@ import streamlit as st
 
 def show(table: Callable[[], pd.DataFrame], name: str) -> None:
     """Draw the buttons; ``name`` is the file's, without its ending, and unique on the page."""
+    parquet = "application/vnd.apache.parquet"
+    typed = "Download this table with its types, for pandas, R or DuckDB."
     with st.container(horizontal=True, gap="xsmall", width="content"):
-        st.download_button(
+        _button(
             "CSV",
             lambda: to_csv(table()),
             f"{name}.csv",
             "text/csv",
-            key=f"csv_{name}",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-            help="Download this table for a spreadsheet.",
+            "Download this table for a spreadsheet.",
         )
-        st.download_button(
-            "Parquet",
-            lambda: to_parquet(table()),
-            f"{name}.parquet",
-            "application/vnd.apache.parquet",
-            key=f"parquet_{name}",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-            help="Download this table with its types, for pandas, R or DuckDB.",
-        )
+        _button("Parquet", lambda: to_parquet(table()), f"{name}.parquet", parquet, typed)
+
+
+def _button(label: str, content: Callable[[], str | bytes], file: str, kind: str, tip: str) -> None:
+    name, _, ending = file.rpartition(".")
+    st.download_button(
+        label,
+        content,
+        file,
+        kind,
+        key=f"{ending}_{name}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+        help=tip,
+    )
 
 
 def to_csv(table: pd.DataFrame) -> str:

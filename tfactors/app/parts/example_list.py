@@ -21,6 +21,7 @@ from tfactors.app.parts import (
     downloads,
     live_model,
     live_tokens,
+    option_buttons,
 )
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
@@ -68,14 +69,12 @@ def sidebar(bundle: Bundle, expanded: bool = True) -> None:
             format_func=lambda sort: controls.SORTS[sort],
             **url_state.widget(controls.SORT),
         )
-        st.segmented_control(
+        option_buttons.show(
             "Shown as",
-            list(controls.LAYOUTS),
-            required=True,
-            format_func=lambda layout: controls.LAYOUTS[layout],
-            help="Lines put the words below each other; text flows; window shows all that the "
+            controls.LAYOUT,
+            controls.LAYOUTS,
+            tip="Lines put the words below each other; text flows; window shows all that the "
             "model read.",
-            **url_state.widget(controls.LAYOUT),
         )
         st.toggle("Group by word", **url_state.widget(controls.GROUPED_BY_WORD))
         if bundle.abilities.token_activations:

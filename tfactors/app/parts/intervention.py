@@ -19,6 +19,7 @@ from tfactors.app.parts import (
     live_decomposition,
     live_intervention,
     live_model,
+    option_buttons,
     selection,
 )
 from tfactors.app.parts.figures import Figure
@@ -162,13 +163,7 @@ def _draw_step_controls() -> None:
         help="0 takes the factor away, x − αΦ; 1 leaves the text as it is; 2 doubles it.",
         **url_state.widget(controls.TIMES),
     )
-    st.segmented_control(
-        "At",
-        list(controls.MOVED_TOKENS_NAMES),
-        required=True,
-        format_func=controls.MOVED_TOKENS_NAMES.__getitem__,
-        **url_state.widget(controls.MOVED_TOKENS),
-    )
+    option_buttons.show("At", controls.MOVED_TOKENS, controls.MOVED_TOKENS_NAMES)
 
 
 def _draw_intervention(bundle: Bundle, question: live_intervention.Question) -> None:

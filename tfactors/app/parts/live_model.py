@@ -175,7 +175,7 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
         The model cannot be loaded, or is not the one the bundle was made with.
     """
     live = model_of(bundle)
-    server.give_back()
+    server.give_turn_back()
     _wait_for(live.lock, say)
     try:
         if live.encoder is None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import chart_clicks, downloads, selection, showcase
+from tfactors.app.parts import chart_clicks, downloads, option_buttons, selection, showcase
 from tfactors.app.views import curves_charts
 from tfactors.bundle import Bundle
 
@@ -24,13 +24,11 @@ def show(bundle: Bundle) -> None:
     names = {factor: selection.factor_name(bundle, factor) for factor in chosen}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _choose(bundle, chosen)
-        st.segmented_control(
+        option_buttons.show(
             "Scale",
-            list(controls.SCALES),
-            required=True,
-            format_func=controls.SCALES.__getitem__,
-            help="A share of its own peak compares the shapes of factors of different strength.",
-            **url_state.widget(controls.SCALE),
+            controls.SCALE,
+            controls.SCALES,
+            tip="A share of its own peak compares the shapes of factors of different strength.",
         )
     overview, scale = store.overview(bundle), url_state.get(controls.SCALE)
     if unknown := [factor for factor in chosen if not overview.has_curve[factor]]:

@@ -12,7 +12,14 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import chart_clicks, definitions, factor_table, level_rule, selection
+from tfactors.app.parts import (
+    chart_clicks,
+    definitions,
+    factor_table,
+    level_rule,
+    option_buttons,
+    selection,
+)
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import Thresholds
 
@@ -27,21 +34,10 @@ def show(bundle: Bundle) -> None:
     by_likeness = bundle.factors["map_x"].notna().any()
     places = url_state.get(controls.MAP_PLACES) or ("near" if by_likeness else "levels")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Places",
-            list(controls.MAP_PLACE_NAMES),
-            required=True,
-            help=definitions.MAP,
-            format_func=controls.MAP_PLACE_NAMES.__getitem__,
-            **url_state.widget(controls.MAP_PLACES, places),
+        option_buttons.show(
+            "Places", controls.MAP_PLACES, controls.MAP_PLACE_NAMES, places, tip=definitions.MAP
         )
-        st.segmented_control(
-            "Colour",
-            list(controls.MAP_COLOURS),
-            required=True,
-            format_func=controls.MAP_COLOURS.__getitem__,
-            **url_state.widget(controls.MAP_COLOUR),
-        )
+        option_buttons.show("Colour", controls.MAP_COLOUR, controls.MAP_COLOURS)
         st.button(
             "All factors",
             disabled=url_state.get(controls.MAP_AREA) is None,

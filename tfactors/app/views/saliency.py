@@ -7,6 +7,7 @@ opposing ones dashed, and a form to explain any other example.
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
+from tfactors.app.parts import option_buttons
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import saliency_new, saliency_stored
 
@@ -21,15 +22,13 @@ _LEGEND = (
 def sidebar() -> None:
     """Draw the parameters of new explanations."""
     with st.sidebar, st.expander("Saliency", expanded=True, icon=":material/ink_highlighter:"):
-        st.segmented_control(
+        option_buttons.show(
             "Method",
-            list(controls.METHODS),
-            required=True,
-            format_func=lambda method: controls.METHODS[method],
-            help="LIME fits a linear model to the activations of texts with random words left "
+            controls.METHOD,
+            controls.METHODS,
+            tip="LIME fits a linear model to the activations of texts with random words left "
             "out. Occlusion leaves out one word at a time, which is exact and knows no samples. "
             "Both shows them side by side, with how far they agree.",
-            **url_state.widget(controls.METHOD),
         )
         lime = url_state.get(controls.METHOD) != "occlusion"
         ours = lime and url_state.get(controls.RECIPE) == ""
@@ -43,16 +42,14 @@ def sidebar() -> None:
             "none after the word.",
             **url_state.widget(controls.MASK_RADIUS),
         )
-        st.segmented_control(
+        option_buttons.show(
             "Masks of LIME",
-            list(controls.RECIPES),
-            required=True,
+            controls.RECIPE,
+            controls.RECIPES,
             disabled=not lime,
-            format_func=lambda recipe: controls.RECIPES[recipe],
-            help="Ours leave out blocks of a sixteenth of the tokens and keep the marked word. "
+            tip="Ours leave out blocks of a sixteenth of the tokens and keep the marked word. "
             "Those of 2021 leave out 1 to all tokens, read 2,001 texts and give 30 weights: up to "
             "a minute.",
-            **url_state.widget(controls.RECIPE),
         )
         st.slider(
             "Samples, at most",

@@ -19,6 +19,7 @@ from tfactors.app.parts import (
     figures,
     intervention,
     live_decomposition,
+    option_buttons,
     selection,
 )
 from tfactors.app.parts.figures import Figure
@@ -99,13 +100,7 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
     cells["value"] = cells[column]
     cells["chosen"] = (cells["position"] == position) & (cells["layer"] == layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Colour",
-            list(controls.MEASURES),
-            required=True,
-            format_func=controls.MEASURES.__getitem__,
-            **url_state.widget(controls.MEASURE),
-        )
+        option_buttons.show("Colour", controls.MEASURE, controls.MEASURES)
         if measure == "factor":
             st.number_input(
                 "Factor",

@@ -11,7 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import definitions, factor_table, live_decomposition, live_model
+from tfactors.app.parts import (
+    definitions,
+    factor_table,
+    live_decomposition,
+    live_model,
+    option_buttons,
+)
 from tfactors.app.views import text_equation
 from tfactors.bundle import Bundle
 from tfactors.display import passages
@@ -35,13 +41,8 @@ def show(bundle: Bundle, decomposition: "Decomposition", position: int, layer: i
             placeholder="His left hand was in his pocket.",
             **url_state.widget(controls.OTHER_TEXT),
         )
-        st.segmented_control(
-            "Compare",
-            list(controls.COMPARED_PARTS),
-            required=True,
-            format_func=controls.COMPARED_PARTS.__getitem__,
-            help=definitions.BESIDE,
-            **url_state.widget(controls.COMPARED_PART),
+        option_buttons.show(
+            "Compare", controls.COMPARED_PART, controls.COMPARED_PARTS, tip=definitions.BESIDE
         )
     text = url_state.get(controls.OTHER_TEXT).strip()
     if not text:

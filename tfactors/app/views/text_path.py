@@ -3,6 +3,7 @@
 Draws three charts over the same λ, with a line where λ is now.
 """
 
+import pandas as pd
 import streamlit as st
 
 from tfactors.app.parts import definitions, downloads, live_decomposition, selection
@@ -29,24 +30,15 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
             penalty,
             alt=f"Coefficients of {len(strongest)} factors of this token against λ.",
         )
-    first, last = path.fit.iloc[0], path.fit.iloc[-1]
     with right:
         st.markdown("**Active factors**", help=definitions.ACTIVE_FACTORS)
-        text_charts.fit_curve(
-            path.fit,
-            "l0",
-            penalty,
-            alt=f"Active factors of this token against λ: {first['l0']:.0f} at "
-            f"{first['penalty']:.3g}, {last['l0']:.0f} at {last['penalty']:.3g}.",
-        )
+        ends = _ends(path.fit, "l0", ".0f")
+        words = f"Active factors of this token against λ: {ends}."
+        text_charts.fit_curve(path.fit, "l0", penalty, alt=words)
         st.markdown("**Explained**", help=definitions.SHARE_EXPLAINED)
-        text_charts.fit_curve(
-            path.fit,
-            "explained",
-            penalty,
-            alt=f"Share of this token that is explained, against λ: {first['explained']:.0%} at "
-            f"{first['penalty']:.3g}, {last['explained']:.0%} at {last['penalty']:.3g}.",
-        )
+        ends = _ends(path.fit, "explained", ".0%")
+        words = f"Share of this token that is explained, against λ: {ends}."
+        text_charts.fit_curve(path.fit, "explained", penalty, alt=words)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
             f"The {len(strongest)} strongest; the upright scale is a square root, so that small "
@@ -55,3 +47,9 @@ def show(bundle: Bundle, text: str, position: int, layer: int) -> None:
         downloads.show(
             lambda: path.factors.merge(path.fit, on="penalty"), f"path_token_{position}_{layer}"
         )
+
+
+def _ends(fit: pd.DataFrame, column: str, number: str) -> str:
+    """Return the first and the last value of a curve against λ, in words."""
+    ends = (fit.iloc[0], fit.iloc[-1])
+    return ", ".join(f"{end[column]:{number}} at {end['penalty']:.3g}" for end in ends)
