@@ -31,8 +31,11 @@ from transformers import AutoModel
 
 import tfactors as tf
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.explain.lime_fit import correlation, draw_masks, fit_lime
-from tfactors.explain.saliency import FEATURES, RECIPES, Explanation, Target, explain_many
+from tfactors.explain.explanation import Explanation, Target
+from tfactors.explain.lime_fit import correlation, fit_lime
+from tfactors.explain.masks import draw_masks
+from tfactors.explain.saliency import explain_many
+from tfactors.explain.saliency_settings import FEATURES, RECIPES, SaliencySettings
 from tfactors.model.hidden_states import Model
 
 FISTA_STEPS, TEXTS_A_BATCH, STATES_A_BATCH = 1000, 8, 200
@@ -165,8 +168,9 @@ def main() -> None:
     encoder = FactorEncoder.from_bundle(bundle)
     whole = strongest(bundle, options.examples, options.window)
     near = [Target(t.token_ids, t.position, t.factor, t.layer, MOST_RADIUS) for t in whole]
-    explain_many(encoder, near[:1], "occlusion")  # compiles, and warms the caches
-    exact = {id(targets): explain_many(encoder, targets, "occlusion") for targets in (whole, near)}
+    occlusion = SaliencySettings("occlusion")
+    explain_many(encoder, near[:1], occlusion)  # compiles, and warms the caches
+    exact = {id(targets): explain_many(encoder, targets, occlusion) for targets in (whole, near)}
 
     module = plain_module(encoder.model)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -180,10 +184,12 @@ def main() -> None:
             "tfactors, 2021 masks",
             whole,
             exact[id(whole)],
-            lambda targets, seed: explain_many(encoder, targets, seed=seed, recipe="2021"),
+            lambda targets, seed: explain_many(
+                encoder, targets, SaliencySettings(seed=seed, recipe="2021")
+            ),
         )
     ]
-    mine = explain_many(encoder, whole[: options.timed], recipe="2021")
+    mine = explain_many(encoder, whole[: options.timed], SaliencySettings(recipe="2021"))
     same = [correlation(a, b.weights) for a, b in zip(original, mine, strict=True)]
     procedure = Row("2021 procedure", rows[0].texts, seconds, cpu_seconds, *list_of(rows[0])[4:])
     rows.insert(0, procedure)
@@ -195,7 +201,7 @@ def main() -> None:
                     targets,
                     exact[id(targets)],
                     lambda targets, seed, s=samples: explain_many(
-                        encoder, targets, samples=s, seed=seed
+                        encoder, targets, SaliencySettings(samples=s, seed=seed)
                     ),
                 )
             )
@@ -204,7 +210,7 @@ def main() -> None:
                 f"occlusion, {context}",
                 targets,
                 exact[id(targets)],
-                lambda targets, _: explain_many(encoder, targets, "occlusion"),
+                lambda targets, _: explain_many(encoder, targets, occlusion),
             )
         )
     print(

@@ -12,7 +12,7 @@ _PUBLIC = {
     "BundleError": "bundle",
     "Decomposition": "explain.decomposition",
     "DictionaryLearner": "coding.learner",
-    "Explanation": "explain.saliency",
+    "Explanation": "explain.explanation",
     "InputError": "errors",
     "SparseCoder": "coding.solver",
     "Intervention": "explain.intervention",

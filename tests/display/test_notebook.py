@@ -10,7 +10,7 @@ from synthetic_bundle import write_synthetic_bundle
 from tfactors.bundle import Bundle, BundleError
 from tfactors.display.notebook import curve_svg
 from tfactors.explain.decomposition import Decomposition
-from tfactors.explain.saliency import Explanation
+from tfactors.explain.explanation import Explanation
 
 
 @pytest.fixture(scope="module")

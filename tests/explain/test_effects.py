@@ -43,7 +43,7 @@ def examples(factors: range, number: int, layer: int = 1) -> pd.DataFrame:
 
 def test_an_effect_is_the_relative_change_of_the_mean_of_the_final_states(encoder) -> None:
     rows = examples(range(3, 4), 2)
-    found = effects.sizes(encoder, rows, windows, seed=1).iloc[0]
+    found = effects.measure_effects(encoder, rows, windows, seed=1).iloc[0]
     model, removed, elsewhere = encoder.model, [], []
     for row in rows.itertuples():
         text = windows([row.window])["token_ids"][0]
@@ -62,7 +62,7 @@ def test_an_effect_is_the_relative_change_of_the_mean_of_the_final_states(encode
 
 
 def test_factors_that_are_random_directions_do_what_random_directions_do(encoder) -> None:
-    found = effects.sizes(encoder, examples(range(40), 6), windows)
+    found = effects.measure_effects(encoder, examples(range(40), 6), windows)
     mean, error = found["ratio"].mean(), found["ratio"].std() / np.sqrt(40)
     assert abs(mean - 1) < 4 * error
     assert error < 0.1
@@ -70,15 +70,15 @@ def test_factors_that_are_random_directions_do_what_random_directions_do(encoder
 
 
 def test_the_last_layer_could_tell_nothing_apart(encoder) -> None:
-    found = effects.sizes(encoder, examples(range(4), 3, layer=2), windows)
+    found = effects.measure_effects(encoder, examples(range(4), 3, layer=2), windows)
     np.testing.assert_allclose(found["ratio"], 1, rtol=1e-4)
     np.testing.assert_allclose(found["elsewhere"], 0, atol=1e-6)
 
 
 def test_what_else_is_measured_at_once_changes_nothing(encoder) -> None:
     rows = examples(range(5), 3)
-    together = effects.sizes(encoder, rows, windows).set_index("factor")
-    alone = effects.sizes(encoder, rows[rows["factor"] == 2], windows).set_index("factor")
+    together = effects.measure_effects(encoder, rows, windows).set_index("factor")
+    alone = effects.measure_effects(encoder, rows[rows["factor"] == 2], windows).set_index("factor")
     pd.testing.assert_frame_equal(together.loc[[2]], alone, rtol=1e-3)
 
 
@@ -90,5 +90,5 @@ def test_the_layer_is_the_strongest_below_the_last() -> None:
 
 
 def test_one_example_has_no_error(encoder) -> None:
-    found = effects.sizes(encoder, examples(range(1), 1), windows).iloc[0]
+    found = effects.measure_effects(encoder, examples(range(1), 1), windows).iloc[0]
     assert np.isnan(found[["removed_error", "random_error", "ratio_error"]].astype(float)).all()

@@ -10,12 +10,12 @@ from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 
 from tfactors.explain.elsewhere import (
     KINDS,
-    WordPlaces,
     exchanged,
     kept_by_the_word,
     kept_elsewhere,
 )
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.word_places import WordPlaces
 from tfactors.text.sentences import sentence_bounds, word_bounds
 
 pytestmark = pytest.mark.model
@@ -140,8 +140,8 @@ def test_a_word_is_found_wherever_it_stands_and_read_at_the_same_token(
     found = 0
     for example in examples.itertuples():
         at = example.window, example.position
-        drawn = places.drawn(*at, {example.window}, 5, np.random.default_rng(0))
-        assert drawn == again.drawn(*at, {example.window}, 5, np.random.default_rng(0))
+        drawn = places.draw(*at, {example.window}, 5, np.random.default_rng(0))
+        assert drawn == again.draw(*at, {example.window}, 5, np.random.default_rng(0))
         own = windows.iloc[example.window]
         start, stop = word_bounds(own["word_starts"], example.position)
         for window, position in drawn:
@@ -169,7 +169,7 @@ def test_a_word_keeps_what_it_has_at_its_other_places(
     for example in mine.itertuples():
         at = example.window, example.position
         random = np.random.default_rng([0, *at, factor])
-        for window, position in places.drawn(*at, set(mine["window"]), 2, random):
+        for window, position in places.draw(*at, set(mine["window"]), 2, random):
             code = encoder.encode([windows["token_ids"].iloc[window]], 2).toarray()
             shares.append(min(1.0, code[position, factor] / example.activation))
     assert kept.set_index("factor")["word"][factor] == pytest.approx(np.mean(shares), abs=1e-3)

@@ -13,7 +13,14 @@ from tiny_model import write_tiny_bert
 from tfactors.coding.solver import SparseCoder
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.explain.intervention import Intervention, cosine, intervene_tokens, read_unmoved
+from tfactors.explain.intervention import (
+    Intervention,
+    Move,
+    ReadUnmoved,
+    cosine,
+    intervene_tokens,
+    read_unmoved,
+)
 from tfactors.model.hidden_states import load_model
 
 pytestmark = pytest.mark.model
@@ -35,8 +42,15 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:
     return encoder_with(write_tiny_bert(tmp_path_factory.mktemp("model") / "bert"))
 
 
-def moved(encoder: FactorEncoder, factor: int, layer: int, **how) -> Intervention:
-    return intervene_tokens(encoder, IDS, TOKENS, factor, layer, **how)
+def moved(
+    encoder: FactorEncoder,
+    factor: int,
+    layer: int,
+    other_ids: np.ndarray | None = None,
+    read: ReadUnmoved | None = None,
+    **how,
+) -> Intervention:
+    return intervene_tokens(encoder, IDS, TOKENS, Move(factor, layer, **how), other_ids, read)
 
 
 def active(encoder: FactorEncoder, layer: int) -> tuple[int, int]:
@@ -158,7 +172,7 @@ def test_predicted_words_are_those_of_the_models_own_head(
 
 
 def test_it_shows_itself_in_a_notebook_with_every_token_escaped(encoder) -> None:
-    made = intervene_tokens(encoder, IDS, ["<b>", *TOKENS[1:]], 3, 1, times=1.0, add=2.0)
+    made = intervene_tokens(encoder, IDS, ["<b>", *TOKENS[1:]], Move(3, 1, times=1.0, add=2.0))
     shown = made._repr_html_()
     assert "&lt;b&gt;" in shown
     assert "<b>" not in shown.split("</b>", 1)[1]
@@ -176,7 +190,7 @@ def test_it_shows_itself_in_a_notebook_with_every_token_escaped(encoder) -> None
 )
 def test_what_cannot_be_done_is_refused(encoder, how: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        intervene_tokens(encoder, IDS, TOKENS, **({"factor": 1, "layer": 1} | how))
+        moved(encoder, **({"factor": 1, "layer": 1} | how))
 
 
 def test_states_from_memory_give_the_same_answer_as_the_model_asked_again(encoder) -> None:

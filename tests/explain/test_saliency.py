@@ -14,8 +14,12 @@ from tiny_encoder import tiny_encoder, tiny_windows, top_examples
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.explain.lime_fit import _distances, draw_blocks, draw_masks, fit_lime, standard_errors
-from tfactors.explain.saliency import MOST_SAMPLES, Target, explain, explain_many, explain_window
+from tfactors.explain.explanation import Explanation, Target
+from tfactors.explain.lime_fit import _distances, fit_lime, standard_errors
+from tfactors.explain.masked_texts import Progress
+from tfactors.explain.masks import draw_blocks, draw_masks
+from tfactors.explain.saliency import explain, explain_many, explain_target
+from tfactors.explain.saliency_settings import MOST_SAMPLES, SaliencySettings
 from tfactors.explain.saliency_text import described
 
 pytestmark = pytest.mark.model
@@ -38,6 +42,20 @@ def target(encoder: FactorEncoder) -> dict:
         "factor": int(best["factor"]),
         "layer": 2,
     }
+
+
+def explain_window(
+    encoder: FactorEncoder,
+    token_ids: np.ndarray,
+    position: int,
+    factor: int,
+    layer: int,
+    radius: int | None = None,
+    progress: Progress | None = None,
+    **settings,
+) -> Explanation:
+    target = Target(token_ids, position, factor, layer, radius)
+    return explain_target(encoder, target, SaliencySettings(**settings), progress)
 
 
 def test_the_first_mask_keeps_everything_and_the_others_mask_one_to_all_positions() -> None:
@@ -122,7 +140,7 @@ def test_at_the_embeddings_only_the_token_itself_counts(
     ids, position = target["token_ids"], target["position"]
     factor = int(encoder.encode([ids], 0).toarray()[position].argmax())
     found = explain_window(
-        encoder, ids, position, factor, 0, method, samples=300, features=len(ids)
+        encoder, ids, position, factor, 0, method=method, samples=300, features=len(ids)
     )
     unknown = np.full(len(ids), encoder.model.unknown_id)
     lost = found.activation - float(encoder.activation([unknown], [position], factor, 0)[0])
@@ -213,7 +231,7 @@ def test_one_map_among_many_stops_where_it_would_alone(
     encoder: FactorEncoder, target: dict
 ) -> None:
     wanted = [Target(radius=radius, **target) for radius in (8, None)]
-    together = explain_many(encoder, wanted, samples=400, precision=0.05)
+    together = explain_many(encoder, wanted, SaliencySettings(samples=400, precision=0.05))
     alone = [
         explain_window(encoder, **target, samples=400, precision=0.05, radius=radius)
         for radius in (8, None)
@@ -256,7 +274,9 @@ def test_many_activations_at_once_are_explained_as_one_by_one(
         Target(ids, 5, 3, 1, radius=2),
     ]
     calls: list[tuple[int, int]] = []
-    together = explain_many(encoder, wanted, samples=60, progress=lambda *at: calls.append(at))
+    together = explain_many(
+        encoder, wanted, SaliencySettings(samples=60), lambda *at: calls.append(at)
+    )
     alone = [
         explain_window(
             encoder, t.token_ids, t.position, t.factor, t.layer, samples=60, radius=t.radius

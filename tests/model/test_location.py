@@ -11,7 +11,7 @@ from tiny_model import address_texts, write_tiny_bert
 import tfactors as tf
 from tfactors.cli import main
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.model.location import recorded, shared_path
+from tfactors.model.location import model_record, shared_path
 
 pytestmark = pytest.mark.model
 
@@ -64,8 +64,8 @@ def test_no_path_of_the_machine_is_written_into_a_bundle(project, tmp_path, monk
     assert str(project) not in json.dumps(manifest)
     assert main(line) == 0  # the same build again is the one that is there
     monkeypatch.setattr(Path, "home", lambda: project)
-    assert "folder" not in recorded(model, tmp_path / "outside the home")
-    assert recorded("owner/model", out) == {"name": "owner/model"}
+    assert "folder" not in model_record(model, tmp_path / "outside the home")
+    assert model_record("owner/model", out) == {"name": "owner/model"}
     assert shared_path("owner/model") == "owner/model"
 
 

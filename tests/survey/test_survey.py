@@ -194,7 +194,7 @@ def test_surveys_of_parts_merge_into_the_survey_of_the_whole(corpus, ranks, ties
     names = [np.array(s.vocabulary) for s in (merged, whole)]
     for mine, theirs in zip(merged.samples, whole.samples, strict=True):
         for c in range(FACTORS):
-            a, b = mine.drawn(c), theirs.drawn(c)
+            a, b = mine.draws_of(c), theirs.draws_of(c)
             assert names[0][a[2]].tolist() == names[1][b[2]].tolist()
             assert [x.tolist() for x in a[:2]] == [x.tolist() for x in b[:2]]
     np.testing.assert_array_equal(merged.norms.value, whole.norms.value)
@@ -274,7 +274,7 @@ def contexts_of(survey):
 
 
 def samples_of(survey):
-    return [[[x.tolist() for x in s.drawn(c)] for c in range(FACTORS)] for s in survey.samples]
+    return [[[x.tolist() for x in s.draws_of(c)] for c in range(FACTORS)] for s in survey.samples]
 
 
 def test_a_context_is_every_activation_of_the_factor_in_the_windows_of_its_examples(corpus, survey):
@@ -336,7 +336,7 @@ def test_a_sample_holds_every_activation_where_there_are_few(corpus, survey):
         rows = np.flatnonzero(codes[layer][:, 0])
         assert 0 < len(rows) < 40
         rows = rows[np.argsort(-codes[layer][rows, 0])]
-        window, position, word, activation, quantile = sample.drawn(0)
+        window, position, word, activation, quantile = sample.draws_of(0)
         np.testing.assert_array_equal(activation, codes[layer][rows, 0])
         np.testing.assert_array_equal(window, windows[rows])
         np.testing.assert_array_equal(position, positions[rows])
@@ -367,5 +367,5 @@ def test_parts_of_a_corpus_merge_to_the_sample_of_the_whole(corpus):
         part.add(matrix[rows], windows[rows], positions[rows], words[rows])
     parts[0].merge(parts[1], words)
     for c in range(FACTORS):
-        for mine, theirs in zip(whole.drawn(c), parts[0].drawn(c), strict=True):
+        for mine, theirs in zip(whole.draws_of(c), parts[0].draws_of(c), strict=True):
             np.testing.assert_array_equal(mine, theirs)

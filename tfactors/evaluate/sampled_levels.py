@@ -18,6 +18,7 @@ from tfactors.describe import levels
 from tfactors.evaluate.sample import Sample
 from tfactors.explain import elsewhere, retention
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.word_places import WordPlaces
 from tfactors.survey.survey import Survey
 from tfactors.survey.window_tokens import WindowTokens
 
@@ -132,7 +133,7 @@ def _retained(
         alone = retention.retention(encoder, examples, windows, radii=(0,))
         sentence[alone["factor"]] = alone["sentence"]
         return word, sentence
-    places = elsewhere.WordPlaces(examples, windows, [texts])
+    places = WordPlaces(examples, windows, [texts])
     same_word = elsewhere.kept_by_the_word(encoder, examples, windows, places, DRAWS, seed)
     word[same_word["factor"]] = same_word["word"]
     other_text = elsewhere.kept_elsewhere(

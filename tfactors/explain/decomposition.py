@@ -1,8 +1,7 @@
-"""Token ids or a text go in, codes come out: x = αΦ + ε for every token at every layer.
+"""Turns a reader's own text into its factors: x = αΦ + ε for every token at every layer.
 
-`FactorEncoder` joins a model and a dictionary: hidden states of a layer, times the layer's scale,
-coded as in `tfactors.coding.sparse_coding`. `decompose` takes a reader's own text apart with it and
-says what each token is made of and what is left over:
+`tfactors.explain.encoder` reads and codes the text. `decompose` says what each token is made of and
+what is left over:
 
     share explained = 1 − ‖ε‖² / ‖x‖²        of one token at one layer; L0 = its active factors
 """
@@ -35,15 +34,20 @@ _TOKENS, _TERMS, _LONGEST_TOKEN, _LONGEST_NAME = 48, 3, 40, 28
 class Decomposition:
     """A text taken apart: what every token is made of at every layer.
 
-    Attributes:
-        tokens: one row a token: position, token (as written), word (the whole one it is part of),
-            token_id.
-        factors: one row an active factor: layer, position, factor, activation; strongest first
-            within a token.
-        residuals: one row a layer and token: layer, position, norm (of x), residual (norm of ε),
-            explained (1 − ‖ε‖²/‖x‖²), l0 (active factors).
-        penalty: the λ it was made with.
-        labels: the label of each factor, for a notebook; empty where none are known.
+    Attributes
+    ----------
+    tokens : DataFrame
+        One row a token: position, token (as written), word (the whole one it is part of), token_id.
+    factors : DataFrame
+        One row an active factor: layer, position, factor, activation; strongest first within a
+        token.
+    residuals : DataFrame
+        One row a layer and token: layer, position, norm (of x), residual (norm of ε),
+        explained (1 − ‖ε‖²/‖x‖²), l0 (active factors).
+    penalty : float
+        λ of the codes.
+    labels : sequence of str
+        The label of each factor, for a notebook; empty where none are known.
     """
 
     tokens: "pd.DataFrame"
@@ -89,12 +93,16 @@ class Decomposition:
     def describe(
         self, labels: Sequence[str] | None = None, layer: int | None = None, top: int = 5
     ) -> str:
-        """Return a text to read: for each layer and token its ``top`` strongest factors.
+        """Return a text to read: for each layer and token its strongest factors.
 
-        Args:
-            labels: a label for each factor, where there are any.
-            layer: only this layer; all by default.
-            top: factors named a token.
+        Parameters
+        ----------
+        labels : sequence of str, optional
+            A label for each factor, where there are any.
+        layer : int, optional
+            Only this layer; all by default.
+        top : int
+            Factors named a token.
         """
         known = sorted(self.residuals["layer"].unique())
         if layer is not None and layer not in known:
@@ -110,15 +118,16 @@ class Decomposition:
             )
             for row, token in zip(rows.itertuples(), self.tokens["token"], strict=True):
                 strongest = active.get((shown, row.position))
-                named = [] if strongest is None else strongest.head(top).itertuples()
-                parts = (_term(labels, item.factor, item.activation) for item in named)
+                factors = [] if strongest is None else strongest.head(top).itertuples()
+                terms = (_term(labels, term.factor, term.activation) for term in factors)
                 lines.append(
-                    f"  {spelled(token):<{width}}  {row.explained:4.0%}  {', '.join(parts)}"
+                    f"  {spelled(token):<{width}}  {row.explained:4.0%}  {', '.join(terms)}"
                 )
         return "\n".join(lines)
 
 
 def _term(labels: Sequence[str] | None, factor: int, activation: float) -> str:
+    """Return a factor with its label, where it has one, and its activation."""
     label = "" if labels is None else str(labels[factor]).strip()
     return f"{factor} {label} {activation:.1f}" if label else f"{factor} {activation:.1f}"
 
@@ -127,10 +136,14 @@ def _term(labels: Sequence[str] | None, factor: int, activation: float) -> str:
 class ReadText:
     """A text as the model read it, before any λ: what stays the same while λ is moved.
 
-    Attributes:
-        tokens: as in `Decomposition`.
-        layers: the layers that can be coded, ascending.
-        states: scaled hidden states, (layers, tokens, d) float32.
+    Attributes
+    ----------
+    tokens : DataFrame
+        As in `Decomposition`.
+    layers : list of int
+        The layers that can be coded, ascending.
+    states : (layers, tokens, d) float32
+        Scaled hidden states.
     """
 
     tokens: "pd.DataFrame"
@@ -141,8 +154,10 @@ class ReadText:
 def read_text(text: str, encoder: FactorEncoder) -> ReadText:
     """Let the model read a text, once for any number of λ.
 
-    Raises:
-        InputError: an empty text, or one that is too long for the model.
+    Raises
+    ------
+    InputError
+        An empty text, or one that is too long for the model.
     """
     import pandas as pd
 
@@ -159,18 +174,28 @@ def take_apart(
 ) -> "tuple[Decomposition, csr_array]":
     """Code a text that was read, at any λ; needs the dictionary, not the model.
 
-    Args:
-        read: the text.
-        encoder: its dictionary and tolerance are used.
-        penalty: λ.
-        start: the codes that a call with another λ returned: the search begins there, which
-            changes the time and not the answer.
+    Parameters
+    ----------
+    read : ReadText
+        The text.
+    encoder : FactorEncoder
+        Its dictionary and tolerance are used.
+    penalty : float
+        λ.
+    start : csr_array, optional
+        The codes that a call with another λ returned. The search begins there, which changes the
+        time and not the answer.
 
-    Returns:
-        The decomposition, and the codes of all layers below each other, (layers · tokens, m).
+    Returns
+    -------
+    decomposition : Decomposition
+    codes : (layers · tokens, m) csr_array
+        The codes of all layers, one layer below the other.
 
-    Raises:
-        InputError: a penalty below 0.
+    Raises
+    ------
+    InputError
+        A penalty below 0.
     """
     import pandas as pd
 
@@ -183,13 +208,13 @@ def take_apart(
     layer = np.repeat(np.array(read.layers, np.int16), tokens)
     position = np.tile(np.arange(tokens, dtype=np.int32), layers)
     row = owners(l0)
-    order = np.lexsort((-codes.data, row))
+    strongest_first = np.lexsort((-codes.data, row))
     factors = pd.DataFrame(
         {
             "layer": layer[row],
             "position": position[row],
-            "factor": codes.indices[order].astype(np.int32),
-            "activation": codes.data[order],
+            "factor": codes.indices[strongest_first].astype(np.int32),
+            "activation": codes.data[strongest_first],
         }
     )
     total = np.einsum("nd,nd->n", x, x, dtype=np.float64)
@@ -215,20 +240,27 @@ def decompose(
 ) -> Decomposition:
     """Take a text apart into the factors of a bundle, at each of its layers.
 
-    Args:
-        bundle: names the model, and holds the dictionary, the scales and λ.
-        text: at most as many tokens as the model reads at once.
-        penalty: λ, by default the bundle's.
-        encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
-            only once.
+    Parameters
+    ----------
+    bundle : Bundle
+        Names the model, and holds the dictionary, the scales and λ.
+    text : str
+        At most as many tokens as the model reads at once.
+    penalty : float, optional
+        λ, by default the bundle's.
+    encoder : FactorEncoder, optional
+        Made with `FactorEncoder.from_bundle`; give it to many calls to load the model only once.
 
-    Raises:
-        InputError: an empty text, one that is too long, a penalty below 0.
-        ModelError: the bundle's model cannot be loaded.
+    Raises
+    ------
+    InputError
+        An empty text, one that is too long, a penalty below 0.
+    ModelError
+        The bundle's model cannot be loaded.
     """
     encoder = encoder or encoder_of(bundle)
     if penalty not in (None, encoder.penalty) and not encoder.exact:
         raise InputError("penalty: the codes of an autoencoder's encoder have none; leave it out")
     penalty = encoder.penalty if penalty is None else float(penalty)
-    made = take_apart(read_text(text, encoder), encoder, penalty)[0]
-    return replace(made, labels=bundle.factors["label"].tolist())
+    decomposition, _ = take_apart(read_text(text, encoder), encoder, penalty)
+    return replace(decomposition, labels=bundle.factors["label"].tolist())

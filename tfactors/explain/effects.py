@@ -1,8 +1,8 @@
 """What a factor does to a text's embedding, beside a random direction of the same length.
 
-In go the strongest examples of every factor at one layer, out comes a row a factor. In an example
-the factor is taken away from the hidden state of its token, x − α_c Φ_c (of scaled states), and the
-rest of the network runs on. With ȳ the mean of the final hidden states of the window, its sentence
+Turns the strongest examples of factors at one layer into a row a factor. In an example the factor
+is taken away from the hidden state of its token, x − α_c Φ_c (of scaled states), and the rest of
+the network runs on. With ȳ the mean of the final hidden states of the window, its sentence
 embedding,
 
     removed = ‖ȳ′ − ȳ‖ / ‖ȳ‖          random = the same with α_c u in the place of −α_c Φ_c
@@ -12,9 +12,9 @@ where u is a unit vector drawn uniformly from the sphere, several an example. Ov
     ratio = Σ removed / Σ random        how much more it does than a direction that means nothing
 
 each with its standard error (of a mean; of a ratio by the linear expansion). Single directions
-differ, so *above* is the share of them that did less in the same example. *Elsewhere* is the
-share of Σ‖y′ − y‖² over the window that falls on other tokens than the one that was changed: how
-far what the factor says travels.
+differ, so *above* is the share of them that did less in the same example. *Elsewhere* says how far
+what the factor says travels: the share of Σ‖y′ − y‖² over the window that falls on other tokens
+than the one that was changed.
 
 The layer is the one of the factor's greatest importance among those below the last. At the last
 layer nothing is left to run: there ȳ′ − ȳ is −α_c Φ_c / (scale · tokens) for any direction, and the
@@ -41,13 +41,25 @@ FACTORS_PER_CHUNK = 10
 
 
 def layers_of_effect(importance: np.ndarray, layers: Sequence[int], blocks: int) -> np.ndarray:
-    """Layer at which each factor's effect is measured: its strongest below the last; −1 for none.
+    """Return the layer at which each factor's effect is measured.
 
-    Args:
-        importance: (m, L).
-        layers: the L layers of the columns, ascending.
-        blocks: the last layer there could be.
+    This is the layer of its greatest importance below the last; −1 where there is none.
 
+    Parameters
+    ----------
+    importance : (m, L) array
+        Importance of each factor at each layer.
+    layers : sequence of int
+        The L layers of the columns, ascending.
+    blocks : int
+        The last layer there could be.
+
+    Returns
+    -------
+    (m,) int
+
+    Examples
+    --------
     >>> layers_of_effect(np.array([[1.0, 3.0, 9.0], [0.0, 0.0, 2.0]]), [0, 1, 2], blocks=2)
     array([ 1, -1])
     """
@@ -59,12 +71,12 @@ def layers_of_effect(importance: np.ndarray, layers: Sequence[int], blocks: int)
     return np.where(of_layers.max(axis=1) > 0, strongest, -1)
 
 
-def parts(examples: "pd.DataFrame") -> "Iterator[pd.DataFrame]":
-    """Cut examples into what `sizes` measures at once, in a fixed order."""
+def chunks_of_examples(examples: "pd.DataFrame") -> "Iterator[pd.DataFrame]":
+    """Yield parts of some examples for `measure_effects`, in a fixed order."""
     yield from chunks_of_factors(examples, FACTORS_PER_CHUNK)
 
 
-def sizes(
+def measure_effects(
     encoder: "FactorEncoder",
     examples: "pd.DataFrame",
     windows: "Callable[[Sequence[int]], pd.DataFrame]",
@@ -73,14 +85,22 @@ def sizes(
 ) -> "pd.DataFrame":
     """Measure the effect of some factors on their examples.
 
-    Args:
-        encoder: model, dictionary and scales that the examples were made with.
-        examples: columns factor, layer (one and the same), rank, window, position, activation.
-        windows: window numbers -> their rows with token_ids, in that order; as `Bundle.windows`.
-        seed: with factor and rank it fixes the random directions of an example.
-        directions: random ones an example.
+    Parameters
+    ----------
+    encoder : FactorEncoder
+        Model, dictionary and scales that the examples were made with.
+    examples : DataFrame
+        Columns factor, layer (one and the same), rank, window, position, activation.
+    windows : callable
+        Window numbers -> their rows with token_ids, in that order; as `Bundle.windows`.
+    seed : int
+        With factor and rank it fixes the random directions of an example.
+    directions : int
+        Random ones an example.
 
-    Returns:
+    Returns
+    -------
+    DataFrame
         One row a factor, sorted, with the columns of effects.parquet.
     """
     import pandas as pd
@@ -96,7 +116,7 @@ def sizes(
     entering, last = model.hidden_states(texts, [layer, model.blocks])
 
     def moved_by(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Relative change of each embedding, and the share of the change on other tokens."""
+        """Return the relative change of each embedding, and its share on other tokens."""
         states = entering.copy()
         states[target] += steps
         change = model.last_states(texts, layer, states) - last
@@ -108,9 +128,9 @@ def sizes(
 
     atoms = encoder.coder.dictionary[examples["factor"]]
     removed, elsewhere = moved_by(-size[:, None] * atoms)
-    drawn = _directions(examples, seed, directions, model.width)
-    random = np.array([moved_by(size[:, None] * u)[0] for u in drawn])
-    found = pd.DataFrame(
+    unit_vectors = _directions(examples, seed, directions, model.width)
+    random = np.array([moved_by(size[:, None] * u)[0] for u in unit_vectors])
+    effects = pd.DataFrame(
         {
             "factor": examples["factor"].to_numpy(),
             "removed": removed,
@@ -120,20 +140,30 @@ def sizes(
         }
     )
     rows = [
-        {"factor": factor, "layer": layer, "examples": len(of), "directions": directions}
-        | summary(of["removed"].to_numpy(), of["random"].to_numpy())
-        | {name: of[name].mean() for name in ("above", "elsewhere")}
-        for factor, of in found.groupby("factor")
-        if of["random"].sum() > 0  # an activation that float32 cannot tell from none
+        {"factor": factor, "layer": layer, "examples": len(part), "directions": directions}
+        | summary(part["removed"].to_numpy(), part["random"].to_numpy())
+        | {name: part[name].mean() for name in ("above", "elsewhere")}
+        for factor, part in effects.groupby("factor")
+        if part["random"].sum() > 0  # an activation that float32 cannot tell from none
     ]
     return pd.DataFrame(rows)
 
 
 def summary(removed: np.ndarray, random: np.ndarray) -> dict[str, float]:
-    """Means over the examples of one factor, their ratio, and the standard errors.
+    """Return means over the examples of one factor, their ratio, and the standard errors.
 
-    An error is NaN where there is one example.
+    Parameters
+    ----------
+    removed, random : (n,) arrays
+        The relative change in each example, without the factor and in random directions.
 
+    Returns
+    -------
+    dict
+        The columns of effects.parquet of these names. An error is NaN where there is one example.
+
+    Examples
+    --------
     >>> summary(np.array([0.2, 0.4]), np.array([0.1, 0.2]))["ratio"]
     2.0
     """
@@ -154,20 +184,23 @@ def summary(removed: np.ndarray, random: np.ndarray) -> dict[str, float]:
 
 
 def _lengths(states: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Length of the sum of each text's states, (texts,): mean and sum have the same ratios."""
+    """Return the length of the sum of each text's states, (texts,).
+
+    Mean and sum have the same ratios.
+    """
     return np.linalg.norm(np.add.reduceat(states, starts, axis=0, dtype=np.float64), axis=1)
 
 
 def _directions(
     examples: "pd.DataFrame", seed: int, directions: int, width: int
 ) -> Iterator[np.ndarray]:
-    """Unit vectors for every example, (examples, width), so many times."""
-    drawn = np.stack(
+    """Yield unit vectors for every example, (examples, width), so many times."""
+    vectors = np.stack(
         [
             np.random.default_rng([seed, row.factor, row.rank]).standard_normal((directions, width))
             for row in examples.itertuples()
         ],
         axis=1,
     )
-    drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
-    yield from drawn.astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    yield from vectors.astype(np.float32)

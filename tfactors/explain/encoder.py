@@ -30,14 +30,20 @@ if TYPE_CHECKING:
 class FactorEncoder:
     """A model with its dictionary: token ids to codes; safe to share between threads.
 
-    Attributes:
-        model: the frozen transformer.
-        coder: the dictionary Φ.
-        scale: for each layer that can be coded, the number its hidden states are multiplied by.
-        penalty: λ.
-        tol: largest relative duality gap of a code.
-        offset: what is subtracted from scaled states before they are coded, (d,); of imported
-            autoencoders, else None.
+    Attributes
+    ----------
+    model : Model
+        The frozen transformer.
+    coder : SparseCoder or EncoderCoder
+        Solves the codes over the dictionary Φ, or is the encoder of an imported autoencoder.
+    scale : mapping of int to float
+        For each layer that can be coded, the number its hidden states are multiplied by.
+    penalty : float
+        λ.
+    tol : float
+        Largest relative duality gap of a code.
+    offset : (d,) float32 or None
+        What is subtracted from scaled states before they are coded; of imported autoencoders only.
     """
 
     model: Model
@@ -51,8 +57,10 @@ class FactorEncoder:
     def from_bundle(cls, bundle: "Bundle", device: str = "cpu") -> "FactorEncoder":
         """Load the model and the dictionary that a bundle was made with.
 
-        Raises:
-            ModelError: the model is not here, or its weights are not the ones of the bundle.
+        Raises
+        ------
+        ModelError
+            The model is not here, or its weights are not the ones of the bundle.
         """
         from tfactors.coding.imported_dictionary import ImportedDictionary
         from tfactors.coding.solver import SparseCoder
@@ -110,7 +118,7 @@ class FactorEncoder:
         positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Scaled hidden states, less the offset; arguments as `Model.hidden_states`."""
+        """Return scaled hidden states, less the offset; arguments as `Model.hidden_states`."""
         for layer in layers:
             self.check(layer)
         states = self.model.hidden_states(texts, layers, positions, starts)
@@ -127,17 +135,24 @@ class FactorEncoder:
         positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> "csr_array":
-        """Codes of all tokens at one layer, or of one position of each text.
+        """Return the codes of all tokens at one layer, or of one position of each text.
 
-        Args:
-            texts: token ids of each text.
-            layer: which hidden state.
-            penalty: λ, by default the encoder's.
-            positions: code only this token of each text; far cheaper than all.
-            starts: position id of each text's first token (see `Model.hidden_states`).
+        Parameters
+        ----------
+        texts : sequence of array
+            Token ids of each text.
+        layer : int
+            Which hidden state.
+        penalty : float, optional
+            λ, by default the encoder's.
+        positions : sequence of int, optional
+            Code only this token of each text; far cheaper than all.
+        starts : sequence of int, optional
+            Position id of each text's first token (see `Model.hidden_states`).
 
-        Returns:
-            (tokens, m) float32, or (len(texts), m) with ``positions``.
+        Returns
+        -------
+        (tokens, m) csr_array, float32; (len(texts), m) with ``positions``
         """
         states = self.states(texts, [layer], positions, starts)[0]
         return self.coder.encode(states, self._penalty(penalty), self.tol)
@@ -150,7 +165,23 @@ class FactorEncoder:
         layer: int,
         starts: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Activation of one factor at one position of each text, (len(texts),) float32."""
+        """Return the activation of one factor at one position of each text.
+
+        Parameters
+        ----------
+        texts : sequence of array
+            Token ids of each text.
+        positions : sequence of int
+            The token of each text.
+        factor, layer : int
+            Which factor, and at which hidden state.
+        starts : sequence of int, optional
+            Position id of each text's first token (see `Model.hidden_states`).
+
+        Returns
+        -------
+        (len(texts),) float32
+        """
         self.check(layer, factor)
         codes = self.encode(texts, layer, positions=positions, starts=starts)
         return activations_of(codes, np.arange(len(texts)), np.full(len(texts), factor))
@@ -160,18 +191,36 @@ class FactorEncoder:
 
 
 def activations_of(codes: "csr_array", rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Entries (rows[i], factors[i]) of codes, (len(rows),) float32; 0 where a factor is silent."""
-    found = np.zeros(len(rows), np.float32)
+    """Return the activations of some factors in some rows of codes.
+
+    Parameters
+    ----------
+    codes : (tokens, m) csr_array
+        Codes, indices sorted in each row.
+    rows, factors : (n,) integers
+        Which entries.
+
+    Returns
+    -------
+    (n,) float32, 0 where a factor is silent
+    """
+    activations = np.zeros(len(rows), np.float32)
     for i, (row, factor) in enumerate(zip(rows, factors, strict=True)):
         start, stop = codes.indptr[row], codes.indptr[row + 1]
         at = start + np.searchsorted(codes.indices[start:stop], factor)
         if at < stop and codes.indices[at] == factor:
-            found[i] = codes.data[at]
-    return found
+            activations[i] = codes.data[at]
+    return activations
 
 
 def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Tokenise a reader's text; raise InputError where it is empty or too long for the model."""
+    """Tokenise a reader's text, as `tfactors.text.windows.tokenize`.
+
+    Raises
+    ------
+    InputError
+        The text is empty or too long for the model.
+    """
     token_ids, tokens, word_starts = tokenize(text, model.tokenizer)
     if not tokens:
         raise InputError("the text holds no words; give at least one")
@@ -185,5 +234,5 @@ def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np
 
 @lru_cache(maxsize=1)
 def encoder_of(bundle: "Bundle") -> FactorEncoder:
-    """The encoder of the bundle used last, so that a notebook loads its model once."""
+    """Return the encoder of the bundle used last, so that a notebook loads its model once."""
     return FactorEncoder.from_bundle(bundle)

@@ -1,14 +1,14 @@
 """How much of an activation is left when its context is cut away.
 
-The *retained activation* of a factor says how much of an example's activation is left when the
-model sees only a part of the context: with the window's tokens s … e − 1 alone, the target p among
+Turns the examples of factors into retained activations: how much of an activation is left when the
+model sees only a part of the context. With the window's tokens s … e − 1 alone, the target p among
 them,
 
     retained = mean over the top examples of min(1, α_c(x_p | s … e − 1) / α_c(x_p | all))
 
-The span is the target's word alone, its own sentence, or the r tokens each side of it; of a causal
-model only its part up to the target, as nothing else can matter. *Reach* is the smallest r that
-retains 80 %.
+The span is the target's word alone, its own sentence, or the r tokens each side of it. Of a causal
+model it is only the part up to the target, as nothing else can matter. *Reach* is the smallest r
+that retains 80 %.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,16 +48,24 @@ def retention(
     An example's share is at most 1. Less context can also raise an activation, and without the
     bound one example that grows threefold would hide two that are lost.
 
-    Args:
-        encoder: model, dictionary, scales and λ that the examples were made with.
-        examples: columns factor, layer, window, position, activation (above 0): the top examples
-            of each factor at one layer, as a rule its peak layer.
-        windows: window numbers -> their rows with token_ids, tokens, word_starts, in that order;
-            as `Bundle.windows`.
-        radii: tokens each side, ascending.
-        progress: called with (examples done, examples in all) after each chunk of factors.
+    Parameters
+    ----------
+    encoder : FactorEncoder
+        Model, dictionary, scales and λ that the examples were made with.
+    examples : DataFrame
+        Columns factor, layer, window, position, activation (above 0): the top examples of each
+        factor at one layer, as a rule its peak layer.
+    windows : callable
+        Window numbers -> their rows with token_ids, tokens, word_starts, in that order; as
+        `Bundle.windows`.
+    radii : sequence of int
+        Tokens each side, ascending.
+    progress : callable, optional
+        Called with (examples done, examples in all) after each chunk of factors.
 
-    Returns:
+    Returns
+    -------
+    DataFrame
         One row a factor and layer, sorted: factor, layer, word, sentence, reach (Int16, missing
         where no radius retains 80 %), curve (list of floats, one a radius), examples (how many).
     """
@@ -82,19 +90,28 @@ def retention_at(
 ) -> "pd.DataFrame":
     """Measure one factor of a bundle at any layer, by its strongest examples there.
 
-    Args:
-        bundle: names the model, and holds the examples.
-        factor: which factor.
-        layer: which hidden state; by default where the factor peaks.
-        examples: how many of the strongest.
-        encoder: made with `FactorEncoder.from_bundle`; give it to many calls to load the model
-            only once.
+    Parameters
+    ----------
+    bundle : Bundle
+        Names the model, and holds the examples.
+    factor : int
+        Which factor.
+    layer : int, optional
+        Which hidden state; by default where the factor peaks.
+    examples : int
+        How many of the strongest.
+    encoder : FactorEncoder, optional
+        Made with `FactorEncoder.from_bundle`; give it to many calls to load the model only once.
 
-    Returns:
+    Returns
+    -------
+    DataFrame
         One row, as `retention`.
 
-    Raises:
-        InputError: no such factor or layer, or no token that activates the factor there.
+    Raises
+    ------
+    InputError
+        No such factor or layer, or no token that activates the factor there.
     """
     from tfactors.errors import InputError
     from tfactors.explain.encoder import encoder_of
@@ -156,18 +173,19 @@ class _Spans:
     positions: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)  # of texts, one a share that is asked for
-    places: list[tuple[int, int]] = field(default_factory=list)  # (example, column) of the share
-    _known: dict[tuple[int, int, bytes], int] = field(default_factory=dict)
+    shares: list[tuple[int, int]] = field(default_factory=list)  # (example, column) of each
+    _rows: dict[tuple[int, int, bytes], int] = field(default_factory=dict)
 
-    def add(self, ids: np.ndarray, start: int, stop: int, target: int) -> int:
-        """Return the row of this span's text, new or met before."""
-        key = (start, target, ids[start:stop].tobytes())
-        if key not in self._known:
-            self._known[key] = len(self.texts)
-            self.texts.append(ids[start:stop])
-            self.positions.append(target - start)
-            self.starts.append(start)
-        return self._known[key]
+    def ask(self, share: tuple[int, int], ids: np.ndarray, span: slice, target: int) -> None:
+        """Ask for a share: what the target keeps where only this span of a window is seen."""
+        key = (span.start, target, ids[span].tobytes())
+        if key not in self._rows:
+            self._rows[key] = len(self.texts)
+            self.texts.append(ids[span])
+            self.positions.append(target - span.start)
+            self.starts.append(span.start)
+        self.rows.append(self._rows[key])
+        self.shares.append(share)
 
 
 def _retention_of_chunk(
@@ -176,7 +194,7 @@ def _retention_of_chunk(
     windows: "Callable[[Sequence[int]], pd.DataFrame]",
     radii: Sequence[int],
 ) -> "pd.DataFrame":
-    """Shares of the examples of some factors at one layer."""
+    """Return what `retention` does, for some factors at one layer."""
     from tfactors.explain.encoder import activations_of
     from tfactors.text.sentences import sentence_bounds, word_bounds
 
@@ -199,8 +217,7 @@ def _retention_of_chunk(
         for column, (start, stop) in enumerate(bounds[place]):
             stop = min(stop, end)
             if stop - start < end:  # all that the model can see retains everything
-                spans.rows.append(spans.add(window.token_ids, start, stop, target))
-                spans.places.append((number, column))
+                spans.ask((number, column), window.token_ids, slice(start, stop), target)
     shares = np.ones((len(examples), 2 + len(radii)))
     if spans.texts:
         codes = encoder.encode(
@@ -209,7 +226,7 @@ def _retention_of_chunk(
             positions=spans.positions,
             starts=spans.starts,
         )
-        number, column = np.array(spans.places).T
+        number, column = np.array(spans.shares).T
         left = activations_of(codes, np.array(spans.rows), examples["factor"].to_numpy()[number])
         full = examples["activation"].to_numpy(np.float64)[number]
         shares[number, column] = np.minimum(1.0, left / full)
@@ -222,6 +239,7 @@ def _retention_of_chunk(
 
 
 def _summary(rows: list[tuple[int, int, np.ndarray, int]], radii: Sequence[int]) -> "pd.DataFrame":
+    """Return a table of (factor, layer, shares, examples), the shares of word, sentence, radii."""
     import pandas as pd
 
     columns: dict[str, Any] = {
@@ -237,5 +255,6 @@ def _summary(rows: list[tuple[int, int, np.ndarray, int]], radii: Sequence[int])
 
 
 def _reach(curve: np.ndarray, radii: Sequence[int]) -> int | None:
+    """Return the smallest radius that retains enough, or None."""
     enough = np.flatnonzero(curve >= REACH_SHARE)
     return int(radii[enough[0]]) if len(enough) else None

@@ -1,9 +1,9 @@
 """Where the model of a bundle is: what a build notes of it, and how it is found again.
 
-In goes the name that a build was given; out comes what the manifest says of it, and from the
-manifest the name to load. A model of the hub or of an installed package is known by its name
-everywhere. A folder is noted as it lies from the bundle, so that both can be moved together and the
-working directory does not matter; paths of the machine that built are not written into a bundle.
+Turns the name that a build was given into what the manifest says of it, and that into the name to
+load. A model of the hub or of an installed package is known by its name everywhere. A folder is
+noted as it lies from the bundle, so that both can be moved together and the working directory does
+not matter. Paths of the machine that built are not written into a bundle.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from tfactors.model.loading import ModelError, local_folder
 VARIABLE = "TFACTORS_MODEL"
 
 
-def recorded(name: str, bundle: Path) -> dict[str, str]:
+def model_record(name: str, bundle: Path) -> dict[str, str]:
     """Return ``name`` and, of a local folder, ``folder``: the way to it from the bundle."""
     path = Path(name).expanduser()
     if len(name) >= 1024 or not path.is_dir():
         return {"name": name}
-    found = {"name": shared_path(name)}
+    record = {"name": shared_path(name)}
     model, start, home = path.resolve(), bundle.resolve(), Path.home()
     # The way into somebody's home from outside would tell whose it is.
     if home not in model.parents or home in start.parents:
         with suppress(ValueError):  # on another drive of Windows there is no way
-            found["folder"] = Path(os.path.relpath(model, start)).as_posix()
-    return found
+            record["folder"] = Path(os.path.relpath(model, start)).as_posix()
+    return record
 
 
 def shared_path(name: str) -> str:

@@ -29,7 +29,7 @@ from tfactors.bundle.writing import write_manifest
 from tfactors.errors import InputError
 from tfactors.files import write_json
 from tfactors.interchange.dictionaries import read_dictionary
-from tfactors.model.location import recorded
+from tfactors.model.location import model_record
 from tfactors.ranks import join
 from tfactors.stages.corpus import check_corpora, estimate_scale, read_corpus
 from tfactors.stages.description import (
@@ -202,7 +202,7 @@ def _refuse_other(settings: Settings, folder: Path, built_settings: dict[str, An
 def _manifest(run: Run) -> dict[str, Any]:
     """Return the manifest of a bundle whose stages are all done."""
     settings = run.settings.shared()
-    model = recorded(run.settings.model, run.folder)
+    model = model_record(run.settings.model, run.folder)
     notes = {name: run.marker(name)["notes"] for name in STAGES}
     seconds = {name: run.marker(name)["seconds"] for name in STAGES}
     corpus, survey = notes["corpus"], notes["survey"]

@@ -21,8 +21,12 @@ import pyarrow.parquet as pq
 from tfactors.bundle.format import LAYOUTS, SCHEMAS
 from tfactors.bundle.writing import write_table
 from tfactors.describe import levels
-from tfactors.explain import effects, elsewhere, retention, saliency
+from tfactors.explain import effects, elsewhere, retention
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.explanation import Explanation, Target
+from tfactors.explain.saliency import explain_many
+from tfactors.explain.saliency_settings import SaliencySettings
+from tfactors.explain.word_places import WordPlaces
 from tfactors.files import replacing
 from tfactors.parallel import ahead
 from tfactors.stages.run import Run
@@ -45,8 +49,8 @@ def measure_retention(run: Run) -> dict[str, Any]:
     parts = _numbered_parts(run, "retention", retention.chunks_of_factors(examples))
 
     @cache
-    def places() -> elsewhere.WordPlaces:
-        return elsewhere.WordPlaces(examples, run.files.windows, run.files.iter_windows())
+    def places() -> WordPlaces:
+        return WordPlaces(examples, run.files.windows, run.files.iter_windows())
 
     def measure(path: Path) -> pa.Table:
         part, windows, seed = parts[path], run.files.windows, run.settings.seed
@@ -206,19 +210,18 @@ def _saliency_table(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) ->
     settings = run.settings
     windows = run.files.windows(examples["window"].tolist())
     targets = [
-        saliency.Target(window.token_ids, at.position, at.factor, at.layer, at.radius)
+        Target(window.token_ids, at.position, at.factor, at.layer, at.radius)
         for at, window in zip(examples.itertuples(), windows.itertuples(), strict=True)
     ]
-    occluded = saliency.explain_many(encoder, targets, "occlusion")
+    occluded = explain_many(encoder, targets, SaliencySettings("occlusion"))
     first = np.flatnonzero(examples["lime"]).tolist()
-    fitted = saliency.explain_many(
-        encoder,
-        [targets[at] for at in first],
-        "lime",
-        settings.saliency_samples,
-        settings.saliency_features or None,
-        settings.seed,
+    by_lime = SaliencySettings(
+        method="lime",
+        samples=settings.saliency_samples,
+        features=settings.saliency_features or None,
+        seed=settings.seed,
     )
+    fitted = explain_many(encoder, [targets[at] for at in first], by_lime)
     lime_of = dict(zip(first, fitted, strict=True))
     rows = []
     for at, (example, occlusion) in enumerate(zip(examples.itertuples(), occluded, strict=True)):
@@ -232,7 +235,7 @@ def _saliency_table(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) ->
     return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
 
 
-def _explanation_columns(explanation: saliency.Explanation) -> dict[str, Any]:
+def _explanation_columns(explanation: Explanation) -> dict[str, Any]:
     """Return what saliency.parquet keeps of an explanation itself."""
     names = ("method", "weights", "samples", "errors", "activation", "stability")
     columns = {name: getattr(explanation, name) for name in names}
@@ -248,10 +251,14 @@ def measure_effects(run: Run) -> dict[str, Any]:
     layer = effects.layers_of_effect(importance, run.layers, run.model.blocks)
     examples = _examples_at(run, layer, number)
     encoder = run.encoder
-    parts = _numbered_parts(run, "effects", effects.parts(examples) if len(examples) else ())
+    parts = _numbered_parts(
+        run, "effects", effects.chunks_of_examples(examples) if len(examples) else ()
+    )
 
     def measure(path: Path) -> pa.Table:
-        return pa.Table.from_pandas(effects.sizes(encoder, parts[path], run.files.windows, seed))
+        return pa.Table.from_pandas(
+            effects.measure_effects(encoder, parts[path], run.files.windows, seed)
+        )
 
     _make_parts(run, "effects", parts, measure)
     if not run.ranks.leads:

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array, vstack
 from tfactors.errors import InputError
 from tfactors.files import replacing
 from tfactors.stages.run import Run
-from tfactors.survey.occurrences import drawn
+from tfactors.survey.occurrences import draw_occurrences
 
 # Enough for shares of a percent, and some 100 MB in all for a model of 6 blocks.
 MOST_TOKENS = 150_000
@@ -93,7 +93,7 @@ class DrawnOccurrences:
 
     def __init__(self, run: Run) -> None:
         tokens = int(run.load_array("lengths").sum())
-        window, position = drawn(run.files.iter_windows(), tokens)
+        window, position = draw_occurrences(run.files.iter_windows(), tokens)
         self._places = window * (1 << 16) + position
         self._codes = occurrence_codes(run)
 

@@ -215,11 +215,11 @@ def _write_survey(run: Run, state: Survey) -> None:
 
     list(ahead(write_examples, range(n_layers)))
     of_layers = zip(run.layers, state.contexts, state.states, strict=True)
-    tables = [contexts.table(layer, top, s.examples()) for layer, top, s in of_layers]
+    tables = [contexts.contexts_table(layer, top, s.examples()) for layer, top, s in of_layers]
     write_table(run.folder, "contexts.parquet", pa.concat_tables(tables))
     peak = levels.peak_layers(importance, run.layers)
     tables = [
-        activation_sample.table(sample, vocabulary, peak == int(sample.layer[0]))
+        activation_sample.samples_table(sample, vocabulary, peak == int(sample.layer[0]))
         for sample in state.samples
     ]
     write_table(run.folder, "samples.parquet", pa.concat_tables(tables))

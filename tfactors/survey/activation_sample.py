@@ -1,15 +1,13 @@
 """Activations of every factor at one layer, drawn at random while the corpus goes by.
 
-In come codes, batch by batch; out come, for each factor, S of its activations above 0, each set of
-S as likely as any other. Every activation gets a number that looks random but follows from where it
-stands (a hash of window, position, factor and layer), and the S smallest numbers are kept. So no
-state of a random generator has to be saved, and neither the batches nor the order in which parts
-of a corpus are read changes what is drawn.
+Turns codes, batch by batch, into S activations above 0 of each factor, each set of S as likely as
+any other. Every activation gets a number that follows from its window, position, factor and layer
+(`tfactors.text.place_hash`), and the S smallest numbers are kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -29,14 +27,26 @@ _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 @dataclass
 class ActivationSample:
-    """The running state of one layer: S draws a factor."""
+    """The running state of one layer: S draws of each of m factors.
 
-    layer: np.ndarray  # (1,) int64
-    numbers: np.ndarray  # (m, S) uint64: the number of a draw, 2^64 − 1 in an empty slot
-    windows: np.ndarray  # (m, S) int32
-    positions: np.ndarray  # (m, S) int16
-    words: np.ndarray  # (m, S) int32: the number of the word
-    activations: np.ndarray  # (m, S) float32
+    Attributes
+    ----------
+    layer : (1,) int64
+    numbers : (m, S) uint64
+        The number of a draw; 2⁶⁴ − 1 in an empty slot.
+    windows : (m, S) int32
+    positions : (m, S) int16
+    words : (m, S) int32
+        The number of the word.
+    activations : (m, S) float32
+    """
+
+    layer: np.ndarray
+    numbers: np.ndarray
+    windows: np.ndarray
+    positions: np.ndarray
+    words: np.ndarray
+    activations: np.ndarray
 
     @classmethod
     def empty(cls, layer: int, factors: int, sample: int = SAMPLE) -> ActivationSample:
@@ -55,25 +65,42 @@ class ActivationSample:
         self, codes: csr_array, windows: np.ndarray, positions: np.ndarray, words: np.ndarray
     ) -> None:
         """Take in the codes (n, m) of some tokens; where they stand and their words are (n,)."""
-        kept = self.numbers, self.windows, self.positions, self.words, self.activations
+        draws = self.numbers, self.windows, self.positions, self.words, self.activations
         tokens = windows, positions, words
-        _draw(codes.indptr, codes.indices, codes.data, tokens, self.layer[0], kept)
+        _draw(codes.indptr, codes.indices, codes.data, tokens, self.layer[0], draws)
 
     def merge(self, other: ActivationSample, words: np.ndarray) -> None:
-        """Take in what another part of the corpus gave; ``words`` renumbers its words, (words,)."""
+        """Take in the draws of another part of the corpus.
+
+        Parameters
+        ----------
+        other : ActivationSample
+            The draws of that part, of the same layer.
+        words : (words of other,) integers
+            The numbers that its words have here; none where they have the same.
+        """
         if len(words):
-            other.words = words[other.words].astype(np.int32)
+            other = replace(other, words=words[other.words].astype(np.int32))
         numbers = np.concatenate([self.numbers, other.numbers], axis=1)
         order = np.argsort(numbers, axis=1)[:, : self.numbers.shape[1]]
         for name in ("numbers", "windows", "positions", "words", "activations"):
             both = np.concatenate([getattr(self, name), getattr(other, name)], axis=1)
             setattr(self, name, np.take_along_axis(both, order, 1))
 
-    def drawn(self, factor: int, most: int = SAMPLE) -> tuple[np.ndarray, ...]:
-        """Return a factor's draws, strongest first: window, position, word, activation, quantile.
+    def draws_of(self, factor: int, most: int = SAMPLE) -> tuple[np.ndarray, ...]:
+        """Return a factor's draws, strongest first.
 
-        With fewer than there are, the quantile still is that in the whole sample: the share of its
-        activations that are at most as large.
+        Parameters
+        ----------
+        factor : int
+            Which factor.
+        most : int
+            Draws to return at most. The quantile is that in the whole sample all the same: the
+            share of its activations that are at most as large.
+
+        Returns
+        -------
+        window, position, word, activation, quantile : (draws,) arrays
         """
         order = np.argsort(self.numbers[factor])
         order = order[self.numbers[factor][order] != _NONE]
@@ -87,15 +114,24 @@ class ActivationSample:
         return tuple(column[ranked] for column in columns)
 
 
-def table(sample: ActivationSample, vocabulary: np.ndarray, at_peak: np.ndarray) -> pa.Table:
+def samples_table(
+    sample: ActivationSample, vocabulary: np.ndarray, at_peak: np.ndarray
+) -> pa.Table:
     """Return the rows of samples.parquet of one layer.
 
-    ``vocabulary`` holds the words by number; ``at_peak`` (m,) says which factors peak here.
+    Parameters
+    ----------
+    sample : ActivationSample
+        The draws of the layer.
+    vocabulary : (words,) strings
+        The words by number.
+    at_peak : (m,) bool
+        Which factors peak at this layer.
     """
     most = np.where(at_peak, SAMPLE, SAMPLE_ELSEWHERE)
-    drawn = [sample.drawn(factor, most[factor]) for factor in range(len(most))]
-    sizes = [len(windows) for windows, *_ in drawn]
-    window, position, word, activation, quantile = map(np.concatenate, zip(*drawn, strict=True))
+    draws = [sample.draws_of(factor, most[factor]) for factor in range(len(most))]
+    sizes = [len(windows) for windows, *_ in draws]
+    window, position, word, activation, quantile = map(np.concatenate, zip(*draws, strict=True))
     columns = {
         "factor": ragged.owners(sizes).astype(np.int32),
         "layer": np.full(len(window), sample.layer[0], np.int16),
@@ -113,10 +149,10 @@ _scramble = numba.njit(cache=True, nogil=True)(scramble)
 
 
 @numba.njit(cache=True, nogil=True)
-def _draw(indptr, indices, data, tokens, layer, kept):  # type: ignore[no-untyped-def]
+def _draw(indptr, indices, data, tokens, layer, draws):  # type: ignore[no-untyped-def]
     """Keep the activations of each factor that have the smallest numbers."""
     row_windows, row_positions, row_words = tokens
-    numbers, windows, positions, words, activations = kept
+    numbers, windows, positions, words, activations = draws
     m = len(numbers)
     salt, last = np.empty(m, np.uint64), np.empty(m, np.int64)
     for c in range(m):

@@ -1,9 +1,9 @@
 """The strongest windows of every factor at one layer, token by token.
 
-In come the codes of whole windows, in any number a time; out comes, for each factor, what it does
-at every token of the windows that hold its strongest activations: the positions with α > 0 and the
-activations there. Windows are ranked by their largest activation, equal ones by their number, so
-that neither the batches nor the order in which parts of a corpus are read changes what is kept.
+Turns the codes of whole windows, in any number a time, into what each factor does at every token of
+the windows that hold its strongest activations: the positions with α > 0 and the activations there.
+Windows are ranked by their largest activation, equal ones by their number. So neither the batches
+nor the order in which parts of a corpus are read changes what is kept.
 
 The contexts lie one after another in a pool that grows; what a stronger window has pushed out is
 left behind there until the pool is full, and then dropped.
@@ -27,16 +27,33 @@ _FIRST_POOL = 1 << 14
 
 @dataclass
 class TopContexts:
-    """The running state of one layer: R slots a factor, and the pool that they point into."""
+    """The running state of one layer: R slots a factor, and the pool that they point into.
 
-    values: np.ndarray  # (m, R) float32: the largest activation of a window, 0 in an empty slot
-    windows: np.ndarray  # (m, R) int32
-    starts: np.ndarray  # (m, R) int64: where in the pool a context begins
-    sizes: np.ndarray  # (m, R) int16: how many tokens of the window are active
-    pool_positions: np.ndarray  # (P,) int16
-    pool_activations: np.ndarray  # (P,) float32
-    used: np.ndarray  # (1,) int64: how much of the pool is taken
-    last_window: np.ndarray  # (1,) int64
+    Attributes
+    ----------
+    values : (m, R) float32
+        The largest activation of a window, 0 in an empty slot.
+    windows : (m, R) int32
+    starts : (m, R) int64
+        Where in the pool a context begins.
+    sizes : (m, R) int16
+        How many tokens of the window are active.
+    pool_positions : (P,) int16
+    pool_activations : (P,) float32
+    used : (1,) int64
+        How much of the pool is taken.
+    last_window : (1,) int64
+        The window with which the last batch ended.
+    """
+
+    values: np.ndarray
+    windows: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+    pool_positions: np.ndarray
+    pool_activations: np.ndarray
+    used: np.ndarray
+    last_window: np.ndarray
 
     @classmethod
     def empty(cls, factors: int, contexts: int) -> TopContexts:
@@ -111,24 +128,33 @@ class TopContexts:
     def contexts(self, factor: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
         """Return window, positions and activations of a factor's contexts, strongest first."""
         order = np.lexsort((self.windows[factor], -self.values[factor]))
-        found = []
+        contexts = []
         for slot in order[self.sizes[factor][order] > 0]:
             start = self.starts[factor, slot]
             part = slice(start, start + self.sizes[factor, slot])
-            context = self.pool_positions[part], self.pool_activations[part]
-            found.append((int(self.windows[factor, slot]), *context))
-        return found
+            tokens = self.pool_positions[part], self.pool_activations[part]
+            contexts.append((int(self.windows[factor, slot]), *tokens))
+        return contexts
 
 
-def table(layer: int, kept: TopContexts, examples: Iterable[tuple[np.ndarray, ...]]) -> pa.Table:
+def contexts_table(
+    layer: int, contexts: TopContexts, examples: Iterable[tuple[np.ndarray, ...]]
+) -> pa.Table:
     """Return the rows of contexts.parquet of one layer.
 
-    ``examples`` gives for each factor the windows of its examples, strongest first, and more.
+    Parameters
+    ----------
+    layer : int
+        Which hidden state.
+    contexts : TopContexts
+        What was kept there.
+    examples : iterable of tuple of arrays
+        For each factor the windows of its examples, strongest first, and more.
     """
     columns: dict[str, list[Any]] = {"factor": [], "rank": [], "positions": [], "activations": []}
     for factor, (windows, *_) in enumerate(examples):
-        context_of = {window: context for window, *context in kept.contexts(factor)}
-        for rank, window in enumerate(windows[: kept.values.shape[1]].tolist()):
+        context_of = {window: context for window, *context in contexts.contexts(factor)}
+        for rank, window in enumerate(windows[: contexts.values.shape[1]].tolist()):
             positions, activations = context_of[window]
             columns["factor"].append(factor)
             columns["rank"].append(rank)
@@ -190,9 +216,9 @@ def _collect(matrix, row_windows, row_positions, edges, edge, slots, pool):  # t
 @numba.njit(cache=True, nogil=True)
 def _weakest(values, windows, n_slots):  # type: ignore[no-untyped-def]
     """Find the slot of the smallest value, among equal ones that of the last window."""
-    found = 0
+    weakest = 0
     for slot in range(1, n_slots):
-        lower = values[slot] < values[found]
-        if lower or (values[slot] == values[found] and windows[slot] > windows[found]):
-            found = slot
-    return found
+        lower = values[slot] < values[weakest]
+        if lower or (values[slot] == values[weakest] and windows[slot] > windows[weakest]):
+            weakest = slot
+    return weakest

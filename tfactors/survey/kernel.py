@@ -1,9 +1,9 @@
 """The loops of the survey, compiled: one entry of a sparse code after another.
 
-In go the entries of a batch's codes, row by row, and the arrays of a layer's state, which change in
-place. A heap is a row of an array with the weakest value first; the word table is an open hash
-table whose keys are ``word number · 2²⁴ + factor`` and whose rarest entries are forgotten when it
-is full (lossy counting).
+Adds the entries of a batch's codes, row by row, to the arrays of a layer's state, which change in
+place. A heap is a row of an array with the weakest value first. The word table is an open hash
+table whose keys are ``word number · 2²⁴ + factor``; when it is full, its rarest entries are
+forgotten (lossy counting).
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from tfactors.text.place_hash import GAMMA
+
 # How full the word table may be before it forgets.
 WORD_TABLE_LOAD = 0.6
+
+# The key of an empty slot of the word table.
+EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -112,8 +117,8 @@ def flush(heaps, pending):  # type: ignore[no-untyped-def]
 def _slot(keys, key):  # type: ignore[no-untyped-def]
     """Find the slot of a key, or the empty slot where it belongs (Fibonacci hashing)."""
     mask = np.uint64(len(keys) - 1)
-    slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-    while keys[slot] != key and keys[slot] != np.uint64(0xFFFFFFFFFFFFFFFF):
+    slot = ((key * GAMMA) >> np.uint64(20)) & mask
+    while keys[slot] != key and keys[slot] != EMPTY:
         slot = (slot + np.uint64(1)) & mask
     return slot
 
@@ -157,7 +162,7 @@ def _forget(keys, counts, sums, state):  # type: ignore[no-untyped-def]
     """Rebuild the word table without the entries whose count is at most ``state[1]``."""
     kept = np.flatnonzero(counts > state[1])
     old = keys[kept].copy(), counts[kept].copy(), sums[kept].copy()
-    keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+    keys[:] = EMPTY
     counts[:] = 0
     sums[:] = 0
     for i in range(len(kept)):

@@ -1,10 +1,16 @@
 """What one pass over the corpus finds at one layer, in arrays of a fixed size.
 
-In come codes (n, m) of batch after batch; out come, for each factor c, the importance (the mean of
-the K largest activations), the density (the share of tokens with α_c > 0), the maximum, a
-histogram, the examples (the largest activation of each of the windows where the factor is
-strongest) and a word index: a heap a factor, and a word table that forgets its rarest entries when
-it is full (lossy counting, Manku & Motwani 2002).
+Turns codes (n, m) of batch after batch into what each factor c does:
+
+    importance   the mean of the K largest activations
+    density      the share of tokens with α_c > 0
+    maximum      the largest activation
+    histogram    how many activations are of which size
+    examples     the largest activation of each of the windows where the factor is strongest
+    word index   how often and how strongly it is active on which word
+
+It takes a heap a factor, and a word table that forgets its rarest entries when it is full (lossy
+counting, Manku & Motwani 2002).
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tfactors.survey.kernel import (
+    EMPTY,
     collect_examples,
     count_entries,
     flush,
@@ -38,29 +45,52 @@ FREQUENT_WORD = 20
 # Sums of the word table are whole numbers of this unit: exact in any order, up to 10¹¹.
 WORD_UNIT = 2.0**-24
 
-_EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _FACTOR_BITS = 24
 
 
 @dataclass
 class LayerSurvey:
-    """The running state of one layer (m factors, K values, E examples, a word table of C slots)."""
+    """The running state of one layer (m factors, K values, E examples, a word table of C slots).
 
-    top_values: np.ndarray  # (m, K) float32, a min-heap a factor: the K largest activations
-    example_values: np.ndarray  # (m, E) float32, a min-heap a factor, one entry a window
-    example_windows: np.ndarray  # (m, E) int32, -1 where there is none yet
-    example_positions: np.ndarray  # (m, E) int16
-    example_words: np.ndarray  # (m, E) int32: the number of the word
-    pending_values: np.ndarray  # (m,) float32: the best activation of the window being read
-    pending_windows: np.ndarray  # (m,) int32
-    pending_positions: np.ndarray  # (m,) int16
-    pending_words: np.ndarray  # (m,) int32
-    active: np.ndarray  # (m,) int64: tokens with α_c > 0
-    histogram: np.ndarray  # (m, bins) int32
-    word_keys: np.ndarray  # (C,) uint64: word << 24 | factor
-    word_counts: np.ndarray  # (C,) int32
-    word_sums: np.ndarray  # (C,) int64, in units of WORD_UNIT
-    word_state: np.ndarray  # (2,) int64: used slots, and the largest count forgotten so far
+    Attributes
+    ----------
+    top_values : (m, K) float32
+        The K largest activations, a min-heap a factor.
+    example_values : (m, E) float32
+        The activations of the examples, a min-heap a factor, one entry a window.
+    example_windows, example_positions, example_words : (m, E) int32, int16, int32
+        Where the examples stand, and the numbers of their words; window −1 where there is none yet.
+    pending_values : (m,) float32
+        The best activation of the window that is being read.
+    pending_windows, pending_positions, pending_words : (m,) int32, int16, int32
+        Where that stands, and the number of its word.
+    active : (m,) int64
+        Tokens with α_c > 0.
+    histogram : (m, bins) int32
+    word_keys : (C,) uint64
+        Word << 24 | factor.
+    word_counts : (C,) int32
+    word_sums : (C,) int64
+        Summed activations in units of WORD_UNIT.
+    word_state : (2,) int64
+        Used slots, and the largest count forgotten so far.
+    """
+
+    top_values: np.ndarray
+    example_values: np.ndarray
+    example_windows: np.ndarray
+    example_positions: np.ndarray
+    example_words: np.ndarray
+    pending_values: np.ndarray
+    pending_windows: np.ndarray
+    pending_positions: np.ndarray
+    pending_words: np.ndarray
+    active: np.ndarray
+    histogram: np.ndarray
+    word_keys: np.ndarray
+    word_counts: np.ndarray
+    word_sums: np.ndarray
+    word_state: np.ndarray
 
     @classmethod
     def empty(cls, factors: int, top: int, examples: int, slots: int) -> LayerSurvey:
@@ -77,7 +107,7 @@ class LayerSurvey:
             np.zeros(factors, np.int32),
             np.zeros(factors, np.int64),
             np.zeros((factors, len(BIN_EDGES) - 1), np.int32),
-            np.full(slots, _EMPTY, np.uint64),
+            np.full(slots, EMPTY, np.uint64),
             np.zeros(slots, np.int32),
             np.zeros(slots, np.int64),
             np.zeros(2, np.int64),
@@ -91,24 +121,29 @@ class LayerSurvey:
         ``codes`` is (n, m); ``windows``, ``positions`` and ``words`` are (n,): where each token
         stands and the number of its word.
         """
-        args = (codes.indptr, codes.indices, codes.data)
-        count_entries(*args, self.active, self.histogram, self.top_values)
-        collect_examples(*args, windows, positions, words, self._heaps(), self._pending())
-        index_words(*args, words, self.word_keys, self.word_counts, self.word_sums, self.word_state)
+        entries = codes.indptr, codes.indices, codes.data
+        count_entries(*entries, self.active, self.histogram, self.top_values)
+        collect_examples(*entries, windows, positions, words, self._heaps(), self._pending())
+        index_words(*entries, words, *self._word_table())
 
     def pack(self) -> None:
         """Drop the empty slots of the word table; what is left can be merged, but takes in no more.
 
         A small corpus leaves most of the table empty, and it would be saved, loaded and searched.
         """
-        used = self.word_keys != _EMPTY
+        used = self.word_keys != EMPTY
         for name in ("word_keys", "word_counts", "word_sums"):
             setattr(self, name, getattr(self, name)[used])
 
     def merge(self, other: LayerSurvey, numbers: np.ndarray) -> None:
-        """Take in what ``other``, which it uses up and may be packed, has found in other windows.
+        """Take in what another survey has found in other windows.
 
-        ``numbers`` (words of other,) gives the numbers that its words have here.
+        Parameters
+        ----------
+        other : LayerSurvey
+            The survey of those windows, which is used up; it may be packed.
+        numbers : (words of other,) integers
+            The numbers that its words have here.
         """
         for state in (self, other):
             flush(state._heaps(), state._pending())
@@ -124,18 +159,21 @@ class LayerSurvey:
             mine[:] = np.take_along_axis(values, order, axis=1)
         self.active += other.active
         self.histogram += other.histogram
-        used = other.word_keys != _EMPTY
+        used = other.word_keys != EMPTY
         keys = other.word_keys[used]
         words = numbers[(keys >> np.uint64(_FACTOR_BITS)).astype(np.int64)].astype(np.uint64)
         keys = words << np.uint64(_FACTOR_BITS) | keys & np.uint64((1 << _FACTOR_BITS) - 1)
-        merge_words(keys, other.word_counts[used], other.word_sums[used],
-                     self.word_keys, self.word_counts, self.word_sums, self.word_state)  # fmt: skip
+        entries = keys, other.word_counts[used], other.word_sums[used]
+        merge_words(*entries, *self._word_table())
 
     def _heaps(self) -> tuple[np.ndarray, ...]:
         return self.example_values, self.example_windows, self.example_positions, self.example_words
 
     def _pending(self) -> tuple[np.ndarray, ...]:
         return self.pending_values, self.pending_windows, self.pending_positions, self.pending_words
+
+    def _word_table(self) -> tuple[np.ndarray, ...]:
+        return self.word_keys, self.word_counts, self.word_sums, self.word_state
 
     def importance(self) -> np.ndarray:
         """Return the mean of each factor's K largest activations, (m,); see DESIGN §5."""
@@ -154,22 +192,31 @@ class LayerSurvey:
         heaps = values, windows, positions, words = tuple(a.copy() for a in self._heaps())
         flush(heaps, self._pending())
         for c in range(len(values)):
-            kept = np.flatnonzero(windows[c] >= 0)
-            kept = kept[np.lexsort((windows[c][kept], -values[c][kept]))]
-            yield windows[c][kept], positions[c][kept], words[c][kept], values[c][kept]
+            slots = np.flatnonzero(windows[c] >= 0)
+            slots = slots[np.lexsort((windows[c][slots], -values[c][slots]))]
+            yield windows[c][slots], positions[c][slots], words[c][slots], values[c][slots]
 
     def words(
         self, names: np.ndarray, totals: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the word index as (name, factor, count, mean activation), the strongest entries.
+        """Return the strongest entries of the word index.
 
-        ``names`` (words,) gives each numbered word the number of its name in the index, so that
-        "The" and "the" can share one; ``totals`` (names,) says how often each name occurs. Kept
-        are the ``WORDS_PER_FACTOR`` names with the largest summed activation of each factor, and
-        the ``FACTORS_PER_WORD`` factors with the largest summed activation of each name that
+        These are the ``WORDS_PER_FACTOR`` names with the largest summed activation of each factor,
+        and the ``FACTORS_PER_WORD`` factors with the largest summed activation of each name that
         occurs at least ``FREQUENT_WORD`` times.
+
+        Parameters
+        ----------
+        names : (words,) integers
+            The number of each word's name in the index, so that "The" and "the" can share one.
+        totals : (names,) integers
+            How often each name occurs.
+
+        Returns
+        -------
+        name, factor, count, mean activation : (entries,) arrays
         """
-        used = np.flatnonzero(self.word_keys != _EMPTY)
+        used = np.flatnonzero(self.word_keys != EMPTY)
         keys = self.word_keys[used]
         name = names[(keys >> np.uint64(_FACTOR_BITS)).astype(np.int64)]
         factor = (keys & np.uint64((1 << _FACTOR_BITS) - 1)).astype(np.int64)

@@ -4,10 +4,10 @@ Turns states (n, d), their codes, squared errors and duality gaps into L0, the m
 
     explained variance = 1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²
 
-with x̄ the mean of all states taken in. Sums are exact, so batches and processes change nothing: a
-running sum in float64 depends in its last bits on the order of its terms. Here a second float64
-keeps what each addition rounds away (Knuth's two-sum), about 106 bits in all, and the sum is
-rounded once, when it is read.
+with x̄ the mean of all states taken in. Sums are exact, so batches and processes change nothing. A
+running sum in float64 would depend in its last bits on the order of its terms. Here a second
+float64 keeps what each addition rounds away (Knuth's two-sum), about 106 bits in all, and the sum
+is rounded once, when it is read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,13 @@ from scipy.sparse import csr_array
 class ExactSum:
     """The sum of the arrays added so far, all of one shape.
 
+    Attributes
+    ----------
+    high, low : float64 arrays
+        The sum, and what its float64 has rounded away.
+
+    Examples
+    --------
     >>> total = ExactSum()
     >>> for number in (1e16, 1.0, -1e16):
     ...     total.add(np.array(number))
@@ -54,7 +61,12 @@ class ExactSum:
 class Moments:
     """Sums over the held-out tokens of one layer, from which its quality follows.
 
-    ``sums`` holds Σ‖x‖², Σ‖x − x̂‖², the sum of the duality gaps, and Σx, (3 + d,).
+    Attributes
+    ----------
+    tokens, active : int
+        Tokens taken in, and their activations above 0.
+    sums : ExactSum of (3 + d,)
+        Σ‖x‖², Σ‖x − x̂‖², the sum of the duality gaps, and Σx.
     """
 
     tokens: int = 0

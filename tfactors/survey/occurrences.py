@@ -1,9 +1,9 @@
 """Which occurrences of which words the survey keeps the codes of, for the senses of words.
 
-In go the windows of a corpus; out come window and position of up to 48 occurrences of each of the
-4,000 most frequent words, at most one a window. Every occurrence gets a number that looks random
-but follows from where it stands, and the smallest are drawn: nothing else of the corpus, no batch
-and no number of processes changes what is drawn.
+Turns the windows of a corpus into window and position of up to 48 occurrences of each of the 4,000
+most frequent words, at most one a window. Every occurrence gets a number that follows from where it
+stands (`tfactors.text.place_hash`), and the smallest are drawn. So nothing else of the corpus, no
+batch and no number of processes changes what is drawn.
 """
 
 from __future__ import annotations
@@ -28,16 +28,28 @@ def is_word(name: str) -> bool:
     return len(name) > 1 and name.isalpha()
 
 
-def drawn(frames: Iterable[Any], tokens: int, only: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Return window and position of the occurrences to keep, in the order of the corpus.
+def draw_occurrences(
+    frames: Iterable[Any], tokens: int, only: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the occurrences to keep, in the order of the corpus.
 
-    ``frames`` are the windows of a bundle (columns window, tokens, word_starts), ``tokens`` how
-    many there are in the corpus. ``only`` asks for one word, casefolded, however rare it is: the
-    same occurrences that a draw for all words gives it.
+    Parameters
+    ----------
+    frames : iterable of DataFrame
+        The windows of a bundle: columns window, tokens, word_starts.
+    tokens : int
+        How many there are in the corpus.
+    only : str
+        Ask for one word alone, casefolded, however rare it is: the same occurrences that a draw for
+        all words gives it.
+
+    Returns
+    -------
+    windows, positions : (n,) int64
     """
     step = -(-tokens // MOST_TOKENS)
     numbers: dict[str, int] = {}
-    found: list[tuple[int, int, int]] = []  # word, window, position
+    candidates: list[tuple[int, int, int]] = []  # word, window, position
     for frame in frames:
         columns = (frame[name] for name in ("window", "tokens", "word_starts"))
         for window, texts, starts in zip(*columns, strict=True):
@@ -48,15 +60,16 @@ def drawn(frames: Iterable[Any], tokens: int, only: str = "") -> tuple[np.ndarra
                 if starts[position] or position == 0:
                     here.setdefault(word.casefold(), position)
             for name, position in here.items():
-                if name == only if only else is_word(name):
-                    found.append((numbers.setdefault(name, len(numbers)), window, position))
-    words, windows, positions = np.array(found, np.int64).reshape(-1, 3).T
+                if (name == only) if only else is_word(name):
+                    number = numbers.setdefault(name, len(numbers))
+                    candidates.append((number, window, position))
+    words, windows, positions = np.array(candidates, np.int64).reshape(-1, 3).T
     counts = np.bincount(words, minlength=len(numbers))
     frequent = np.lexsort((np.array(list(numbers), str), -counts))[:WORDS]
-    chosen = np.zeros(len(counts), bool)
-    chosen[frequent] = counts[frequent] >= (1 if only else FEWEST)
-    kept = chosen[words]
-    words, windows, positions = words[kept], windows[kept], positions[kept]
+    wanted_words = np.zeros(len(counts), bool)
+    wanted_words[frequent] = counts[frequent] >= (1 if only else FEWEST)
+    wanted = wanted_words[words]
+    words, windows, positions = words[wanted], windows[wanted], positions[wanted]
     order = np.lexsort((scramble(place_number(windows, positions) + np.uint64(1)), words))
     rank = np.arange(len(order)) - np.searchsorted(words[order], words[order])
     order = order[rank < OCCURRENCES]

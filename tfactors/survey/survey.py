@@ -1,15 +1,13 @@
 """One pass over the corpus: what every factor does at every layer.
 
-In come the codes of one batch of windows after another, layer by layer, as sparse rows; out come,
-for each layer l and factor c, the importance (the mean of the K largest activations), the density
-(the share of tokens with α_c > 0), the maximum, a histogram, the examples (the largest activation
-of each of the windows where the factor is strongest), the contexts of the first of them, a random
-sample of activations and a word index. The state has a fixed size,
-whatever the length of the corpus: a heap a factor, and a word table that forgets its rarest
-entries when it is full (lossy counting, Manku & Motwani 2002).
+Turns the codes of one batch of windows after another, sparse rows layer by layer, into what each
+factor does at each layer: its numbers, examples and words (`tfactors.survey.layer`), the contexts
+of the first examples (`tfactors.survey.contexts`), a random sample of its activations
+(`tfactors.survey.activation_sample`), and how well held-out tokens are reconstructed
+(`tfactors.survey.moments`). The state has a fixed size, whatever the length of the corpus.
 
-Nothing depends on the order of the windows: of equal activations the earlier window wins, sums are
-exact, so that the surveys of several processes merge into the one that one process would have made.
+Nothing depends on the order of the windows: of equal activations the earlier window wins, and sums
+are exact. So the surveys of several processes merge into the one that one process would have made.
 """
 
 from __future__ import annotations
@@ -30,7 +28,32 @@ from tfactors.survey.moments import ExactSum, Moments
 
 
 class Survey:
-    """The pass over the corpus: one :class:`LayerSurvey` a layer and the words met so far."""
+    """The pass over the corpus: one :class:`LayerSurvey` a layer and the words met so far.
+
+    Parameters
+    ----------
+    layers : sequence of int
+        The hidden states that are surveyed.
+    factors : int
+        Rows of the dictionary, m.
+    importance_k : int
+        Activations whose mean is the importance, K.
+    examples : int
+        Examples a factor and layer.
+    contexts : int
+        Of these so many with their whole context.
+    table_bytes : int
+        Memory of the word tables of all layers.
+
+    Attributes
+    ----------
+    tokens : int
+        Tokens taken in.
+    norms : ExactSum of (layers,)
+        Σ‖x‖ of each layer.
+    states, contexts, samples, held_out : lists, an entry a layer
+        The running states of the parts of the survey.
+    """
 
     def __init__(
         self,
@@ -64,14 +87,15 @@ class Survey:
 
     def number_words(self, words: Sequence[str]) -> np.ndarray:
         """Return the numbers of the words of a batch's tokens, new words numbered as they come."""
-        numbers = np.empty(len(words), np.int64)
-        for i, word in enumerate(words):
-            number = self._words.setdefault(word, len(self._words))
-            if number == len(self._word_totals):
-                self._word_totals.append(0)
-            self._word_totals[number] += 1
-            numbers[i] = number
-        return numbers
+        return np.array([self._count_word(word, 1) for word in words], np.int64)
+
+    def _count_word(self, word: str, tokens: int) -> int:
+        """Add so many tokens to a word, and return its number."""
+        number = self._words.setdefault(word, len(self._words))
+        if number == len(self._word_totals):
+            self._word_totals.append(0)
+        self._word_totals[number] += tokens
+        return number
 
     def add(
         self,
@@ -101,12 +125,8 @@ class Survey:
         The result is that of one pass over all windows, exactly, as long as the word tables have
         not had to forget.
         """
-        numbers = np.zeros(len(other._words), np.int64)
-        for i, (word, total) in enumerate(zip(other._words, other._word_totals, strict=True)):
-            numbers[i] = number = self._words.setdefault(word, len(self._words))
-            if number == len(self._word_totals):
-                self._word_totals.append(0)
-            self._word_totals[number] += total
+        words = zip(other._words, other._word_totals, strict=True)
+        numbers = np.array([self._count_word(word, total) for word, total in words], np.int64)
         self.tokens += other.tokens
         self.norms.merge(other.norms)
         for mine, theirs in zip(self.states, other.states, strict=True):
@@ -128,8 +148,8 @@ class Survey:
             "word_totals": self.word_totals,
         }
         for i, moments in enumerate(self.held_out):
-            for part, found in self._parts(i).items():
-                arrays |= {f"{part}{i}.{name}": value for name, value in vars(found).items()}
+            for part, state in self._parts(i).items():
+                arrays |= {f"{part}{i}.{name}": value for name, value in vars(state).items()}
             arrays[f"moments{i}.numbers"] = np.array([moments.tokens, moments.active])
             arrays |= _arrays(f"moments{i}", moments.sums)
         with path.open("wb") as file:
@@ -166,5 +186,5 @@ def _arrays(name: str, total: ExactSum) -> dict[str, np.ndarray]:
 
 
 def _restored(kind: Any, arrays: Any, prefix: str) -> Any:
-    """Return a record of arrays from those saved under a prefix."""
+    """Return a record of arrays, of a dataclass, from those saved under a prefix."""
     return kind(*(arrays[f"{prefix}.{name}"] for name in kind.__dataclass_fields__))

@@ -63,7 +63,7 @@ def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
     note = st.empty()
     with live_model.borrowed_encoder(bundle, note.caption) as encoder:
         from tfactors.explain.encoder import tokenize_checked
-        from tfactors.explain.intervention import intervene_tokens, read_unmoved
+        from tfactors.explain.intervention import Move, intervene_tokens, read_unmoved
 
         def read(token_ids: "np.ndarray", layer: int) -> "Unmoved":
             text = UnmovedQuestion(token_ids.tobytes(), layer)
@@ -80,18 +80,14 @@ def intervention_of(bundle: Bundle, question: Question) -> "Intervention":
             window = bundle.windows([question.window]).iloc[0]
             ids, tokens = window["token_ids"], window["tokens"]
         other = tokenize_checked(question.other, encoder.model)[0] if question.other else None
-        intervention = intervene_tokens(
-            encoder,
-            ids,
-            tokens,
-            question.factor,
-            question.layer,
-            question.position,
-            question.times,
-            other_ids=other,
+        move = Move(
+            factor=question.factor,
+            layer=question.layer,
+            position=question.position,
+            times=question.times,
             penalty=question.penalty,
-            read=read,
         )
+        intervention = intervene_tokens(encoder, ids, tokens, move, other, read)
     note.empty()
     live.remember(question, intervention, _REMEMBERED)
     return intervention

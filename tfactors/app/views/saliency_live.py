@@ -1,7 +1,7 @@
 """Saliency on demand: an explanation is asked for, made with progress, and remembered.
 
 Turns a request (which example of which factor, by which method) into the
-:class:`tfactors.explain.saliency.Explanation`.
+:class:`tfactors.explain.explanation.Explanation`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tfactors.app.parts import live_model
 from tfactors.bundle import Bundle
 
 if TYPE_CHECKING:
-    from tfactors.explain.saliency import Explanation
+    from tfactors.explain.explanation import Explanation
 
 
 _REMEMBERED = 200  # explanations of some 2 kB each
@@ -88,7 +88,9 @@ def explain(bundle: Bundle, request: Request, show: Callable[[float, str], objec
     InputError
         The model is busy or cannot be loaded, or the request makes no sense to it.
     """
-    from tfactors.explain.saliency import explain_window
+    from tfactors.explain.explanation import Target
+    from tfactors.explain.saliency import explain_target
+    from tfactors.explain.saliency_settings import SaliencySettings
 
     def progress(done: int, total: int) -> None:
         show(done / total, f"Reading the text with words left out: {done} of {total}")
@@ -99,22 +101,23 @@ def explain(bundle: Bundle, request: Request, show: Callable[[float, str], objec
             for asked in map(request.by, methods_of(request)):
                 if asked in live_model.model_of(bundle).answers:
                     continue
-                explanation = explain_window(
-                    encoder,
-                    window["token_ids"],
-                    asked.position,
-                    asked.factor,
-                    asked.layer,
-                    asked.method,
-                    asked.samples,
-                    asked.features or None,
-                    asked.seed,
-                    asked.replacement or None,
-                    tokens=window["tokens"],
-                    progress=progress,
-                    recipe=asked.recipe or None,
+                target = Target(
+                    token_ids=window["token_ids"],
+                    position=asked.position,
+                    factor=asked.factor,
+                    layer=asked.layer,
                     radius=asked.radius or None,
+                    tokens=window["tokens"],
                 )
+                settings = SaliencySettings(
+                    method=asked.method,
+                    samples=asked.samples,
+                    features=asked.features or None,
+                    seed=asked.seed,
+                    replacement=asked.replacement or None,
+                    recipe=asked.recipe or None,
+                )
+                explanation = explain_target(encoder, target, settings, progress)
                 live_model.model_of(bundle).remember(asked, explanation, _REMEMBERED)
     finally:
         withdraw_request()

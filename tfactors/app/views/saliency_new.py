@@ -17,7 +17,7 @@ from tfactors.display import passages
 from tfactors.display import text as explanation_text
 
 if TYPE_CHECKING:
-    from tfactors.explain.saliency import Explanation
+    from tfactors.explain.explanation import Explanation
 
 _LISTED = 12  # weights with their errors
 

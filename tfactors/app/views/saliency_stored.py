@@ -125,6 +125,6 @@ def _significant_weights(row: Any) -> np.ndarray:
     weights = np.asarray(row.weights)
     if row.errors is None:  # an older bundle, or the website
         return weights
-    from tfactors.explain.saliency import told_from_zero
+    from tfactors.explain.explanation import told_from_zero
 
     return np.where(told_from_zero(weights, np.asarray(row.errors), row.activation), weights, 0)

@@ -111,7 +111,7 @@ def read_occurrences(
         The model is busy or cannot be loaded.
     """
     with live_model.borrowed_encoder(bundle, lambda words: show(0.0, words)) as encoder:
-        from tfactors.survey.occurrences import drawn
+        from tfactors.survey.occurrences import draw_occurrences
 
         total = bundle.about.corpus.windows
 
@@ -121,7 +121,7 @@ def read_occurrences(
                 show(0.7 * done / total, f"Looking through the text: window {done:,} of {total:,}")
                 yield frame
 
-        windows, positions = drawn(frames(), bundle.about.corpus.tokens, word)
+        windows, positions = draw_occurrences(frames(), bundle.about.corpus.tokens, word)
         parts: list[list[csr_array]] = [[] for _ in bundle.layers]
         for first in range(0, len(windows), _READ_AT_ONCE):
             show(
