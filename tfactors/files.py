@@ -19,7 +19,18 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to, and put the file in place when it is whole."""
+    """Give a temporary name to write to, and put the file in place when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file will be; what was there is replaced.
+
+    Yields
+    ------
+    Path
+        The temporary name, in the same folder.
+    """
     temporary = path.with_name(f"part-{path.name}")
     yield temporary
     with temporary.open("rb") as file:

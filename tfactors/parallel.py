@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """The cores that this process may use, at most OMP_NUM_THREADS where that is set."""
+    """Return the cores that this process may use, at most OMP_NUM_THREADS where that is set."""
     affinity = getattr(os, "sched_getaffinity", None)
     free = len(affinity(0)) if affinity else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
@@ -37,7 +37,17 @@ def cores() -> int:
 
 
 def in_parallel(parts: Sequence[int], work: Callable[[Iterator[int]], None], threads: int) -> None:
-    """Run `work` on so many threads; each takes part after part until none is left."""
+    """Run work on so many threads; each takes part after part until none is left.
+
+    Parameters
+    ----------
+    parts : sequence of int
+        The parts of the work.
+    work : callable
+        Gets an iterator over parts, and does each.
+    threads : int
+        Threads at most.
+    """
     queue: SimpleQueue[int] = SimpleQueue()
     for part in parts:
         queue.put(part)
@@ -61,9 +71,18 @@ def ahead(
 ) -> Generator[tuple[Item, Result], None, None]:
     """Yield (item, work(item)) in the order of the items, with the next ones under way.
 
-    At most two items a thread (all cores by default) are held at a time. The items are drawn by
-    the caller's thread. What `work` raises is raised here; leaving the loop early, by an error or
-    Ctrl-C, waits only for the items that are being worked on.
+    At most two items a thread are held at a time. The items are drawn by the caller's thread. What
+    `work` raises is raised here. Leaving the loop early, by an error or Ctrl-C, waits only for the
+    items that are being worked on.
+
+    Parameters
+    ----------
+    work : callable
+        Turns an item into its result.
+    items : iterable
+        What is worked on.
+    threads : int, optional
+        All cores by default.
     """
     threads = threads or cores()
     waiting: deque[tuple[Item, Future[Result]]] = deque()

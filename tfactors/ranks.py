@@ -77,8 +77,10 @@ class Ranks:
 
     Attributes
     ----------
-    rank, size : this process's number, 0 … size − 1, and how many there are.
-    device : where this process runs the model.
+    rank, size : int
+        This process's number, 0 … size − 1, and how many there are.
+    device : str
+        Where this process runs the model.
     """
 
     rank: int = 0
@@ -95,9 +97,17 @@ class Ranks:
         self.gather(np.zeros(1, np.int32))
 
     def lead(self, work: Callable[[], Any]) -> Any:
-        """Let rank 0 work while the others wait; all return what it returned, which JSON can hold.
+        """Let rank 0 work while the others wait, and return on all what it returned.
 
-        An InputError is raised on rank 0, and ends the others without a word.
+        Parameters
+        ----------
+        work : callable
+            Returns what JSON can hold.
+
+        Raises
+        ------
+        InputError
+            On rank 0, where ``work`` raises it; the others end without a word.
         """
         if self.size == 1:
             return work()
@@ -119,7 +129,17 @@ class Ranks:
         return json.loads(self.gather(raw.astype(np.uint8))[0].tobytes())
 
     def gather(self, array: np.ndarray) -> list[np.ndarray]:
-        """Return the arrays, (n,) each and of one type, of all ranks on every rank."""
+        """Return the arrays of all ranks on every rank.
+
+        Parameters
+        ----------
+        array : (n,) array
+            This rank's; of any length, and of the same type on all ranks.
+
+        Returns
+        -------
+        list of arrays, one a rank
+        """
         if self.size == 1:
             return [array]
         import torch

@@ -1,9 +1,8 @@
 """A dictionary that was learnt elsewhere, in one form whatever file it came from, and its codes.
 
-In goes what :mod:`tfactors.interchange.dictionaries` read; out come unit atoms Φ, an offset b, and
-a coder that takes scaled hidden states z = s·x − b to codes. A plain dictionary (2021) has no
-offset and is coded exactly. A sparse autoencoder brings its own encoder; with p = z·Wᵀ + β its
-codes are
+Turns what :mod:`tfactors.interchange.dictionaries` read into unit atoms Φ, an offset b, and a coder
+that takes scaled hidden states z = s·x − b to codes. A plain dictionary (2021) has no offset and is
+coded exactly. A sparse autoencoder brings its own encoder. With p = z·Wᵀ + β its codes are
 
     standard            α = relu(p)
     TopK                α = relu(p) where p is among the k largest of its token, else 0
@@ -25,9 +24,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from tfactors.coding.solver import ROWS, UNIT, SparseCoder
+from tfactors.coding.solver import ROWS, UNIT, SparseCoder, codes_of_rows
 from tfactors.errors import InputError
-from tfactors.ragged import offsets
 
 PLAIN = "dictionary"
 # The forms of a dictionary, and the tensors that each consists of.
@@ -45,20 +43,33 @@ TENSORS: dict[str, tuple[str, ...]] = {
 class Origin:
     """Where an imported dictionary comes from and how its encoder works; JSON in the manifest.
 
-    Attributes:
-        format: ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning``, ``gemma_scope`` or
-            ``safetensors``.
-        file: name of the file or folder.
-        sha256: of the file that holds the weights.
-        form: one of TENSORS.
-        dtype: number type of the weights in the file.
-        k: of TopK, else 0.
-        centred: whether the encoder reads x − b, as most do, or x.
-        rescaled: TopK that compares p · norm of the decoder's row instead of p.
-        scale: ``none`` for raw hidden states, ``unit`` for states of mean norm √d.
-        penalty: λ that it was learnt with, 0 where the file does not say.
-        layers: the hidden states that the file says it was trained on; empty if it does not say.
-        model: the model that the file names, or "".
+    Attributes
+    ----------
+    format : str
+        ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning``, ``gemma_scope`` or
+        ``safetensors``.
+    file : str
+        Name of the file or folder.
+    sha256 : str
+        SHA-256 of the file that holds the weights.
+    form : str
+        One of TENSORS.
+    dtype : str
+        Number type of the weights in the file.
+    k : int
+        Active factors a token of TopK, else 0.
+    centred : bool
+        Whether the encoder reads x − b, as most do, or x.
+    rescaled : bool
+        Whether TopK compares p · norm of the decoder's row instead of p.
+    scale : str
+        ``none`` for raw hidden states, ``unit`` for states of mean norm √d.
+    penalty : float
+        λ that it was learnt with, 0 where the file does not say.
+    layers : tuple of int
+        The hidden states that the file says it was trained on; empty if it does not say.
+    model : str
+        The model that the file names, or "".
     """
 
     format: str
@@ -88,12 +99,17 @@ class Origin:
 class ImportedDictionary:
     """A dictionary from a file; every matrix has one row a factor.
 
-    Attributes:
-        origin: where it comes from.
-        tensors: those that TENSORS lists, float32, as they were read: ``W_dec`` and ``W_enc``
-            (m, d), ``b_dec`` (d,), the others (m,).
-        atoms: (m, d) float32, the rows of ``W_dec`` with norm 1; its very bits where they have it.
-        norms: (m,) float32 norms of the rows of ``W_dec``; exactly 1 where they are so to 1e-4.
+    Attributes
+    ----------
+    origin : Origin
+        Where it comes from.
+    tensors : dict of float32 arrays
+        Those that TENSORS lists, as they were read: ``W_dec`` and ``W_enc`` (m, d), ``b_dec`` (d,),
+        the others (m,).
+    atoms : (m, d) float32
+        The rows of ``W_dec`` with norm 1; the very bits of the file where they have it there.
+    norms : (m,) float32
+        Norms of the rows of ``W_dec``; exactly 1 where all are so to 1e-4.
     """
 
     origin: Origin
@@ -129,8 +145,8 @@ class ImportedDictionary:
 
     def kept(self) -> dict[str, np.ndarray]:
         """Return the tensors that the atoms alone do not give back."""
-        given = self.atoms is self.tensors["W_dec"]
-        return {n: v for n, v in self.tensors.items() if not (given and n == "W_dec")}
+        given = {"W_dec"} if self.atoms is self.tensors["W_dec"] else set()
+        return {name: tensor for name, tensor in self.tensors.items() if name not in given}
 
     @classmethod
     def from_record(
@@ -143,8 +159,10 @@ class ImportedDictionary:
 class EncoderCoder:
     """The encoder of an autoencoder, to be used in the place of a `SparseCoder`.
 
-    Attributes:
-        dictionary: (m, d) float32, the unit atoms.
+    Attributes
+    ----------
+    dictionary : (m, d) float32
+        The unit atoms.
     """
 
     def __init__(self, imported: ImportedDictionary) -> None:
@@ -169,17 +187,16 @@ class EncoderCoder:
         tol: float = 0.0,
         start: csr_array | None = None,
     ) -> csr_array:
-        """Codes (n, m) of states (n, d); λ, tol and start, which a solver needs, change nothing."""
+        """Return codes (n, m) of states (n, d); what a solver needs besides changes nothing."""
         parts = [csr_array((0, len(self.dictionary)), dtype=np.float32)]
         parts += [csr_array(self._dense(x)) for x in _blocks(np.asarray(X, np.float32))]
         data = np.concatenate([part.data for part in parts])
         indices = np.concatenate([part.indices for part in parts])
         counts = np.concatenate([np.diff(part.indptr) for part in parts])
-        indptr = offsets(counts).astype(np.int32)
-        return csr_array((data, indices, indptr), shape=(len(X), len(self.dictionary)))
+        return codes_of_rows(counts, indices, data, len(self.dictionary))
 
     def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:
-        """‖z − αΦ‖² of every row, (n,) float32."""
+        """Return ‖z − αΦ‖² of every row, (n,) float32."""
         errors = [np.zeros(0, np.float32)]
         for i, x in enumerate(_blocks(np.asarray(X, np.float32))):
             residual = x - codes[i * ROWS : i * ROWS + len(x)] @ self.dictionary
@@ -187,7 +204,7 @@ class EncoderCoder:
         return np.concatenate(errors)
 
     def _dense(self, z: np.ndarray) -> np.ndarray:
-        """Codes of one block of states, (rows, m) float32."""
+        """Return the codes of one block of states, (rows, m) float32."""
         p = z @ self._weights.T
         if self._origin.form == "gated":
             values = np.maximum(self._gain * p + self._magnitude, 0)
@@ -204,5 +221,5 @@ class EncoderCoder:
 
 
 def _blocks(X: np.ndarray) -> Iterator[np.ndarray]:
-    """Cut rows into blocks, so that dense codes of many tokens never lie in memory together."""
+    """Yield blocks of rows, so that dense codes of many tokens never lie in memory together."""
     return (X[first : first + ROWS] for first in range(0, len(X), ROWS))

@@ -1,6 +1,6 @@
-"""Hidden states, batch after batch -> the dictionary that codes them best.
+"""Turns hidden states, batch after batch, into the dictionary that codes them best.
 
-The stage minimises the mean over the samples x, with weights w, of
+It minimises the mean over the samples x, with weights w, of
 
     ½‖x − αΦ‖² + λ‖α‖₁        over α ≥ 0 and Φ with unit rows
 
@@ -56,7 +56,7 @@ STATE = ("components_", "usage_", "moments_", "idle_")
 
 @compiled
 def _add_usage(weights, indptr, indices, data, usage):  # type: ignore[no-untyped-def]
-    """usage += Σ w αᵀα for codes in compressed rows."""
+    """Add Σ w αᵀα to usage (m, m) for codes in compressed rows."""
     for t in range(weights.size):
         for e in range(indptr[t], indptr[t + 1]):
             value, row = weights[t] * data[e], usage[indices[e]]
@@ -66,7 +66,7 @@ def _add_usage(weights, indptr, indices, data, usage):  # type: ignore[no-untype
 
 @compiled
 def _add_moments(weights, indptr, indices, data, X, moments):  # type: ignore[no-untyped-def]
-    """moments += Σ w αᵀx for codes in compressed rows."""
+    """Add Σ w αᵀx to moments (m, d) for codes in compressed rows."""
     for t in range(weights.size):
         for e in range(indptr[t], indptr[t + 1]):
             value, moment = weights[t] * data[e], moments[indices[e]]
@@ -167,7 +167,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: None = None) -> Self:
-        """Learn from X (n, d) in shuffled batches, afresh; for weights see `partial_fit`."""
+        """Learn afresh from X (n, d) in shuffled batches; for weights see `partial_fit`."""
         X = validate_data(self, X, dtype=np.float32, order="C")
         self._begin(X)
         for _ in range(self.epochs):
@@ -191,7 +191,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self
 
     def transform(self, X: np.ndarray) -> csr_array:
-        """Codes (n, m) of X (n, d) for the dictionary and penalty of the training."""
+        """Return codes (n, m) of X (n, d) for the dictionary and penalty of the training."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
         return SparseCoder(self.components_).encode(X, self.penalty, self.tol)
@@ -223,7 +223,15 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """A learner as it was saved; further batches give the same bits as without the break."""
+        """Return a learner as it was saved.
+
+        Further batches give the same bits as without the break.
+
+        Raises
+        ------
+        InputError
+            The file is no saved learner.
+        """
         try:
             with np.load(path, allow_pickle=False) as file:
                 numbers = json.loads(str(file["numbers"]))
@@ -258,7 +266,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.objective_ = float("nan")
 
     def _learn(self, X: np.ndarray, weights: np.ndarray) -> None:
-        """One update after another; small ones at first, when each makes a large difference."""
+        """Make one update after another; small ones at first, when each makes a difference."""
         done = 0
         while done < len(X):
             size = max(FIRST, int(GROWTH * self.n_samples_seen_))
@@ -267,6 +275,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             done = piece.stop
 
     def _update(self, X: np.ndarray, weights: np.ndarray) -> None:
+        """Code a batch X (n, d) with weights (n,), and move the atoms."""
         coder = self.coder(self.components_)
         codes = coder.encode(X, self.penalty, self.tol)
         errors = coder.squared_error(X, codes)
@@ -298,7 +307,7 @@ class DictionaryLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self._revive(dead, X, codes, errors)
 
     def _move_atoms(self) -> None:
-        """One sweep over the atoms; sums in the same order with any number of threads."""
+        """Move every atom once; sums are in the same order with any number of threads."""
         pull = np.empty((BLOCK, self.components_.shape[1]), np.float32)
 
         def correlate(rows: slice) -> None:

@@ -1,7 +1,7 @@
 """The dictionary update of the 2021 method, for comparison and for ``--preset paper``.
 
-In come batches of hidden states x with weights w (there 1/√(count of the token)), out comes a
-dictionary. Each batch is coded exactly, where the original took 500 FISTA steps, and then
+Turns batches of hidden states x with weights w (there 1/√(count of the token)) into a dictionary.
+Each batch is coded exactly, where the original took 500 FISTA steps, and then
 
     h ← (1 − 1/H) h + mean(α²) / H                                      H = 300 batches
     Φ ← Φ + η · diag(1 / (h + δ)) · mean(αᵀ w(x − αΦ)),  rows to unit norm    η = 0.005, δ = 0.001

@@ -1,4 +1,4 @@
-"""A batch that every rank holds goes in, its codes come out, solved by all ranks together.
+"""Turns a batch that every rank holds into its codes, solved by all ranks together.
 
 Each rank solves some of the solver's blocks of rows and sends their codes to all others; a batch
 with fewer blocks than there are ranks is solved by each for itself. As the blocks are whole, the
@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from tfactors.coding.solver import FEWER_ROWS, SparseCoder
-from tfactors.ragged import offsets
+from tfactors.coding.solver import FEWER_ROWS, SparseCoder, codes_of_rows
 from tfactors.ranks import Ranks
 
 
@@ -37,7 +36,7 @@ class SharedCoder(SparseCoder):
         tol: float = 1e-3,
         start: csr_array | None = None,
     ) -> csr_array:
-        """Codes (n, m) of X (n, d), one penalty for all; otherwise as `SparseCoder.encode`."""
+        """Return codes (n, m) of X (n, d), one penalty for all; else as `SparseCoder.encode`."""
         size, rank = self._ranks.size, self._ranks.rank
         blocks = -(-len(X) // FEWER_ROWS)
         if size == 1 or blocks < size:
@@ -56,8 +55,4 @@ class SharedCoder(SparseCoder):
             for piece, cut in zip(pieces, cuts, strict=True):
                 piece.append(cut)
         counts, indices, data = map(np.concatenate, pieces)
-        indptr = offsets(counts).astype(np.int32)
-        shape = (len(X), len(self.dictionary))
-        codes = csr_array((data.view(np.float32), indices, indptr), shape=shape)
-        codes.has_canonical_format = True
-        return codes
+        return codes_of_rows(counts, indices, data.view(np.float32), len(self.dictionary))

@@ -1,4 +1,4 @@
-"""The solver: checked rows in, codes and their certificates out, block by block.
+"""The solver of sparse codes, block by block, each code with its certificate.
 
 Turns rows X (n, d) and a dictionary Φ (m, d) into α = argmin_{α ≥ 0} ½‖x − αΦ‖² + λ‖α‖₁ of each
 row, with the lower bound that proves it; :mod:`tfactors.coding.sparse_coding` gives the formulas.
@@ -60,7 +60,7 @@ class SparseCoder:
         self.gram = self._gram[: len(dictionary), : len(dictionary)]
 
     def on_one_thread(self) -> Self:
-        """The same coder, sharing its arrays, for a caller that codes several batches at once."""
+        """Return the same coder, sharing its arrays, for one of several batches at once."""
         coder = copy.copy(self)
         coder.threads = 1
         return coder
@@ -72,7 +72,7 @@ class SparseCoder:
         tol: float = 1e-3,
         start: csr_array | None = None,
     ) -> csr_array:
-        """Codes (n, m) of X (n, d); the parameters and errors of `sparse_encode`."""
+        """Return codes (n, m) of X (n, d); the parameters and errors of `sparse_encode`."""
         X = _checked_samples(X, self.dictionary.shape[1])
         penalties = checked_penalty(penalty, len(X))[:, None]
         shape = (len(X), len(self.dictionary))
@@ -81,7 +81,7 @@ class SparseCoder:
         return self._solve(X, penalties, checked_tol(tol), start)[0]
 
     def path(self, X: np.ndarray, penalties: Sequence[float], tol: float = 1e-3) -> list[csr_array]:
-        """Codes of X for each of the penalties; the parameters and errors of `penalty_path`."""
+        """Return codes of X for each penalty; the parameters and errors of `penalty_path`."""
         X = _checked_samples(X, self.dictionary.shape[1])
         levels = np.asarray(penalties, dtype=np.float64)
         if levels.ndim != 1:
@@ -93,7 +93,7 @@ class SparseCoder:
         return [codes[place] for place in np.argsort(order)]
 
     def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:
-        """‖x − αΦ‖² of every row, (n,) float32, without dense codes."""
+        """Return ‖x − αΦ‖² of every row, (n,) float32, without dense codes."""
         X = _checked_samples(X, self.dictionary.shape[1])
         if codes.shape != (len(X), len(self.dictionary)):
             raise InputError(
@@ -113,7 +113,10 @@ class SparseCoder:
     def _solve(
         self, X: np.ndarray, penalties: np.ndarray, tol: float, start: csr_array | None
     ) -> list[csr_array]:
-        """Codes for each column of penalties (n, p): in float32, what that leaves in float64."""
+        """Return codes for each column of penalties (n, p).
+
+        They are solved in float32, and what that leaves in float64.
+        """
         if start is None:
             start = csr_array((len(X), len(self.dictionary)), dtype=np.float32)
         codes = self._solve_blocks(X, penalties, tol, start, self._gram, FAST)
@@ -141,6 +144,7 @@ class SparseCoder:
         gram: np.ndarray,
         effort: _Effort,
     ) -> _Codes:
+        """Return codes of X (n, d) for penalties (n, p), in the arithmetic of the Gram matrix."""
         n, p = penalties.shape
         levels = np.minimum(penalties, effort.largest_penalty).astype(gram.dtype)
         columns = self._columns.astype(gram.dtype, copy=False)
@@ -160,11 +164,11 @@ class SparseCoder:
                 rows = slice(first, min(first + size, n))
                 x = X[rows].astype(gram.dtype, copy=False)
                 b = np.matmul(x, columns, out=correlations[: len(x)])
-                used = solve_rows(
-                    x, b, gram, levels[rows], tol, effort.rounds, effort.norms,
-                    (start.indptr[first : rows.stop + 1], start.indices), squares,
-                    indices, data, codes.counts[rows], codes.gaps[rows],
-                )  # fmt: skip
+                begin = start.indptr[first : rows.stop + 1], start.indices
+                problem = x, b, gram, levels[rows]
+                limits = tol, effort.rounds, effort.norms
+                solution = indices, data, codes.counts[rows], codes.gaps[rows]
+                used = solve_rows(*problem, *limits, begin, squares, *solution)
                 codes.indices[first // size] = indices[:used].copy()
                 codes.data[first // size] = data[:used].copy()
 
@@ -177,7 +181,10 @@ class SparseCoder:
         return self._products(self._atoms.astype(np.float64))
 
     def _products(self, atoms: np.ndarray) -> np.ndarray:
-        """ΦΦᵀ in blocks: a threaded BLAS would keep its threads spinning beside the solver's."""
+        """Return ΦΦᵀ, made block by block.
+
+        A threaded BLAS would keep its threads spinning beside the solver's.
+        """
         gram = np.empty((len(atoms), len(atoms)), atoms.dtype)
 
         def work(blocks: Iterator[int]) -> None:
@@ -200,9 +207,10 @@ class _Effort:
     largest_penalty: float  # the same answer as anything above it, without overflow
 
     def working_set(self, m: int, d: int) -> int:
-        """Room for any support (d independent atoms) and those that join; all atoms where EXACT.
+        """Return how many atoms fit: any support (d independent ones), and those that join.
 
-        An odd number of cache lines, so that the rows of G_WW spread over the whole cache.
+        Where EXACT, all atoms do. It is an odd number of cache lines, so that the rows of G_WW
+        spread over the whole cache.
         """
         room = m if self is EXACT else min(m, d + 8 * LANES)
         return room // (2 * LANES) * 2 * LANES + 3 * LANES
@@ -222,7 +230,7 @@ class _Codes:
     data: list  # and their values
 
     def replaced(self, rows: np.ndarray, other: _Codes) -> _Codes:
-        """These codes with those of some rows taken from another object."""
+        """Return these codes with those of some rows taken from another object."""
         sizes, others = self.counts.sum(axis=1), other.counts.sum(axis=1)
         first = offsets(sizes)[:-1]
         first[rows] = sizes.sum() + offsets(others)[:-1]
@@ -238,23 +246,44 @@ class _Codes:
         )
 
     def column(self, p: int, m: int) -> csr_array:
-        """The codes for one of the penalties as an array (n, m)."""
+        """Return the codes for one of the penalties as an array (n, m)."""
         n, penalties = self.counts.shape
         indices = np.concatenate([np.empty(0, np.int32), *self.indices])
         data = np.concatenate([np.empty(0, np.float32), *self.data])
         if penalties > 1:
             owner = np.repeat(np.tile(np.arange(penalties), n), self.counts.ravel())
             indices, data = indices[owner == p], data[owner == p]
-        indptr = offsets(self.counts[:, p])
-        if indptr[-1] < 2**31:
-            indptr = indptr.astype(np.int32)
-        codes = csr_array((data, indices, indptr), shape=(n, m))
-        codes.has_canonical_format = True
-        return codes
+        return codes_of_rows(self.counts[:, p], indices, data, m)
+
+
+def codes_of_rows(
+    counts: np.ndarray, indices: np.ndarray, data: np.ndarray, factors: int
+) -> csr_array:
+    """Return codes from their entries, which are ordered by row and atom.
+
+    Parameters
+    ----------
+    counts : (n,) integers
+        Entries of each row.
+    indices, data : (entries,) integers and float32
+        The entries' atoms and their values.
+    factors : int
+        Atoms of the dictionary, m.
+
+    Returns
+    -------
+    (n, m) csr_array, indices sorted in each row
+    """
+    indptr = offsets(counts)
+    if indptr[-1] < 2**31:
+        indptr = indptr.astype(np.int32)
+    codes = csr_array((data, indices, indptr), shape=(len(counts), factors))
+    codes.has_canonical_format = True
+    return codes
 
 
 def _padded(dictionary: np.ndarray) -> np.ndarray:
-    """The dictionary with atoms of zeros up to a whole number of cache lines."""
+    """Return the dictionary with atoms of zeros up to a whole number of cache lines."""
     m, d = dictionary.shape
     atoms = np.zeros((-(-m // LANES) * LANES, d), np.float32)
     atoms[:m] = dictionary
@@ -262,6 +291,7 @@ def _padded(dictionary: np.ndarray) -> np.ndarray:
 
 
 def _checked_dictionary(dictionary: np.ndarray) -> np.ndarray:
+    """Return the atoms as float32; InputError for a wrong shape or atoms that are not unit norm."""
     atoms = np.asarray(dictionary)
     if atoms.ndim != 2 or 0 in atoms.shape:
         raise InputError(
@@ -278,6 +308,7 @@ def _checked_dictionary(dictionary: np.ndarray) -> np.ndarray:
 
 
 def _checked_samples(X: np.ndarray, d: int) -> np.ndarray:
+    """Return the samples as float32; InputError for a wrong shape or values not finite."""
     samples = np.asarray(X)
     if samples.ndim != 2 or samples.shape[1] != d:
         raise InputError(
@@ -298,7 +329,7 @@ def _checked_samples(X: np.ndarray, d: int) -> np.ndarray:
 
 
 def checked_penalty(penalty: float | np.ndarray, n: int) -> np.ndarray:
-    """One λ a row, (n,) float64; raises InputError for another shape, NaN or a negative number."""
+    """Return one λ a row, (n,) float64; InputError for another shape, NaN or a negative number."""
     levels = np.asarray(penalty, dtype=np.float64)
     if levels.ndim > 1 or (levels.ndim == 1 and len(levels) != n):
         raise InputError(
@@ -311,7 +342,7 @@ def checked_penalty(penalty: float | np.ndarray, n: int) -> np.ndarray:
 
 
 def checked_tol(tol: float) -> float:
-    """The tolerance as a float; raises InputError where it is no relative gap."""
+    """Return the tolerance as a float; InputError where it is no relative gap."""
     if not 0 < tol < 1:
         raise InputError(f"tol is {tol}; expected a relative duality gap between 0 and 1")
     return float(tol)

@@ -1,6 +1,6 @@
-"""Hidden states + dictionary -> codes, each with a certificate.
+"""Turns hidden states and a dictionary into codes, each with a certificate.
 
-For every row x of X (n, d) and a dictionary Φ (m, d) of unit atoms this stage solves
+For every row x of X (n, d) and a dictionary Φ (m, d) of unit atoms it solves
 
     α = argmin_{α ≥ 0}  P(α),      P(α) = ½‖x − αΦ‖² + λ‖α‖₁
 
@@ -37,13 +37,13 @@ def sparse_encode(
     tol: float = 1e-3,
     start: csr_array | None = None,
 ) -> csr_array:
-    """Codes of X over a dictionary: argmin over α ≥ 0 of ½‖x − αΦ‖² + λ‖α‖₁, row by row.
+    """Return the codes of X over a dictionary: argmin over α ≥ 0 of ½‖x − αΦ‖² + λ‖α‖₁, by row.
 
     Parameters
     ----------
     X : (n, d) array, or a torch tensor on any device
         One sample a row, finite; the arithmetic is float32. A tensor is solved on its device, in
-        batches (`sparse_coding_torch`); the codes come back on the host all the same.
+        batches (`tfactors.coding.torch_solver`); the codes come back on the host all the same.
     dictionary : (m, d) array
         One atom a row, unit norm.
     penalty : float or (n,) array
@@ -80,9 +80,27 @@ def sparse_encode(
 def penalty_path(
     X: np.ndarray, dictionary: np.ndarray, penalties: Sequence[float], tol: float = 1e-3
 ) -> list[csr_array]:
-    """Codes of X (n, d) for each of the penalties, in their order; every λ starts from the last.
+    """Return the codes of X for each of the penalties; every λ starts from the last.
 
-    Raises as `sparse_encode`.
+    Parameters
+    ----------
+    X : (n, d) array
+        One sample a row, finite.
+    dictionary : (m, d) array
+        One atom a row, unit norm.
+    penalties : sequence of float
+        λ ≥ 0, in the units of X.
+    tol : float
+        The largest relative duality gap of any row.
+
+    Returns
+    -------
+    list of (n, m) csr_array, float32, in the order of the penalties
+
+    Raises
+    ------
+    InputError
+        As `sparse_encode`.
     """
     return SparseCoder(dictionary).path(X, penalties, tol)
 
@@ -93,13 +111,31 @@ def duality_gap(
     codes: csr_array | np.ndarray,
     penalty: float | np.ndarray,
 ) -> np.ndarray:
-    """Relative duality gap (P − D) / P of every code, in float64: (n,).
+    """Return the relative duality gap (P − D) / P of every code.
 
     0 is optimal; a gap of g proves that no code has a value below (1 − g)·P. Two floors keep the
     ratio meaningful where float32 codes end: a correlation up to 2⁻¹⁸‖x‖ is not held against a
     smaller penalty, and P counts as at least 2⁻¹⁸·½‖x‖².
 
-    Parameters are those of `sparse_encode`; codes (n, m) may be dense. Raises as `sparse_encode`.
+    Parameters
+    ----------
+    X : (n, d) array
+        One sample a row, finite.
+    dictionary : (m, d) array
+        One atom a row, unit norm.
+    codes : (n, m) csr_array or array
+        The codes of X, none negative.
+    penalty : float or (n,) array
+        λ ≥ 0, one for all rows or one a row, in the units of X.
+
+    Returns
+    -------
+    (n,) float64
+
+    Raises
+    ------
+    InputError
+        As `sparse_encode`, and for codes of another shape or below 0.
     """
     dictionary = _checked_dictionary(dictionary)
     X = _checked_samples(X, dictionary.shape[1])

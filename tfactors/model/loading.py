@@ -1,4 +1,4 @@
-"""A model's name goes in, its weights and its tokenizer come out.
+"""Turns a model's name into its weights and its tokenizer.
 
 A name is resolved in this order: a local folder, an installed package that carries the model, the
 Hugging Face hub. Only safetensors count as weights: other formats can run code when they are read.
@@ -81,6 +81,7 @@ def hub_folder(name: str, download: bool = True) -> Path:
 
 
 def _not_found(name: str, error: Exception | None) -> str:
+    """Return what to say of a model that is neither here nor on the hub."""
     if type(error).__name__ in {"RepositoryNotFoundError", "HFValidationError"}:
         reason = "the hub has no such model"
     else:
@@ -110,9 +111,9 @@ def weight_files(folder: Path, name: str) -> list[Path]:
         if missing:
             raise ModelError(f"model {name!r}: {missing[0]} is missing; get the model again")
         return files
-    found = next((file.name for file in folder.glob("*.bin")), "no weights")
+    weights = next((file.name for file in folder.glob("*.bin")), "no weights")
     raise ModelError(
-        f"model {name!r}: expected model.safetensors, found {found}; other formats can run code, "
+        f"model {name!r}: expected model.safetensors, found {weights}; other formats can run code, "
         "so save it again with save_pretrained of transformers"
     )
 
@@ -254,6 +255,7 @@ def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tupl
 
 
 def _brings_code(folder: Path) -> bool:
+    """Whether a model wants code of its own to be run."""
     try:
         return "auto_map" in json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError, TypeError):
@@ -282,7 +284,7 @@ def check_memory(files: Sequence[Path], name: str, device: Any, skip: str | None
 
 
 def free_memory(device: Any) -> int | None:
-    """Bytes that are free on a torch device; None where nobody says.
+    """Return the bytes that are free on a torch device; None where nobody says.
 
     On a CPU under Linux what the kernel calls available, and no more than is left to the
     container; elsewhere all of the machine's memory.
@@ -293,16 +295,16 @@ def free_memory(device: Any) -> int | None:
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type != "cpu":
         return None
-    found = []
+    limits = []
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
         line = next(line for line in lines if line.startswith("MemAvailable:"))
-        found.append(1024 * int(line.split()[1]))
+        limits.append(1024 * int(line.split()[1]))
     with suppress(OSError, ValueError):  # of a container; "max" where it has no limit
         group = Path("/sys/fs/cgroup")
         limit = int((group / "memory.max").read_text("ascii"))
         used = (group / "memory.stat").read_text("ascii").split()  # "anon 123 file 456 …"
-        found.append(limit - int(used[used.index("anon") + 1]))
+        limits.append(limit - int(used[used.index("anon") + 1]))
     with suppress(OSError, ValueError, AttributeError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return min(found, default=None)
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(limits, default=None)

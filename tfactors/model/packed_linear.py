@@ -1,4 +1,4 @@
-"""A transformer goes in, whose linear layers leave with their weights packed for this processor.
+"""Turns the weights of a transformer's linear layers into the form that this processor likes best.
 
 oneDNN, which comes with PyTorch, multiplies by weights that lie in the order of its kernel faster
 than by weights in rows, and adds the bias, or applies GELU, while the product is in registers. The

@@ -1,10 +1,10 @@
-"""A module goes in; out comes a copy whose blocks note what enters them, and let it be replaced.
+"""Turns a module into a copy whose blocks note what enters them, and let it be replaced.
 
-The copy shares every weight, and only the modules on the way to the list of blocks are new, so
-nothing of the model changes and threads can share it. Counted by calls, not by place in the list,
-block l is the one that hidden state l enters: a block may run more than once (ALBERT).
+The copy shares every weight, and only the modules on the way to the list of blocks are new. So
+nothing of the model changes, and threads can share it. Block l is the one that hidden state l
+enters, counted by calls and not by place in the list: a block may run more than once (ALBERT).
 
-A pass that goes on from layer l does not need the blocks below it: their place is taken by what
+A pass that goes on from layer l does not need the blocks below it. Their place is taken by what
 hands its input on, in the form in which the block would have answered. Where a block's answer
 carries more than hidden states (the position bias that T5's first block makes for the others), it
 runs all the same.
@@ -22,20 +22,36 @@ class LayerReached(Exception):
     """The last layer that was asked for has been recorded; the rest need not run."""
 
 
-def recording(
+def recording_copy(
     module: Any,
     path: Sequence[str],
     layers: Sequence[int],
-    recorded: dict[int, Any],
     positions: Any = None,
-) -> Any:
-    """Return a copy that notes the input of the blocks in ``layers``, and ends after the last.
+) -> tuple[Any, dict[int, Any]]:
+    """Return a copy that notes the input of some blocks, and ends after the last of them.
 
-    With ``positions``, one a text, only these are noted, (texts, 1, width); where the last block to
-    run allows it, nothing else of it is computed.
+    Parameters
+    ----------
+    module : torch Module
+        The transformer.
+    path : sequence of str
+        Where it keeps its list of blocks (`path_of_blocks`).
+    layers : sequence of int
+        The blocks whose input is noted.
+    positions : (texts,) tensor, optional
+        Note only this token of each text. Where the last block to run allows it, nothing else of it
+        is computed.
+
+    Returns
+    -------
+    copy : torch Module
+        Raises LayerReached when it is called, after the last of the layers.
+    recorded : dict
+        Where the copy notes the input of each block, (texts, tokens or 1, width), by its number.
     """
     import torch
 
+    recorded: dict[int, Any] = {}
     last = max(layers)
 
     def call(layer: int, block: Any, args: tuple, kwargs: dict) -> Any:
@@ -51,13 +67,26 @@ def recording(
             raise LayerReached
         return block(*args, **kwargs)
 
-    return _tapped(module, path, call)
+    return _tapped(module, path, call), recorded
 
 
-def replacing(tapped: Any, path: Sequence[str], layer: int, states: Any, answers: list[Any]) -> Any:
-    """Return a copy in which ``states`` enter block ``layer``, and the blocks below are skipped.
+def replacing_copy(
+    tapped: Any, path: Sequence[str], layer: int, states: Any, answers: list[Any]
+) -> Any:
+    """Return a copy in which other states enter a block, and the blocks below are skipped.
 
-    ``answers`` is what `form_of_answers` found.
+    Parameters
+    ----------
+    tapped : torch Module
+        The transformer.
+    path : sequence of str
+        Where it keeps its list of blocks (`path_of_blocks`).
+    layer : int
+        The block.
+    states : (texts, tokens, width) tensor
+        What enters it.
+    answers : list
+        How the blocks answer, from `form_of_answers`.
     """
 
     def call(here: int, block: Any, args: tuple, kwargs: dict) -> Any:
@@ -76,9 +105,16 @@ def replacing(tapped: Any, path: Sequence[str], layer: int, states: Any, answers
 def form_of_answers(
     module: Any, path: Sequence[str], run: Callable[[Any], object]
 ) -> list[Callable[[Any], Any] | None]:
-    """For each block, what puts hidden states in the form of its answer; None if it must run.
+    """Return for each block what puts hidden states in the form of its answer; None if it must run.
 
-    ``run`` runs a module on any text.
+    Parameters
+    ----------
+    module : torch Module
+        The transformer.
+    path : sequence of str
+        Where it keeps its list of blocks (`path_of_blocks`).
+    run : callable
+        Runs a module on any text.
     """
     forms: list[Callable[[Any], Any] | None] = []
 
@@ -98,7 +134,7 @@ def form_of_answers(
 
 
 def path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
-    """Where the module keeps its list of so many blocks; the outermost of such lists."""
+    """Return where the module keeps its list of so many blocks; the outermost of such lists."""
     import torch
 
     paths = [

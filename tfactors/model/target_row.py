@@ -1,7 +1,8 @@
-"""One position of each text out of a block of BERT's kind, without computing the others.
+"""Turns what enters a block of BERT's kind into its output at one position of each text.
 
-In the last block that runs, a target at position p needs the keys and values of all tokens and only
-its own query, so that with all projections d × d and the feed-forward part 8 d² wide,
+The other positions are not computed. In the last block that runs, a target at position p needs the
+keys and values of all tokens and only its own query. So with all projections d × d and the
+feed-forward part 8 d² wide,
 
     2 d² of 12 d² products a token are left        (keys and values)
 
@@ -24,29 +25,40 @@ def has_target_row(block: Any) -> bool:
 
 
 def target_row(block: Any, states: Any, mask: Any, positions: Any) -> Any:
-    """Output of a block at one position of each text, (texts, 1, width).
+    """Return the output of a block at one position of each text.
 
-    Args:
-        block: one for which `has_target_row` holds.
-        states: (texts, tokens, width) what enters it.
-        mask: attention mask as the block is given it, broadcast to (texts, heads, tokens, tokens),
-            or None.
-        positions: (texts,) the position of each.
+    Parameters
+    ----------
+    block : torch Module
+        One for which `has_target_row` holds.
+    states : (texts, tokens, width) tensor
+        What enters it.
+    mask : tensor or None
+        Attention mask as the block is given it, broadcast to (texts, heads, tokens, tokens).
+    positions : (texts,) tensor
+        The position of each.
+
+    Returns
+    -------
+    (texts, 1, width) tensor
     """
     import torch
 
-    own, rows = block.attention.self, torch.arange(len(states), device=states.device)
+    attention, rows = block.attention.self, torch.arange(len(states), device=states.device)
     at_target = states[rows, positions][:, None]
 
     def by_head(values: Any) -> Any:
-        split = values.view(*values.shape[:2], own.num_attention_heads, own.attention_head_size)
-        return split.transpose(1, 2)
+        heads = attention.num_attention_heads, attention.attention_head_size
+        return values.view(*values.shape[:2], *heads).transpose(1, 2)
 
     if mask is not None:
         whole = mask.expand(len(states), -1, states.shape[1], -1)
         mask = whole[rows, :, positions][:, :, None]
     attended = torch.nn.functional.scaled_dot_product_attention(
-        by_head(own.query(at_target)), by_head(own.key(states)), by_head(own.value(states)), mask
+        by_head(attention.query(at_target)),
+        by_head(attention.key(states)),
+        by_head(attention.value(states)),
+        mask,
     )
     attended = attended.transpose(1, 2).reshape(at_target.shape[0], 1, -1)
     mixed = block.attention.output(attended, at_target)

@@ -1,9 +1,9 @@
-"""The name of a Hugging Face data set goes in, its documents come out, one row after another.
+"""Turns the name of a Hugging Face data set into its documents, one row after another.
 
 ``NAME[:CONFIG[:SPLIT]]`` names a data set of the hub or a local folder in the same layout. Rows are
 streamed, so a corpus of any size needs no room. A row is a document, except in WikiText, whose rows
-are lines: there an article is a document. The library `datasets` reads them; from version 4 on it
-runs no code that a data set brings along.
+are lines: there an article is a document. The library `datasets` reads the rows. From version 4 on
+it runs no code that a data set brings along.
 """
 
 import logging
@@ -68,12 +68,12 @@ def read_dataset(spec: str, column: str | None = None) -> Iterator[Document]:
         `datasets` is not installed; there is no such data set, configuration or split, or it
         cannot be reached; the column is not there or holds no text; no row has any text.
     """
-    name, found = DatasetName.parse(spec), False
+    name, any_text = DatasetName.parse(spec), False
     for title, text in _documents(name, column or DEFAULT_COLUMN):
         if text.strip():
-            found = True
+            any_text = True
             yield Document(str(name), title, join_wrapped_lines(text))
-    if not found:
+    if not any_text:
         raise CorpusError(f"{name}: no row has any text in column {column or DEFAULT_COLUMN!r}")
 
 
@@ -103,6 +103,7 @@ def _licence(name: DatasetName, folder: Path) -> str:
 
 
 def _documents(name: DatasetName, column: str) -> Iterator[tuple[str, str]]:
+    """Return title and text of each document."""
     rows = (
         row_text(str(name), str(name), number, row[column], row.get("title"), column)
         for number, row in enumerate(_rows(name, column), 1)
@@ -113,6 +114,7 @@ def _documents(name: DatasetName, column: str) -> Iterator[tuple[str, str]]:
 
 
 def _rows(name: DatasetName, column: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a data set; CorpusError where one cannot be read or lacks the column."""
     rows = iter(_opened(name))
     while True:
         try:
@@ -150,4 +152,5 @@ def _opened(name: DatasetName) -> Any:
 
 
 def _reason(error: Exception) -> str:
+    """Return what an error of a library says, as one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__

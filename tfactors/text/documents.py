@@ -1,4 +1,4 @@
-"""Text files in, documents out: one document a file or a row, one at a time.
+"""Turns text files into documents, one at a time: one document a file or a row.
 
 A `.txt` or `.md` file is one document, a row of a `.jsonl`, `.csv` or `.parquet` file is one
 document (read row by row, never the whole file), a folder is all such files below it in the order
@@ -83,18 +83,18 @@ def read_files(path: Path, column: str | None = None) -> Iterator[Document]:
     if not path.exists():
         raise CorpusError(f"{path}: no such file or folder")
     files = _files_below(path) if path.is_dir() else [path]
-    found = False
+    any_text = False
     for file in files:
         title = file.relative_to(path).as_posix() if path.is_dir() else file.name
         try:
             for row_title, text in _read_file(file, title, column or DEFAULT_COLUMN):
                 if text.strip():
-                    found = True
+                    any_text = True
                     yield Document(path.name or str(path), row_title, join_wrapped_lines(text))
         except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CorpusError(f"{file}: cannot be read: {reason}") from error
-    if not found:
+    if not any_text:
         if path.is_dir():
             raise CorpusError(f"{path}: no text below this folder in {_or(SUFFIXES)} files")
         raise CorpusError(f"{path}: the file is empty; a text is needed")
@@ -111,6 +111,8 @@ def join_wrapped_lines(text: str) -> str:
     A newline is a wrap if the next line's first word would not have fitted on the line, as the
     width of nine lines in ten tells; text of long lines or of short ones only is left alone.
 
+    Examples
+    --------
     >>> join_wrapped_lines("It was the best of times, it was the worst\nof times.\n\nThe end.")
     'It was the best of times, it was the worst of times.\n\nThe end.'
     """
@@ -134,7 +136,7 @@ _LIST_ITEM = re.compile(r"[-*+#>|•]|\d+[.)] ")
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """All readable files below a folder in the order of their names, hidden ones left out."""
+    """Return all readable files below a folder in the order of their names, but hidden ones."""
     files = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -145,12 +147,13 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _suffix(path: Path) -> str:
-    """The suffix that says how to read a file: that of `a.csv` for `a.csv.gz`."""
+    """Return the suffix that says how to read a file: that of `a.csv` for `a.csv.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return "" if name.endswith(".parquet") and name != path.name.lower() else Path(name).suffix
 
 
 def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
+    """Return title and text of each document of a file."""
     suffix = _suffix(path)
     if suffix == ".parquet":
         return _read_parquet(path, title, column)

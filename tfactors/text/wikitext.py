@@ -1,4 +1,4 @@
-"""The wikitext of an article in, its prose out: paragraphs and headings, a line each.
+"""Turns the wikitext of an article into its prose: paragraphs and headings, a line each.
 
 What is not running text goes: templates, tables, references, images with their captions, lists of
 names and works, and whole sections such as *See also*. A template that stands for words in a
@@ -13,11 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from tfactors.text.sentences import sentence_starts
-
-
-def _set_of(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
+from tfactors.text.words import word_set
 
 _DROPPED_SECTIONS = re.compile(
     r"(see )?also|external (links?|media)|(further|additional|suggested) (reading|information)"
@@ -28,7 +24,7 @@ _DROPPED_SECTIONS = re.compile(
     r"|(selected|annotated|general|primary|secondary) (bibliography|references|sources).*"
     r"|gallery|galleries|discography|(partial )?filmography.*|editions|awards and nominations|video"
 )
-_DROPPED_TAGS = _set_of(
+_DROPPED_TAGS = word_set(
     "ref references table tr td th caption gallery timeline score imagemap source pre graph hiero "
     "syntaxhighlight templatestyles"
 )
@@ -194,16 +190,16 @@ _LITERAL = {
     **{"'": "'", "' \"": "' \"", "\" '": "\" '", "'s": "'s", "!": "|", "eqm": '"'},
 }
 _QUOTES = frozenset(["quote", "quotation", "bquote", "cquote", "blockquote", "block quote"])
-_FORMULAS = _set_of(
+_FORMULAS = word_set(
     "math mvar val e nuclide nuclide2 su sqrt overline chem2 bra-ket railgauge age inflation "
     "currentyear formatnum us$"
 ) | {"pop density", "format price", "physics particle", "subatomic particle"}
-_SHOWN = _set_of(
+_SHOWN = word_set(
     "lang- nihongo nowrap nobr small smaller big large larger sc smallcaps vanchor tooltip "
     "abbr flag flagu flagcountry vr angbr zh sub noitalic nobold linktext ipa music nq "
     "oldstyledate script/arabic"
 ) | {"visible anchor", "not a typo", "angle bracket"}
-_SHOWN_LAST = _set_of("lang transl script rtl-lang unicode polytonic resize ill")
+_SHOWN_LAST = word_set("lang transl script rtl-lang unicode polytonic resize ill")
 _WRITTEN: dict[str, Callable[[list[str]], str]] = {
     **dict.fromkeys(_SHOWN, lambda values: values[0]),
     **dict.fromkeys(_SHOWN_LAST, lambda values: values[-1]),
@@ -219,8 +215,10 @@ _WRITTEN: dict[str, Callable[[list[str]], str]] = {
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Yield the prose of a section's text: a newline ends a paragraph only if a blank line or a
-    list item follows, as in MediaWiki."""
+    """Yield the paragraphs of a section's text.
+
+    A newline ends a paragraph only if a blank line or a list item follows, as in MediaWiki.
+    """
     for block in re.split(r"\n\s*\n", text):
         lines: list[str] = []
         for line in block.split("\n"):

@@ -1,10 +1,10 @@
-"""Text sources become documents, documents become windows of tokens.
+"""Turns text sources into documents, and documents into windows of tokens.
 
 A window holds whole words of one document, at most `window_length` tokens and no special tokens;
 windows neither overlap nor skip anything but a tail of fewer than 8 tokens. Every token carries
 two things: its id, which is what the model reads, and the slice of the text it stands for, which
-is what people read: ``''.join(window.tokens)`` is the text with its capitals and accents, and the
-model's hidden state i belongs to ``window.tokens[i]`` for good. (The 2021 code cut its articles
+is what people read. So ``''.join(window.tokens)`` is the text with its capitals and accents, and
+the model's hidden state i belongs to ``window.tokens[i]`` for good. (The 2021 code cut its articles
 every 2,000 characters, in the middle of words, and tokenised decoded windows anew, which shifted
 positions.)
 """
@@ -23,7 +23,14 @@ from typing import Any
 import numpy as np
 
 from tfactors.text.dataset_corpora import PREFIX, dataset_source, read_dataset
-from tfactors.text.documents import CorpusError, Document, Source, read_files, replace_surrogates
+from tfactors.text.documents import (
+    HELD_OUT_SHARE,
+    CorpusError,
+    Document,
+    Source,
+    read_files,
+    replace_surrogates,
+)
 from tfactors.text.packaged_corpora import PACKAGED, PackagedCorpus
 from tfactors.text.sentences import sentence_bounds
 
@@ -57,16 +64,16 @@ class Window:
 
     Attributes
     ----------
-    document
+    document : int
         Index of the document in the corpus.
-    start
+    start : int
         Position of the first token in its document.
-    token_ids
-        (t,) int32, what the model reads.
-    tokens
-        (t,) slices of the text; white space before a token belongs to it.
-    word_starts
-        (t,) bool, where a word begins.
+    token_ids : (t,) int32
+        What the model reads.
+    tokens : (t,) strings
+        Slices of the text; white space before a token belongs to it.
+    word_starts : (t,) bool
+        Where a word begins.
     """
 
     document: int
@@ -102,11 +109,11 @@ def read_documents(spec: str | Path, column: str | None = None) -> Iterator[Docu
 
     Parameters
     ----------
-    spec
+    spec : str or Path
         A name in `PACKAGED`, the path of a .txt, .md, .jsonl, .csv or .parquet file or of a
         folder of them (a folder named as a packaged corpus is: ``./sotu``), or ``hf:`` and the name
         of a data set (`tfactors.text.dataset_corpora`).
-    column
+    column : str, optional
         The column that holds the text in .jsonl, .csv and .parquet files; default ``text``.
 
     Raises
@@ -146,23 +153,22 @@ def tokenize(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarr
 
     Parameters
     ----------
-    text
+    text : str
         Any text; its runs of white space are collapsed first (`normalize_spaces`).
-    tokenizer
-        A fast tokenizer of transformers. No special tokens are added and nothing is cut off.
+    tokenizer : fast tokenizer of transformers
+        No special tokens are added and nothing is cut off.
 
     Returns
     -------
-    token_ids
-        (t,) int32.
-    tokens
-        (t,) strings that join to the normalised text. What the tokenizer drops (white space,
+    token_ids : (t,) int32
+    tokens : (t,) strings
+        They join to the normalised text. What the tokenizer drops (white space,
         zero-width characters, stripped accents) belongs to the token it touches: to the one before
         up to the next white space, from there on to the one after. Where one character became
         several tokens, the first holds it and the others are empty.
-    word_starts
-        (t,) bool: the tokenizer says that a new word begins, or white space does, or a mark meets
-        a letter: SentencePiece knows only spaces, and would say “river,” where others say “river”.
+    word_starts : (t,) bool
+        The tokenizer says that a new word begins, or white space does, or a mark meets a letter:
+        SentencePiece knows only spaces, and would say “river,” where others say “river”.
     """
     return _tokenize_normalized(normalize_spaces(text), tokenizer)
 
@@ -208,7 +214,7 @@ def _is_mark(character: str) -> bool:
 def document_windows(
     document_index: int, text: str, tokenizer: Any, window_length: int
 ) -> Iterator[Window]:
-    """Cut a text into windows of at most `window_length` tokens that hold whole words.
+    """Yield windows of at most `window_length` tokens that hold whole words.
 
     The cut is at white space where there is any, as in most languages, and inside a word only if
     that is itself longer than a window. A tail, or a whole document, of fewer than `MIN_WINDOW`
@@ -262,9 +268,6 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start:stop]
         start = stop
     yield text[start:]
-
-
-HELD_OUT_SHARE = 0.05
 
 
 def held_out_windows(windows: int, seed: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The words that tokens are pieces of, as a reader would write them.
 
-In go the tokens of a window and where words begin; out comes the word of one token, or of each.
+Turns the tokens of a window, and where words begin, into the word of one token, or of each.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
     starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
     spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
     return [w for a, b in spans for w in [spelled("".join(tokens[a:b]))] * (b - a)]
+
+
+def word_set(words: str) -> frozenset[str]:
+    """Return the words of a list that is written as one string, with spaces between them."""
+    return frozenset(words.split())
 
 
 def spelled(word: str) -> str:
