@@ -43,10 +43,10 @@ class SharedCoder(SparseCoder):
             return super().encode(X, penalty, tol, start)
         edges = [min(len(X), FEWER_ROWS * (blocks * i // size)) for i in range(size + 1)]
         rows = slice(edges[rank], edges[rank + 1])
-        mine = super().encode(X[rows], penalty, tol, None if start is None else start[rows])
-        counts = np.diff(mine.indptr).astype(np.int32)
+        share = super().encode(X[rows], penalty, tol, None if start is None else start[rows])
+        counts = np.diff(share.indptr).astype(np.int32)
         parts = self._ranks.gather(
-            np.concatenate([counts, mine.indices.astype(np.int32), mine.data.view(np.int32)])
+            np.concatenate([counts, share.indices.astype(np.int32), share.data.view(np.int32)])
         )
         pieces: list[list[np.ndarray]] = [[], [], []]
         for part, first, last in zip(parts, edges, edges[1:], strict=False):

@@ -233,8 +233,8 @@ def _retention_of_chunk(
     rows = []
     keys = examples[["factor", "layer"]].to_numpy()
     for factor, layer in np.unique(keys, axis=0):
-        mine = shares[(keys == (factor, layer)).all(axis=1)]
-        rows.append((int(factor), int(layer), mine.mean(axis=0), len(mine)))
+        of_factor = shares[(keys == (factor, layer)).all(axis=1)]
+        rows.append((int(factor), int(layer), of_factor.mean(axis=0), len(of_factor)))
     return _summary(rows, radii)
 
 

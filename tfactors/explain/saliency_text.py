@@ -24,17 +24,17 @@ def described(explanations: Sequence[Explanation]) -> str:
         f"factor {first.factor} at layer {first.layer} on "
         f"{spelled(first.tokens[first.position])!r}: activation {first.activation:.3f}"
     ]
-    for one in explanations:
-        told = int(one.significant.sum())
-        lines.append(in_words(one.method, one.samples, one.score, one.stability, told))
+    for shown in explanations:
+        told = int(shown.significant.sum())
+        lines.append(in_words(shown.method, shown.samples, shown.score, shown.stability, told))
     for other in explanations[1:]:
         lines.append(f"the two agree to {first.agreement(other):.3f} (correlation of weights)")
     lines.append("* told from zero: beyond 3 standard errors and 10% of the activation")
-    start = min(one.context[0] for one in explanations)
-    stop = max(one.context[1] for one in explanations)
+    start = min(shown.context[0] for shown in explanations)
+    stop = max(shown.context[1] for shown in explanations)
     for at in range(start, stop):
         mark = ">" if at == first.position else " "
-        cells = "".join(_cell(one, at) for one in explanations)
+        cells = "".join(_cell(shown, at) for shown in explanations)
         lines.append(f"{cells} {mark}{spelled(first.tokens[at])}")
     return "\n".join(lines)
 

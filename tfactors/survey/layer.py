@@ -155,8 +155,8 @@ class LayerSurvey:
             np.concatenate(pair, axis=1) for pair in zip(self._heaps(), other._heaps(), strict=True)
         ]
         order = np.lexsort((-both[1], both[0]), axis=1)[:, both[0].shape[1] // 2 :]
-        for mine, values in zip(self._heaps(), both, strict=True):
-            mine[:] = np.take_along_axis(values, order, axis=1)
+        for heap, values in zip(self._heaps(), both, strict=True):
+            heap[:] = np.take_along_axis(values, order, axis=1)
         self.active += other.active
         self.histogram += other.histogram
         used = other.word_keys != EMPTY

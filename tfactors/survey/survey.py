@@ -129,8 +129,8 @@ class Survey:
         numbers = np.array([self._count_word(word, total) for word, total in words], np.int64)
         self.tokens += other.tokens
         self.norms.merge(other.norms)
-        for mine, theirs in zip(self.states, other.states, strict=True):
-            mine.merge(theirs, numbers)
+        for state, more_state in zip(self.states, other.states, strict=True):
+            state.merge(more_state, numbers)
         for contexts, more_contexts in zip(self.contexts, other.contexts, strict=True):
             contexts.merge(more_contexts)
         for sample, more_draws in zip(self.samples, other.samples, strict=True):
