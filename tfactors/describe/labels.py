@@ -15,9 +15,13 @@ not reach an F1 of one half on both halves is no label; the factor is "mixed" th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from scipy.sparse import csc_array, csr_array
+
+if TYPE_CHECKING:  # the pages take a label's words from here, and have no scipy in the cloud
+    from scipy.sparse import csc_array, csr_array
 
 # A held-out token activates a factor if its activation is this share of the factor's importance.
 ACTIVE_SHARE = 0.5
@@ -60,6 +64,8 @@ def propose(
         factor, rule, share (of the factor's examples that fit), place (among the words that the
         factor answers to; -1 for a rule that is not among them).
     """
+    from scipy.sparse import csr_array
+
     number = np.bincount(example_factor, minlength=factors)
     chosen = csr_array(
         (
@@ -105,6 +111,8 @@ def judge(
         The same rows, and of the tokens that choose: fit (how many fit), active (how many activate
         the factor), both; of those that judge: judge_fit, judge_active, judge_both.
     """
+    from scipy.sparse import csr_array
+
     factor, rule = proposed["factor"].to_numpy(), proposed["rule"].to_numpy()
     columns = {}
     for prefix, tokens in (("", ~judging), ("judge_", judging)):
