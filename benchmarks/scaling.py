@@ -4,7 +4,7 @@
 
 The packaged model over the packaged addresses, each part of a build by itself: reading text, the
 forward pass, coding with dictionaries of several sizes, what the survey does with the codes, and
-what the dictionary learns from them. docs/SCALING.md multiplies these out.
+what the dictionary learns from them. docs/why/speed/scaling.md multiplies these out.
 """
 
 import argparse

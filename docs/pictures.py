@@ -59,7 +59,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 IDLE = """() => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState
     === "notRunning" && !document.querySelector("[data-testid=stSkeleton]")"""
-WAIT = 180_000  # milliseconds
+WAIT = 400_000  # milliseconds
 
 
 @contextlib.contextmanager
@@ -79,7 +79,8 @@ def dashboard(root: Path) -> Iterator[str]:
     process = subprocess.Popen(  # noqa: S603 - our own program
         [*command, str(root / "dashboard.py"), *(f"--{k}={v}" for k, v in options.items())],
         cwd=root,
-        env=os.environ | {"PYTHONPATH": str(root), "TFACTORS_BUNDLE": str(root / "artifacts/default")},
+        env=os.environ
+        | {"PYTHONPATH": str(root), "TFACTORS_BUNDLE": str(root / "artifacts/default")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

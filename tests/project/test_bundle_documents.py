@@ -1,4 +1,4 @@
-"""docs/BUNDLE.md tells the truth: its examples run, and its tables are the schemas."""
+"""docs/reference/bundle tells the truth: its examples run, and its tables are the schemas."""
 
 import re
 import subprocess
@@ -11,7 +11,9 @@ from synthetic_bundle import write_synthetic_bundle
 from tfactors.bundle.format import LAYOUTS, SCHEMAS
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs/BUNDLE.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs/reference/bundle").glob("*.md"))
+# A heading between the pages, so that no section runs into the next page.
+TEXT = "\n##\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -59,7 +61,7 @@ def described(kind: str) -> dict[str, tuple[str, bool, bool]]:
     """Column: type, whether it may be null, whether it is a key, as the document says."""
     name = "examples/layer_00" if kind == "examples" else kind
     section = re.search(rf"### {name}\.parquet.*?\n(.*?)(?=\n##|\Z)", TEXT, re.DOTALL)
-    assert section, f"docs/BUNDLE.md has no section on {name}.parquet"
+    assert section, f"docs/reference/bundle has no section on {name}.parquet"
     rows = re.findall(r"^\| (\**)(\w+)\** \| ([^|]+) \|", section[1], re.MULTILINE)
     return {
         column: (kind.removesuffix(" or null").strip("`"), kind.endswith(" or null"), bool(bold))

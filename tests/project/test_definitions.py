@@ -1,4 +1,4 @@
-"""docs/DEFINITIONS.md explains every number that a bundle holds and that is shown."""
+"""docs/reference/numbers explains every number that a bundle holds and that is shown."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,9 @@ from tfactors.stages.settings import PRESETS
 from tfactors.survey.layer import BIN_EDGES, FACTORS_PER_WORD, FREQUENT_WORD, WORDS_PER_FACTOR
 from tfactors.survey.moments import Moments
 
-TEXT = (Path(__file__).parents[2] / "docs/DEFINITIONS.md").read_text(encoding="utf-8")
+PAGES = sorted((Path(__file__).parents[2] / "docs/reference/numbers").glob("*.md"))
+# Where a line ends says nothing.
+TEXT = " ".join(" ".join(page.read_text(encoding="utf-8").split()) for page in PAGES)
 # What places or names a number, and is none itself.
 PLACES = {"factor", "layer", "window", "position", "word", "document", "start", "tokens", "method",
           "token_ids", "word_starts", "source", "title", "year", "held_out", "kind", "radius",
@@ -43,7 +45,7 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     assert f"mean of {DIRECTIONS} an example" in TEXT
     assert f"windows* of at most {default.window_length} tokens" in TEXT
     assert f"the {WORDS_PER_FACTOR} words with the largest summed activation" in TEXT
-    assert f"the {FACTORS_PER_WORD} factors with the\nlargest summed" in TEXT
+    assert f"the {FACTORS_PER_WORD} factors with the largest summed" in TEXT
     assert f"at least {FREQUENT_WORD} occurrences" in TEXT
     assert f"the mean curve retains {REACH_SHARE:.0%}".replace("%", " %") in TEXT
     assert RADII[:4] == (0, 1, 2, 4)
@@ -73,7 +75,12 @@ def test_explained_variance_is_what_the_text_says():
         assert perfect.explained_variance == 1.0
 
 
-def test_the_contents_lead_to_sections():
-    for anchor in re.findall(r"\]\(#([\w-]+)\)", TEXT):
-        headings = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
-        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+def test_the_contents_lead_to_every_page_and_links_to_sections():
+    contents = (PAGES[0].parent / "index.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert page.name == "index.md" or f"]({page.name})" in contents
+        text = page.read_text(encoding="utf-8")
+        for link, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", text):
+            there = (page.parent / link).read_text(encoding="utf-8") if link else text
+            headings = re.findall(r"^#+ (.*)$", there, re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}

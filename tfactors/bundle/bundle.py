@@ -14,7 +14,7 @@ from tfactors.bundle.reading import BundleReader
 
 
 class Bundle(BundleReader):
-    """A bundle of transformer factors on disk; docs/BUNDLE.md describes its files.
+    """A bundle of transformer factors on disk; docs/reference/bundle describes its files.
 
     Open one with :meth:`open`. The constructor takes a folder and a manifest, for a build that
     reads what it has written so far. Threads may share a bundle. It keeps in memory the tables of

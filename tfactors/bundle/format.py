@@ -8,7 +8,7 @@ A bundle may lack the tables and columns that later builds added (:attr:`Layout.
 
 Rows are sorted by the keys of their table. In tables keyed by factor a row group holds whole
 factors (16 in ``examples/``), so that a page of the dashboard reads one row group whatever the
-bundle's size. docs/BUNDLE.md explains every column.
+bundle's size. docs/reference/bundle explains every column.
 """
 
 from collections.abc import Iterable

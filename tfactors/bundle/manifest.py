@@ -6,7 +6,7 @@ so that any change, even of a blank, shows.
 
 :class:`Manifest` and the sections under it say what a manifest holds: a field without a default has
 to be there, one with a default may be missing in older bundles, and what they do not name is kept
-in the file and passed over here. docs/BUNDLE.md explains the fields.
+in the file and passed over here. docs/reference/bundle explains the fields.
 """
 
 import hashlib

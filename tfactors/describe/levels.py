@@ -10,7 +10,7 @@ What decides whether it fires? Its level says so, by what its strongest examples
            beyond the sentence
     mid    otherwise: the sentence
 
-The rule stands in for the 2021 authors' sorting by hand; docs/LEVELS.md tells how often readers
+The rule stands in for the 2021 authors' sorting by hand; docs/why/levels.md tells how often readers
 agree with it. Bundles from before it have no such numbers, and an older rule: low by depth alone,
 high if the sentence, cut out, retains less than half.
 """

@@ -17,7 +17,7 @@ from math import comb
 import numpy as np
 
 # Block sizes were compared on 12 examples of the default bundle: smaller blocks agree better with
-# occlusion, larger ones see more of what tokens do together (docs/LEVELS.md).
+# occlusion, larger ones see more of what tokens do together (docs/why/saliency_maps.md).
 BLOCKS_A_CUT = 16
 
 

@@ -1,6 +1,6 @@
 """What each number on a page means, in the words of its tip.
 
-docs/DEFINITIONS.md says the same with formulas and sources.
+docs/reference/numbers says the same with formulas and sources.
 """
 
 IMPORTANCE = (
@@ -25,7 +25,7 @@ REACH = (
 )
 CUTTING = (
     "A short text is read unlike a long one, so part of what is lost is lost for lack of any text, "
-    "not of this one: docs/LEVELS.md measures both."
+    "not of this one: docs/why/levels.md measures both."
 )
 DISTANCE = (
     "Depth is the peak layer divided by the number of blocks. The distances are differences to the "
