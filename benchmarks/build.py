@@ -27,21 +27,21 @@ from transformers import AutoModel
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_dictionary
 from tfactors.model.loading import hub_folder, local_folder
-from tfactors.stages import corpus as stages
-from tfactors.stages import survey as survey_stage
+from tfactors.stages.corpus import WINDOWS_A_BATCH, read_corpus
 from tfactors.stages.run import Run
 from tfactors.stages.settings import with_changes
+from tfactors.stages.survey import survey_corpus
 
 
 def bare_forward(run: Run, windows: list[np.ndarray]) -> float:
-    """Seconds of the model alone over the windows."""
+    """Return the seconds of the model alone over the windows."""
     folder = local_folder(run.model.name) or hub_folder(run.model.name)
     module = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     module(torch.zeros((1, 8), dtype=torch.long))
     start = time.perf_counter()
     with torch.inference_mode():
-        for i in range(0, len(windows), stages.WINDOWS_A_BATCH):
-            batch = windows[i : i + stages.WINDOWS_A_BATCH]
+        for i in range(0, len(windows), WINDOWS_A_BATCH):
+            batch = windows[i : i + WINDOWS_A_BATCH]
             ids = torch.zeros(len(batch), max(map(len, batch)), dtype=torch.long)
             mask = torch.zeros_like(ids)
             for row, window in enumerate(batch):
@@ -52,7 +52,7 @@ def bare_forward(run: Run, windows: list[np.ndarray]) -> float:
 
 
 def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, float, float]:
-    """The run, and seconds of the corpus and the survey stage."""
+    """Return the run, and the seconds of the corpus and the survey stage."""
     manifest = bundle.manifest
     settings = with_changes(
         "default",
@@ -66,10 +66,10 @@ def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, fl
     run.finish("scale", {"notes": {"scale": [bundle.scale[layer] for layer in bundle.layers]}})
     run.model.hidden_states([np.array([101, 102])], run.layers)
     start = time.perf_counter()
-    run.finish("corpus", {"notes": stages.read_corpus(run)})
+    run.finish("corpus", {"notes": read_corpus(run)})
     middle = time.perf_counter()
     write_dictionary(run.folder, bundle.dictionary)
-    survey_stage.survey_corpus(run)
+    survey_corpus(run)
     return run, middle - start, time.perf_counter() - middle
 
 
@@ -117,10 +117,9 @@ def main() -> None:
         f"({', '.join(f'{r:.0%}' for r in ratios)})"
     )
     if options.json:
-        options.json.write_text(json.dumps({
-            "tokens": tokens, "layers": len(bundle.layers), "factors": bundle.n_factors,
-            "bare": bare, "corpus": corpus, "survey": survey, "ratio": ratio,
-        }))  # fmt: skip
+        sizes = {"tokens": tokens, "layers": len(bundle.layers), "factors": bundle.n_factors}
+        seconds_of = {"bare": bare, "corpus": corpus, "survey": survey}
+        options.json.write_text(json.dumps(sizes | seconds_of | {"ratio": ratio}))
 
 
 if __name__ == "__main__":

@@ -19,33 +19,21 @@ area. Where the bundle's model is installed, also the median time of a move of �
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from crowd import crowd_times
 from playwright.sync_api import Page, sync_playwright
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import ClientConnection, connect
+from served_dashboard import FLAGS, IDLE, SHIFTS, browser_path, memory, serving
 
 from tfactors.bundle import Bundle
 
-ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # Drawn whole: the headline names the factor, the list and both charts stand, nothing runs.
 DRAWN = """
 factor => {
@@ -64,10 +52,6 @@ FIRST = """
   const head = document.querySelector('[data-testid=stMain] .tf-over');
   return head && getComputedStyle(head).visibility === 'visible';
 }
-"""
-IDLE = """
-() => !document.querySelector('[data-testid=stMain] [data-stale=true]')
-  && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
 """
 SEARCHED = """
 word => location.search.includes(`q=${word}`)
@@ -97,14 +81,6 @@ FRAMES = """
   requestAnimationFrame(seen);
 }
 """
-# What jumps while a page loads, by the browser's own count; not what a click or a key moved.
-SHIFTS = """
-window.shifts = [];
-new PerformanceObserver(list => window.shifts.push(
-  ...list.getEntries().filter(e => !e.hadRecentInput).map(e => e.value)
-)).observe({type: 'layout-shift', buffered: true});
-"""
-READERS, ROUNDS = 20, 8
 TEXT = "The bank raised its rates, and the river rose to the top of the bank. " * 4  # 60 tokens
 
 
@@ -137,54 +113,26 @@ class Result:
     memory_with_model_mb: float | None = None
 
 
-@contextlib.contextmanager
-def serving(bundle: Path) -> Iterator[tuple[str, subprocess.Popen, float]]:
-    """Start a server; yield its address, process and the seconds until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {
-        "server.headless": "true",
-        "server.port": str(port),
-        "server.address": "127.0.0.1",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-    }
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
-        + [f"--{name}={value}" for name, value in options.items()],
-        cwd=ROOT,
-        env=os.environ | {"TFACTORS_BUNDLE": str(bundle.resolve()), "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            if process.poll() is not None:
-                sys.exit("the server ended before it answered")
-            time.sleep(0.02)
-        yield address, process, time.perf_counter() - started
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-
-
-def memory(process: int) -> float:
-    """Resident memory of a process and its children in MB (Linux)."""
-    folder = Path(f"/proc/{process}")
-    pages = int((folder / "statm").read_text().split()[1])
-    own = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    children = (folder / f"task/{process}/children").read_text().split()
-    return own + sum(memory(int(child)) for child in children)
+# The columns of the table that are seconds: the field of a result, and its heading.
+SECONDS = {
+    "server_start": "start",
+    "first_content": "first",
+    "first_whole": "whole",
+    "next_median": "next",
+    "next_95": "95%",
+    "search": "search",
+    "penalty_move": "λ",
+    "crowd_median": "20",
+    "crowd_95": "95%",
+    "map_marks": "map",
+    "map_list": "list",
+    "map_frame": "draw",
+    "map_frame_95": "95%",
+    "map_longest": "most",
+    "hover_frame": "hover",
+    "hover_frame_95": "95%",
+    "hover_longest": "most",
+}
 
 
 def measure(bundle: Path, page: Page, steps: int) -> Result:
@@ -206,7 +154,7 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
             page.wait_for_function(DRAWN, arg=str(factor), timeout=60_000)
             times.append(time.perf_counter() - began)
         search = search_time(address, page, words_of(bundle))
-        moved_map = map_times(address, page)
+        map_seconds = map_times(address, page)
         used = memory(process.pid)
         # In a thread of its own, because Playwright has an event loop in this one.
         with ThreadPoolExecutor(1) as thread:
@@ -214,9 +162,23 @@ def measure(bundle: Path, page: Page, steps: int) -> Result:
         moved = penalty_time(address, page)
         with_model = memory(process.pid) if moved is not None else None
     return Result(
-        str(bundle), factors, start, first, whole, statistics.median(times), late(times), search,
-        used, statistics.median(crowd), late(crowd), errors, *moved_map, shift, moved, with_model,
-    )  # fmt: skip
+        bundle=str(bundle),
+        factors=factors,
+        server_start=start,
+        first_content=first,
+        first_whole=whole,
+        next_median=statistics.median(times),
+        next_95=late(times),
+        search=search,
+        memory_mb=used,
+        crowd_median=statistics.median(crowd),
+        crowd_95=late(crowd),
+        crowd_errors=errors,
+        **map_seconds,
+        first_shift=shift,
+        penalty_move=moved,
+        memory_with_model_mb=with_model,
+    )
 
 
 def late(times: list[float]) -> float:
@@ -227,52 +189,10 @@ def late(times: list[float]) -> float:
 def words_of(bundle: Path) -> list[str]:
     """Return eight words that factors of the bundle answer to."""
     words = Bundle.open(bundle).factors["words"]
-    plain = [own[0] for own in words if len(own) and own[0].isascii() and own[0].isalpha()]
+    first = [of_factor[0] for of_factor in words if len(of_factor)]
+    plain = [word for word in first if word.isascii() and word.isalpha()]
     distinct = list(dict.fromkeys(word.casefold() for word in plain))
     return distinct[:: max(len(distinct) // 8, 1)][:8]
-
-
-async def crowd_times(address: str, factors: int) -> tuple[list[float], int]:
-    """Let readers open factors all at once; return the seconds of each page, and the failures."""
-    url = address.replace("http", "ws", 1) + "/_stcore/stream"
-    times: list[float] = []
-    failed = 0
-    async with contextlib.AsyncExitStack() as open_:
-        readers = [
-            await open_.enter_async_context(connect(url, subprotocols=["streamlit"], max_size=None))
-            for _ in range(READERS)
-        ]
-        for round_ in range(ROUNDS):
-            asked = [
-                page_time(reader, (round_ * READERS + place) * 7 % factors)
-                for place, reader in enumerate(readers)
-            ]
-            for seconds, well in await asyncio.gather(*asked):
-                failed += not well
-                if round_:  # the first opens the session
-                    times.append(seconds)
-    return times, failed
-
-
-async def page_time(reader: ClientConnection, factor: int) -> tuple[float, bool]:
-    """Open a factor; return the seconds until its page is made, and whether it is without fault."""
-    message = BackMsg()
-    message.rerun_script.query_string = f"factor={factor}"
-    message.rerun_script.page_name = "Factor"
-    began = time.perf_counter()
-    await reader.send(message.SerializeToString())
-    well = True
-    async with asyncio.timeout(60):
-        while True:
-            answer = ForwardMsg()
-            data = await reader.recv()
-            answer.ParseFromString(data if isinstance(data, bytes) else data.encode())
-            kind = answer.WhichOneof("type")
-            if kind == "delta" and answer.delta.new_element.WhichOneof("type") == "exception":
-                well = False
-            if kind == "script_finished":
-                finished = answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
-                return time.perf_counter() - began, well and finished
 
 
 def search_time(address: str, page: Page, words: list[str]) -> float:
@@ -289,9 +209,11 @@ def search_time(address: str, page: Page, words: list[str]) -> float:
     return statistics.median(times)
 
 
-def map_times(address: str, page: Page) -> tuple[float, ...]:
-    """Return the seconds until the map's dots stand and, after an area is drawn, its list; then
-    those between two pictures while drawing and while moving over dots: median, 95 %, longest.
+def map_times(address: str, page: Page) -> dict[str, float]:
+    """Return seconds on the map by the fields of `Result` that begin with map or hover.
+
+    They are those until the dots stand and, after an area is drawn, its list, and those between two
+    pictures while drawing and while moving over dots: median, 95 %, longest.
     """
     began = time.perf_counter()
     page.goto(f"{address}/Map")
@@ -310,8 +232,13 @@ def map_times(address: str, page: Page) -> tuple[float, ...]:
     page.mouse.up()
     page.wait_for_function(LISTED, arg=before, timeout=60_000)
     listed = time.perf_counter() - began
-    of_each = [(statistics.median(times), late(times), max(times)) for times in (draw, hover)]
-    return marks, listed, *of_each[0], *of_each[1]
+    seconds = {"map_marks": marks, "map_list": listed}
+    for name, times, longest in (
+        ("map_frame", draw, "map_longest"),
+        ("hover_frame", hover, "hover_longest"),
+    ):
+        seconds |= {name: statistics.median(times), f"{name}_95": late(times), longest: max(times)}
+    return seconds
 
 
 def frames_while_moving(page: Page, left: float, top: float) -> list[float]:
@@ -343,14 +270,6 @@ def penalty_time(address: str, page: Page) -> float | None:
     return statistics.median(times)
 
 
-def browser_path() -> str:
-    """Return the browser's path; end with a word on how to get one where there is none."""
-    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        sys.exit(f"no browser: install chromium, or set CHROMIUM; looked for {', '.join(NAMES)}")
-    return executable
-
-
 def main() -> None:
     """Measure the bundles that are named, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -368,23 +287,18 @@ def main() -> None:
             page.add_init_script(SHIFTS)
             results.append(measure(bundle, page, options.steps))
             browser.close()
-    heads = ["start", "first", "whole", "next", "95%", "search", "λ", "20", "95%",
-             "map", "list", "draw", "95%", "most", "hover", "95%", "most"]  # fmt: skip
     print(
         f"{'bundle':24} {'factors':>8}",
-        *(f"{h:>7}" for h in heads),
+        *(f"{head:>7}" for head in SECONDS.values()),
         f"{'failed':>6} {'MB':>6} {'+model':>7} {'shift':>6}",
     )
-    for r in results:
-        seconds = (r.server_start, r.first_content, r.first_whole, r.next_median, r.next_95,
-                   r.search, r.penalty_move, r.crowd_median, r.crowd_95,
-                   r.map_marks, r.map_list, r.map_frame, r.map_frame_95, r.map_longest,
-                   r.hover_frame, r.hover_frame_95, r.hover_longest)  # fmt: skip
+    for result in results:
+        seconds = [getattr(result, name) for name in SECONDS]
         print(
-            f"{r.bundle[-24:]:24} {r.factors:8,}",
+            f"{result.bundle[-24:]:24} {result.factors:8,}",
             *(f"{'–' if s is None else f'{s:.2f}s':>7}" for s in seconds),
-            f"{r.crowd_errors:6} {r.memory_mb:6.0f} {r.memory_with_model_mb or 0:7.0f} "
-            f"{r.first_shift:6.3f}",
+            f"{result.crowd_errors:6} {result.memory_mb:6.0f} "
+            f"{result.memory_with_model_mb or 0:7.0f} {result.first_shift:6.3f}",
         )
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

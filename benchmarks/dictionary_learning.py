@@ -30,8 +30,8 @@ except ImportError:
 BATCH = 8192
 
 
-def judged(dictionary: np.ndarray, X: np.ndarray, penalty: float) -> dict[str, float]:
-    """The objective, L0 and share of atoms in use on held-out states."""
+def judge_dictionary(dictionary: np.ndarray, X: np.ndarray, penalty: float) -> dict[str, float]:
+    """Return objective, L0 and share of atoms in use on held-out states X (n, d)."""
     norms = np.linalg.norm(dictionary, axis=1, keepdims=True)
     coder = SparseCoder(dictionary[norms[:, 0] > 0] / norms[norms[:, 0] > 0])
     codes = coder.encode(X, penalty)
@@ -65,12 +65,22 @@ def main() -> None:
     if spams is not None:
         columns, start = np.asfortranarray(X.T), time.perf_counter()
         atoms, model = spams.trainDL(
-            columns, return_model=True, K=given.factors, lambda1=given.penalty, mode=2,
-            posAlpha=True, batchsize=1000, iter=-int(given.seconds), numThreads=-1, verbose=False,
-        )  # fmt: skip
+            columns,
+            return_model=True,
+            K=given.factors,
+            lambda1=given.penalty,
+            mode=2,
+            posAlpha=True,
+            batchsize=1000,
+            iter=-int(given.seconds),
+            numThreads=-1,
+            verbose=False,
+        )
         elapsed = time.perf_counter() - start
         seen = 1000 * int(model["iter"])
-        table.append(("SPAMS trainDL", elapsed, seen, judged(atoms.T, held_out, given.penalty)))
+        table.append(
+            ("SPAMS trainDL", elapsed, seen, judge_dictionary(atoms.T, held_out, given.penalty))
+        )
         del columns
 
     scikit = MiniBatchDictionaryLearning(
@@ -89,7 +99,7 @@ def main() -> None:
         scikit.partial_fit(X[first : first + 1000])
         seen += 1000
     elapsed = time.perf_counter() - start
-    score = judged(scikit.components_, held_out, given.penalty)
+    score = judge_dictionary(scikit.components_, held_out, given.penalty)
     table.append(("scikit-learn MiniBatchDictionaryLearning", elapsed, seen, score))
 
     learner = DictionaryLearner(given.factors, given.penalty, batch_size=BATCH, random_state=0)
@@ -99,7 +109,7 @@ def main() -> None:
             first, start = seen % (len(X) - BATCH), time.perf_counter()
             learner.partial_fit(X[first : first + BATCH])
             elapsed, seen = elapsed + time.perf_counter() - start, seen + BATCH
-        score = judged(learner.components_, held_out, given.penalty)
+        score = judge_dictionary(learner.components_, held_out, given.penalty)
         table.append((f"tfactors, {share:.0%} of the time", elapsed, seen, score))
 
     print(f"{X.shape[1]} dimensions, {given.factors} atoms, λ = {given.penalty}; {machine()}")

@@ -43,20 +43,20 @@ def main() -> None:
     ]
     states = sum(map(len, windows)) * len(packed.layers)
     seconds: dict[str, list[float]] = {"transformers": [], "packed": []}
-    found = {}
+    states_by = {}
     for _ in range(options.rounds):
         for name, model in (("transformers", plain), ("packed", packed)):
             start = time.thread_time()
-            found[name] = model.hidden_states(windows, model.layers)
+            states_by[name] = model.hidden_states(windows, model.layers)
             seconds[name].append(time.thread_time() - start)
-    difference = float(np.abs(found["packed"] - found["transformers"]).max())
+    difference = float(np.abs(states_by["packed"] - states_by["transformers"]).max())
     best = {name: min(values) for name, values in seconds.items()}
     for name, value in best.items():
         print(f"{name:<14}{states / value:10,.0f} states/s")
     ratio = best["transformers"] / best["packed"]
     print(
         f"packed is {ratio:.2f} times as fast; largest difference {difference:.1e} in states of up "
-        f"to {np.abs(found['packed']).max():.1f} ({states:,} states, one thread, best of "
+        f"to {np.abs(states_by['packed']).max():.1f} ({states:,} states, one thread, best of "
         f"{options.rounds})"
     )
     if options.json:

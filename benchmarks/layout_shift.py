@@ -17,33 +17,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Playwright, sync_playwright
-
-import dashboard
+from served_dashboard import FLAGS, IDLE, ROOT, SHIFTS, browser_path, serving
 
 PAGES = (
-    "", "Factor?factor=11", "Random_by_level?seed=3", "Curves_and_saliency?factors=3%2C4",
-    "Search?q=river", "Your_text?text=The+bank+of+the+river", "Map", "Compare?factor=11", "Labels",
-    "Evidence", "Word_senses",
-)  # fmt: skip
+    "",
+    "Factor?factor=11",
+    "Random_by_level?seed=3",
+    "Curves_and_saliency?factors=3%2C4",
+    "Search?q=river",
+    "Your_text?text=The+bank+of+the+river",
+    "Map",
+    "Compare?factor=11",
+    "Labels",
+    "Evidence",
+    "Word_senses",
+)
 WINDOWS = ((1400, 900), (400, 800))
 AFTER = 1500  # milliseconds that a page is watched for when nothing runs any more
 
 
-def shifts(
-    bundle: Path, playwright: Playwright, executable: str
+def page_shifts(
+    bundle: Path, root: Path, playwright: Playwright, executable: str
 ) -> Iterator[tuple[str, list[float]]]:
     """Yield every page with the sum of its shifts in each window."""
     for path in PAGES:
         sums = []
         for width, height in WINDOWS:
-            with dashboard.serving(bundle) as (address, _, _):
-                browser = playwright.chromium.launch(
-                    executable_path=executable, args=dashboard.FLAGS
-                )
+            with serving(bundle, root) as (address, _, _):
+                browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
                 page = browser.new_page(viewport={"width": width, "height": height})
-                page.add_init_script(dashboard.SHIFTS)
+                page.add_init_script(SHIFTS)
                 page.goto(f"{address}/{path}")
-                page.wait_for_function(dashboard.IDLE, timeout=120_000)
+                page.wait_for_function(IDLE, timeout=120_000)
                 page.wait_for_timeout(AFTER)
                 sums.append(sum(page.evaluate("window.shifts")))
                 browser.close()
@@ -54,15 +59,16 @@ def main() -> None:
     """Measure every page, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--root", type=Path, help="a checkout whose dashboard is measured")
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="a checkout whose dashboard is measured"
+    )
     parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
     options = parser.parse_args()
-    if options.root:
-        dashboard.ROOT = options.root.resolve()
+    root, executable = options.root.resolve(), browser_path()
     began, table = time.perf_counter(), {}
     print(f"{'page':24}", *(f"{width:>7}" for width, _ in WINDOWS))
     with sync_playwright() as playwright:
-        for page, sums in shifts(options.bundle, playwright, dashboard.browser_path()):
+        for page, sums in page_shifts(options.bundle, root, playwright, executable):
             table[page] = sums
             print(f"{page:24}", *(f"{value:7.3f}" for value in sums), flush=True)
     print(f"{'worst':24} {max(map(max, table.values())):7.3f}", end="")

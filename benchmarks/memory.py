@@ -20,17 +20,17 @@ import torch
 import transformers
 
 from tfactors.bundle.writing import write_dictionary
-from tfactors.stages import corpus as stages
-from tfactors.stages import survey as survey_stage
+from tfactors.stages.corpus import estimate_scale, read_corpus
 from tfactors.stages.run import Run
 from tfactors.stages.settings import with_changes
+from tfactors.stages.survey import survey_corpus
 
 WIDTH, FACTORS, VOCABULARY = 64, 256, 30_000
 WORDS_A_DOCUMENT = 1000
 
 
 def write_model(folder: Path) -> None:
-    """A random BERT of two blocks that has a token for every word."""
+    """Write a random BERT of two blocks that has a token for every word."""
     folder.mkdir()
     words = [f"word{i}" for i in range(VOCABULARY)]
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", *words]) + "\n", "utf-8")
@@ -49,7 +49,7 @@ def write_model(folder: Path) -> None:
 
 
 def write_corpus(path: Path, tokens: int) -> None:
-    """Documents of random words."""
+    """Write documents of random words, a line each."""
     random = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
         for _ in range(tokens // WORDS_A_DOCUMENT):
@@ -57,8 +57,8 @@ def write_corpus(path: Path, tokens: int) -> None:
             file.write(json.dumps({"text": " ".join(f"word{i}" for i in words)}) + "\n")
 
 
-def survey(folder: Path, corpus: Path) -> None:
-    """Corpus, scale, a random dictionary, survey; print what the process needed at most."""
+def measure_memory(folder: Path, corpus: Path) -> None:
+    """Survey a corpus with a random dictionary; print what the process needed at most, in MB."""
     settings = with_changes(
         "default", corpora=(str(corpus),), model=str(folder / "model"), factors=FACTORS
     )
@@ -68,9 +68,9 @@ def survey(folder: Path, corpus: Path) -> None:
     atoms = np.random.default_rng(1).standard_normal((FACTORS, WIDTH)).astype(np.float32)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     for name, stage in (
-        ("corpus", stages.read_corpus),
-        ("scale", stages.estimate_scale),
-        ("survey", survey_stage.survey_corpus),
+        ("corpus", read_corpus),
+        ("scale", estimate_scale),
+        ("survey", survey_corpus),
     ):
         if name == "survey":
             write_dictionary(run.folder, atoms)
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--survey", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.survey:
-        survey(*options.survey)
+        measure_memory(*options.survey)
         return
     with tempfile.TemporaryDirectory() as folder:
         write_model(Path(folder, "model"))
@@ -95,10 +95,10 @@ def main() -> None:
             corpus = Path(folder, f"corpus{factor}.jsonl")
             write_corpus(corpus, factor * options.tokens)
             line = [sys.executable, __file__, "--survey", folder, str(corpus)]
-            found = json.loads(subprocess.check_output(line, text=True))
+            memory = json.loads(subprocess.check_output(line, text=True))
             print(
-                f"{found['tokens']:>10,} tokens, {corpus.stat().st_size / 1e6:.1f} MB of text: "
-                f"{found['corpus']:.0f} MB when read, {found['survey']:.0f} MB when surveyed"
+                f"{memory['tokens']:>10,} tokens, {corpus.stat().st_size / 1e6:.1f} MB of text: "
+                f"{memory['corpus']:.0f} MB when read, {memory['survey']:.0f} MB when surveyed"
             )
 
 

