@@ -79,8 +79,8 @@ def weights_of_2021(
 ) -> np.ndarray:
     """Return the weights of one map, (t,), as the published code computes them."""
     length = len(target.token_ids)
-    kept = draw_masks(length, RECIPES["2021"].samples, seed)
-    texts = np.where(kept, target.token_ids, encoder.model.unknown_id)
+    masks = draw_masks(length, RECIPES["2021"].samples, seed)
+    texts = np.where(masks, target.token_ids, encoder.model.unknown_id)
     states, values = [], []
     with torch.inference_mode():
         for start in range(0, len(texts), TEXTS_A_BATCH):
@@ -92,7 +92,7 @@ def weights_of_2021(
         for start in range(0, len(x), STATES_A_BATCH):
             code = fista(x[start : start + STATES_A_BATCH], atoms, encoder.penalty)
             values.append(code[:, target.factor])
-    return fit_lime(kept, torch.cat(values).numpy(), FEATURES, seed)[0]
+    return fit_lime(masks, torch.cat(values).numpy(), FEATURES, seed)[0]
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:

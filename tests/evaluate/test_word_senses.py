@@ -8,7 +8,7 @@ from sklearn.feature_selection import f_classif
 from sklearn.metrics import precision_recall_fscore_support
 
 from tfactors.errors import InputError
-from tfactors.evaluate import label_scores, labelled_senses, word_senses
+from tfactors.evaluate import label_scores, labelled_senses, word_scores
 
 HEAD = "text\tword\toffset\tlabel\n"
 
@@ -127,7 +127,7 @@ def test_one_factor_that_is_the_label_tells_it_and_noise_chosen_in_the_folds_doe
     knows = np.column_stack([noise, labels + 0.1 * rng.random(80)])
     f1 = {}
     for name, codes in (("knows", knows), ("noise", noise)):
-        guesses = word_senses.guesses_by_factors(None, codes, labels, folds)
+        guesses = word_scores.guesses_by_factors(None, codes, labels, folds)
         f1[name] = label_scores.precision_recall_f1(labels, guesses["one factor", None])[2]
     assert f1["knows"] == 1
     assert f1["noise"] < 0.65

@@ -32,7 +32,7 @@ class LayerLosses(NamedTuple):
     """Losses of the head in nats with one layer replaced, and the shares that are recovered."""
 
     layer: str
-    own: float  # of the model as it is
+    untouched: float  # of the model as it is
     reconstruction: float
     mean: float
     zero: float
@@ -186,14 +186,14 @@ def _loss(
 
 
 def _layer_losses(
-    layer: int, own: float, reconstruction: float, mean: float, zero: float
+    layer: int, untouched: float, reconstruction: float, mean: float, zero: float
 ) -> LayerLosses:
     """Return the losses of a layer with the shares recovered; None where nothing was lost."""
     recovered, recovered_mean = (
-        (ablated - reconstruction) / (ablated - own) if ablated != own else None
+        (ablated - reconstruction) / (ablated - untouched) if ablated != untouched else None
         for ablated in (zero, mean)
     )
-    return LayerLosses(str(layer), own, reconstruction, mean, zero, recovered, recovered_mean)
+    return LayerLosses(str(layer), untouched, reconstruction, mean, zero, recovered, recovered_mean)
 
 
 def _means(last: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -128,7 +128,7 @@ def _edited(bundle: Bundle, encoder: FactorEncoder) -> tuple[Table, list[str]]:
     rank = 0.0 if np.isnan(rank) else rank
     control = float(ours[6])
     named = f"factor {factor} ({bundle.factors['label'].iloc[int(factor)]}) at layer {layer}"
-    said = "0 as in 2021" if control == 0 else f"not 0 as in 2021 but {control:.2f}"
+    on_control = "0 as in 2021" if control == 0 else f"not 0 as in 2021 but {control:.2f}"
     columns = (
         Column("edit", "Edit", "text"),
         Column("text", "Text", "text"),
@@ -142,7 +142,7 @@ def _edited(bundle: Bundle, encoder: FactorEncoder) -> tuple[Table, list[str]]:
     )
     finding = (
         f"Edited sentences: {named} and the paper's column agree with a Spearman correlation of "
-        f"{rank:.2f} (8 sentences); on the sentence without the pattern it is {said}; it is silent on "
+        f"{rank:.2f} (8 sentences); on the sentence without the pattern it is {on_control}; it is silent on "
         f"{int((np.delete(ours, 6) == 0).sum())} of the 7 with it, where the paper's factor never is."
     )
     return Table("Edited sentences", sample, columns, rows), [finding]

@@ -112,7 +112,7 @@ class Recovery(NamedTuple):
 
     width: str
     method: str
-    found: float  # share of the planted atoms
+    recovered: float  # share of the planted atoms
     common: float  # of the half that was planted most often
     rare: float  # of the other half
     explained: float  # variance of fresh samples
@@ -160,7 +160,7 @@ def measure(evaluation: Evaluation) -> Section:
                     Recovery(
                         str(d),
                         learnt.method,
-                        found=float(recovered.mean()),
+                        recovered=float(recovered.mean()),
                         common=float(recovered[common].mean()),
                         rare=float(recovered[~common].mean()),
                         explained=float(fresh.explained),
@@ -188,14 +188,14 @@ def measure(evaluation: Evaluation) -> Section:
     findings = []
     for width in map(str, WIDTHS):
         of_width = [row for row in rows if row.width == width]
-        best = max(of_width, key=lambda row: row.found)
+        best = max(of_width, key=lambda row: row.recovered)
         nearest = max(of_width, key=lambda row: row.explained)
         findings.append(
-            f"With d = {width}, {best.method} finds most: {best.found:.1%} of the planted atoms; "
-            f"{nearest.method} reconstructs best ({nearest.explained:.1%} explained, "
-            f"{nearest.found:.1%} found). "
+            f"With d = {width}, {best.method} finds most: {best.recovered:.1%} of the planted "
+            f"atoms; {nearest.method} reconstructs best ({nearest.explained:.1%} explained, "
+            f"{nearest.recovered:.1%} found). "
             + " ".join(
-                f"{row.method}: {row.found:.1%} found, {row.explained:.1%} explained."
+                f"{row.method}: {row.recovered:.1%} found, {row.explained:.1%} explained."
                 for row in of_width
                 if not row.method.startswith("ours")
             )

@@ -230,8 +230,8 @@ def _saliency_table(run: Run, encoder: FactorEncoder, examples: pd.DataFrame) ->
         for explanation in (lime, occlusion):
             if explanation is not None:
                 key = {"factor": example.factor, "layer": example.layer, "rank": example.rank}
-                said = _explanation_columns(explanation)
-                rows.append(key | said | {"seed": settings.seed, "agreement": agreement})
+                columns = _explanation_columns(explanation)
+                rows.append(key | columns | {"seed": settings.seed, "agreement": agreement})
     return pa.Table.from_pylist(rows, schema=SCHEMAS["saliency"])
 
 

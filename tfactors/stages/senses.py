@@ -31,11 +31,15 @@ CHANCE_DRAWS = 5
 
 def find_senses(run: Run) -> dict[str, Any]:
     """Write the senses of the words whose occurrences were drawn."""
-    kept = occurrence_codes(run)
-    if not kept.begun:  # the survey is of a tfactors that kept none: go without, as older bundles
+    kept_codes = occurrence_codes(run)
+    if (
+        not kept_codes.begun
+    ):  # the survey is of a tfactors that kept none: go without, as older bundles
         return {"words": 0, "stored": 0}
-    windows, positions = kept.places()
-    codes = [senses.strongest(kept.codes(i, run.settings.factors)) for i in range(len(run.layers))]
+    windows, positions = kept_codes.places()
+    codes = [
+        senses.strongest(kept_codes.codes(i, run.settings.factors)) for i in range(len(run.layers))
+    ]
     rows_of = _rows_by_word(run, windows, positions)
 
     def group_occurrences(word: str) -> senses.Grouping | None:

@@ -15,9 +15,9 @@ from tfactors.errors import InputError
 from tfactors.model.location import shared_path
 
 
-def setting(default: Any, help: str, **more: Any) -> Any:
+def setting(default: Any, help: str, **metadata: Any) -> Any:
     """Return the field of one setting, with its default and the sentence that explains it."""
-    return field(default=default, metadata={"help": help, **more})
+    return field(default=default, metadata={"help": help, **metadata})
 
 
 @dataclass(frozen=True)

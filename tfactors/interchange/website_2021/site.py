@@ -107,8 +107,8 @@ def import_site(site: str | Path, folder: str | Path, show_progress: bool = True
     for problem in sorted(problems, key=lambda line: "where the site has" in line)[:10]:
         print(f"tfactors: {problem}", file=sys.stderr)
     if len(problems) > 10:
-        more = len(problems) - 10
-        print(f"tfactors: and {more:,} more; manifest.json lists all", file=sys.stderr)
+        left_out = len(problems) - 10
+        print(f"tfactors: and {left_out:,} more; manifest.json lists all", file=sys.stderr)
     return Bundle.open(folder)
 
 
