@@ -9,7 +9,7 @@ from pathlib import Path
 if __name__ == "__main__":
     from tfactors.app.frame import shell
 
-    shell.run()
+    shell.draw_dashboard()
 else:
     from streamlit.starlette import App
 

@@ -22,7 +22,7 @@ if sharing.is_embedded():
     st.stop()
 selected = toolbar.choose_factor(bundle)
 examples = bundle.examples(selected.factor, selected.layer)
-part = url_state.get(controls.PART)
+part = url_state.value_of(controls.PART)
 reading = example_list.start_reading(selected, examples) if part == "examples" else None
 
 head, curve, bars = st.columns([5, 4, 3], gap="large")
@@ -33,7 +33,7 @@ with curve:
 with bars:
     factor_summary.activation_histogram(selected, example_list.smallest_shown(examples))
 if clicked is not None and clicked != selected.layer:
-    url_state.change({controls.LAYER: clicked})
+    url_state.set_controls({controls.LAYER: clicked})
     st.rerun()
 
 factor_note.show(bundle, selected.factor)

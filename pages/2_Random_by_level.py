@@ -22,19 +22,19 @@ LETTERS = {"low": "L", "mid": "M", "high": "H"}
 
 
 def draw_factor_of(level: str) -> None:
-    url_state.change({controls.LEVEL: level, controls.SEED: secrets.randbelow(SEEDS)})
+    url_state.set_controls({controls.LEVEL: level, controls.SEED: secrets.randbelow(SEEDS)})
 
 
 def drawn_factor(bundle: Bundle, members: np.ndarray) -> Selected:
     """Return the factor that this seed draws from the level's members."""
-    random = np.random.default_rng(url_state.get(controls.SEED))
+    random = np.random.default_rng(url_state.value_of(controls.SEED))
     return selection.select_factor(bundle, int(random.choice(members)))
 
 
 bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
 factors["level"] = level_rule.levels_in_force(bundle.factors, selection.thresholds_in_force(bundle))
-level = url_state.get(controls.LEVEL)
+level = url_state.value_of(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)
 columns = st.columns(3, gap="medium")

@@ -20,7 +20,7 @@ MOST_ROWS = 500
 
 bundle = shell.bundle()
 st.title("Search", anchor=False)
-by = url_state.get(controls.SEARCH_MODE)
+by = url_state.value_of(controls.SEARCH_MODE)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     option_buttons.show("By", controls.SEARCH_MODE, controls.SEARCH_MODES)
     st.segmented_control(
@@ -59,7 +59,7 @@ else:
         **url_state.widget(controls.QUERY),
     )
 
-query = url_state.get(controls.QUERY)
+query = url_state.value_of(controls.QUERY)
 found = None
 missing: list[str] = []
 if by == "words":
@@ -72,7 +72,7 @@ elif query.strip():
     except InputError as error:
         live_model.show_refusal(error)
 if missing:
-    absent = ", ".join(f"“{shell.plain(word[:40])}”" for word in missing)
+    absent = ", ".join(f"“{shell.plain_text(word[:40])}”" for word in missing)
     st.caption(
         f"Not in the index of this bundle: {absent}. Rare words are left out of it."
         if bundle.abilities.whole_words

@@ -27,7 +27,7 @@ st.text_area(
     "tokens: in a longer text the model sees more context than they have seen.",
     **url_state.widget(controls.TEXT),
 )
-text = url_state.get(controls.TEXT).strip()
+text = url_state.value_of(controls.TEXT).strip()
 if live_model.missing_part(bundle):
     live_model.show_how_to_get(bundle)
 elif not text:
@@ -37,7 +37,7 @@ elif not text:
             example,
             type="tertiary",
             icon=":material/arrow_forward:",
-            on_click=url_state.change,
+            on_click=url_state.set_controls,
             args=({controls.TEXT: example, controls.TOKEN: 1},),
         )
     st.caption(

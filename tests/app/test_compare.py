@@ -35,7 +35,7 @@ def test_the_best_matches_are_the_nearest_directions_and_overlaps_are_counted(
     made_up: Path,
 ) -> None:
     bundle = Bundle.open(made_up / "default")
-    found = compare_matching.best(bundle, 4, bundle)
+    found = compare_matching.best_matches(bundle, 4, bundle)
     cosine = bundle.dictionary @ bundle.dictionary[4]
     cosine[4] = -1
     assert found["factor"][0] == cosine.argmax()
@@ -98,7 +98,7 @@ def test_a_dictionary_of_another_order_is_found_again(
     manifest["files"]["dictionary.parquet"] |= {"bytes": size}
     write_manifest(tmp_path / "turned", manifest)
     other = Bundle.open(tmp_path / "turned")
-    assert order[compare_matching.best(one, 4, other)["factor"][0]] == 4
+    assert order[compare_matching.best_matches(one, 4, other)["factor"][0]] == 4
     again = compare_matching.share_found_again(one, other)
     assert again is not None
     assert again > 0.9  # but for those whose place a dead factor has

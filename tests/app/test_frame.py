@@ -207,11 +207,11 @@ def test_an_error_of_ours_is_a_calm_page_and_its_text_no_markup() -> None:
         from tfactors.app.frame import shell
         from tfactors.bundle import BundleError
 
-        shell.sorry(BundleError("file :red[x] $y$ <b>: damaged"), "mine")
+        shell.show_error(BundleError("file :red[x] $y$ <b>: damaged"), "mine")
 
     app = AppTest.from_file(str(ROOT / "dashboard.py")).run()
     assert not app.exception
-    assert shell.plain("*a* :red[b] $c$ <d> `e`") == (
+    assert shell.plain_text("*a* :red[b] $c$ <d> `e`") == (
         "\\*a\\* \\:red\\[b\\] \\$c\\$ \\<d\\> \\`e\\`"
     )
     assert isinstance(BundleError("x"), ValueError)
@@ -237,7 +237,7 @@ def test_the_label_of_an_option_that_is_gone_is_not_taken_for_a_value(
     state: dict[str, object] = {"control_moved": "15.1 · 30 river"}
     monkeypatch.setattr(st, "session_state", state)
     url_state._touched(controls.MOVED, "control_moved")
-    assert url_state.get(controls.MOVED) is None
+    assert url_state.value_of(controls.MOVED) is None
 
 
 def test_what_is_folded_away_is_made_when_opened_and_stays_open_with_the_next_factor() -> None:

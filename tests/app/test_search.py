@@ -9,7 +9,7 @@ from opened_page import follow, open_page, query, words
 
 import tfactors
 from tfactors.app.frame import controls
-from tfactors.app.views import search as searching
+from tfactors.app.views import search as search_view
 from tfactors.bundle import Bundle
 
 SEARCH = "pages/4_Search.py"
@@ -100,7 +100,7 @@ def test_whatever_package_the_model_lacks_is_named_with_the_command_that_brings_
 
 def test_search_ranks_factors_by_what_a_word_gives_of_their_best(made_up: Path) -> None:
     bundle = Bundle.open(made_up / "default")
-    scores, missing = searching.by_words(bundle, ["river", "nosuchword"])
+    scores, missing = search_view.factors_by_words(bundle, ["river", "nosuchword"])
     assert missing == ["nosuchword"]
     for row in scores.head(5).itertuples():
         word = bundle.words(row.factor, row.at).set_index("word").loc["river"]
@@ -110,7 +110,7 @@ def test_search_ranks_factors_by_what_a_word_gives_of_their_best(made_up: Path) 
         assert row.active == pytest.approx(word["count"] / word["occurrences"])
     assert scores["match"].is_monotonic_decreasing
     assert scores["factor"].is_unique
-    nothing, missing = searching.by_words(bundle, ["nosuchword"])
+    nothing, missing = search_view.factors_by_words(bundle, ["nosuchword"])
     assert nothing.empty
     assert missing == ["nosuchword"]
 

@@ -170,7 +170,7 @@ WORD = url_state.free_text("word", 40)
 ALL_OCCURRENCES = url_state.switch("all")
 
 # Your text
-# About three times what 512 tokens of English take: a text that is too long is told so, not cut.
+# About three times what 512 tokens of English take: too long a text gets a message and is not cut.
 TEXT_LENGTH = 8000
 TEXT = url_state.free_text("text", TEXT_LENGTH)
 TOKEN = url_state.whole_number("token", 0, 0, 10**4)

@@ -3,12 +3,12 @@
 *Imports.* The first page needs the packages that read tables and draw charts, nearly a second's
 work. They are imported in a thread of their own from the moment the server is there, while the
 first browser still fetches Streamlit's own code; a page that comes too early waits for the rest.
-What goes wrong is met again, and told, by the page that imports it.
+The page that imports a package again shows what is wrong with it.
 
 *Turns.* Python runs one thread at a time. Where 20 readers click at once and 20 threads share it,
 all of their pages are ready at the end; made one after the other the first is ready at once, and
 the one in the middle after half of the time. A turn is given back before the model is asked, which
-takes longer, and nobody waits for one longer than four seconds: a page that hangs holds up nobody.
+takes longer. A page waits four seconds for its turn at most, so that one that hangs holds up none.
 
 *Memory.* Streamlit has Python collect its garbage after every run of a page, which goes through
 every object that is alive: with the libraries of the dashboard that takes as long as making a page,

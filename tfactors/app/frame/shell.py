@@ -1,8 +1,8 @@
 """The frame around every page: menu, open bundle, notices, and calm words when something is wrong.
 
-``dashboard.py`` calls :func:`run`. A server that was just started opens a link to a page without
-running ``dashboard.py`` (Streamlit still takes ``pages/`` for a menu of its own then), so every
-page begins with :func:`bundle`, which runs the frame when nobody has.
+``dashboard.py`` calls :func:`draw_dashboard`. A server that was just started opens a link to a page
+without running ``dashboard.py``, because Streamlit still takes ``pages/`` for a menu of its own
+then. So every page begins with :func:`bundle`, which draws the frame where that is missing.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ ICON = (
 _OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
 
 
-def run() -> None:
+def draw_dashboard() -> None:
     """Draw the frame and, in it, the page that is open."""
     with server.page_turn():
         try:
@@ -66,7 +66,7 @@ def _run() -> None:
         url_state.check_against(here.controls, opened)
         wrong = notes.begin(opened)
         for sentence in [*url_state.notices(), *([wrong] if wrong else [])]:
-            st.info(plain(sentence), icon=":material/info:")
+            st.info(plain_text(sentence), icon=":material/info:")
         token = _OPEN.set(opened)
         try:
             current.run()
@@ -76,14 +76,14 @@ def _run() -> None:
             with st.sidebar:
                 svg_button.show()
     except InputError as error:
-        sorry(error, path.name)
+        show_error(error, path.name)
 
 
 def bundle() -> Bundle:
     """Return the open bundle; when a page was started without the frame, run the frame instead."""
     opened = _OPEN.get()
     if opened is None:
-        run()
+        draw_dashboard()
         st.stop()
     return opened
 
@@ -141,14 +141,14 @@ def show_no_bundle() -> None:
         "tfactors dashboard artifacts/mine",
         language="bash",
     )
-    st.caption(f"Looked in the folder “{plain(str(store.artifacts_folder()))}”.")
+    st.caption(f"Looked in the folder “{plain_text(str(store.artifacts_folder()))}”.")
 
 
-def sorry(error: InputError, name: str) -> None:
+def show_error(error: InputError, name: str) -> None:
     """Say what is wrong with a bundle or a request, and what can be done."""
     if isinstance(error, BundleError):
         st.title("This bundle cannot be read")
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain_text(str(error)), icon=":material/error:")
         st.markdown(
             "Check it with the first command; the second makes it again from the same text."
         )
@@ -158,7 +158,7 @@ def sorry(error: InputError, name: str) -> None:
         )
     else:
         st.title("That did not work")
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain_text(str(error)), icon=":material/error:")
     link(controls.HOME, "Back to the first page", icon=":material/home:")
 
 
@@ -183,7 +183,7 @@ def _named_bundle(folders: dict[str, Path]) -> Path | None:
     if not folders:
         return None
     first = next(iter(folders))
-    chosen = url_state.get(controls.BUNDLE) or first
+    chosen = url_state.value_of(controls.BUNDLE) or first
     if chosen not in folders:
         url_state.add_notice(
             f"There is no bundle “{chosen[:40]}” here; “{store.bundle_title(folders[first])}” is "
@@ -198,7 +198,7 @@ def _choose_bundle(folders: dict[str, Path]) -> Path | None:
     """Draw the choice of a bundle, where there are several; return the one in force."""
     path = _named_bundle(folders)
     if len(folders) > 1:
-        chosen = url_state.get(controls.BUNDLE) or next(iter(folders))
+        chosen = url_state.value_of(controls.BUNDLE) or next(iter(folders))
         titles = store.bundle_titles(folders)
         st.selectbox(
             "Bundle",
@@ -209,10 +209,10 @@ def _choose_bundle(folders: dict[str, Path]) -> Path | None:
     return path
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     r"""Return text that Markdown shows as it is.
 
-    >>> plain("a *b* $x$ :red[c]")
+    >>> plain_text("a *b* $x$ :red[c]")
     'a \\*b\\* \\$x\\$ \\:red\\[c\\]'
     """
     return "".join("\\" + c if c in "\\`*_{}[]()<>#+-!|~$:^" else c for c in text)

@@ -5,10 +5,10 @@ string. The values stay in the session while other pages are open. A click that 
 writes the query string, which is one step of the browser's history. So reload, Back and a shared
 link all restore the view exactly.
 
-The rule is short. A control that a reader touched writes the URL (:func:`change`). When the URL is
-not what we last wrote (a link, Back, reload), the URL wins (:func:`take_over_url`). Values at their
-default stay out of the URL. A value that cannot be used is replaced by the default, with a sentence
-that says so.
+The rule is short. A control that a reader touched writes the URL (:func:`set_controls`). When the
+URL is not what we last wrote (a link, Back, reload), the URL wins (:func:`take_over_url`). Values
+at their default stay out of the URL. A value that cannot be used is replaced by the default, with a
+sentence that says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,12 +44,12 @@ class Control(Generic[T]):
     check: Callable[[T, Any], None] | None = None
 
 
-def get(control: Control[T]) -> T:
+def value_of(control: Control[T]) -> T:
     """Return the value of a control."""
     return st.session_state.get(_VALUES, {}).get(control.name, control.default)
 
 
-def change(changes: Mapping[Control[Any], Any]) -> None:
+def set_controls(changes: Mapping[Control[Any], Any]) -> None:
     """Set controls, and write them to the URL as one step of its history. For callbacks."""
     for control, value in changes.items():
         _put(control, value)
@@ -65,7 +65,7 @@ def query_of(
 ) -> dict[str, str]:
     """Return the query string of a page as a dictionary: its controls that are not at default."""
     changes = changes or {}
-    values = ((control, changes.get(control, get(control))) for control in controls)
+    values = ((control, changes.get(control, value_of(control))) for control in controls)
     return {c.name: c.write(value) for c, value in values if value != c.default}
 
 
@@ -91,7 +91,7 @@ def take_over_url(page: str, controls: tuple[Control[Any], ...]) -> None:
 def check_against(controls: Iterable[Control[Any]], bundle: Any) -> None:
     """Replace values that this bundle does not have by their defaults, and say so."""
     for control in controls:
-        value = get(control)
+        value = value_of(control)
         if control.check is None or value == control.default:
             continue
         try:
@@ -129,7 +129,7 @@ def widget(control: Control[Any], shown: Any = None) -> dict[str, Any]:
     click is not overwritten by the answer to the first.
     """
     key = f"control_{control.name}"
-    value = get(control) if shown is None else shown
+    value = value_of(control) if shown is None else shown
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
     return {"key": key, "on_change": _touched, "args": (control, key)}
@@ -143,7 +143,7 @@ def _touched(control: Control[Any], key: str) -> None:
             control.read(control.write(value))
     except ValueError:
         return
-    change({control: value})
+    set_controls({control: value})
 
 
 def _put(control: Control[Any], value: Any) -> None:

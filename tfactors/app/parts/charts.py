@@ -49,7 +49,7 @@ def draw_chart(form: str, tables: dict[str, pd.DataFrame], **options: Any) -> An
     tables
         The data by the names that the form gives them.
     options
-        Passed on to ``st.vega_lite_chart``: ``alt``, the words for who cannot see the chart, and
+        Passed on to ``st.vega_lite_chart``: ``alt``, its words for readers who cannot see it, and
         for a selection ``key`` and ``selection_mode``.
     """
     if st.context.theme.type == "dark":

@@ -60,7 +60,7 @@ def sidebar(bundle: Bundle, expanded: bool = True) -> None:
             "Words of context on each side",
             0,
             60,
-            disabled=url_state.get(controls.LAYOUT) == "window",
+            disabled=url_state.value_of(controls.LAYOUT) == "window",
             **url_state.widget(controls.CONTEXT),
         )
         st.selectbox(
@@ -107,21 +107,21 @@ def start_reading(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
 
 def _listed(examples: pd.DataFrame) -> pd.DataFrame:
     top, floor = (
-        url_state.get(controls.EXAMPLE_COUNT),
-        url_state.get(controls.LEAST_ACTIVATION) / 100,
+        url_state.value_of(controls.EXAMPLE_COUNT),
+        url_state.value_of(controls.LEAST_ACTIVATION) / 100,
     )
-    return listed_examples(examples, top, floor, url_state.get(controls.SORT))
+    return listed_examples(examples, top, floor, url_state.value_of(controls.SORT))
 
 
 def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
     """Draw the list of a factor's examples, as the sidebar says."""
     count = len(examples)
-    sort = url_state.get(controls.SORT)
+    sort = url_state.value_of(controls.SORT)
     listed = _listed(examples)
-    layout = url_state.get(controls.LAYOUT)
-    words = None if layout == "window" else url_state.get(controls.CONTEXT)
+    layout = url_state.value_of(controls.LAYOUT)
+    words = None if layout == "window" else url_state.value_of(controls.CONTEXT)
     habits = _usual_activations(selected)
-    if url_state.get(controls.EVERY_TOKEN) and selected.bundle.abilities.token_activations:
+    if url_state.value_of(controls.EVERY_TOKEN) and selected.bundle.abilities.token_activations:
         _read_missing_contexts(selected, listed)
     contexts = live_tokens.known_contexts(selected, listed)
     if begun is not None:
@@ -151,7 +151,7 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
     summary = _list_summary(listed, count, abilities)
     st.caption(summary, help=abilities.token_activations.why_not or _TINTED)
     strongest = float(examples["activation"].max())
-    if url_state.get(controls.GROUPED_BY_WORD):
+    if url_state.value_of(controls.GROUPED_BY_WORD):
         shown = passages.grouped(shown_passages, strongest, layout)
     else:
         shown = (passages.lines if layout == "lines" else passages.texts)(shown_passages, strongest)
@@ -251,9 +251,9 @@ def _start_reading_windows(bundle: Bundle, windows: Iterable[int]) -> "Future[No
 
 
 def _finish_reading(reading: "Future[None]") -> None:
-    """Wait for what has begun; what has not is not read any more, so that nothing is read twice.
+    """Wait for reading that has begun, and cancel what has not, so that nothing is read twice.
 
-    What went wrong is not told here: who asks for the windows meets it again.
+    An error is passed over: it comes up again where the list reads the same windows.
     """
     if not reading.cancel():
         reading.exception()

@@ -67,8 +67,10 @@ _KINDS = {
 
 
 def _curve_in_words(selected: Selected) -> str:
-    """Return the curve for who cannot see it. Not as the chart's own words, because a chart with
-    other words is embedded anew, which is most of what the next factor takes in the browser.
+    """Return the curve in words, for readers who cannot see it.
+
+    They are not the chart's own alt text: a chart with other words is embedded anew, which is most
+    of the time that the next factor takes in the browser.
     """
     values = selected.overview.importance[selected.factor]
     peak = selected.bundle.layers[int(np.argmax(values))]

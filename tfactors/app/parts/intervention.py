@@ -44,7 +44,7 @@ def show_for_text(
         return
     factors = [int(factor) for factor in active["factor"]]
     strength = dict(zip(factors, active["activation"], strict=True))
-    chosen = url_state.get(controls.MOVED)
+    chosen = url_state.value_of(controls.MOVED)
     factor = chosen if chosen in strength else factors[0]
 
     def named(number: int) -> str:
@@ -60,8 +60,8 @@ def show_for_text(
             **url_state.widget(controls.MOVED, factor),
         )
         _draw_step_controls()
-    other = url_state.get(controls.OTHER_TEXT).strip()
-    everywhere = url_state.get(controls.MOVED_TOKENS) == "all"
+    other = url_state.value_of(controls.OTHER_TEXT).strip()
+    everywhere = url_state.value_of(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(
         text,
         -1,
@@ -69,7 +69,7 @@ def show_for_text(
         factor,
         layer,
         None if everywhere else position,
-        url_state.get(controls.TIMES),
+        url_state.value_of(controls.TIMES),
         live_decomposition.chosen_penalty(bundle),
     )
     _draw_intervention(bundle, question)
@@ -92,7 +92,7 @@ def show_for_factor(selected: Selected) -> None:
     if live_model.missing_part(selected.bundle):
         live_model.show_how_to_get(selected.bundle)
         return
-    number = min(url_state.get(controls.EXAMPLE), len(examples))
+    number = min(url_state.value_of(controls.EXAMPLE), len(examples))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
             f"Example, 1 to {len(examples)}",
@@ -103,7 +103,7 @@ def show_for_factor(selected: Selected) -> None:
         )
         _draw_step_controls()
     example = examples.iloc[number - 1]
-    everywhere = url_state.get(controls.MOVED_TOKENS) == "all"
+    everywhere = url_state.value_of(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(
         "",
         int(example["window"]),
@@ -111,7 +111,7 @@ def show_for_factor(selected: Selected) -> None:
         selected.factor,
         selected.layer,
         None if everywhere else int(example["position"]),
-        url_state.get(controls.TIMES),
+        url_state.value_of(controls.TIMES),
         live_decomposition.built_penalty(selected.bundle),
     )
     _draw_intervention(selected.bundle, question)
@@ -196,7 +196,7 @@ def _draw_intervention(bundle: Bundle, question: live_intervention.Question) -> 
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.caption(
             f"Tint: how far each final state moves, in shares of its length; a full one is "
-            f"{full:.1%}, and the largest {top['change']:.0%}, at “{shell.plain(word)}”. "
+            f"{full:.1%}, and the largest {top['change']:.0%}, at “{shell.plain_text(word)}”. "
             "Boxed: where the factor was moved."
         )
         downloads.show(lambda: moved.tokens, f"intervention_{moved.factor}_{moved.layer}")
@@ -210,7 +210,7 @@ def _draw_predicted_words(bundle: Bundle, moved: "Intervention") -> None:
     token = str(moved.tokens["token"].iloc[moved.words_at]).strip()
     where = "after" if bundle.about.model.causal else "at"
     st.markdown(
-        f"**Predicted words** {where} “{shell.plain(token[:30])}”",
+        f"**Predicted words** {where} “{shell.plain_text(token[:30])}”",
         help=definitions.PREDICTED,
     )
     if moved.words.empty:

@@ -56,9 +56,9 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
         thresholds = (controls.LOW_DEPTH, controls.WORD_SHARE, controls.SENTENCE_SHARE)
         st.button(
             "As built",
-            disabled=all(url_state.get(control) is None for control in thresholds),
+            disabled=all(url_state.value_of(control) is None for control in thresholds),
             type="tertiary",
             icon=":material/undo:",
-            on_click=url_state.change,
+            on_click=url_state.set_controls,
             args=(dict.fromkeys(thresholds),),
         )

@@ -96,7 +96,7 @@ def built_penalty(bundle: Bundle) -> float:
 
 def chosen_penalty(bundle: Bundle) -> float:
     """Return λ: the reader's, else the bundle's; an autoencoder's own codes know none."""
-    chosen = url_state.get(controls.PENALTY)
+    chosen = url_state.value_of(controls.PENALTY)
     return built_penalty(bundle) if chosen is None or not bundle.abilities.penalty else chosen
 
 

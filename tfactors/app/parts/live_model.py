@@ -128,7 +128,7 @@ def show_how_to_get(bundle: Bundle, *packages: str) -> None:
         return
     st.markdown(
         "This part of the page asks the model itself, for which the dashboard lacks "
-        f"{shell.plain(missing)}. Everything else works without. To get what is missing:"
+        f"{shell.plain_text(missing)}. Everything else works without. To get what is missing:"
     )
     if absent := _missing_packages(packages):
         st.code(" ".join(("pip install", *absent)), language="bash")
@@ -147,8 +147,8 @@ def _ask_for_folder(bundle: Bundle) -> None:
     seen = "" if chosen or model.folder is None else ", seen from the bundle"
     st.markdown(
         "This part of the page asks the model itself. Everything else works without it. The model "
-        f"{shell.plain(model.name)} is a folder, and there is no model in "
-        f"{shell.plain(where)}{seen}. Start the dashboard with the folder that holds its "
+        f"{shell.plain_text(model.name)} is a folder, and there is no model in "
+        f"{shell.plain_text(where)}{seen}. Start the dashboard with the folder that holds its "
         "config.json and model.safetensors:"
     )
     st.code(f"tfactors dashboard {spoken_name(bundle.path)} --model FOLDER", language="bash")
@@ -160,7 +160,7 @@ def _ask_for_folder(bundle: Bundle) -> None:
 
 def show_refusal(error: Exception) -> None:
     """Say why a question cannot be answered."""
-    st.info(shell.plain(str(error)), icon=":material/info:")
+    st.info(shell.plain_text(str(error)), icon=":material/info:")
 
 
 @contextmanager

@@ -43,8 +43,8 @@ class Selected:
 def thresholds_in_force(bundle: Bundle) -> Thresholds:
     """Return the level thresholds in force: the reader's, else the bundle's."""
     built = bundle.about.importance.thresholds
-    low, share = url_state.get(controls.LOW_DEPTH), url_state.get(controls.SENTENCE_SHARE)
-    word = None if built.word_share is None else url_state.get(controls.WORD_SHARE)
+    low, share = url_state.value_of(controls.LOW_DEPTH), url_state.value_of(controls.SENTENCE_SHARE)
+    word = None if built.word_share is None else url_state.value_of(controls.WORD_SHARE)
     return Thresholds(
         built.low_depth if low is None else low,
         built.word_share if word is None else word,

@@ -27,16 +27,16 @@ def is_embedded() -> bool:
 
 def show_compact(bundle: Bundle) -> None:
     """Draw a factor for another page."""
-    chosen = url_state.get(controls.FACTOR)
+    chosen = url_state.value_of(controls.FACTOR)
     factor = showcase.first_factor(bundle) if chosen is None else chosen
-    selected = selection.select_factor(bundle, factor, url_state.get(controls.LAYER))
+    selected = selection.select_factor(bundle, factor, url_state.value_of(controls.LAYER))
     head, curve = st.columns([5, 4], gap="medium")
     with head:
         factor_summary.headline(selected)
     with curve:
         clicked = factor_summary.importance_curve(selected)
     if clicked is not None and clicked != selected.layer:
-        url_state.change({controls.LAYER: clicked})
+        url_state.set_controls({controls.LAYER: clicked})
         st.rerun()
     examples = bundle.examples(selected.factor, selected.layer)
     passages_shown = passages_of(
@@ -52,7 +52,7 @@ def show_compact(bundle: Bundle) -> None:
     else:
         st.caption(bundle.abilities.nothing_at(selected.layer))
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.caption(f"{shell.plain(bundle.title)}: a transformer factor, by tfactors.")
+        st.caption(f"{shell.plain_text(bundle.title)}: a transformer factor, by tfactors.")
         st.link_button(
             "Open in the dashboard", view_address(), icon=":material/open_in_new:", type="tertiary"
         )

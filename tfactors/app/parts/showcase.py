@@ -1,10 +1,9 @@
 """Factors worth a click: one of each level, chosen by rule, so that every bundle has some.
 
-Among the living factors of a level that are active on many tokens but not on most, and on words
-rather than on the small change of grammar, a few stand out by a clear level and a large
-importance. Of these the one is shown whose strongest examples are the least of one and the same
-word: a list that says “moral, ethical, conscience” explains a factor better than one that says
-“moral” forty times.
+The rule looks at the living factors of a level that are active on many tokens but not on most, and
+on words rather than on the small change of grammar. Of these it takes a few with a clear level and
+a large importance. The one that is shown has the most varied examples: a list that says “moral,
+ethical, conscience” explains a factor better than one that says “moral” forty times.
 """
 
 import numpy as np

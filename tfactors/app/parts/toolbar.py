@@ -15,9 +15,9 @@ def choose_factor(bundle: Bundle) -> selection.Selected:
 
     Keys: P and N step through the factors, A draws one, J and K go a layer down and up.
     """
-    factor = url_state.get(controls.FACTOR)
+    factor = url_state.value_of(controls.FACTOR)
     factor = showcase.first_factor(bundle) if factor is None else factor
-    selected = selection.select_factor(bundle, factor, url_state.get(controls.LAYER))
+    selected = selection.select_factor(bundle, factor, url_state.value_of(controls.LAYER))
     peak = selected.row["peak_layer"] if selected.row["peak_layer"] in bundle.layers else "–"
     place = bundle.layers.index(selected.layer)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="toolbar"):
@@ -67,15 +67,15 @@ def choose_factor(bundle: Bundle) -> selection.Selected:
 
 
 def _open_factor(bundle: Bundle, factor: int) -> None:
-    url_state.change({controls.FACTOR: factor % bundle.n_factors, controls.EXAMPLE: 1})
+    url_state.set_controls({controls.FACTOR: factor % bundle.n_factors, controls.EXAMPLE: 1})
 
 
 def _open_random_factor(bundle: Bundle) -> None:
     alive = np.flatnonzero(bundle.factors["alive"])
     factor = int(secrets.choice(alive)) if len(alive) else 0
-    url_state.change({controls.FACTOR: factor, controls.EXAMPLE: 1})
+    url_state.set_controls({controls.FACTOR: factor, controls.EXAMPLE: 1})
 
 
 def _open_layer(bundle: Bundle, place: int) -> None:
     place = min(max(place, 0), len(bundle.layers) - 1)
-    url_state.change({controls.LAYER: bundle.layers[place]})
+    url_state.set_controls({controls.LAYER: bundle.layers[place]})

@@ -25,10 +25,10 @@ _WORDS = 6
 def choose_other_bundle(bundle: Bundle) -> Bundle:
     """Draw the choice of the other side's bundle, where there are several; return it open."""
     folders = store.bundle_folders()
-    chosen = url_state.get(controls.OTHER_BUNDLE)
+    chosen = url_state.value_of(controls.OTHER_BUNDLE)
     if chosen and chosen not in folders:
         st.info(
-            f"There is no bundle “{shell.plain(chosen[:40])}” here; the open one is shown.",
+            f"There is no bundle “{shell.plain_text(chosen[:40])}” here; the open one is shown.",
             icon=":material/info:",
         )
         url_state.reset(controls.OTHER_BUNDLE)
@@ -47,14 +47,14 @@ def choose_other_bundle(bundle: Bundle) -> Bundle:
 
 def choose_other_factor(one: Selected, other: Bundle) -> Selected:
     """Draw the choice of the other factor and layer; return what they select."""
-    factor = url_state.get(controls.OTHER_FACTOR)
+    factor = url_state.value_of(controls.OTHER_FACTOR)
     if factor is not None and factor >= other.n_factors:
         st.caption(f"The factors of the other bundle are 0 to {other.n_factors - 1:,}.")
         factor = None
     if factor is None:
-        nearest = compare_matching.best(one.bundle, one.factor, other)
+        nearest = compare_matching.best_matches(one.bundle, one.factor, other)
         factor = int(nearest["factor"].iloc[0]) if len(nearest) else 0
-    layer = url_state.get(controls.OTHER_LAYER)
+    layer = url_state.value_of(controls.OTHER_LAYER)
     layer = layer if layer in other.layers else controls.PEAK
     selected = selection.select_factor(other, factor, layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -74,7 +74,7 @@ def choose_other_factor(one: Selected, other: Bundle) -> Selected:
         )
         st.button(
             "The same factor",
-            on_click=url_state.change,
+            on_click=url_state.set_controls,
             width="content",
             args=({controls.OTHER_FACTOR: one.factor, controls.OTHER_BUNDLE: ""},),
             help="Beside itself, to compare two layers.",
@@ -87,7 +87,7 @@ def show_side(selected: Selected, control: url_state.Control[Any], name: str) ->
     factor_summary.headline(selected)
     clicked = factor_summary.importance_curve(selected, name)
     if clicked is not None and clicked != selected.layer:
-        url_state.change({control: clicked})
+        url_state.set_controls({control: clicked})
         st.rerun()
     factor_summary.numbers(selected, key=f"numbers_{name}")
     examples = passages_of(
@@ -122,7 +122,7 @@ def show_common(one: Selected, two: Selected) -> None:
     shown.append(Figure("Shared words", str(len(words)), definitions.SHARED_WORDS))
     figures.show(shown)
     # Said either way: where a line comes and goes, all that is below it is drawn anew.
-    shared = ", ".join(shell.plain(passages.shorten(word, 40)) for word in words)
+    shared = ", ".join(shell.plain_text(passages.shorten(word, 40)) for word in words)
     st.caption(f"Words in common: {shared or 'none'}.")
     for sentence in filter(None, (reasons.cosine, reasons.examples)):
         st.caption(sentence)
@@ -137,7 +137,7 @@ def show_matches(one: Selected, other: Bundle) -> None:
             f"**{share:.0%}** of the living factors of the open bundle have a partner in the "
             f"other with a cosine of at least {compare_matching.FOUND_AGAIN:g}."
         )
-    matches = compare_matching.best(one.bundle, one.factor, other)
+    matches = compare_matching.best_matches(one.bundle, one.factor, other)
     if matches.empty:
         where = "of the open bundle" if other is one.bundle else "of the other bundle"
         st.caption(f"No other factor {where} has a word in common with it.")
@@ -159,7 +159,7 @@ def show_matches(one: Selected, other: Bundle) -> None:
         f"matches_{one.factor}",
         f"The {len(rows)} factors most like factor {one.factor}.",
         columns,
-        choose=lambda factor: url_state.change(
+        choose=lambda factor: url_state.set_controls(
             {controls.OTHER_FACTOR: factor, controls.OTHER_LAYER: controls.PEAK}
         ),
     )

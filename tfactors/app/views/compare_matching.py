@@ -78,17 +78,17 @@ def shared_words(one: Bundle, factor: int, other: Bundle, to: int) -> list[str]:
     return [word for word in dict.fromkeys(words) if word in theirs]
 
 
-def best(one: Bundle, factor: int, other: Bundle, most: int = 15) -> pd.DataFrame:
+def best_matches(one: Bundle, factor: int, other: Bundle, most: int = 15) -> pd.DataFrame:
     """Return the factors of the other bundle that are most like one, best first.
 
     Columns factor, cosine, examples and words, where the bundles allow them. The factor itself is
     left out.
     """
-    return _best(one.fingerprint, other.fingerprint, factor, most, one, other).copy()
+    return _best_matches(one.fingerprint, other.fingerprint, factor, most, one, other).copy()
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _best(
+def _best_matches(
     fingerprint: str, other_fingerprint: str, factor: int, most: int, _one: Bundle, _other: Bundle
 ) -> pd.DataFrame:
     reasons = missing_numbers(_one, _other)

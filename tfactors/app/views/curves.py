@@ -18,7 +18,7 @@ _KEY = "control_factors"
 
 def show(bundle: Bundle) -> None:
     """Draw the choice of factors, their curves and the download."""
-    chosen = url_state.get(controls.CURVE_FACTORS) or tuple(
+    chosen = url_state.value_of(controls.CURVE_FACTORS) or tuple(
         sorted(showcase.factors_by_level(bundle).values())
     )
     names = {factor: selection.factor_name(bundle, factor) for factor in chosen}
@@ -30,7 +30,7 @@ def show(bundle: Bundle) -> None:
             controls.SCALES,
             tip="A share of its own peak compares the shapes of factors of different strength.",
         )
-    overview, scale = store.overview(bundle), url_state.get(controls.SCALE)
+    overview, scale = store.overview(bundle), url_state.value_of(controls.SCALE)
     if unknown := [factor for factor in chosen if not overview.has_curve[factor]]:
         st.caption(f"Factor {', '.join(map(str, unknown))}: {bundle.abilities.curves.why_not}")
         chosen = tuple(factor for factor in chosen if factor not in unknown)
@@ -85,7 +85,7 @@ def _chosen(bundle: Bundle) -> None:
             numbers.append(number)
         else:
             unknown.append(str(value)[:40])
-    url_state.change(
+    url_state.set_controls(
         {controls.CURVE_FACTORS: tuple(dict.fromkeys(numbers))[: controls.MOST_CURVES]}
     )
     for value in unknown:

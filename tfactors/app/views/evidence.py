@@ -28,7 +28,7 @@ def show(bundle: Bundle) -> None:
     folder = evidence.folder_of(bundle.path)
     sections, wrong = _read(folder)
     for sentence in wrong:
-        st.warning(shell.plain(sentence), icon=":material/error:")
+        st.warning(shell.plain_text(sentence), icon=":material/error:")
     if not sections and not bundle.abilities.evaluation:
         st.markdown(bundle.abilities.evaluation.why_not)
         return
@@ -37,7 +37,7 @@ def show(bundle: Bundle) -> None:
         st.code(f"tfactors evaluate {spoken_name(bundle.path)}", language="bash")
         return
     titles = {section.name: section.title for section in sections}
-    chosen = url_state.get(controls.EVIDENCE_SECTION)
+    chosen = url_state.value_of(controls.EVIDENCE_SECTION)
     chosen = chosen if chosen in titles else next(iter(titles))
     st.segmented_control(
         "Section",
@@ -71,20 +71,20 @@ def _section_of(folder: str, name: str, stamp: int) -> Section | None:
 
 
 def _section(section: Section, bundle: Bundle) -> None:
-    st.subheader(shell.plain(section.title), anchor=False)
+    st.subheader(shell.plain_text(section.title), anchor=False)
     if section.bundle != bundle.fingerprint:
         st.warning(
             "Measured on another build of this bundle; run `tfactors evaluate` again.",
             icon=":material/history:",
         )
-    st.markdown(shell.plain(section.about))
-    st.markdown("\n".join(f"- {shell.plain(finding)}" for finding in section.findings))
+    st.markdown(shell.plain_text(section.about))
+    st.markdown("\n".join(f"- {shell.plain_text(finding)}" for finding in section.findings))
     for number, table in enumerate(section.tables):
         _table(table, f"{section.name}_{number}")
 
 
 def _table(table: Table, key: str) -> None:
-    st.markdown(f"**{shell.plain(table.title)}**")
+    st.markdown(f"**{shell.plain_text(table.title)}**")
     frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
     for column in table.columns:
         if column.form != "text":
@@ -98,7 +98,7 @@ def _table(table: Table, key: str) -> None:
             evidence_charts.table_chart(
                 shown, table.chart, columns, alt=f"Chart: {table.title}. {table.sample}"
             )
-    st.caption(shell.plain(table.sample))
+    st.caption(shell.plain_text(table.sample))
     percent = {c.name: 100 * shown[c.name] for c in table.columns if c.form == "share"}
     st.dataframe(
         shown.assign(**percent),
@@ -116,23 +116,23 @@ def _table(table: Table, key: str) -> None:
 def _picked(frame: pd.DataFrame, column: Column, key: str) -> pd.DataFrame:
     """Draw the choice of one value of a column, shared by all tables; return its rows."""
     values = list(dict.fromkeys(frame[column.name].dropna()))
-    chosen = url_state.get(controls.EVIDENCE_VALUE)
+    chosen = url_state.value_of(controls.EVIDENCE_VALUE)
     chosen = chosen if chosen in values else next(iter(values), "")
     name = f"{controls.EVIDENCE_VALUE.name}_{key}"
     st.session_state[name] = chosen
     st.segmented_control(
-        shell.plain(column.label),
+        shell.plain_text(column.label),
         values,
         required=True,
         key=name,
-        format_func=shell.plain,
-        on_change=lambda: url_state.change({controls.EVIDENCE_VALUE: st.session_state[name]}),
+        format_func=shell.plain_text,
+        on_change=lambda: url_state.set_controls({controls.EVIDENCE_VALUE: st.session_state[name]}),
     )
     return frame[frame[column.name] == chosen]
 
 
 def _config(column: Column, frame: pd.DataFrame) -> Any:
-    tip = shell.plain(column.meaning) or None
+    tip = shell.plain_text(column.meaning) or None
     label = column.label
     if column.form == "text":
         return st.column_config.TextColumn(label, help=tip)

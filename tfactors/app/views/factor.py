@@ -129,9 +129,9 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     names = {source.name: source.title for source in selected.bundle.about.corpus.sources}
     tokens = documents.groupby("source")["tokens"].sum() / documents["tokens"].sum()
     share = sources["source"].value_counts(normalize=True)
+    titles = {source: shell.plain_text(names.get(source, str(source))) for source in tokens.index}
     parts = (
-        f"**{share.get(source, 0.0):.0%}** are from {shell.plain(names.get(source, str(source)))} "
-        f"({expected:.0%} of the corpus)"
+        f"**{share.get(source, 0.0):.0%}** are from {titles[source]} ({expected:.0%} of the corpus)"
         for source, expected in tokens.items()
     )
     st.markdown(

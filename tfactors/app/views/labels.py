@@ -38,9 +38,9 @@ def show_lists(bundle: Bundle) -> None:
         st.markdown("No list yet: put a factor on one under *Your label* in the sidebar.")
         return
     names = sorted(lists)
-    chosen = str(url_state.get(controls.LIST))
+    chosen = str(url_state.value_of(controls.LIST))
     if chosen and chosen not in lists:
-        st.caption(f"There is no list “{shell.plain(chosen)}” in this session.")
+        st.caption(f"There is no list “{shell.plain_text(chosen)}” in this session.")
     chosen = chosen if chosen in lists else names[0]
     st.selectbox(
         "List",
@@ -92,7 +92,7 @@ def show_files(bundle: Bundle) -> None:
             st.session_state["notes.said"] = (True, f"Loaded {_count_sentence(loaded)}.")
         st.rerun()
     if given is not None and (said := st.session_state.get("notes.said")):
-        (st.success if said[0] else st.error)(shell.plain(said[1]))
+        (st.success if said[0] else st.error)(shell.plain_text(said[1]))
 
 
 def _count_sentence(content: notes.Notes) -> str:

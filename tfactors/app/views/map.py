@@ -32,7 +32,7 @@ _AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by it
 def show(bundle: Bundle) -> None:
     """Draw the choice of map and colour, the map, and the list."""
     by_likeness = bundle.factors["map_x"].notna().any()
-    places = url_state.get(controls.MAP_PLACES) or ("near" if by_likeness else "levels")
+    places = url_state.value_of(controls.MAP_PLACES) or ("near" if by_likeness else "levels")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         option_buttons.show(
             "Places", controls.MAP_PLACES, controls.MAP_PLACE_NAMES, places, tip=definitions.MAP
@@ -40,10 +40,10 @@ def show(bundle: Bundle) -> None:
         option_buttons.show("Colour", controls.MAP_COLOUR, controls.MAP_COLOURS)
         st.button(
             "All factors",
-            disabled=url_state.get(controls.MAP_AREA) is None,
+            disabled=url_state.value_of(controls.MAP_AREA) is None,
             icon=":material/select_all:",
             help="Forget the area that was drawn.",
-            on_click=url_state.change,
+            on_click=url_state.set_controls,
             args=({controls.MAP_AREA: None},),
         )
     if places == "near" and not by_likeness:
@@ -78,7 +78,7 @@ def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
             "density": overview.density[np.arange(len(factors)), peak],
         }
     )
-    frame["drawn"] = frame["factor"] == url_state.get(controls.FACTOR)
+    frame["drawn"] = frame["factor"] == url_state.value_of(controls.FACTOR)
     return frame[factors["alive"].to_numpy(bool)].copy()
 
 
@@ -111,7 +111,7 @@ def _draw_chart(
 ) -> None:
     from tfactors.app.views import map_charts
 
-    colour = url_state.get(controls.MAP_COLOUR)
+    colour = url_state.value_of(controls.MAP_COLOUR)
     key = _chart_key(f"map_{places}_{colour}")
     order = (
         "by the likeness of their atoms"
@@ -125,7 +125,7 @@ def _draw_chart(
         frame,
         colour,
         None if places == "near" else _AXES,
-        url_state.get(controls.MAP_AREA),
+        url_state.value_of(controls.MAP_AREA),
         rules,
         steps,
         key=key,
@@ -148,9 +148,9 @@ def _draw_chart(
             help="The map as a picture. PNG is behind the button over the chart.",
         )
     drawn = chart_clicks.dragged_area(event, key)
-    if drawn is not None and drawn != url_state.get(controls.MAP_AREA):
+    if drawn is not None and drawn != url_state.value_of(controls.MAP_AREA):
         st.session_state[_SHOWN_AREA] = drawn
-        url_state.change({controls.MAP_AREA: drawn})
+        url_state.set_controls({controls.MAP_AREA: drawn})
         st.rerun()
 
 
@@ -159,14 +159,14 @@ def _chart_key(name: str) -> str:
 
     The browser keeps the rectangle that was drawn last; after Back or a link that would be wrong.
     """
-    if url_state.get(controls.MAP_AREA) != st.session_state.get(_SHOWN_AREA):
-        st.session_state[_SHOWN_AREA] = url_state.get(controls.MAP_AREA)
+    if url_state.value_of(controls.MAP_AREA) != st.session_state.get(_SHOWN_AREA):
+        st.session_state[_SHOWN_AREA] = url_state.value_of(controls.MAP_AREA)
         st.session_state[_OUTSIDE_CHANGES] = st.session_state.get(_OUTSIDE_CHANGES, 0) + 1
     return f"{name}_{st.session_state.get(_OUTSIDE_CHANGES, 0)}"
 
 
 def _draw_list(bundle: Bundle, frame: pd.DataFrame) -> None:
-    area = url_state.get(controls.MAP_AREA)
+    area = url_state.value_of(controls.MAP_AREA)
     if area is None:
         st.caption(
             "Draw a rectangle with the mouse to list what is in it, or click a dot to open its "

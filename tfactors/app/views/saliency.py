@@ -30,8 +30,8 @@ def sidebar() -> None:
             "out. Occlusion leaves out one word at a time, which is exact and knows no samples. "
             "Both shows them side by side, with how far they agree.",
         )
-        lime = url_state.get(controls.METHOD) != "occlusion"
-        ours = lime and url_state.get(controls.RECIPE) == ""
+        lime = url_state.value_of(controls.METHOD) != "occlusion"
+        ours = lime and url_state.value_of(controls.RECIPE) == ""
         st.number_input(
             "Context, tokens each side",
             0,

@@ -25,7 +25,7 @@ _LISTED = 12  # weights with their errors
 def show(selected: Selected, examples: pd.DataFrame) -> None:
     """Draw the choice of an example, and its explanations once they were asked for."""
     missing = saliency_live.remedy(selected.bundle)
-    number = min(url_state.get(controls.EXAMPLE), len(examples))
+    number = min(url_state.value_of(controls.EXAMPLE), len(examples))
     example = examples.iloc[number - 1]
     request = _request_for(selected, example)
     st.markdown("##### Explain an example yourself")
@@ -47,7 +47,7 @@ def show(selected: Selected, examples: pd.DataFrame) -> None:
         )
         stop = st.empty()
     if missing:
-        st.caption(f"To explain examples here, {shell.plain(missing)}.")
+        st.caption(f"To explain examples here, {shell.plain_text(missing)}.")
     text = st.empty()
     if saliency_live.is_asked_for(request):
         with text:
@@ -74,13 +74,13 @@ def _request_for(selected: Selected, example: pd.Series) -> Request:
         layer=selected.layer,
         window=int(example["window"]),
         position=int(example["position"]),
-        method=url_state.get(controls.METHOD),
-        samples=url_state.get(controls.LIME_SAMPLES),
-        features=url_state.get(controls.LIME_FEATURES),
-        replacement=url_state.get(controls.REPLACEMENT).strip(),
-        seed=url_state.get(controls.LIME_SEED),
-        recipe=url_state.get(controls.RECIPE),
-        radius=url_state.get(controls.MASK_RADIUS),
+        method=url_state.value_of(controls.METHOD),
+        samples=url_state.value_of(controls.LIME_SAMPLES),
+        features=url_state.value_of(controls.LIME_FEATURES),
+        replacement=url_state.value_of(controls.REPLACEMENT).strip(),
+        seed=url_state.value_of(controls.LIME_SEED),
+        recipe=url_state.value_of(controls.RECIPE),
+        radius=url_state.value_of(controls.MASK_RADIUS),
     )
 
 

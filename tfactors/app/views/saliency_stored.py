@@ -34,7 +34,7 @@ def show_website_colours(selected: Selected, examples: pd.DataFrame, legend: str
 
 def show(selected: Selected, examples: pd.DataFrame) -> None:
     """Draw the explanations that the bundle holds, those by two methods side by side."""
-    chosen = url_state.get(controls.METHOD)
+    chosen = url_state.value_of(controls.METHOD)
     stored = selected.bundle.saliency(selected.factor, selected.layer)
     if chosen != "both":
         stored = stored[stored["method"] == chosen]
@@ -95,9 +95,9 @@ def _draw_texts(selected: Selected, examples: pd.DataFrame, stored: pd.DataFrame
 
 def _map_sentence(row: Any) -> str:
     """Return what is known of a stored map, in a sentence."""
-    told = None if row.errors is None else int(np.count_nonzero(_significant_weights(row)))
+    weights = None if row.errors is None else int(np.count_nonzero(_significant_weights(row)))
     return f"Example {row.rank + 1} · " + explanation_text.in_words(
-        row.method, int(row.samples), row.score, row.stability, told
+        row.method, int(row.samples), row.score, row.stability, weights
     )
 
 

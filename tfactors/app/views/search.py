@@ -41,9 +41,10 @@ def words_of(query: str) -> list[str]:
 def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     """Return what a query finds, in the order to show it, and the words the index lacks.
 
-    First the factor whose number was asked for, then those that match the words (as
-    :func:`by_words`), then those that only have one of them in their name (no match, the peak as
-    layer). Nothing asked for finds all, the most important first; of the website by their number.
+    First comes the factor whose number was asked for, then those that match the words (as in
+    :func:`factors_by_words`), then those that only have one of them in their name (no match, the
+    peak as layer). An empty query finds all, the most important first; where curves have no common
+    scale they come by their number.
     """
     words = words_of(query)
     if not words:
@@ -51,7 +52,7 @@ def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
             return pd.DataFrame({"factor": np.arange(bundle.n_factors)}), []
         order = np.argsort(-store.overview(bundle).importance.max(axis=1), kind="stable")
         return pd.DataFrame({"factor": order}), []
-    scores, missing = by_words(bundle, words)
+    scores, missing = factors_by_words(bundle, words)
     numbers = [int(w) for w in words if w.isascii() and w.isdigit() and len(w) < 9]
     asked_for = [number for number in numbers if number < bundle.n_factors]
     others = np.setdiff1d(factors_by_name(bundle, words), [*scores["factor"], *asked_for])
@@ -61,11 +62,11 @@ def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
     found["factor"] = found["factor"].astype(int)
     peaks = bundle.factors["peak_layer"].astype("Int64").array[found["factor"]]
     found["at"] = found["at"].astype("Int64").fillna(pd.Series(peaks, found.index))
-    found["at"] = found["at"].where(found["at"] >= 0)  # of a dead factor nobody knows
+    found["at"] = found["at"].where(found["at"] >= 0)  # a dead factor has no peak
     return found, [word for word in missing if word not in map(str, asked_for)]
 
 
-def by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]:
+def factors_by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, list[str]]:
     """Return factors by how well they match the words, best first, and words the index lacks.
 
     A row is a factor at the layer where it matches best: factor, at (the layer), match, active (the

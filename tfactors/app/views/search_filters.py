@@ -66,24 +66,24 @@ def passes_filters(bundle: Bundle, factors: np.ndarray) -> np.ndarray:
     """Return for each of these factors whether it passes all filters, (n,) bool."""
     rows = bundle.factors.iloc[factors]
     passes = np.ones(len(factors), bool)
-    if level := url_state.get(controls.SEARCH_LEVEL):
+    if level := url_state.value_of(controls.SEARCH_LEVEL):
         passes &= level_rule.levels_in_force(rows, selection.thresholds_in_force(bundle)) == level
-    if (peak := url_state.get(controls.SEARCH_PEAK)) != controls.PEAK:
+    if (peak := url_state.value_of(controls.SEARCH_PEAK)) != controls.PEAK:
         passes &= rows["peak_layer"].to_numpy() == peak
-    if chosen := url_state.get(controls.DENSITY):
+    if chosen := url_state.value_of(controls.DENSITY):
         low, high = controls.DENSITIES[chosen]
         overview = store.overview(bundle)
         at = overview.importance[factors].argmax(axis=1)
         density = overview.density[factors, at]
         passes &= (density >= low) & (density <= high if high == 1 else density < high)
-    if kind := url_state.get(controls.LABEL_KIND):
+    if kind := url_state.value_of(controls.LABEL_KIND):
         passes &= (rows["label_kind"] == kind).to_numpy(bool)
     for control, column in (
         (controls.LEAST_PRECISION, "label_precision"),
         (controls.LEAST_RECALL, "label_recall"),
         (controls.LEAST_STABILITY, "stability"),
     ):
-        least = url_state.get(control)
+        least = url_state.value_of(control)
         if least > 0 and bundle.factors[column].notna().any():
             passes &= (rows[column] >= least).fillna(False).to_numpy(bool)
     return passes

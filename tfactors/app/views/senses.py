@@ -29,7 +29,7 @@ def show(bundle: Bundle) -> None:
     if not bundle.abilities.live_model:
         st.markdown(bundle.abilities.live_model.why_not)
         return
-    word = senses_groups.casefolded(url_state.get(controls.WORD))
+    word = senses_groups.casefolded(url_state.value_of(controls.WORD))
     listed = bundle.senses()
     st.text_input(
         "A word",
@@ -67,12 +67,12 @@ def _suggest_words(listed: pd.DataFrame) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for row in listed.head(_SUGGESTED).itertuples():
             st.button(
-                shell.plain(row.word),
+                shell.plain_text(row.word),
                 key=f"sense_{row.Index}",
                 type="tertiary",
                 help=f"{row.groups} groups at layer {row.layer}, silhouette {row.silhouette:.2f}, "
                 f"by chance {row.chance:.2f}",
-                on_click=url_state.change,
+                on_click=url_state.set_controls,
                 args=({controls.WORD: row.word, controls.LAYER: controls.PEAK},),
             )
     with st.expander(f"All {len(listed)} as a table"):
@@ -101,8 +101,8 @@ def _suggest_words(listed: pd.DataFrame) -> None:
 def _offer_to_read(bundle: Bundle, word: str) -> Occurrences | None:
     """Offer to have the model read a word that the bundle holds nothing about."""
     st.markdown(
-        f"The bundle holds no groups of “{shell.plain(word)}”: it keeps those of the words that "
-        "separate best. The model can read up to 48 of its occurrences now, which takes some "
+        f"The bundle holds no groups of “{shell.plain_text(word)}”: it keeps those of the words "
+        "that separate best. The model can read up to 48 of its occurrences now, which takes some "
         "seconds."
     )
     if live_model.missing_part(bundle):
@@ -122,7 +122,7 @@ def _offer_to_read(bundle: Bundle, word: str) -> Occurrences | None:
 
 def _draw_senses(bundle: Bundle, occurrences: Occurrences) -> None:
     count = len(occurrences.places)
-    shown = shell.plain(occurrences.word)
+    shown = shell.plain_text(occurrences.word)
     if not count:
         st.info(
             f"“{shown}” does not stand in the text of this bundle.", icon=":material/search_off:"
@@ -144,7 +144,7 @@ def _draw_senses(bundle: Bundle, occurrences: Occurrences) -> None:
             icon=":material/info:",
         )
         return
-    chosen = url_state.get(controls.LAYER)
+    chosen = url_state.value_of(controls.LAYER)
     layer = best.layer if chosen == controls.PEAK else chosen
     place = bundle.layers.index(layer)
     grouping, chance = groups.groupings[place], groups.chance[place]
@@ -258,7 +258,7 @@ def _draw_occurrences(
     strength = dense[rows].sum(axis=1)
     order = np.argsort(-strength, kind="stable")
     rows, strength = rows[order], strength[order]
-    listed = rows if url_state.get(controls.ALL_OCCURRENCES) else rows[:_LISTED]
+    listed = rows if url_state.value_of(controls.ALL_OCCURRENCES) else rows[:_LISTED]
     frame = occurrences.places.iloc[listed].copy()
     frame["word"] = occurrences.word
     frame["rank"] = range(len(frame))

@@ -54,10 +54,10 @@ def sidebar(bundle: Bundle) -> None:
         )
         st.button(
             "As built",
-            disabled=url_state.get(controls.PENALTY) is None,
+            disabled=url_state.value_of(controls.PENALTY) is None,
             type="tertiary",
             icon=":material/undo:",
-            on_click=url_state.change,
+            on_click=url_state.set_controls,
             args=({controls.PENALTY: None},),
         )
 
@@ -65,8 +65,8 @@ def sidebar(bundle: Bundle) -> None:
 def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
     """Draw a text that was taken apart."""
     tokens = decomposition.tokens["token"].tolist()
-    position = min(url_state.get(controls.TOKEN), len(tokens) - 1)
-    layer = url_state.get(controls.LAYER)
+    position = min(url_state.value_of(controls.TOKEN), len(tokens) - 1)
+    layer = url_state.value_of(controls.LAYER)
     layer = bundle.layers[-1] if layer == controls.PEAK else layer
     _draw_map(bundle, decomposition, position, layer)
     st.space("small")
@@ -84,10 +84,10 @@ def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
 
 
 def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, layer: int) -> None:
-    measure = url_state.get(controls.MEASURE)
+    measure = url_state.value_of(controls.MEASURE)
     cells = decomposition.residuals[["layer", "position", "explained", "l0"]].copy()
     if measure == "factor":
-        factor = url_state.get(controls.FACTOR) or 0
+        factor = url_state.value_of(controls.FACTOR) or 0
         places = ["layer", "position"]
         of_factor = decomposition.factors[decomposition.factors["factor"] == factor]
         cells = cells.merge(of_factor[[*places, "activation"]], on=places, how="left")
@@ -107,7 +107,7 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
                 0,
                 bundle.n_factors - 1,
                 width=140,
-                **url_state.widget(controls.FACTOR, url_state.get(controls.FACTOR) or 0),
+                **url_state.widget(controls.FACTOR, url_state.value_of(controls.FACTOR) or 0),
             )
         st.number_input(
             f"Token, 1 to {len(tokens)}",
@@ -132,14 +132,14 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
     )
     st.caption("Every column is a token, every row a layer. Click a cell to read its equation.")
     if point := chart_clicks.clicked_point(event, key, "tokens"):
-        url_state.change(
+        url_state.set_controls(
             {controls.TOKEN: int(point["position"]), controls.LAYER: int(point["layer"])}
         )
         st.rerun()
 
 
 def _open_token(key: str) -> None:
-    url_state.change({controls.TOKEN: int(st.session_state[key]) - 1})
+    url_state.set_controls({controls.TOKEN: int(st.session_state[key]) - 1})
 
 
 def _draw_equation(
@@ -149,7 +149,7 @@ def _draw_equation(
     here = live_decomposition.rows_at(decomposition.residuals, position, layer).iloc[0]
     active = live_decomposition.rows_at(decomposition.factors, position, layer)
     st.subheader(
-        f"What “{shell.plain(passages.shorten(word, 40))}” is made of at layer {layer}",
+        f"What “{shell.plain_text(passages.shorten(word, 40))}” is made of at layer {layer}",
         anchor=False,
         help=definitions.EQUATION,
     )

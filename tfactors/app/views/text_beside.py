@@ -44,7 +44,7 @@ def show(bundle: Bundle, decomposition: "Decomposition", position: int, layer: i
         option_buttons.show(
             "Compare", controls.COMPARED_PART, controls.COMPARED_PARTS, tip=definitions.BESIDE
         )
-    text = url_state.get(controls.OTHER_TEXT).strip()
+    text = url_state.value_of(controls.OTHER_TEXT).strip()
     if not text:
         return
     try:
@@ -52,13 +52,13 @@ def show(bundle: Bundle, decomposition: "Decomposition", position: int, layer: i
     except InputError as error:
         live_model.show_refusal(error)
         return
-    if url_state.get(controls.COMPARED_PART) == "text":
+    if url_state.value_of(controls.COMPARED_PART) == "text":
         here, there = (_largest_activations(part, layer) for part in (decomposition, other))
         _draw_differences(bundle, here, there, layer, "texts")
         return
     words = [str(token).strip() for token in other.tokens["token"]]
     same = [at for at, token in enumerate(words) if token.casefold() == word.casefold()]
-    chosen = url_state.get(controls.OTHER_TOKEN)
+    chosen = url_state.value_of(controls.OTHER_TOKEN)
     at = (same or [0])[0] if chosen is None else min(chosen, len(words) - 1)
     st.pills(
         "Its token",

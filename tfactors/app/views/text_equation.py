@@ -32,7 +32,7 @@ def show(bundle: Bundle, word: str, active: pd.DataFrame, layer: int, key: str) 
             )
             shell.link(
                 controls.FACTOR_PAGE,
-                f"{'+ ' if place else ''}**{value:.1f}** {shell.plain(words or str(factor))}",
+                f"{'+ ' if place else ''}**{value:.1f}** {shell.plain_text(words or str(factor))}",
                 changes={controls.FACTOR: factor, controls.LAYER: layer},
             )
         st.html(f'<p class="tf-equation">{none}{rest}+ ε</p>', width="content")
