@@ -45,12 +45,10 @@ def test_the_codes_of_an_encoder_know_no_penalty_and_all_else_is_there() -> None
     ("table", "names"),
     [
         ("dictionary", ["dictionary", "live_model", "evaluation", "retention"]),
-        ("contexts", ["stored_contexts"]),
         ("samples", ["samples"]),
         ("neighbours", ["neighbours"]),
         ("vocabulary", ["vocabulary"]),
         ("effects", ["effects"]),
-        ("senses", ["senses"]),
         ("second_dictionary", ["second_seed"]),
     ],
 )

@@ -418,7 +418,7 @@ def test_the_word_of_every_token_is_the_one_that_the_corpus_module_finds(folder)
     from tfactors.text.words import word_at
 
     bundle = Bundle.open(folder)
-    tables = Tables(folder, bundle.manifest)
+    tables = Tables(folder, bundle.about)
     tables.check_documents()
     tables.check_windows()
     vocabulary = tables.vocabulary.to_pylist()

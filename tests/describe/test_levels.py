@@ -8,6 +8,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfactors.bundle.manifest import Importance, LevelThresholds
 from tfactors.describe.levels import Thresholds, classify, depths, levels_of, peak_layers
 
 
@@ -56,7 +57,7 @@ def test_a_word_that_stands_nowhere_else_leaves_the_level_to_the_sentence() -> N
 
 
 def test_a_bundle_from_before_has_the_levels_of_the_rule_it_was_built_with() -> None:
-    older = Thresholds.of({"importance": {"levels": {"low_depth": 0.25, "sentence_share": 0.4}}})
+    older = Importance(200, 200, LevelThresholds(low_depth=0.25, sentence_share=0.4)).thresholds
     assert older == Thresholds(0.25, None, 0.4)
     factors = pd.DataFrame(
         {

@@ -113,7 +113,7 @@ def test_the_bundle_verifies_and_holds_every_word_in_context(imported):
         first = SENTENCES[layer // 2 % 5]
         assert found["word"][0].endswith(first[1].strip()) or first[1] == "believ"
         assert found["activation"].tolist() == [6, 5, 4, 3, 2, 1]  # ranks, the strongest first
-    assert imported.ranked
+    assert not imported.abilities.activations
 
 
 def test_one_text_is_stored_once_for_all_layers(imported):

@@ -49,12 +49,7 @@ MARKED_MATCH = "Share of the factor's examples at this layer that mark one of th
 NO_PENALTY = "The codes are those of the autoencoder's own encoder, which knows no λ."
 OLDER = "This bundle does not say: it was imported, or built by an older tfactors."
 OLDER_SAMPLE = "This bundle holds no random sample: it was imported, or built by an older tfactors."
-OLDER_TOKENS = (
-    "This bundle does not hold what the factor does at the other tokens of an example: an older "
-    "tfactors built it."
-)
 OLDER_EFFECTS = "This bundle holds no effects: an older tfactors built it, or the quick preset."
-OLDER_SENSES = "This bundle was built without a list of words."
 NO_SECOND_SEED = "No dictionary was learnt with another seed, so nothing is known of stability."
 
 
@@ -64,7 +59,7 @@ class Ability:
 
     Attributes
     ----------
-    why_not
+    why_not : str
         The sentence for readers that stands in its place; "" where the bundle has it.
     """
 
@@ -80,55 +75,51 @@ class Abilities:
 
     Attributes
     ----------
-    dictionary
+    dictionary : Ability
         The factors themselves, Φ: factors can be compared by direction, texts can be coded.
-    live_model
+    live_model : Ability
         The bundle's model, where it is installed, can be asked: for that it takes the dictionary.
-    evaluation
+    evaluation : Ability
         `tfactors evaluate` can measure the bundle.
-    penalty
+    penalty : Ability
         The codes are solved for a λ, which a reader may change.
-    activations
+    activations : Ability
         Examples, words and tables have activations, and not ranks alone.
-    token_activations
+    token_activations : Ability
         What a factor does at the other tokens of its strongest examples is stored, or the model
         can be asked.
-    stored_contexts
-        It is stored (``contexts.parquet``).
-    heights
+    heights : Ability
         The curves of all factors are to one scale, so that factors can be put in the order of
         their importance.
-    curves
+    curves : Ability
         The curve of every factor is known.
-    silence
+    silence : Ability
         Where a factor has no example, it is known to be silent; see :meth:`Abilities.nothing_at`.
-    samples
+    samples : Ability
         Activations drawn at random.
-    documents
+    documents : Ability
         It is known in which document an example stands, and what stands beside it.
-    whole_words
+    whole_words : Ability
         Words are counted in all text that was read, and not in the examples alone.
-    word_matches
+    word_matches : Ability
         A search tells by activations how well a word fits a factor.
-    filters
+    filters : Ability
         Factors can be filtered by density and by how good their labels are.
-    level_rule
+    level_rule : Ability
         All that the rule of the levels asks was measured.
-    retention
+    retention : Ability
         What is left of activations when context is cut away.
-    saliency
+    saliency : Ability
         Maps of the words that an activation depends on are measured, and new ones can be made.
-    saliency_maps
+    saliency_maps : Ability
         It is for every factor possible to have one.
-    neighbours
+    neighbours : Ability
         Factors that fire on the same tokens.
-    vocabulary
+    vocabulary : Ability
         Tokens of the model's vocabulary near a factor.
-    effects
+    effects : Ability
         What removing a factor does to the sentence embedding.
-    senses
-        Frequent words whose occurrences fall into groups.
-    second_seed
+    second_seed : Ability
         The dictionary that another seed gave, with which stability was measured.
     """
 
@@ -138,7 +129,6 @@ class Abilities:
     penalty: Ability
     activations: Ability
     token_activations: Ability
-    stored_contexts: Ability
     heights: Ability
     curves: Ability
     silence: Ability
@@ -154,7 +144,6 @@ class Abilities:
     neighbours: Ability
     vocabulary: Ability
     effects: Ability
-    senses: Ability
     second_seed: Ability
 
     @classmethod
@@ -163,9 +152,9 @@ class Abilities:
 
         Parameters
         ----------
-        coding_method
+        coding_method : str
             How its codes were made: ``solver``, ``encoder`` or ``published``.
-        has
+        has : callable
             Whether it holds a file that it might do without.
 
         Examples
@@ -196,7 +185,6 @@ class Abilities:
             ),
             activations=unless_published(NO_ACTIVATIONS),
             token_activations=unless_published(NO_TINTS),
-            stored_contexts=with_table("contexts", OLDER_TOKENS, NO_TINTS),
             heights=unless_published(NO_HEIGHTS),
             curves=unless_published(NO_CURVE),
             silence=unless_published("Its examples there are unknown."),
@@ -212,7 +200,6 @@ class Abilities:
             neighbours=with_table("neighbours", OLDER),
             vocabulary=with_table("vocabulary", OLDER),
             effects=with_table("effects", OLDER_EFFECTS, NO_DICTIONARY),
-            senses=with_table("senses", OLDER_SENSES, NO_DICTIONARY),
             second_seed=with_table("second_dictionary", NO_SECOND_SEED, NO_DICTIONARY),
         )
 

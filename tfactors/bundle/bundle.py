@@ -24,9 +24,18 @@ class Bundle(BundleReader):
 
     @classmethod
     def open(cls, path: str | Path) -> "Bundle":
-        """Open the bundle in a folder, reading only its manifest, or ``hf:owner/name``.
+        """Open a bundle, reading only its manifest.
 
-        A repository of the Hugging Face hub is fetched once, and every file of it is checked.
+        Parameters
+        ----------
+        path : str or Path
+            A folder, or ``hf:owner/name``: a repository of the Hugging Face hub, which is fetched
+            once, and every file of it checked.
+
+        Raises
+        ------
+        BundleError
+            It is no bundle, or one of another version; says what to do.
         """
         from tfactors.bundle.hub import bundle_folder
 
@@ -57,7 +66,10 @@ class Bundle(BundleReader):
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> None:
         """Check every file against the manifest and every row against what it means.
 
-        ``progress(file, done, total)`` is called before each file and once at the end.
+        Parameters
+        ----------
+        progress : callable, optional
+            Is given the file, the steps that are done and all steps, before each and at the end.
 
         Raises
         ------

@@ -57,14 +57,14 @@ class Column:
 
     Attributes
     ----------
-    name
+    name : str
         Its name in the table, of letters, digits and _.
-    label
+    label : str
         Its heading.
-    form
+    form : str
         How its values are written: ``text``, ``count`` (12,345), ``share`` (12.3%), ``number``
         (1.234) or ``small`` (1.2e-06).
-    meaning
+    meaning : str
         Its formula or definition.
     """
 
@@ -80,15 +80,15 @@ class Chart:
 
     Attributes
     ----------
-    x, y
+    x, y : str
         Names of columns.
-    series
+    series : str
         Name of the column whose values are lines of their own; "" draws one line.
-    pick
+    pick : str
         Name of the column of which one value is shown at a time; "" shows all.
-    log
+    log : bool
         Whether the horizontal axis is logarithmic.
-    low, high
+    low, high : str
         Names of the columns with the ends of a confidence interval; "" draws none.
     """
 
@@ -107,15 +107,15 @@ class Table:
 
     Attributes
     ----------
-    title
+    title : str
         Its heading.
-    sample
+    sample : str
         What was measured, and how many.
-    columns
+    columns : tuple of Column
         What stands in the rows, each under a name of its own.
-    rows
+    rows : tuple of tuples
         The values, None where one is not known.
-    chart
+    chart : Chart or None
         How it is drawn; None shows it as a table alone.
     """
 
@@ -132,19 +132,19 @@ class Section:
 
     Attributes
     ----------
-    name
+    name : str
         One of NAMES.
-    title
+    title : str
         Its heading.
-    about
+    about : str
         What was done, in a sentence or two.
-    findings
+    findings : tuple of str
         What came of it, what missed its aim included.
-    tables
+    tables : tuple of Table
         The numbers.
-    bundle
+    bundle : str
         Fingerprint of the bundle; the command fills it in, as it does ``seconds``.
-    seconds
+    seconds : float
         How long it took.
     """
 
@@ -214,9 +214,9 @@ def parse(text: str, name: str) -> Section:
 
     Parameters
     ----------
-    text
+    text : str
         What is in the file.
-    name
+    name : str
         The section that it has to be.
 
     Raises

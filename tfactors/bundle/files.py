@@ -29,9 +29,9 @@ class BundleFiles:
 
     Attributes
     ----------
-    path
+    path : Path
         The folder.
-    manifest
+    manifest : dict
         What its manifest.json holds, as it stands there; :attr:`about` is the same as records.
     """
 
@@ -91,15 +91,8 @@ class BundleFiles:
         return {int(layer): float(s) for layer, s in self.about.coding.scale.items()}
 
     @property
-    def ranked(self) -> bool:
-        """Whether ranks stand in the place of activations: examples of the 2021 website."""
-        return self.coding_method == "published"
-
-    @property
     def coding_method(self) -> str:
-        """How the codes were made: ``solver`` (exact), ``encoder`` of an autoencoder, or not here
-        (``published``).
-        """
+        """How the codes were made: ``solver``, ``encoder`` (an autoencoder's), or ``published``."""
         return self.about.coding.method
 
     @property

@@ -1,7 +1,6 @@
-"""What a bundle is made of: its files, their columns and order, and the manifest that seals them.
+"""What a bundle is made of: its files, their columns and their order.
 
-The manifest names every file with its rows, bytes and SHA-256, and carries a checksum of itself.
-Its bytes are :func:`canonical_json` of its content, so that any change, even of a blank, shows.
+:mod:`tfactors.bundle.manifest` says what the manifest holds, which seals them.
 
 A bundle may lack the tables and columns that later builds added (:attr:`Layout.optional` and
 :attr:`Layout.optional_columns`); a reader then gets none of their rows, or missing values.
@@ -204,9 +203,17 @@ SCHEMAS: dict[str, pa.Schema] = {name: layout.schema for name, layout in LAYOUTS
 
 # What a label may say the examples of a factor share; "mixed" says that nothing does.
 LABEL_KINDS = (
-    "word", "lemma", "affix", "name", "number", "punctuation", "position", "neighbour", "source",
+    "word",
+    "lemma",
+    "affix",
+    "name",
+    "number",
+    "punctuation",
+    "position",
+    "neighbour",
+    "source",
     "mixed",
-)  # fmt: skip
+)
 # How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
 # Contexts are stored of this many examples a factor and layer, at most.
 CONTEXTS = 20

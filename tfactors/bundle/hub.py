@@ -1,8 +1,8 @@
 """Bundles on the Hugging Face hub: ``hf:owner/name`` wherever a bundle's folder is asked for.
 
-In goes the name of a repository, of data sets or of models; out comes the folder of its files in
-the hub's own cache, downloaded once, every file checked against the manifest's SHA-256. Nothing but
-a bundle's files is fetched.
+Turns the name of a repository, of data sets or of models, into the folder of its files in the hub's
+own cache: downloaded once, and every file checked against the manifest's SHA-256. Nothing but a
+bundle's files is fetched.
 """
 
 from __future__ import annotations

@@ -29,19 +29,19 @@ class Model:
 
     Attributes
     ----------
-    name
+    name : str
         As it was given: of a package, of the hub, or the name of a folder.
-    sha256
+    sha256 : str
         Of its weights, hexadecimal; empty where nobody knows them.
-    layers
+    layers : tuple of int
         The hidden states that were surveyed, ascending; 0 is the embedding output.
-    blocks
+    blocks : int
         How many transformer blocks it has.
-    width
+    width : int
         Length of a hidden state, d.
-    causal
+    causal : bool
         Whether a token sees only what stands before it.
-    folder
+    folder : str or None
         The way to a local model from the bundle, or None.
     """
 
@@ -72,16 +72,16 @@ class Corpus:
 
     Attributes
     ----------
-    sources
+    sources : tuple of Source
         Where it is from.
-    documents, windows, tokens
+    documents, windows, tokens : int
         How many there are.
-    window_length
+    window_length : int
         Most tokens of a window.
-    held_out
+    held_out : str
         What the dictionary has not seen: ``documents`` or ``windows``; "" where an older bundle
         does not say, of which documents were held out.
-    held_out_tokens
+    held_out_tokens : int
         How many tokens these hold.
     """
 
@@ -100,13 +100,13 @@ class Coding:
 
     Attributes
     ----------
-    penalty
+    penalty : float
         λ.
-    tol
+    tol : float
         The relative duality gap to which codes were solved.
-    scale
+    scale : mapping of float
         By layer (its number as text) what hidden states are multiplied by before.
-    method
+    method : str
         ``solver``, ``encoder`` (an autoencoder's own) or ``published`` (not coded here).
     """
 
@@ -166,13 +166,13 @@ class Importance:
 
     Attributes
     ----------
-    k
+    k : int
         Importance is the mean of this many largest activations.
-    examples
+    examples : int
         Most examples kept of a factor at a layer.
-    levels
+    levels : LevelThresholds
         The thresholds of the levels.
-    retention_examples
+    retention_examples : int
         Examples whose context was cut away.
     """
 
@@ -211,15 +211,15 @@ class Metrics:
 
     Attributes
     ----------
-    alive
+    alive : float or None
         The share of factors that are active somewhere.
-    l0
+    l0 : float or None
         Mean number of active factors a token.
-    explained_variance
+    explained_variance : float or None
         Over all layers.
-    layers
+    layers : tuple of LayerMetrics
         The same of each layer.
-    levels
+    levels : mapping of int
         How many factors each level has.
     """
 
@@ -236,13 +236,13 @@ class Website:
 
     Attributes
     ----------
-    notes
+    notes : tuple of str
         What a reader has to know of the whole bundle.
-    levels
+    levels : mapping of tuples of int
         The factors that the website lists at each level.
-    missing
+    missing : tuple of str
         Pages, pictures and lists that were not there or damaged, a sentence each.
-    long_columns
+    long_columns : mapping of int or None
         By factor (its number as text) the column of the other dictionary that it is known to be;
         None where there is no such dictionary.
     """
@@ -276,17 +276,17 @@ class Manifest:
 
     Attributes
     ----------
-    title
+    title : str
         What the bundle calls itself.
-    tfactors
+    tfactors : str
         The version that made it.
-    settings
+    settings : mapping
         The settings of the build, as they were given.
-    website
+    website : Website or None
         None but in a bundle of the 2021 website.
-    files
+    files : mapping of Seal
         By name the seal of every file.
-    manifest_sha256
+    manifest_sha256 : str
         Checksum of the manifest and, through it, of every file.
     """
 
@@ -413,8 +413,14 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return record
 
 
-def check_manifest(record: dict[str, Any]) -> None:
-    """Raise BundleError unless a manifest holds every field, of its type, in range."""
+def check_manifest(record: dict[str, Any]) -> Manifest:
+    """Return a manifest as records if it holds every field, of its type, in range.
+
+    Raises
+    ------
+    BundleError
+        Names the first field that does not fit.
+    """
     manifest = Manifest.of(record)
     layers, scale = list(manifest.model.layers), manifest.coding.scale
     edges = list(manifest.histogram.edges)
@@ -436,6 +442,7 @@ def check_manifest(record: dict[str, Any]) -> None:
         raise BundleError(
             f"{MANIFEST}: 'histogram.edges' is {quoted(edges)}; expected rising numbers"
         )
+    return manifest
 
 
 def listed_levels(levels: Mapping[str, Sequence[int]], factors: int) -> list[str]:
@@ -443,9 +450,9 @@ def listed_levels(levels: Mapping[str, Sequence[int]], factors: int) -> list[str
 
     Parameters
     ----------
-    levels
+    levels : mapping of sequences
         By level the factors that are listed there.
-    factors
+    factors : int
         How many factors there are, m.
 
     Examples

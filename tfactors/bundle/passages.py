@@ -24,11 +24,27 @@ def passages_of(
     habits: Mapping[str, float] | None = None,
     contexts: pd.DataFrame | None = None,
 ) -> list[Passage]:
-    """Return the examples with ``words`` words of context on each side (None: whole windows).
+    """Return examples as words in context.
 
-    ``examples`` has window, position, word, activation and rank; ``tints`` gives the weights of
-    the tokens of a window by the rank of the example, ``habits`` those of words in lower case.
-    ``contexts`` (as `Bundle.contexts`) gives activations, which come before habits.
+    Parameters
+    ----------
+    bundle : BundleReader
+        The bundle that they are of.
+    examples : DataFrame
+        Columns window, position, word, activation and rank.
+    words : int or None
+        Words of context on each side; None shows whole windows.
+    tints : dict of arrays, optional
+        By the rank of an example the weights of the tokens of its window, (tokens,).
+    habits : mapping of floats, optional
+        Weights of words in lower case, where nothing else tints an example.
+    contexts : DataFrame, optional
+        Activations at the other tokens, as :meth:`BundleReader.contexts`.
+
+    Returns
+    -------
+    list of Passage
+        In the order of the examples.
     """
     if examples.empty:
         return []
@@ -132,6 +148,17 @@ def _habits(
 def cut(word_starts: np.ndarray, position: int, words: int | None) -> tuple[int, int, int, int]:
     """Return where the context starts, the word starts and ends, and the context ends.
 
+    Parameters
+    ----------
+    word_starts : (tokens,) bool
+        Which tokens of the window begin a word.
+    position : int
+        A token of the word.
+    words : int or None
+        Words of context on each side; None for all of them.
+
+    Examples
+    --------
     >>> cut(np.array([1, 1, 0, 1, 1], bool), 2, 1)
     (0, 1, 3, 4)
     """

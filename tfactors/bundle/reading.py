@@ -5,6 +5,7 @@ factors and of 16,384. :mod:`tfactors.bundle.format` says what the files hold.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
@@ -67,8 +68,7 @@ class BundleReader(BundleFiles):
     @property
     def second_dictionary(self) -> np.ndarray | None:
         """The atoms that another seed gave, (m, d) float32; None where that was not tried."""
-        name = "second_dictionary.parquet"
-        return self._atoms(name) if self.has(name) else None
+        return self._atoms("second_dictionary.parquet") if self.abilities.second_seed else None
 
     def imported_tensors(self) -> dict[str, np.ndarray]:
         """Return what else the file of an imported dictionary held, float32, by name.
@@ -91,7 +91,8 @@ class BundleReader(BundleFiles):
     @property
     def imported(self) -> dict[str, Any] | None:
         """What the manifest says of an imported dictionary; None of one that was learnt here."""
-        return self.manifest["dictionary"].get("imported")
+        imported = self.about.dictionary.imported
+        return asdict(imported) if imported else None
 
     def examples(self, factor: int, layer: int, top: int = 200) -> pd.DataFrame:
         """Return the words in context that activate a factor most at a layer, strongest first.

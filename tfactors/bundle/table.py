@@ -1,8 +1,8 @@
 """One Parquet file of a bundle: opened once, read by row group.
 
-In goes the name of a table; out come Arrow tables of the rows wanted, from the row groups that hold
-them, found by the smallest and largest key that each carries. What Arrow says about a damaged file
-leaves here as one line of ours.
+Turns the name of a table into Arrow tables of the rows that are wanted, from the row groups that
+hold them, found by the smallest and largest key that each carries. What Arrow says about a damaged
+file leaves here as one line of ours.
 """
 
 import threading

@@ -65,9 +65,9 @@ def typed(content: Any, kind: type[T]) -> T:
 
     Parameters
     ----------
-    content
+    content : object
         What :func:`parse_json` returned.
-    kind
+    kind : type
         A dataclass whose fields are plain types, dataclasses, and lists or mappings of these.
 
     Raises

@@ -1,10 +1,10 @@
 """Checking a bundle: is every byte the one that was written, does every row mean something?
 
-In goes a folder; nothing comes out unless something is wrong, and then one BundleError that names
-the file, the column and the row (counted from 0). First the seals: the manifest against its own
-checksum, every file against the manifest's SHA-256. Then what a checksum cannot know, because a
-writer can be wrong: order and ranges (:mod:`tfactors.bundle.verify_rows`), and that the tables
-agree with one another (:mod:`tfactors.bundle.verify_tables`).
+Reads a whole folder, and raises one BundleError where something is wrong: it names the file, the
+column and the row (counted from 0). First the seals: the manifest against its own checksum, every
+file against the manifest's SHA-256. Then what a checksum cannot know, because a writer can be
+wrong: order and ranges (:mod:`tfactors.bundle.verify_rows`), and that the tables agree with one
+another (:mod:`tfactors.bundle.verify_tables`).
 """
 
 import os
@@ -33,18 +33,27 @@ _BESIDE = {MANIFEST, PEOPLES_LABELS, *(f"{evidence.FOLDER}/{name}" for name in _
 
 
 def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None) -> None:
-    """Raise BundleError unless the folder holds a whole, unchanged and consistent bundle.
+    """Check that a folder holds a whole, unchanged and consistent bundle.
 
-    ``progress(file, done, total)`` is called before each step and once at the end.
+    Parameters
+    ----------
+    folder : Path
+        The bundle's folder.
+    progress : callable, optional
+        Is given the file, the steps that are done and all steps, before each step and at the end.
+
+    Raises
+    ------
+    BundleError
+        Names the first thing that is wrong.
     """
-    record = read_manifest(folder)
-    manifest = Manifest.of(record)
+    manifest = Manifest.of(read_manifest(folder))
     known = bundle_files(manifest.model.layers)
     names = [name for name in known if name in manifest.files or not is_optional(name)]
     _check_names(folder, manifest, names)
     steps: list[tuple[str, Callable[[], None]]]
     steps = [(name, partial(_check_seal, folder, name, manifest.files[name])) for name in names]
-    steps += Tables(folder, record).checks()
+    steps += Tables(folder, manifest).checks()
     if evidence.folder_of(folder).exists():
         steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
     for done, (name, check) in enumerate(steps):

@@ -1,9 +1,9 @@
 """Whether the tables that a bundle may do without agree with the others, row by row.
 
-In go the tables of :mod:`tfactors.bundle.bundle.verify_tables`, checked as far as text, factors and
-examples; nothing comes out unless a row cannot be true, and then the error that names it: a context
-must hold the activation of its example, a sample must stand where it says, a cosine must be that of
-its two atoms.
+Takes the tables of :mod:`tfactors.bundle.verify_tables`, checked as far as text, factors and
+examples, and raises an error that names the first row which cannot be true: a context must hold the
+activation of its example, a sample must stand where it says, a cosine must be that of its two
+atoms.
 """
 
 from __future__ import annotations

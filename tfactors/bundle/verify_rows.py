@@ -1,6 +1,6 @@
 """A table read part by part for checking, with the checks that all tables share.
 
-In goes an open file; out come its rows, some row groups at a time, after these have passed: rows
+Turns an open file into its rows, some row groups at a time, that have passed these checks: rows
 ascend by the keys of the table, row groups are cut where the reader expects it, no number is NaN or
 infinite, no list holds a gap, factors and layers are ones the bundle has. :class:`Part` turns a row
 that is wrong into a BundleError that names it.
@@ -223,9 +223,9 @@ class OpenTables:
     word_of_token: np.ndarray
     maximum: np.ndarray
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, about: Manifest) -> None:
         self.folder = folder
-        self.about = Manifest.of(manifest)
+        self.about = about
         self.layers = list(self.about.model.layers)
         self.factors = self.about.dictionary.factors
         self.shape = (self.factors, len(self.layers))

@@ -1,9 +1,9 @@
 """Whether the tables of a bundle agree with one another, row by row.
 
-In goes the folder of a bundle; nothing comes out unless a row cannot be true, and then the error
-that names it. The tables are checked in an order in which each can be held against those before it:
-the text first, then what the factors do over the corpus, then the examples, which must stand where
-they say, in the order of their activations. Of the text only its distinct words stay in memory.
+Reads the tables in a bundle's folder, and raises an error that names the first row which cannot be
+true. They are checked in an order in which each can be held against those before it: the text
+first, then what the factors do over the corpus, then the examples, which must stand where they say,
+in the order of their activations. Of the text only its distinct words stay in memory.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,9 +1,9 @@
 """Writing a bundle: table after table, each whole or not at all, the manifest last.
 
-In go Arrow tables or DataFrames, or record batches that arrive in order and are never held all at
-once; out come Parquet files (zstd, page checksums, no timestamps: the same rows give the same
-bytes) and the manifest that seals them. A folder without a manifest is not a bundle, so a build
-that dies half-way leaves nothing that could be mistaken for one.
+Turns Arrow tables or DataFrames, or record batches that arrive in order and are never held all at
+once, into Parquet files (zstd, page checksums, no timestamps: the same rows give the same bytes)
+and the manifest that seals them. A folder without a manifest is not a bundle, so a build that dies
+half-way leaves nothing that could be mistaken for one.
 """
 
 import json
@@ -51,11 +51,14 @@ def write_table(
 
     Parameters
     ----------
-    folder : the bundle's folder; made when it is not there.
-    name : file name inside it, such as ``factors.parquet`` or ``examples/layer_04.parquet``.
-    rows : a table or DataFrame, which is sorted by the table's keys, or an iterable of record
-        batches (or small tables) that come in that order, which is never held in memory whole.
-        NaN in a column that may be missing is stored as missing.
+    folder : str or Path
+        The bundle's folder; made when it is not there.
+    name : str
+        File name inside it, such as ``factors.parquet`` or ``examples/layer_04.parquet``.
+    rows : Table, DataFrame or iterable of RecordBatch
+        A table or DataFrame is sorted by the table's keys. Record batches (or small tables) have to
+        come in that order, and are never held in memory whole. NaN in a column that may be missing
+        is stored as missing.
 
     Raises
     ------
@@ -86,9 +89,16 @@ def write_table(
 def write_dictionary(
     folder: str | Path, dictionary: np.ndarray, name: str = "dictionary.parquet"
 ) -> None:
-    """Write ``dictionary.parquet`` from the atoms, (m, d) float32, rows of unit norm.
+    """Write the atoms of a dictionary.
 
-    ``name`` may be ``second_dictionary.parquet`` too.
+    Parameters
+    ----------
+    folder : str or Path
+        The bundle's folder.
+    dictionary : (m, d) float32
+        The atoms Φ, rows of unit norm.
+    name : str
+        ``dictionary.parquet`` or ``second_dictionary.parquet``.
     """
     factors, width = dictionary.shape
     flat = pa.array(np.ascontiguousarray(dictionary, dtype=np.float32).ravel())
@@ -99,7 +109,15 @@ def write_dictionary(
 
 
 def write_imported(folder: str | Path, tensors: dict[str, np.ndarray]) -> None:
-    """Write ``imported.parquet`` from tensors of one or two axes; a vector is one row."""
+    """Write ``imported.parquet``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The bundle's folder.
+    tensors : dict of arrays
+        By name tensors of one or two axes; a vector becomes one row.
+    """
 
     def table(name: str, values: np.ndarray) -> pa.Table:
         rows = np.atleast_2d(np.asarray(values, np.float32))
@@ -114,7 +132,12 @@ def write_imported(folder: str | Path, tensors: dict[str, np.ndarray]) -> None:
 def write_words(folder: str | Path, words: pa.Table | pd.DataFrame) -> None:
     """Write the word index in both orders: ``words.parquet`` and ``factor_words.parquet``.
 
-    ``words`` holds word, factor, layer, count, mean_activation and occurrences, in any order.
+    Parameters
+    ----------
+    folder : str or Path
+        The bundle's folder.
+    words : Table or DataFrame
+        Columns word, factor, layer, count, mean_activation and occurrences; rows in any order.
     """
     write_table(folder, "words.parquet", words)
     write_table(folder, "factor_words.parquet", words)
@@ -124,6 +147,13 @@ def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
     """Write ``manifest.json``, last and atomically, which makes the folder a bundle.
 
     Adds ``format_version``, ``files`` (name: rows, bytes, sha256) and ``manifest_sha256``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The bundle's folder.
+    manifest : dict
+        What :class:`tfactors.bundle.manifest.Manifest` names, and whatever else is to be kept.
 
     Raises
     ------
@@ -135,9 +165,9 @@ def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
         written = canonical_json(manifest)
     except (ValueError, TypeError) as error:
         raise BundleError(f"{MANIFEST}: {error}; JSON has no place for it") from error
-    check_manifest(json.loads(written))  # as a reader will find it
+    about = check_manifest(json.loads(written))  # as a reader will find it
     files = {}
-    for name in bundle_files(manifest["model"]["layers"]):
+    for name in bundle_files(about.model.layers):
         path = folder / name
         if not path.is_file() and is_optional(name):
             continue

@@ -17,7 +17,7 @@ high if the sentence, cut out, retains less than half.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -74,17 +74,6 @@ class Thresholds:
     low_depth: float = LOW_DEPTH
     word_share: float | None = WORD_SHARE
     sentence_share: float = SENTENCE_SHARE
-
-    @classmethod
-    def of(cls, manifest: dict[str, Any]) -> "Thresholds":
-        """Return the thresholds that a bundle was built with."""
-        levels = manifest["importance"]["levels"]
-        word = levels.get("word_share")
-        return cls(
-            float(levels["low_depth"]),
-            None if word is None else float(word),
-            float(levels["sentence_share"]),
-        )
 
     @property
     def sentence_column(self) -> str:

@@ -45,9 +45,9 @@ class Notes:
 
     Attributes
     ----------
-    notes
+    notes : mapping of Note
         By factor what was written about it.
-    lists
+    lists : mapping of tuples of int
         By name the factors that were put together, ascending.
     """
 
@@ -150,10 +150,12 @@ def read(text: str | bytes, title: str, factors: int) -> Notes:
 
     Parameters
     ----------
-    text
+    text : str or bytes
         What is in the file.
-    title, factors
-        Title of the bundle that it has to be about, and how many factors that has.
+    title : str
+        Of the bundle that it has to be about.
+    factors : int
+        How many factors that has.
 
     Raises
     ------
