@@ -182,30 +182,48 @@ def quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+# What every call of transformers is told: read what is here, and run no code of a model.
+_SAFE = {"local_files_only": True, "trust_remote_code": False}
+
+
 def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tuple[Any, Any]:
+    """Return the module, on its device and ready for inference, and the tokenizer of a model."""
     import torch
-    from transformers import (
-        MODEL_FOR_TEXT_ENCODING_MAPPING,
-        AutoConfig,
-        AutoModel,
-        AutoModelForTextEncoding,
-        AutoTokenizer,
-    )
 
     try:
         target = torch.device(device)
         torch.empty(1, device=target)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"device {device!r} cannot be used here; give 'cpu'") from error
-    safe = {"local_files_only": True, "trust_remote_code": False}
+    module = _load_module(folder, weights, name, target)
+    tokenizer = _load_tokenizer(folder, name)
+    _check_module(module, name)
+    _check_tokenizer(tokenizer, name)
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+    module = module.eval().requires_grad_(False).to(target)
+    if target.type == "cpu":
+        pack_linear_layers(module)
+    return module, tokenizer
+
+
+def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any) -> Any:
+    """Return the body of a model, float32, with every weight from the files."""
+    import torch
+    from transformers import (
+        MODEL_FOR_TEXT_ENCODING_MAPPING,
+        AutoConfig,
+        AutoModel,
+        AutoModelForTextEncoding,
+    )
+
     try:
-        config = AutoConfig.from_pretrained(folder, **safe)
+        config = AutoConfig.from_pretrained(folder, **_SAFE)
         both = bool(config.is_encoder_decoder)
         check_memory(weights, name, target, skip="decoder." if both else None)
         # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
         half = both and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
         module, report = (AutoModelForTextEncoding if half else AutoModel).from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **_SAFE
         )
         module = module.get_encoder() if both and not half else module
     except ModelError:
@@ -226,11 +244,22 @@ def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tupl
             f"model {name!r}: the weights do not fit config.json ({len(lacking)} tensors, first "
             f"{lacking[0]}); get the model again"
         )
+    return module
+
+
+def _load_tokenizer(folder: Path, name: str) -> Any:
+    """Return the fast tokenizer of a model."""
+    from transformers import AutoTokenizer
+
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **safe)
+        return AutoTokenizer.from_pretrained(folder, use_fast=True, **_SAFE)
     except Exception as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise ModelError(f"model {name!r}: its tokenizer cannot be loaded: {reason}") from error
+
+
+def _check_module(module: Any, name: str) -> None:
+    """Raise ModelError for a module that is no text model."""
     missing = [
         key for key in ("num_hidden_layers", "hidden_size") if not hasattr(module.config, key)
     ]
@@ -243,15 +272,14 @@ def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tupl
         raise ModelError(
             f"model {name!r}: {type(module).__name__} reads no text; give one that does"
         )
+
+
+def _check_tokenizer(tokenizer: Any, name: str) -> None:
+    """Raise ModelError for a tokenizer that is made up or slow."""
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # made up where the files are missing
         raise ModelError(f"model {name!r}: it has no tokenizer; add its tokenizer.json")
     if not tokenizer.is_fast:
         raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    module = module.eval().requires_grad_(False).to(target)
-    if target.type == "cpu":
-        pack_linear_layers(module)
-    return module, tokenizer
 
 
 def _brings_code(folder: Path) -> bool:
