@@ -422,26 +422,29 @@ def check_manifest(record: dict[str, Any]) -> Manifest:
         Names the first field that does not fit.
     """
     manifest = Manifest.of(record)
-    layers, scale = list(manifest.model.layers), manifest.coding.scale
-    edges = list(manifest.histogram.edges)
+    layers, edges = list(manifest.model.layers), list(manifest.histogram.edges)
+
+    def wrong(path: str, expected: str) -> BundleError:
+        section, key = path.split(".")
+        given = quoted(record[section][key])
+        return BundleError(f"{MANIFEST}: '{path}' is {given}; expected {expected}")
+
     if not layers or sorted(set(layers)) != layers:
-        raise BundleError(
-            f"{MANIFEST}: 'model.layers' is {quoted(layers)}; expected ascending numbers"
-        )
+        raise wrong("model.layers", "ascending numbers")
     if not 0 <= layers[0] <= layers[-1] <= manifest.model.blocks:
         raise BundleError(
             f"{MANIFEST}: layers {quoted(layers)} of a model of {manifest.model.blocks} blocks"
         )
-    if manifest.model.width < 1 or manifest.dictionary.factors < 1:
-        raise BundleError(f"{MANIFEST}: 'model.width' or 'dictionary.factors' is below 1")
-    if sorted(scale) != sorted(map(str, layers)):
-        raise BundleError(
-            f"{MANIFEST}: 'coding.scale' is {quoted(dict(scale))}; expected a number per layer"
-        )
+    for path, number in (
+        ("model.width", manifest.model.width),
+        ("dictionary.factors", manifest.dictionary.factors),
+    ):
+        if number < 1:
+            raise wrong(path, "at least 1")
+    if sorted(manifest.coding.scale) != sorted(map(str, layers)):
+        raise wrong("coding.scale", "a number per layer")
     if len(edges) < 2 or sorted(set(edges)) != edges:
-        raise BundleError(
-            f"{MANIFEST}: 'histogram.edges' is {quoted(edges)}; expected rising numbers"
-        )
+        raise wrong("histogram.edges", "rising numbers")
     return manifest
 
 
