@@ -43,7 +43,7 @@ def without_a_tip(app: AppTest) -> list[str]:
 def open_view(page: controls.Page, query: dict[str, str]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=PATIENCE)
     if page is not controls.HOME:
-        app.run().switch_page(page.path)
+        app.switch_page(page.path)
     for name, value in query.items():
         app.query_params[name] = value
     for part in ("levels", "label", "share"):  # what is folded away is read as well

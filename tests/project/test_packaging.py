@@ -1,5 +1,6 @@
 """What a stranger gets: an installable package, a cloud app without torch, working commands."""
 
+import json
 import os
 import re
 import subprocess
@@ -66,12 +67,16 @@ def test_what_the_cloud_file_says_to_add_is_what_the_project_needs():
     assert "torch==2.13.0+cpu" in offered
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "pages").glob("*.py")))
-def test_every_page_works_with_nothing_but_what_the_cloud_installs(tmp_path, page):
-    """torch and the rest are made as good as not installed; the page must not miss them."""
-    write_synthetic_bundle(tmp_path / "bundle", layers=7)
+PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory) -> dict[str, str]:
+    """What is wrong with each page where torch and the rest are as good as not installed."""
+    folder = tmp_path_factory.mktemp("cloud") / "bundle"
+    write_synthetic_bundle(folder, layers=7)
     code = f"""
-import sys
+import json, sys
 from importlib.machinery import PathFinder
 class WithoutHeavy(PathFinder):
     @classmethod
@@ -80,14 +85,24 @@ class WithoutHeavy(PathFinder):
         return None if heavy else super().find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutHeavy
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file("dashboard.py", default_timeout=120).run()
-page = page.switch_page("pages/{page}").run()
-assert not page.exception, page.exception
-assert page.title or page.markdown or page.get("html"), "an empty page"
-assert not [name for name in {HEAVY!r} if name in sys.modules]
+wrong = {{}}
+for name in {PAGES!r}:
+    page = AppTest.from_file("dashboard.py", default_timeout=120).run()
+    page = page.switch_page(f"pages/{{name}}").run()
+    drawn = page.title or page.markdown or page.get("html")
+    loaded = [name for name in {HEAVY!r} if name in sys.modules]
+    wrong[name] = str(page.exception[0].value) if page.exception else "" if drawn else "empty"
+    wrong[name] += f" {{loaded}}" if loaded else ""
+print(json.dumps(wrong))
 """
-    done = run(code, TFACTORS_BUNDLE=str(tmp_path / "bundle"))
+    done = run(code, TFACTORS_BUNDLE=str(folder))
     assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_works_with_nothing_but_what_the_cloud_installs(cloud, page):
+    assert cloud[page] == ""
 
 
 # --- the package -------------------------------------------------------------------------------
@@ -126,14 +141,13 @@ def test_every_page_of_the_installed_dashboard_shows_a_bundle_far_from_the_check
 ):
     write_synthetic_bundle(tmp_path / "bundle", layers=7)
     (tmp_path / "elsewhere").mkdir()
-    names = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
     code = f"""
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
 import tfactors
 app = Path(tfactors.__file__).parent / "_app"
 assert app.is_relative_to({str(wheel)!r}), app
-for name in {names!r}:
+for name in {PAGES!r}:
     page = AppTest.from_file(str(app / "dashboard.py"), default_timeout=120).run()
     page = page.switch_page(f"pages/{{name}}").run()
     assert not page.exception, (name, page.exception)

@@ -20,7 +20,6 @@ def open_page(path: str = controls.HOME.path, **query: str) -> AppTest:
     """Open a page by its link: its path in the repository, and what its address asks for."""
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=PATIENCE)
     if path != controls.HOME.path:
-        app.run()
         app.switch_page(path)
     for name, value in query.items():
         app.query_params[name] = value
