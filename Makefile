@@ -23,10 +23,13 @@ else
 TORCH   ?= torch
 endif
 
+# A process a core runs the tests, a file at a time; more than four would want much memory.
+SHARED  := --numprocesses logical --maxprocesses 4
+
 CHROME_ON_A_MAC := /Applications/Google Chrome.app/Contents/MacOS/Google Chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help dashboard test lint docs bundle verify clean browser
+.PHONY: help dashboard check test lint docs bundle verify clean browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,10 +37,13 @@ help: ## list these targets
 dashboard: $(VENV)/.dashboard ## install what is missing, open BUNDLE (artifacts/default) at PORT (8501)
 	$(VENV)/bin/tfactors dashboard $(BUNDLE) --port $(PORT)
 
-test: $(VENV)/.test browser ## install what is missing, run all tests (ARGS="-m 'not browser'" for some)
+check: $(VENV)/.test ## run the tests that need no model, browser or installation: a minute
+	$(VENV)/bin/python -m pytest $(SHARED) --quick $(ARGS)
+
+test: $(VENV)/.test browser ## install what is missing, run all tests (ARGS=tests/coding for some)
 	@if [ -z "$$CHROMIUM" ] && [ -x "$(CHROME_ON_A_MAC)" ]; then \
 		export CHROMIUM="$(CHROME_ON_A_MAC)"; fi; \
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(SHARED) $(or $(ARGS),--cov)
 
 lint: $(VENV)/.lint ## check style and types
 	$(VENV)/bin/ruff check

@@ -187,7 +187,7 @@ def test_make_alone_says_what_it_can_do():
     help_text = "\n".join(
         subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     )
-    for target in ("dashboard", "test", "lint", "bundle", "verify", "clean"):
+    for target in ("dashboard", "check", "test", "lint", "docs", "bundle", "verify", "clean"):
         assert f"make {target} " in help_text
 
 
