@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from opened_page import follow, html_of, open_page, words
 
 from tfactors.bundle import Bundle
@@ -38,6 +39,7 @@ def test_without_the_model_the_saliency_page_says_what_to_install() -> None:
     assert explain.disabled
 
 
+@pytest.mark.model
 def test_an_example_is_explained_with_the_model_once_and_then_remembered(
     asks_minilm: Path,
 ) -> None:

@@ -168,6 +168,7 @@ def test_without_the_model_the_other_examples_say_what_to_install() -> None:
     assert "asks the model itself" not in words(shown)  # the bundle holds all that is listed
 
 
+@pytest.mark.model
 def test_the_model_says_what_the_factor_does_at_every_token_of_the_other_examples(
     asks_minilm: Path,
 ) -> None:

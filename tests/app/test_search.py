@@ -60,6 +60,7 @@ def test_filters_stay_in_the_link_and_combine() -> None:
     assert set(shown["label_kind"]) == {"word"}
 
 
+@pytest.mark.model
 def test_a_sentence_finds_the_factors_that_fire_in_it_the_strongest_first(
     asks_minilm: Path,
 ) -> None:

@@ -11,6 +11,7 @@ from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
 
 
+@pytest.mark.model
 def test_a_text_of_the_readers_own_is_taken_apart(
     asks_minilm: Path,
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     assert app.text_area[0].label == "A text of up to 512 tokens"
 
 
+@pytest.mark.model
 def test_a_model_of_few_positions_says_how_much_text_it_takes_before_and_after_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,24 +3,19 @@
 Every command runs in a process of its own, for the client reads ``HF_ENDPOINT`` when it is loaded.
 """
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from browsing import ROOT, Server, until_healthy, visiting
-from new_processes import free_port
 from synthetic_bundle import write_synthetic_bundle
-from tiny_hub import TinyHub, serving
+from tiny_hub import Reader, TinyHub, serving
 from tiny_model import write_tiny_bert
 
 from tfactors.bundle import Bundle
+
+pytestmark = pytest.mark.model
 
 CARD = """---
 license: cc-by-sa-3.0
@@ -30,36 +25,6 @@ configs:
   - {split: train, path: small/train.parquet}
 ---
 """
-
-
-@dataclass
-class Reader:
-    """Somebody with the command ``tfactors``, a hub, and a cache of their own."""
-
-    hub: TinyHub
-    cache: Path
-
-    def environment(self, address: str | None = None) -> dict[str, str]:
-        known = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TFACTORS_"))}
-        return known | {
-            "HF_ENDPOINT": address or self.hub.address,
-            "HF_HOME": str(self.cache),
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "PYTHONPATH": str(ROOT),
-        }
-
-    def run(self, *line: str, address: str | None = None) -> subprocess.CompletedProcess[str]:
-        self.hub.asked.clear()
-        return subprocess.run(
-            [sys.executable, "-m", "tfactors", *line],
-            env=self.environment(address),
-            capture_output=True,
-            text=True,
-        )
-
-    def fetched(self) -> list[str]:
-        """The files that the hub has sent since the last command."""
-        return [line.rpartition("/")[2] for line in self.hub.asked if line.startswith("GET /data")]
 
 
 @pytest.fixture(scope="module")
@@ -131,25 +96,6 @@ def test_a_hub_that_does_not_answer_is_said_in_one_line(reader: Reader) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("tfactors: hf:me/bundle: cannot be fetched (")
-
-
-@pytest.mark.browser
-def test_the_dashboard_opens_a_bundle_of_the_hub_under_its_name(reader: Reader, browser) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "tfactors", "dashboard", "hf:me/bundle", "--port", str(port)]
-    process = subprocess.Popen(command, env=reader.environment(), start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until_healthy(process, address)
-        with visiting(browser, Server(address, process)) as visit:
-            visit.open("/Factor?bundle=hf%3Ame%2Fbundle&factor=3")
-            visit.shows("Factor 3 at layer")
-            visit.query("bundle=hf")
-            visit.open("/Evidence")
-            visit.shows("tfactors evaluate hf:me/bundle")
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(20)
 
 
 def test_model_and_text_of_the_hub_become_a_bundle(reader: Reader, tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def test_every_public_name_is_there_and_documented():
     assert int(done.stdout) > 8
 
 
+@pytest.mark.installation
 def test_the_wheel_holds_the_dashboard_and_no_bundle_or_test(wheel):
     names = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.is_file()}
     pages = {f"tfactors/_app/pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
@@ -136,6 +137,7 @@ def test_the_wheel_holds_the_dashboard_and_no_bundle_or_test(wheel):
     assert not any(name.endswith(".parquet") for name in names)
 
 
+@pytest.mark.installation
 def test_every_page_of_the_installed_dashboard_shows_a_bundle_far_from_the_checkout(
     wheel, tmp_path
 ):

@@ -6,13 +6,19 @@ a download: what a repository holds at which commit, and its files, each with it
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class TinyHub(ThreadingHTTPServer):
@@ -61,6 +67,36 @@ def serving(root: Path) -> Iterator[TinyHub]:
         hub.shutdown()
         hub.server_close()
         thread.join()
+
+
+@dataclass
+class Reader:
+    """Somebody with the command ``tfactors``, a hub, and a cache of their own."""
+
+    hub: TinyHub
+    cache: Path
+
+    def environment(self, address: str | None = None) -> dict[str, str]:
+        known = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TFACTORS_"))}
+        return known | {
+            "HF_ENDPOINT": address or self.hub.address,
+            "HF_HOME": str(self.cache),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def run(self, *line: str, address: str | None = None) -> subprocess.CompletedProcess[str]:
+        self.hub.asked.clear()
+        return subprocess.run(
+            [sys.executable, "-m", "tfactors", *line],
+            env=self.environment(address),
+            capture_output=True,
+            text=True,
+        )
+
+    def fetched(self) -> list[str]:
+        """The files that the hub has sent since the last command."""
+        return [line.rpartition("/")[2] for line in self.hub.asked if line.startswith("GET /data")]
 
 
 def tag(path: Path) -> str:

@@ -131,6 +131,7 @@ def test_without_the_library_the_command_to_install_it_is_told(
         next(read_documents(f"hf:{folder}:small"))
 
 
+@pytest.mark.model
 def test_a_data_set_goes_through_the_command_line(wikitext: Path, tmp_path: Path) -> None:
     from tiny_model import write_tiny_bert
 
