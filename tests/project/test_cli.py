@@ -171,6 +171,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.model
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_gives_one_line_status_2_and_leaves_nothing(
     mistake, tmp_path, model, text_file, capsys
@@ -205,6 +206,7 @@ def test_verify_names_a_damaged_file(bundle, capsys):
     assert "importance.parquet" in capsys.readouterr().err
 
 
+@pytest.mark.model
 def test_a_package_that_is_missing_is_named_in_one_line(
     model, text_file, tmp_path, capsys, monkeypatch
 ):
@@ -317,6 +319,7 @@ def test_a_server_that_fails_by_itself_ends_the_command_with_status_2(bundle, ca
 # --- interrupted ---------------------------------------------------------------------------------
 
 
+@pytest.mark.model
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
     arguments = ["build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick"]
     arguments += ["--model", str(model), "--factors", "32", "--saliency-examples", "0"]
