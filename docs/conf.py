@@ -6,6 +6,7 @@ fonts and scripts come with the theme. The command line is described by its own 
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -121,14 +122,29 @@ def meaning(action: argparse.Action) -> str:
     return re.sub(r"([\\`*_{}\[\]<>$|])", r"\\\1", text)
 
 
-def add_commands(app: Sphinx, page: str, source: list[str]) -> None:
-    """Put the description of every command where its page asks for it."""
+def listed_decisions(folder: Path) -> str:
+    """Return a list of all decisions, newest first, under the day of each."""
+    lines, day = [], ""
+    for path in sorted(folder.glob("2*.md"), reverse=True):
+        if path.name[:10] != day:
+            day = path.name[:10]
+            lines += ["", f"## {day}", ""]
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        lines.append(f"- [{title}]({path.name})")
+    return "\n".join(lines)
+
+
+def add_what_is_generated(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put the commands, and the list of decisions, where their pages ask for them."""
+    if page == "decisions/index":
+        listed = listed_decisions(Path(app.srcdir) / "decisions")
+        source[0] = source[0].replace("<!-- every decision -->", listed)
     if page == "reference/command_line":
         commands = (f"## tfactors {name}\n\n{described(p)}" for name, p in parsers().items())
         source[0] = source[0].replace("<!-- every command -->", "\n\n".join(commands))
 
 
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx of the formulas and of the commands."""
+    """Tell Sphinx of the formulas, and of what is generated."""
     app.add_html_math_renderer("mathml", (formula, None), (displayed_formula, None))
-    app.connect("source-read", add_commands)
+    app.connect("source-read", add_what_is_generated)

@@ -53,6 +53,13 @@ EVERY = {name: link for name, (link, _) in SHOWN.items()} | {
     f"factor_{part}": f"Factor?factor=30&part={part}"
     for part in ("random", "layers", "corpus", "similar", "effect")
 }
+# Pages of the documentation, one of each kind.
+SITE = (
+    *("index", "start/first_ten_minutes", "how_to/your_text", "reference/command_line"),
+    *("reference/python", "reference/numbers/level", "reference/bundle/tables", "why/evidence"),
+    *("why/speed/dashboard", "decisions/index", "decisions/2026-11-26-docs-generator"),
+    *("architecture", "glossary", "contributing"),
+)
 WIDTHS = (1400, 400)
 SCHEMES = ("light", "dark")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
@@ -153,26 +160,28 @@ def take_every_page(browser: Browser, root: Path, folder: Path) -> None:
 
 
 def take_site(browser: Browser, folder: Path) -> None:
-    """Take every built page of this documentation, from top to bottom."""
+    """Take some of the built pages, from top to bottom, and say which of all pages is too wide."""
     built = DOCS / "_build/html"
     folder.mkdir(parents=True, exist_ok=True)
     handler = partial(_Silent, directory=str(built))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    for path in sorted(built.rglob("*.html")):
-        name = path.relative_to(built).with_suffix("").as_posix()
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                page = browser.new_page(
-                    viewport={"width": width, "height": 900}, color_scheme=scheme
-                )
-                page.goto(f"http://127.0.0.1:{server.server_port}/{name}.html")
-                wide = page.evaluate("document.documentElement.scrollWidth")
-                if wide > width:
-                    print(f"{name} at {width}: {wide} pixels wide")
+    address = f"http://127.0.0.1:{server.server_port}"
+    for width in WIDTHS:
+        for scheme in SCHEMES:
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            for name in SITE:
+                page.goto(f"{address}/{name}.html")
                 shot = folder / f"{name.replace('/', '__')}-{width}-{scheme}.png"
                 page.screenshot(path=shot, full_page=True)
-                page.close()
+            page.close()
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        for path in sorted(built.rglob("*.html")):
+            page.goto(f"{address}/{path.relative_to(built)}", wait_until="domcontentloaded")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            if wide > width:
+                print(f"{path.relative_to(built)} at {width}: {wide} pixels wide")
+        page.close()
     server.shutdown()
 
 
