@@ -12,6 +12,7 @@ from typing import Any
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 import tfactors
 
@@ -54,6 +55,10 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+
+
+# A property's docstring is a sentence, in which a colon parts no type from it.
+GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end  # type: ignore
 
 
 def formula(writer: Any, node: nodes.Element) -> None:
@@ -117,7 +122,7 @@ def meaning(action: argparse.Action) -> str:
     """Return the help of an option, as Markdown that shows every character as it is."""
     formatter = argparse.HelpFormatter("tfactors")
     text = formatter._expand_help(action) if action.help else "required"
-    if action.required and action.help:
+    if action.required and action.help and action.option_strings:
         text = f"{text} (required)"
     return re.sub(r"([\\`*_{}\[\]<>$|])", r"\\\1", text)
 

@@ -1,6 +1,6 @@
 """Takes pictures of the running dashboard, and says where two sets of them differ.
 
-    python docs/pictures.py                                  renew the pictures of these pages
+    python docs/pictures.py [NAME ...]                       renew the pictures of these pages
     python docs/pictures.py --all FOLDER [--root CHECKOUT]   every page, 2 widths, light and dark
     python docs/pictures.py --site FOLDER                    the built pages of this documentation
     python docs/pictures.py --compare BEFORE AFTER           share of pixels that differ, by page
@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,23 +33,23 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TEXT = "He+left+the+bank+by+the+river+and+went+to+the+bank+for+a+loan."
-# The pictures that the pages show: link, and how much of it from the top.
+# The pictures that the pages show: link, and which part of it, from and to so many pixels.
 SHOWN = {
-    "home": ("", 900),
-    "factor": ("Factor?factor=30", 900),
-    "context": ("Factor?factor=30&part=context", 1000),
-    "random": ("Random_by_level?seed=3&level=mid", 900),
-    "saliency": ("Curves_and_saliency?factors=30&factor=30&layer=6", 1200),
-    "search": ("Search?q=river", 800),
-    "senses": ("Word_senses?word=bank", 1000),
-    "text": (f"Your_text?text={TEXT}", 1100),
-    "map": ("Map", 1000),
-    "compare": ("Compare?factor=30", 900),
-    "labels": ("Labels", 800),
-    "evidence": ("Evidence", 1100),
+    "home": ("", 0, 900),
+    "factor": ("Factor?factor=30", 0, 900),
+    "context": ("Factor?factor=30&part=context", 0, 1000),
+    "random": ("Random_by_level?seed=3&level=mid", 0, 900),
+    "saliency": ("Curves_and_saliency?factors=30&factor=30&layer=6", 490, 1600),
+    "search": ("Search?q=river", 0, 800),
+    "senses": ("Word_senses?word=left", 0, 1000),
+    "text": (f"Your_text?text={TEXT}", 0, 1100),
+    "map": ("Map", 0, 1000),
+    "compare": ("Compare?factor=30", 0, 900),
+    "labels": ("Labels", 0, 800),
+    "evidence": ("Evidence", 0, 1100),
 }
 # Every page, and every part of the page that has parts.
-EVERY = {name: link for name, (link, _) in SHOWN.items()} | {
+EVERY = {name: link for name, (link, *_) in SHOWN.items()} | {
     f"factor_{part}": f"Factor?factor=30&part={part}"
     for part in ("random", "layers", "corpus", "similar", "effect")
 }
@@ -131,20 +131,21 @@ def look(
     return shot
 
 
-def renew(browser: Browser) -> None:
+def renew(browser: Browser, names: Sequence[str]) -> None:
     """Take the pictures that these pages and the README show."""
     folder = DOCS / "pictures"
     folder.mkdir(exist_ok=True)
     with dashboard(ROOT) as address:
-        for name, (link, height) in SHOWN.items():
-            shot = look(browser, address, link, 1400, height)
+        for name in names or SHOWN:
+            link, top, bottom = SHOWN[name]
+            shot = look(browser, address, link, 1400, bottom).crop((0, top, 1400, bottom))
             shot.save(folder / f"{name}.webp", quality=82, method=6)
             if name == "factor":
                 shot.quantize(256, dither=Image.Dither.NONE).save(
                     DOCS / "screenshot.png", optimize=True
                 )
     size = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"{folder}: {len(SHOWN)} pictures, {size / 1e6:.2f} MB")
+    print(f"{folder}: {size / 1e6:.2f} MB")
 
 
 def take_every_page(browser: Browser, root: Path, folder: Path) -> None:
@@ -212,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SHOWN))
     parser.add_argument("--all", type=Path, metavar="FOLDER")
     parser.add_argument("--root", type=Path, default=ROOT, metavar="CHECKOUT")
     parser.add_argument("--site", type=Path, metavar="FOLDER")
@@ -230,7 +232,7 @@ def main() -> None:
         elif options.site:
             take_site(browser, options.site)
         else:
-            renew(browser)
+            renew(browser, options.names)
         browser.close()
 
 
