@@ -16,6 +16,7 @@ import tfactors as tf
 from tfactors.bundle import evidence
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.cli import main
+from tfactors.coding.solver import SparseCoder
 from tfactors.coding.sparse_coding import sparse_encode
 from tfactors.describe.stability import match
 from tfactors.errors import InputError
@@ -172,7 +173,7 @@ def test_the_true_states_put_back_change_nothing_and_zeros_lose_the_most(section
     whole = Evaluation(bundle, False, effort=LITTLE)
     d = bundle.width
     atoms = np.concatenate([np.eye(d), -np.eye(d)]).astype(np.float32)
-    coder = tf.sparse_coding.SparseCoder(atoms)
+    coder = SparseCoder(atoms)
     whole.encoder = replace(whole.encoder, coder=coder, penalty=0.01)
     section = SECTIONS["fidelity"](whole)
     for row in rows(section.tables[0]):
