@@ -18,9 +18,12 @@ from tiny_site import (
 )
 
 from tfactors.bundle import Bundle
+from tfactors.bundle.passages import passages_of
 from tfactors.cli import main
+from tfactors.display.passages import lines
 from tfactors.errors import InputError
 from tfactors.interchange.website_2021.curves import read_curve
+from tfactors.interchange.website_2021.folder import read_levels
 from tfactors.interchange.website_2021.pages import read_page, weight_of_colour
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def parsed(tmp_path, write, *args):
     write(tmp_path / "page.html", *args)
-    return read_page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    found, problems = read_page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert not problems
+    return found
 
 
 def test_a_plain_page_gives_each_word_in_its_context(tmp_path):
@@ -43,7 +48,7 @@ def test_a_plain_page_gives_each_word_in_its_context(tmp_path):
 
 def test_a_piece_of_a_word_belongs_to_its_word():
     html = "<body>• nas<text style=color:blue>tia</text>h, said<br />•</body>"
-    (example,) = read_page(html)
+    ((example,), _) = read_page(html)
     assert example.tokens == ("nas", "tia", "h", ",", " said")
     assert example.word_starts == (True, False, False, True, True)
 
@@ -57,6 +62,99 @@ def test_a_coloured_page_gives_back_the_weights(tmp_path):
     expected = {"port": 0.5, "tia": -0.25, "sank": 1.0, ",": 0.75, "the": 0.0, "nas": 0.0}
     for token, weight in expected.items():
         assert weights[token] == pytest.approx(weight, abs=1 / 255), token
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tokens", "position"),
+    [
+        (" ocaml, f", ", perl", ("ocaml", ",", " f", "", ",", " perl"), 3),
+        (" swamp thing", " 37( june", ("swamp", " thing", "", " 37", "(", " june"), 2),
+        ("", " one", ("", "one"), 0),
+        (" c", "4", ("c", "", "4"), 1),
+    ],
+)
+def test_an_example_whose_marked_word_was_lost_has_its_target_at_the_gap(
+    before, after, tokens, position
+):
+    mark = "<text style=color:blue>"
+    html = (
+        f"<body>• a {mark}b</text> c<br />•{before}{mark}</text>{after}<br />"
+        f"• d {mark}e</text><br />•</body>"
+    )
+    found, problems = read_page(html)
+    assert [example.tokens for example in found] == [("a", " b", " c"), tokens, ("d", " e")]
+    assert found[1].position == position
+    assert found[1].word_starts == (True,) * len(tokens)
+    assert not problems
+
+
+def test_a_lost_word_of_a_coloured_page_keeps_its_weight(tmp_path):
+    window = [*WINDOW[:5], ("", 1.0, True), *WINDOW[6:]]
+    lost, whole = parsed(tmp_path, write_coloured_page, [window, WINDOW])
+    assert "".join(lost.tokens) == "the port of nastia , it is said."
+    assert lost.weights == whole.weights
+    assert (lost.position, lost.tokens[lost.position]) == (whole.position, "")
+
+
+def test_an_example_that_cannot_be_read_does_not_take_its_page_with_it(tmp_path):
+    write_coloured_page(tmp_path / "page.html", [WINDOW, WINDOW, WINDOW])
+    html = (tmp_path / "page.html").read_text("utf-8").replace("#ff3200", "#0000ff", 1)
+    found, problems = read_page(html)
+    assert len(found) == 2
+    assert problems == ["example 1: #0000ff is no colour of a weight"]
+
+
+@pytest.mark.parametrize(
+    ("script", "listed"),
+    [
+        ('const high_level = ["500", "501",\n"502"]', [500, 501, 502]),
+        ("var high_level = ['500', 501,];", [500, 501]),
+        (
+            '// const high_level = ["1", "2"]\n'
+            "// const high_level  = Array.from(new Array(32), (x, i) => '' +(i + 500));\n"
+            'const high_level = ["500"]',
+            [500],
+        ),
+        (
+            '/* high_level = ["1"] */\nconst other = [3];\nlet high_level = ["4" /* [5] */, 6]',
+            [4, 6],
+        ),
+        ("const high_level = []", []),
+        ("const high_level = Array.from(new Array(32), (x, i) => [i])", None),
+        ('const high_level = ["500", one]', None),
+        ('// high_level = ["500"]', None),
+        ('const high_level = ["531", "532"]', [531]),
+    ],
+)
+def test_a_list_of_levels_is_read_as_a_browser_reads_it(tmp_path, script, listed):
+    for level in ("low", "mid"):
+        (tmp_path / f"{level}_level.js").write_text(f"const {level}_level = []")
+    (tmp_path / "high_level.js").write_text(script)
+    factors_at, problems = read_levels(tmp_path)
+    assert factors_at == {"low": [], "mid": [], "high": listed or []}
+    if listed is None:
+        assert problems == ["high_level.js: missing, or without a list of numbers"]
+    else:
+        beyond = ["high_level.js: 532 is no factor: they are 0 to 531; left out"]
+        assert problems == (beyond if "532" in script else [])
+
+
+def test_a_bundle_holds_the_examples_whose_word_was_lost(tmp_path):
+    write_tiny_site(tmp_path / "site")
+    page = tmp_path / "site" / "sparse_code_data" / "d_1_l_8.html"
+    html = page.read_text("utf-8")
+    word = re.search("color:blue>([^<]+)<", html)[1]
+    page.write_text(html.replace(f"color:blue>{word}<", "color:blue><", 1), "utf-8")
+    out = tmp_path / "out"
+    assert main(["import-site", str(tmp_path / "site"), "--out", str(out), "--quiet"]) == 0
+    bundle = Bundle.open(out)
+    bundle.verify()
+    assert bundle.examples(1, 8)["word"].tolist()[0] == ""
+    assert len(bundle.examples(1, 8)) == 6
+    assert "lost the marked word of 1 example" in bundle.manifest["website"]["notes"][-1]
+    assert "" not in [word for words in bundle.factors["words"] for word in words]
+    shown = passages_of(bundle, bundle.examples(1, 8), words=8)
+    assert "<bdi>▯</bdi></mark>" in lines(shown[:1], 6.0)
 
 
 @pytest.mark.parametrize("weight", np.linspace(-1, 1, 41))

@@ -94,5 +94,9 @@ def write_tiny_site(folder: Path) -> dict[int, np.ndarray]:
                 write_coloured_page(page, [WINDOW, WINDOW[2:]])
     (folder / "low_level.js").write_text("var low_level = [0, 7];\n")
     (folder / "mid_level.js").write_text("var mid_level = [\n  3, 1\n];\n")
-    (folder / "high_level.js").write_text("var high_level = [500, 528]")
+    (folder / "high_level.js").write_text(
+        '// const low_level = ["500", "7"]\n'
+        "// const high_level  = Array.from(new Array(2), (x, i) => '' +(i * 28 + 500));\n"
+        'const high_level = ["500", "528"]'
+    )
     return curves

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tfactors.text.words import spelled
+from tfactors.text.words import GAP, spelled
 
 # A token longer than this is cut: a reader cannot use it, and 200 rows of 10 kB slow the page.
 LONGEST_TOKEN = 60
@@ -143,8 +143,8 @@ def grouped(passages: Sequence[Passage], strongest: float, layout: str) -> str:
     for word, members in sorted(groups.items(), key=lambda item: -len(item[1])):
         share = f"{len(members)} of {len(passages)}"
         parts.append(
-            f'<section class="tf-group"><h4><bdi>{escape(word)}</bdi> <small>{share}</small></h4>'
-            f"{render(members, strongest)}</section>"
+            f'<section class="tf-group"><h4><bdi>{escape(word or GAP)}</bdi> '
+            f"<small>{share}</small></h4>{render(members, strongest)}</section>"
         )
     return "".join(parts)
 
@@ -216,7 +216,7 @@ def _text(token: str) -> str:
 
 
 def _mark(p: Passage) -> str:
-    word = spelled("".join(p.tokens[p.start : p.stop]))
+    word = spelled("".join(p.tokens[p.start : p.stop])) or GAP
     weight = ""
     if p.tints is not None and p.kind == "saliency":
         weight = f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"

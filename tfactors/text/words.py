@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# What is shown of a word that is empty, as where the 2021 website lost it.
+GAP = "▯"
+
 
 def word_at(tokens: Sequence[str], word_starts: Sequence[bool], position: int) -> str:
     """Return the whole word, without white space around it, that a token belongs to.

@@ -163,7 +163,7 @@ class SitePages:
         """Return the examples of a page, none where it cannot be read; note what is wrong."""
         path = self._folder / f"d_{factor}_l_{layer}.html"
         try:
-            published = read_page(path.read_text("utf-8"))
+            published, problems = read_page(path.read_text("utf-8"))
         except FileNotFoundError:
             if (factor, layer) not in NEVER_PUBLISHED:
                 self.problems.append(f"{path.name}: missing; the other pages are kept")
@@ -177,6 +177,7 @@ class SitePages:
         except InputError as error:
             self.problems.append(f"{path.name}: {error}; left out")
             return []
+        self.problems += [f"{path.name}: {problem}; left out" for problem in problems]
         expected = SHORT_EXAMPLES if factor < SHORT_FACTORS else LONG_EXAMPLES
         if len(published) != expected:
             count = f"{len(published)} example{'s' if len(published) != 1 else ''}"
@@ -228,9 +229,31 @@ def read_levels(site: Path) -> tuple[dict[str, list[int]], list[str]]:
     for level in LEVELS:
         path = site / f"{level}_level.js"
         text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
-        listed = re.search(r"\[([\d\s,]*)\]", text)
+        listed = _numbers_of_script(text, f"{level}_level")
         if listed is None:
             problems.append(f"{path.name}: missing, or without a list of numbers")
-        numbers = re.findall(r"\d+", listed[1]) if listed else []
-        factors_at[level] = sorted({int(number) for number in numbers if int(number) < FACTORS})
+        factors_at[level] = sorted({number for number in listed or [] if number < FACTORS})
+        if beyond := sorted({number for number in listed or [] if number >= FACTORS}):
+            problems.append(
+                f"{path.name}: {beyond[0]} is no factor: they are 0 to {FACTORS - 1}; left out"
+            )
     return factors_at, problems
+
+
+_SCRIPT_PART = re.compile(
+    r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|"[^"\n]*"|'[^'\n]*'|`[^`]*`""", re.DOTALL
+)
+_LISTED = r"""\s*=\s*\[((?:\s*(["'`]?)\d+\s*\2\s*(?:,|(?=\])))*\s*)\]"""
+
+
+def _numbers_of_script(text: str, name: str) -> list[int] | None:
+    """Return the numbers that a script lists under a name; None where there is no such list.
+
+    The site writes them as quoted strings, and keeps older lists and expressions in comments.
+
+    >>> _numbers_of_script('// const low = ["500"]\\nconst low = ["32", "70",]', "low")
+    [32, 70]
+    """
+    code = _SCRIPT_PART.sub(lambda part: " " if part["comment"] else part[0], text)
+    found = list(re.finditer(rf"\b{name}{_LISTED}", code))
+    return [int(number) for number in re.findall(r"\d+", found[-1][1])] if found else None

@@ -6,6 +6,8 @@ formats, both without any activation:
     A  • before <text style=color:blue>word</text> after<br />• …                factors 0 to 499
     B  … <text style=background-color:#rrggbb;>token</text> …<br /><br />…     factors 500 to 531
 
+Where the site lost a “#” the mark is empty: there the marked token is an empty one, at the gap.
+
 In B the colour of a token is its LIME weight w, blended with white: toward #ff3200 with opacity
 w / max w where w > 0, toward #32ff00 with opacity |w| / |min w| where it is negative. So the sign
 and the share of the largest weight of that sign come back, in steps of 1/255, and no more.
@@ -40,7 +42,7 @@ class PublishedExample:
     word_starts : tuple of bool
         For each token, whether a word begins at it.
     position : int
-        The marked token.
+        The marked token, ``""`` where the site lost the word.
     weights : tuple of float or None
         For each token its signed share of the largest weight, in format B, else None.
     """
@@ -60,13 +62,14 @@ class _Piece:
     weight: float | None = None
 
 
-def read_page(html: str) -> list[PublishedExample]:
-    """Return the examples of a page, in its order.
+def read_page(html: str) -> tuple[list[PublishedExample], list[str]]:
+    """Return the examples of a page, in its order, and what is wrong with those left out.
 
     Raises
     ------
     InputError
-        A colour or a mark that the site does not have, or no example; without the name of the page.
+        No example, or none without a colour or a mark that the site does not have; without the name
+        of the page.
     """
     body = re.sub(r"\A.*?<body>|</body>\s*\Z", "", html, flags=re.DOTALL)
     coloured = "<text style=background-color:" in body
@@ -74,10 +77,17 @@ def read_page(html: str) -> list[PublishedExample]:
     # the last break is an empty bullet or line, or an example that is cut off.
     parts = body.split("<br /><br />" if coloured else "<br />•")[:-1]
     read_example = _read_coloured if coloured else _read_plain
-    examples = [read_example(whole) for whole in map(_MARKED.fullmatch, parts) if whole]
+    examples: list[PublishedExample] = []
+    problems: dict[int, str] = {}
+    for number, whole in enumerate(map(_MARKED.fullmatch, parts), 1):
+        try:
+            if whole:
+                examples.append(read_example(whole))
+        except InputError as error:
+            problems[number] = str(error)
     if not examples:
-        raise InputError("no example on this page")
-    return examples
+        raise InputError(next(iter(problems.values()), "no example on this page"))
+    return examples, [f"example {number}: {problem}" for number, problem in problems.items()]
 
 
 def _read_plain(whole: re.Match[str]) -> PublishedExample:
@@ -135,13 +145,13 @@ def _example(pieces: list[_Piece], coloured: bool) -> PublishedExample:
         cut = [text.rstrip()] if single else _TOKEN.findall(text)
         blank = text[sum(map(len, cut)) :]
         for token in cut:
-            if not token.strip():
+            if not token and not piece.marked:
                 continue
             if piece.marked:
                 position = len(tokens)
             # A piece of a word follows the one before it without a blank.
             glued = bool(tokens) and tokens[-1][-1:].isalnum() and token[:1].isalnum()
-            tokens.append(token if tokens else token.lstrip())
+            tokens.append(token if any(tokens) else token.lstrip())
             starts.append(not glued)
             weights.append(piece.weight or 0.0)
     if position < 0:

@@ -41,6 +41,7 @@ from tfactors.interchange.website_2021.tables import (
     write_saliency,
     write_word_index,
 )
+from tfactors.text.words import GAP
 
 WIDTH = 768  # of a hidden state of bert-base-uncased
 # Columns of the long dictionary that factors of the site are known to be.
@@ -130,8 +131,10 @@ def _write_bundle(site: Path, folder: Path, show_progress: bool) -> list[str]:
     write_word_index(folder, examples, text)
     write_table(folder, "retention.parquet", SCHEMAS["retention"].empty_table())
     manifest = _manifest(text, levels)
+    gaps = sum(listed.words.count("") for listed in examples.values())
+    lost = f"The site lost the marked word of {gaps:,} examples; “{GAP}” shows where it stood."
     manifest["website"] = {
-        "notes": NOTES,
+        "notes": [*NOTES, lost] if gaps else NOTES,
         "levels": published,
         "agreement": agreement,
         "missing": problems,

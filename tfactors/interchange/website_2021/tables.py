@@ -118,7 +118,7 @@ def write_factors(
         height = dict(zip(LAYERS, np.nan_to_num(curves[factor]).tolist(), strict=True))
         shown = [layer for layer in LAYERS if (factor, layer) in examples]
         marked = examples[factor, max(shown, key=height.__getitem__)].words if shown else []
-        common = Counter(word.casefold() for word in marked).most_common(WORDS_A_FACTOR)
+        common = Counter(word.casefold() for word in marked if word).most_common(WORDS_A_FACTOR)
         words.append([word for word, _ in common])
     write_table(
         folder,
@@ -168,7 +168,8 @@ def write_word_index(
     for (factor, layer), listed in sorted(examples.items()):
         places: dict[str, list[float]] = defaultdict(list)
         for word, place in zip(listed.words, listed.places.tolist(), strict=True):
-            places[word.casefold()].append(place)
+            if word:  # not a gap where the site lost it
+                places[word.casefold()].append(place)
         strongest = sorted(places.items(), key=lambda item: (-sum(item[1]), item[0]))
         for word, of_word in strongest:
             mean = sum(of_word) / len(of_word)
