@@ -39,6 +39,20 @@ def test_a_table_that_cannot_be_used_is_refused_by_row_and_column(tmp_path, cont
     assert "\n" not in str(raised.value)
 
 
+def test_a_byte_order_mark_changes_nothing_whichever_column_is_first(tmp_path):
+    row = {"document": "d0", "text": "He left.", "word": "left", "offset": "3", "label": "verb"}
+    for first in row:
+        names = [first, *(name for name in row if name != first)]
+        table = "\r\n".join(["\t".join(names), "\t".join(row[name] for name in names), ""])
+        read = []
+        for mark in ("", "\ufeff"):
+            path = tmp_path / "senses.tsv"
+            path.write_bytes((mark + table).encode())
+            read.append(labelled_senses.read_senses(path))
+        assert read[0] == read[1]
+        assert read[1][0].document == "d0"  # else folds would leak
+
+
 def test_the_table_that_comes_along_has_eleven_words_each_with_its_senses_in_many_documents():
     rows = labelled_senses.read_senses(labelled_senses.SHIPPED)  # which checks every offset
     assert len({(row.word, row.text) for row in rows}) == len(rows)

@@ -39,6 +39,24 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_text(tmp_pat
     assert texts(tmp_path / "a.txt") == ["One.\n\nTwo."]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text,title\r\nHe left.,One\r\n"),
+        ("a.csv", '"text","title"\r\n"He left.","One"\r\n'),
+        ("a.csv", '"title","text"\r\n"One","He left."\r\n'),
+        ("a.jsonl", '{"text": "He left.", "title": "One"}\n'),
+    ],
+)
+def test_a_byte_order_mark_is_no_part_of_a_tables_first_name(tmp_path, name, content, packed):
+    data = ("\ufeff" + content).encode()
+    path = tmp_path / (f"{name}.gz" if packed else name)
+    path.write_bytes(gzip.compress(data) if packed else data)
+    [document] = read_files(path)
+    assert (document.title, document.text) == ("One", "He left.")
+
+
 def test_a_folder_is_its_text_files_in_the_order_of_their_names(tmp_path):
     for name in ("b.md", "a/2.txt", "a/10.txt", "c.txt", "image.png", ".hidden.txt", ".git/x.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -55,7 +55,8 @@ def read_senses(path: Path) -> list[Occurrence]:
         The file cannot be read or holds no rows, or names the row and the column that is wrong.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        # Excel and others write a byte-order mark, which must not become part of the first name.
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:

