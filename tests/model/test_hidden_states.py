@@ -209,6 +209,65 @@ def test_the_digest_of_several_weight_files_is_that_of_the_list_of_them(
     np.testing.assert_array_equal(model.hidden_states(texts, [2]), whole)
 
 
+def sharded(tiny: Path, folder: Path, below: str) -> Path:
+    """A copy of a model whose index names its shards below another folder."""
+    shutil.copytree(tiny, folder)
+    (folder / "model.safetensors").unlink()
+    transformers.AutoModel.from_pretrained(tiny).save_pretrained(folder, max_shard_size="40KB")
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text("utf-8"))
+    content["weight_map"] = {key: f"{below}{at}" for key, at in content["weight_map"].items()}
+    index.write_text(json.dumps(content), "utf-8")
+    return folder
+
+
+def test_shards_in_a_folder_below_are_loaded_and_hashed(tiny: Path, tmp_path: Path) -> None:
+    folder = sharded(tiny, tmp_path / "model", "weights/")
+    (folder / "weights").mkdir()
+    for shard in folder.glob("*.safetensors"):
+        shutil.copy(shard, folder / "weights")
+        shard.write_bytes(b"a decoy of the same name")
+    model = load_model(str(folder))
+    texts = texts_of(LENGTHS)
+    whole = load_model(str(tiny)).hidden_states(texts, [2])
+    np.testing.assert_array_equal(model.hidden_states(texts, [2]), whole)
+    shards = sorted((folder / "weights").glob("*.safetensors"))
+    lines = [f"{hashlib.sha256(s.read_bytes()).hexdigest()}  {s.name}\n" for s in shards]
+    assert model.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("below", ["../real/", "weights/../../real/", "/tmp/", "..\\", "C:\\"])
+def test_shards_outside_the_folder_are_refused(tiny: Path, tmp_path: Path, below: str) -> None:
+    folder = sharded(tiny, tmp_path / "model", below)
+    shutil.copytree(folder, tmp_path / "real")
+    with pytest.raises(ModelError, match="a path that leaves the model's folder") as caught:
+        load_model(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_the_config_names_are_hashed_and_no_others(tiny: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    other = write_tiny_bert(tmp_path / "other", seed=1) / "model.safetensors"
+    shutil.copy(other, folder / "other.safetensors")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    for named, said in (
+        ("other.safetensors", ""),
+        ("../other/model.safetensors", "leaves the"),
+        ("no.safetensors", "is missing"),
+        ("a.bin", "expected weights in safetensors"),
+    ):
+        text = json.dumps(config | {"transformers_weights": named})
+        (folder / "config.json").write_text(text, "utf-8")
+        if said:
+            with pytest.raises(ModelError, match=said):
+                load_model(str(folder))
+        else:
+            model, texts = load_model(str(folder)), texts_of(LENGTHS)
+            assert model.sha256 == hashlib.sha256(other.read_bytes()).hexdigest()
+            seen = load_model(str(other.parent)).hidden_states(texts, [2])
+            np.testing.assert_array_equal(model.hidden_states(texts, [2]), seen)
+
+
 def only_pickled_weights(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from tfactors.errors import InputError
@@ -97,25 +97,75 @@ def _has_weights(folder: Path) -> bool:
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
-    """Return the safetensors files of a model; ModelError where there are none."""
+    """Return the safetensors files that transformers loads of a model, each below its folder.
+
+    Raises
+    ------
+    ModelError
+        There are none, one is missing or damaged, or is named by a path that leaves the folder.
+    """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    # config.json may name another file, which then goes before these two.
+    if named := _config_of(folder).get("transformers_weights"):
+        file = _below(folder, named, name)
+        if not file.is_file():
+            raise ModelError(f"model {name!r}: {named} is missing; get the model again")
+        return _shards(folder, file, name) if file.suffix == ".json" else [file]
     if single.is_file():
         return [single]
     if index.is_file():
-        try:
-            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
-        files = [folder / Path(shard).name for shard in shards]
-        missing = [file.name for file in files if not file.is_file()]
-        if missing:
-            raise ModelError(f"model {name!r}: {missing[0]} is missing; get the model again")
-        return files
+        return _shards(folder, index, name)
     weights = next((file.name for file in folder.glob("*.bin")), "no weights")
     raise ModelError(
         f"model {name!r}: expected model.safetensors, found {weights}; other formats can run code, "
         "so save it again with save_pretrained of transformers"
     )
+
+
+def _shards(folder: Path, index: Path, name: str) -> list[Path]:
+    """Return the files that an index names, which may be in folders below the model's."""
+    try:
+        shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
+    files = [_below(folder, shard, name) for shard in shards]
+    missing = [shard for shard, file in zip(shards, files, strict=True) if not file.is_file()]
+    if missing or not files:
+        lacking = missing[0] if missing else "every weight"
+        raise ModelError(f"model {name!r}: {lacking} is missing; get the model again")
+    return files
+
+
+def _below(folder: Path, file: Any, name: str) -> Path:
+    """Return where a file of weights is that a model names, as transformers will look for it.
+
+    Raises
+    ------
+    ModelError
+        It is outside the model's folder, or other than safetensors.
+    """
+    kinds = (".safetensors", ".safetensors.index.json")
+    if not isinstance(file, str) or not file.endswith(kinds):
+        raise ModelError(
+            f"model {name!r}: expected weights in safetensors, and it names {str(file)[:80]!r}; "
+            "other formats can run code, so save it again with save_pretrained of transformers"
+        )
+    # By its letters alone: files of the hub are links to where they are kept.
+    if Path(file).is_absolute() or PureWindowsPath(file).drive or ".." in re.split(r"[/\\]", file):
+        raise ModelError(
+            f"model {name!r}: its weights {file[:80]!r} are named by a path that leaves the "
+            "model's folder; put them into it, and their names below it into the index"
+        )
+    return folder / file
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
+    """Return what config.json holds; nothing where it is damaged, as its loading will say."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def weights_sha256(files: Sequence[Path]) -> str:
