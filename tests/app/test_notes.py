@@ -11,6 +11,7 @@ from synthetic_bundle import HOSTILE
 
 from tfactors.app.frame import notes
 from tfactors.app.frame.notes import Note, Notes
+from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 
 FACTOR, LABELS = "pages/1_Factor.py", "pages/8_Labels.py"
@@ -29,6 +30,22 @@ def test_what_is_written_is_read_again(
     assert notes.read(notes.to_json(made, "mine"), "mine", 40) == made
 
 
+def test_the_fingerprint_decides_which_bundle_labels_are_about_and_not_the_title() -> None:
+    made = Notes({3: Note("three", "")})
+    text = notes.to_json(made, "mine", "a" * 64)
+    assert notes.read(text, "renamed", 40, "a" * 64) == made
+    with pytest.raises(InputError) as caught:
+        notes.read(text, "mine", 40, "b" * 64)
+    said = str(caught.value)
+    assert "with manifest_sha256 'aaaaaaaaaaaa'…" in said
+    assert "this is 'bbbbbbbbbbbb'…" in said
+    assert "\n" not in said
+    older = notes.read(notes.to_json(made, "mine"), "mine", 40, "b" * 64)
+    assert older == made
+    assert not older.bound
+    assert notes.read(text, "mine", 40, "a" * 64).bound
+
+
 def labelled(**content: object) -> str:
     whole = {"format": "tfactors-labels", "version": 1, "bundle": "mine"} | content
     return json.dumps(whole)
@@ -43,6 +60,7 @@ def labelled(**content: object) -> str:
         ('{"format": "other"}', '"format": "tfactors-labels"'),
         (labelled(version=2), "upgrade tfactors"),
         (labelled(bundle="other"), "about the bundle “other”, and this is “mine”"),
+        (labelled(manifest_sha256=5), "'manifest_sha256' is 5; expected a text"),
         (labelled(labels=[1]), "'labels' is [1]; expected an object"),
         (labelled(labels={"40": {}}), "“40” is no factor of this bundle: they are 0 to 39"),
         (labelled(labels={"-1": {}}), "is no factor"),
@@ -105,13 +123,28 @@ def test_labels_of_one_session_are_not_seen_in_another() -> None:
 def test_a_file_beside_the_bundle_is_shown_to_all_until_the_reader_says_otherwise(
     damaged: Path,
 ) -> None:
-    content = {"bundle": "The first", "labels": {"7": {"label": HOSTILE[0], "note": "seen"}}}
+    content = {
+        "bundle": "The first",
+        "labels": {"7": {"label": HOSTILE[0], "note": "noted beside"}},
+    }
     (damaged / "labels.json").write_text(labelled(**content))
     app = open_page(FACTOR, factor="7")
-    assert "seen" in html_of(app)
+    assert "noted beside" in html_of(app)
     assert "<script" not in html_of(app)
+    assert "names its bundle by the title alone" in app.info[0].value
     unfold(app, "label").text_input(key="own_label_7").set_value("mine").run()
     assert "<h1><bdi>mine</bdi></h1>" in html_of(app)
+    (damaged / "labels.json").write_text(labelled(**content, manifest_sha256="0" * 64))
+    app = open_page(FACTOR, factor="7")
+    assert "noted beside" not in html_of(app)
+    assert "its factors are others" in app.info[0].value
+    ours = Bundle.open(damaged).fingerprint
+    (damaged / "labels.json").write_text(
+        labelled(**content | {"bundle": "Another title"}, manifest_sha256=ours)
+    )
+    app = open_page(FACTOR, factor="7")
+    assert "noted beside" in html_of(app)
+    assert not app.info
     (damaged / "labels.json").write_text("{")
     app = open_page(FACTOR, factor="7")
     assert not app.exception

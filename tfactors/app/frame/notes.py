@@ -4,6 +4,10 @@ Turns JSON (a file from a reader, or ``labels.json`` beside the bundle's manifes
 by factor. A reader's own live in the browser session and nowhere else, until they are downloaded;
 what stands beside the bundle is shown to everybody. Where both speak of a factor, the reader's own
 counts. All of it is text and stays text: whoever draws it escapes it.
+
+A file is about the bundle whose fingerprint it holds; the title beside it is for people. Files from
+before there was one, and those written by hand, have the title alone: they are read where it fits,
+and the pages say that another bundle may have the same.
 """
 
 import json
@@ -25,6 +29,11 @@ FORMAT, VERSION = "tfactors-labels", 1
 LONGEST_LABEL, LONGEST_NOTE, LONGEST_NAME = 80, 2000, 60
 MOST_LISTS, MOST_LISTED = 50, 1000
 MOST_BYTES = 4_000_000
+# What is said of a file that has no fingerprint.
+UNBOUND = (
+    "names its bundle by the title alone, and another bundle may have the same; check its labels, "
+    "and download it from Labels again to bind it to this one"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _OWN = "notes.own"  # fingerprint of a bundle -> what the reader wrote about it
@@ -49,10 +58,13 @@ class Notes:
         By factor what was written about it.
     lists : mapping of tuples of int
         By name the factors that were put together, ascending.
+    bound : bool
+        Whether the fingerprint says that they are about the bundle, or its title alone.
     """
 
     notes: Mapping[int, Note] = field(default_factory=dict)
     lists: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    bound: bool = field(default=True, compare=False)
 
     def over(self, other: "Notes") -> "Notes":
         """Return these notes and lists, with what ``other`` has beside them."""
@@ -74,6 +86,7 @@ _Lists = Annotated[
 
 @dataclass(frozen=True)
 class _Content:
+    manifest_sha256: str = ""
     labels: Mapping[str, _Labelled] = field(default_factory=dict)
     lists: _Lists = field(default_factory=dict)
 
@@ -84,7 +97,7 @@ def begin(bundle: Bundle) -> str | None:
     Returns
     -------
     str or None
-        What is wrong with the file beside the bundle, in one line.
+        What is wrong or uncertain about the file beside the bundle, in one line.
     """
     st.session_state[_SHOWN] = {}
     return _beside(bundle)[1]
@@ -140,12 +153,12 @@ def load(bundle: Bundle, text: str | bytes) -> Notes:
     InputError
         The file is not one of ours, or is about another bundle.
     """
-    given = read(text, bundle.title, bundle.n_factors)
+    given = read(text, bundle.title, bundle.n_factors, bundle.fingerprint)
     _keep(bundle, given.over(own(bundle)))
     return given
 
 
-def read(text: str | bytes, title: str, factors: int) -> Notes:
+def read(text: str | bytes, title: str, factors: int, fingerprint: str = "") -> Notes:
     """Return the content of a file of labels.
 
     Parameters
@@ -156,6 +169,8 @@ def read(text: str | bytes, title: str, factors: int) -> Notes:
         Of the bundle that it has to be about.
     factors : int
         How many factors that has.
+    fingerprint : str
+        Of the bundle. Where it or that of the file is not known, the titles have to be the same.
 
     Raises
     ------
@@ -173,12 +188,19 @@ def read(text: str | bytes, title: str, factors: int) -> Notes:
                 f"version {quoted(given.get('version'))}, and this tfactors reads version "
                 f"{VERSION}; upgrade tfactors"
             )
-        if given.get("bundle") != title:
-            raise FieldError(
-                f"written about the bundle “{str(given.get('bundle'))[:60]}”, and this is "
-                f"“{title}”: its factors are others"
-            )
         content = typed(given, _Content)
+        written_for, about = content.manifest_sha256, str(given.get("bundle"))[:60]
+        bound = bool(written_for and fingerprint)
+        if bound and written_for != fingerprint:
+            raise FieldError(
+                f"written about the bundle with manifest_sha256 {quoted(written_for[:12])}…, "
+                f"“{about}”, and this is {quoted(fingerprint[:12])}…, “{title[:60]}”: its factors "
+                "are others"
+            )
+        if not bound and given.get("bundle") != title:
+            raise FieldError(
+                f"written about the bundle “{about}”, and this is “{title}”: its factors are others"
+            )
         notes = {_factor(at, factors): _cleaned(at, note) for at, note in content.labels.items()}
         lists = {
             _list_name(name): tuple(sorted({_factor(str(at), factors) for at in members}))
@@ -186,11 +208,12 @@ def read(text: str | bytes, title: str, factors: int) -> Notes:
         }
     except FieldError as error:
         raise InputError(f"{FILE}: {error}") from None
-    return Notes({factor: note for factor, note in notes.items() if note != Note()}, lists)
+    written = {factor: note for factor, note in notes.items() if note != Note()}
+    return Notes(written, lists, bound)
 
 
-def to_json(notes: Notes, title: str) -> str:
-    """Return notes as the JSON that :func:`read` reads.
+def to_json(notes: Notes, title: str, fingerprint: str = "") -> str:
+    """Return notes as the JSON that :func:`read` reads, bound to a bundle by its fingerprint.
 
     >>> made = to_json(Notes({30: Note("left", "")}), "mine")
     >>> read(made, "mine", 31) == Notes({30: Note("left", "")})
@@ -200,6 +223,7 @@ def to_json(notes: Notes, title: str) -> str:
         "format": FORMAT,
         "version": VERSION,
         "bundle": title,
+        **({"manifest_sha256": fingerprint} if fingerprint else {}),
         "labels": {str(at): asdict(note) for at, note in sorted(notes.notes.items())},
         "lists": {name: list(members) for name, members in sorted(notes.lists.items())},
     }
@@ -219,17 +243,18 @@ def _beside(bundle: Bundle) -> tuple[Notes, str | None]:
     except OSError:
         return Notes(), None
     stamp = (stat.st_mtime_ns, stat.st_size)
-    return _read_file(str(path), stamp, bundle.title, bundle.n_factors)
+    return _read_file(str(path), stamp, bundle.title, bundle.n_factors, bundle.fingerprint)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _read_file(
-    path: str, stamp: tuple[int, int], title: str, factors: int
+    path: str, stamp: tuple[int, int], title: str, factors: int, fingerprint: str
 ) -> tuple[Notes, str | None]:
     if stamp[1] > MOST_BYTES:
         return Notes(), f"{FILE}: {stamp[1]:,} bytes, and {MOST_BYTES:,} is the most"
     try:
-        return read(Path(path).read_bytes(), title, factors), None
+        found = read(Path(path).read_bytes(), title, factors, fingerprint)
+        return found, None if found.bound else f"{FILE}: {UNBOUND}"
     except InputError as error:
         return Notes(), str(error)
     except OSError as error:

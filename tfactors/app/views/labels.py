@@ -63,7 +63,7 @@ def show_lists(bundle: Bundle) -> None:
 def show_files(bundle: Bundle) -> None:
     """Draw the download of a reader's labels, and the way back in."""
     count = _count_sentence(notes.own(bundle))
-    everything = notes.to_json(notes.shown(bundle), bundle.title)
+    everything = notes.to_json(notes.shown(bundle), bundle.title, bundle.fingerprint)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.download_button(
             "Download labels.json",
@@ -89,7 +89,9 @@ def show_files(bundle: Bundle) -> None:
         except InputError as error:
             st.session_state["notes.said"] = (False, str(error))
         else:
-            st.session_state["notes.said"] = (True, f"Loaded {_count_sentence(loaded)}.")
+            unbound = "" if loaded.bound else f" The file {notes.UNBOUND}."
+            said = f"Loaded {_count_sentence(loaded)}.{unbound}"
+            st.session_state["notes.said"] = (True, said)
         st.rerun()
     if given is not None and (said := st.session_state.get("notes.said")):
         (st.success if said[0] else st.error)(shell.plain_text(said[1]))
