@@ -264,6 +264,49 @@ def test_a_map_of_few_tokens_leaves_nothing_to_chance(encoder: FactorEncoder, ta
     assert one.stability == 1
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6])
+def test_lime_on_a_text_of_few_tokens_finds_what_occlusion_finds(
+    encoder: FactorEncoder, target: dict, length: int
+) -> None:
+    start = max(0, target["position"] - length // 2)
+    window = target["token_ids"][start : start + length]
+    alike = np.full(length, window[0])
+    for ids, position in [*((window, at) for at in range(length)), (alike, 0)]:
+        codes = encoder.encode([ids], 2).toarray()[position]
+        place = {"token_ids": ids, "position": position, "factor": int(codes.argmax()), "layer": 2}
+        exact = explain_window(encoder, **place, method="occlusion")
+        lime = explain_window(encoder, **place)
+        np.testing.assert_allclose(lime.weights, exact.weights, atol=1e-5)
+        assert np.abs(exact.weights).max() > 0.05 * exact.activation
+        assert lime.samples == exact.samples == length + 1  # every mask once
+        assert not lime.errors.any()
+
+
+def test_the_fit_of_short_texts_keeps_as_many_weights_as_were_asked_for() -> None:
+    masks = np.array([[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]], bool)
+    values, places = np.array([5.0, 4.0, 2.0, 7.0]), np.array([0, 2, 3])
+    weights, score = fit_lime(masks, values, 3, places=places)
+    assert weights.tolist() == [1, 0, 3, -2]
+    assert score == 1
+    assert fit_lime(masks, values, 1, places=places)[0].tolist() == [0, 0, 3, 0]
+
+
+def test_the_target_counts_in_the_distance_though_it_gets_no_weight() -> None:
+    random = np.random.default_rng(0)
+    masks = random.random((60, 8)) < 0.6
+    masks[0], masks[:, 3] = True, True
+    values, places = random.normal(size=60), np.array([0, 1, 2, 4, 5, 6, 7])
+    kernel = np.sqrt(np.exp(-((100 * (1 - np.sqrt(masks.mean(axis=1)))) ** 2) / 25**2))
+    centred = masks[:, places] - np.average(masks[:, places], axis=0, weights=kernel)
+    expected = np.linalg.solve(
+        (centred.T * kernel) @ centred + np.eye(7),
+        (centred.T * kernel) @ (values - np.average(values, weights=kernel)),
+    )
+    weights, _ = fit_lime(masks, values, 7, places=places)
+    np.testing.assert_allclose(weights[places], expected, rtol=1e-5)
+    assert weights[3] == 0
+
+
 def test_many_activations_at_once_are_explained_as_one_by_one(
     encoder: FactorEncoder, target: dict
 ) -> None:

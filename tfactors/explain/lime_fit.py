@@ -12,6 +12,9 @@ masks Z, A = ZᵀΠZ + 1, the residuals r and their leverages h,
 
 M is how many masks there are to draw from: of a window whose masks were all run nothing is left to
 chance. What is not linear in f counts as noise, as it does from one draw of masks to another.
+
+In a short text no mask leaves out more than one token. Then there is nothing to fit: the ridge
+would only shrink what is known, and a weight is the loss f(s) − f(z) itself, as in occlusion.
 """
 
 from typing import NamedTuple
@@ -22,7 +25,11 @@ KERNEL_WIDTH = 25.0
 
 
 def fit_lime(
-    masks: np.ndarray, values: np.ndarray, features: int, seed: int = 0
+    masks: np.ndarray,
+    values: np.ndarray,
+    features: int,
+    seed: int = 0,
+    places: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Fit LIME's weighted ridge to the values of masked windows.
 
@@ -36,6 +43,9 @@ def fit_lime(
         How many positions get a weight.
     seed : int
         Seed of lime's own solver.
+    places : (k,) integers, optional
+        The positions that may get a weight; by default all. The others count in the distance of a
+        mask nonetheless.
 
     Returns
     -------
@@ -46,17 +56,24 @@ def fit_lime(
     """
     from lime.lime_base import LimeBase
 
+    places = np.arange(masks.shape[1]) if places is None else places
+    weights = np.zeros(masks.shape[1], np.float32)
+    left_out = ~masks
+    if left_out.sum(axis=1).max() <= 1 and left_out[:, places].any(axis=0).all():
+        losses = values[0] - np.asarray(values)[left_out[:, places].argmax(axis=0)]
+        largest = np.argsort(-np.abs(losses), kind="stable")[:features]
+        weights[places[largest]] = losses[largest]
+        return weights, 1.0
     base = LimeBase(_proximity, random_state=seed)
     _, chosen, score, _ = base.explain_instance_with_data(
-        masks.astype(np.float64),
+        masks[:, places].astype(np.float64),
         np.asarray(values, np.float64)[:, None],
         _distances(masks),
         label=0,
         num_features=features,
     )
-    weights = np.zeros(masks.shape[1], np.float32)
     for feature, weight in chosen:
-        weights[feature] = weight
+        weights[places[feature]] = weight
     return weights, float(score)
 
 

@@ -169,14 +169,14 @@ def _weigh_tokens(
             inside[masked.place] = values[0] - values[1]
         masks, fitted, places = masked.samples_to_fit(values)
         if places.size:
-            of_places, score = fit_lime(
-                masks[:, places], fitted, settings.features or places.size, settings.seed
+            fit, score = fit_lime(
+                masks, fitted, settings.features or places.size, settings.seed, places
             )
-            inside[places] = of_places
+            inside[places] = fit[places]
             if masked.all_masks:
                 stability = 1.0
             else:
-                doubt[:] = standard_errors(masks, fitted, places[of_places != 0])
+                doubt[:] = standard_errors(masks, fitted, places[fit[places] != 0])
                 stability = halves_agree(masks, fitted, places)
     tokens = target.tokens
     if tokens is None:
