@@ -90,8 +90,8 @@ def show_files(bundle: Bundle) -> None:
             st.session_state["notes.said"] = (False, str(error))
         else:
             unbound = "" if loaded.bound else f" The file {notes.UNBOUND}."
-            said = f"Loaded {_count_sentence(loaded)}.{unbound}"
-            st.session_state["notes.said"] = (True, said)
+            sentence = f"Loaded {_count_sentence(loaded)}.{unbound}"
+            st.session_state["notes.said"] = (True, sentence)
         st.rerun()
     if given is not None and (said := st.session_state.get("notes.said")):
         (st.success if said[0] else st.error)(shell.plain_text(said[1]))
