@@ -7,6 +7,8 @@ tokens share would else be the largest part of every cosine).
 A model that was saved with its language-model head also has, for each factor, the tokens whose
 logit it raises and lowers most: the head's logits for a last hidden state that is the factor alone,
 as long as states are on average, less those for a state of zeros.
+
+Every product is one thread's, so that its bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from tfactors.parallel import ahead
 
 TOKENS = 10
 _FACTORS_AT_ONCE = 512
@@ -120,19 +124,22 @@ def near_logits(
     tokens : sequence of str
         As :func:`readable_tokens` gives them.
     """
-    logits_of_zeros = head(np.zeros((1, atoms.shape[1]), np.float32))
-    tables = []
-    for start in range(0, len(atoms), _FACTORS_AT_ONCE):
+    zeros = np.zeros((1, atoms.shape[1]), np.float32)
+
+    def of_some(start: int) -> list[pa.Table]:
         states = np.float32(length) * atoms[start : start + _FACTORS_AT_ONCE]
-        change = (head(states) - logits_of_zeros)[:, : len(tokens)]
-        tables += [table(kind, change, start, tokens) for kind in ("logit", "logit_low")]
-    return tables
+        change = (head(states) - head(zeros))[:, : len(tokens)]
+        return [table(kind, change, start, tokens) for kind in ("logit", "logit_low")]
+
+    parts = ahead(of_some, range(0, len(atoms), _FACTORS_AT_ONCE))
+    return [rows for _, tables in parts for rows in tables]
 
 
 def near_input(atoms: np.ndarray, model: Any, tokens: Sequence[str]) -> list[pa.Table]:
     """Return the tokens nearest to each atom (m, d) at the model's input, some atoms a table."""
     embeddings = input_embeddings(model)
-    return [
-        table("input", atoms[start : start + _FACTORS_AT_ONCE] @ embeddings.T, start, tokens)
-        for start in range(0, len(atoms), _FACTORS_AT_ONCE)
-    ]
+
+    def of_some(start: int) -> pa.Table:
+        return table("input", atoms[start : start + _FACTORS_AT_ONCE] @ embeddings.T, start, tokens)
+
+    return [rows for _, rows in ahead(of_some, range(0, len(atoms), _FACTORS_AT_ONCE))]
