@@ -173,6 +173,7 @@ MISTAKES = [
 
 @pytest.mark.model
 @pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.model
 def test_a_mistake_gives_one_line_status_2_and_leaves_nothing(
     mistake, tmp_path, model, text_file, capsys
 ):
