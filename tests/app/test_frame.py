@@ -187,7 +187,8 @@ def test_a_rebuilt_bundle_is_seen_without_a_restart(damaged: Path) -> None:
 def test_looking_factors_up_never_loads_the_model() -> None:
     script = f"""
 import sys
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests/support")!r}]
+import component_scan
 from streamlit.testing.v1 import AppTest
 for path in {PAGES!r}:
     app = AppTest.from_file({str(ROOT / "dashboard.py")!r}, default_timeout=120).run()
@@ -196,7 +197,7 @@ for path in {PAGES!r}:
 print([name for name in {HEAVY!r} if name in sys.modules])
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, timeout=120
+        [sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("[]")

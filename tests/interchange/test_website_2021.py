@@ -315,6 +315,7 @@ def test_a_folder_that_is_no_site_is_refused_and_nothing_is_written(tmp_path, ca
 @pytest.fixture
 def dashboard(imported, monkeypatch):
     """Open a page of the dashboard on the imported site, with controls in its URL."""
+    import opened_page
     import streamlit as st
     from streamlit.testing.v1 import AppTest
 
@@ -323,11 +324,7 @@ def dashboard(imported, monkeypatch):
     st.cache_resource.clear()
 
     def open_page(path: str, **query: str) -> tuple[AppTest, str]:
-        app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=120).run()
-        app.switch_page(path)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
+        app = opened_page.open_page(path, **query)
         assert not app.exception, path
         assert not app.error, path
         kinds = ("title", "subheader", "markdown", "caption", "info", "metric")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from opened_page import open_page
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
@@ -100,9 +100,7 @@ def test_a_model_that_was_left_behind_can_be_told(project, moved, tmp_path, monk
 def test_the_dashboard_asks_for_the_folder_and_not_for_a_download(moved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFACTORS_BUNDLE", str(moved))
-    root = Path(__file__).parents[2]
-    app = AppTest.from_file(str(root / "dashboard.py"), default_timeout=120).run()
-    app.switch_page("pages/5_Your_text.py").run()
+    app = open_page("pages/5_Your_text.py")
     assert not app.exception
     said = " ".join(m.value for m in app.markdown) + " ".join(c.value for c in app.code)
     assert "there is no model in" in said

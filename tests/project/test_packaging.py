@@ -84,6 +84,8 @@ class WithoutHeavy(PathFinder):
         heavy = name.split(".")[0] in {HEAVY!r}
         return None if heavy else super().find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutHeavy
+sys.path.append({str(ROOT / "tests/support")!r})
+import component_scan
 from streamlit.testing.v1 import AppTest
 wrong = {{}}
 for name in {PAGES!r}:
@@ -144,7 +146,10 @@ def test_every_page_of_the_installed_dashboard_shows_a_bundle_far_from_the_check
     write_synthetic_bundle(tmp_path / "bundle", layers=7)
     (tmp_path / "elsewhere").mkdir()
     code = f"""
+import sys
 from pathlib import Path
+sys.path.append({str(ROOT / "tests/support")!r})
+import component_scan
 from streamlit.testing.v1 import AppTest
 import tfactors
 app = Path(tfactors.__file__).parent / "_app"

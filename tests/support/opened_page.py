@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+import component_scan  # noqa: F401
 from streamlit.testing.v1 import AppTest
 
 from tfactors.app.frame import controls
