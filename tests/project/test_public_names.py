@@ -1,9 +1,12 @@
 """``import tfactors as tf``: every public name does its work, whatever was imported before."""
 
+import inspect
 import subprocess
 import sys
 
 import pytest
+
+import tfactors as tf
 
 
 @pytest.mark.parametrize("before", ["", "import tfactors.explain.saliency; ", "tf.decompose; "])
@@ -15,3 +18,9 @@ def test_explain_can_be_called_before_and_after_its_package_was_imported(before)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "'NoneType' object has no attribute" in done.stdout, done.stderr
+
+
+def test_the_parameters_of_explain_are_those_of_the_function_also_after_its_package_was_imported():
+    from tfactors.explain import saliency
+
+    assert inspect.signature(tf.explain) == inspect.signature(saliency.explain)

@@ -5,6 +5,7 @@ Python puts a package that was imported under its name into the one above it, so
 the function before that and the package after it; both do the same.
 """
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,13 @@ class _CallablePackage(ModuleType):
         from tfactors.explain.saliency import explain
 
         return explain(*args, **keywords)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What editors show of the call: the parameters of the function."""
+        from tfactors.explain.saliency import explain
+
+        return inspect.signature(explain)
 
 
 sys.modules[__name__].__class__ = _CallablePackage
