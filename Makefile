@@ -24,9 +24,10 @@ TORCH   ?= torch
 endif
 
 # A process a core runs the tests, a file at a time; more than four would want much memory.
+SHARED  := --numprocesses logical --maxprocesses 4
+
 # What jumps while a page loads is counted alone: a page waits five seconds for its code, no longer.
 JUMPS   := tests/browser/test_shift.py
-SHARED  := --numprocesses logical --maxprocesses 4
 
 CHROME_ON_A_MAC := /Applications/Google Chrome.app/Contents/MacOS/Google Chrome
 
