@@ -291,6 +291,17 @@ def test_the_fit_of_short_texts_keeps_as_many_weights_as_were_asked_for() -> Non
     assert fit_lime(masks, values, 1, places=places)[0].tolist() == [0, 0, 3, 0]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", [5, 14, 22, 25])
+def test_few_masks_are_fitted_without_a_word_on_the_terminal(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    masks = random.random((7, 9)) > 0.4
+    masks = np.vstack([np.ones((1, 9), bool), masks])  # lime's trial fits are singular on these
+    weights, _ = fit_lime(masks, random.random(8), features=6)
+    assert np.isfinite(weights).all()
+    assert np.count_nonzero(weights) == 6
+
+
 def test_the_target_counts_in_the_distance_though_it_gets_no_weight() -> None:
     random = np.random.default_rng(0)
     masks = random.random((60, 8)) < 0.6

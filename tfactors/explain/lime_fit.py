@@ -17,6 +17,7 @@ In a short text no mask leaves out more than one token. Then there is nothing to
 would only shrink what is known, and a weight is the loss f(s) − f(z) itself, as in occlusion.
 """
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ def fit_lime(
         The weighted R² of the fit.
     """
     from lime.lime_base import LimeBase
+    from scipy.linalg import LinAlgWarning
 
     places = np.arange(masks.shape[1]) if places is None else places
     weights = np.zeros(masks.shape[1], np.float32)
@@ -65,13 +67,16 @@ def fit_lime(
         weights[places[largest]] = losses[largest]
         return weights, 1.0
     base = LimeBase(_proximity, random_state=seed)
-    _, chosen, score, _ = base.explain_instance_with_data(
-        masks[:, places].astype(np.float64),
-        np.asarray(values, np.float64)[:, None],
-        _distances(masks),
-        label=0,
-        num_features=features,
-    )
+    with warnings.catch_warnings():
+        # lime tries out features by a fit without a penalty, where masks may leave two alike.
+        warnings.simplefilter("ignore", LinAlgWarning)
+        _, chosen, score, _ = base.explain_instance_with_data(
+            masks[:, places].astype(np.float64),
+            np.asarray(values, np.float64)[:, None],
+            _distances(masks),
+            label=0,
+            num_features=features,
+        )
     for feature, weight in chosen:
         weights[places[feature]] = weight
     return weights, float(score)
