@@ -7,7 +7,6 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
-    definitions,
     example_list,
     factor_summary,
     level_controls,
@@ -33,7 +32,8 @@ def drawn_factor(bundle: Bundle, members: np.ndarray) -> Selected:
 
 bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
-factors["level"] = level_rule.levels_in_force(bundle.factors, selection.thresholds_in_force(bundle))
+limits = selection.thresholds_in_force(bundle)
+factors["level"] = level_rule.levels_in_force(bundle.factors, limits)
 level = url_state.value_of(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)
@@ -51,7 +51,7 @@ for column, name in zip(columns, controls.LEVELS, strict=True):
             on_click=draw_factor_of,
             args=(name,),
         )
-        st.caption(f"**{count:,}** factors: {definitions.LEVEL_MEANING[name]}")
+        st.caption(f"**{count:,}** factors: {level_rule.level_meaning(name, limits)}")
 
 members = factors.loc[factors["level"] == level, "factor"].to_numpy() if level else np.empty(0)
 selected = drawn_factor(bundle, members) if len(members) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from synthetic_bundle import write_synthetic_bundle
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +20,14 @@ def _fresh_caches(monkeypatch: pytest.MonkeyPatch, made_up: Path) -> None:
 def damaged(tmp_path: Path, made_up: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the first bundle alone, to be damaged."""
     shutil.copytree(made_up / "default", tmp_path / "default")
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    return tmp_path / "default"
+
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle whose levels are by the rule of before November 26, 2026, alone."""
+    write_synthetic_bundle(tmp_path / "default", older_rule=True)
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
     return tmp_path / "default"
 

@@ -4,12 +4,17 @@ import html
 import re
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from opened_page import html_of, open_page, query, words
 
 from tfactors.app.frame import controls
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import cut
+from tfactors.bundle.writing import write_manifest, write_table
+from tfactors.describe.levels import deciding_parts
 from tfactors.display import passages
 
 
@@ -55,6 +60,22 @@ def test_the_smallest_activation_leaves_the_weaker_examples_out() -> None:
 
 def test_a_level_is_shown_with_its_rule_its_numbers_and_its_margin(made_up: Path) -> None:
     factors = Bundle.open(made_up / "default").factors
+    for level, says in (
+        ("low", "; 6 or fewer are low-level."),
+        ("mid", ": many words, in whatever text."),
+        ("high", ": many words of the same texts."),
+    ):
+        plain = (factors["window_share"] >= 0.1) == (level == "high")
+        row = factors[(factors["level"] == level) & plain].iloc[0]
+        app = open_page("pages/1_Factor.py", factor=str(row["factor"]))
+        assert f"as many words as {row['effective_words']:,.1f}" in words(app)
+        assert says in words(app)
+        if level != "low":
+            assert f"decides {row['window_share']:.1%} of their variance" in words(app)
+
+
+def test_a_level_of_an_older_bundle_is_shown_with_the_rule_of_its_time(older: Path) -> None:
+    factors = Bundle.open(older).factors
     row = factors[factors["level"] == "high"].iloc[0]
     app = open_page("pages/1_Factor.py", factor=str(row["factor"]))
     word, kept = row["word_elsewhere"], row["sentence_elsewhere"]
@@ -108,8 +129,50 @@ def test_the_context_part_says_what_is_left_of_the_activation(made_up: Path) -> 
     word = float(kept.loc[kept["kind"] == "word", "retained"].iloc[0])
     app = open_page("pages/1_Factor.py", factor="4", part="context")
     assert f"the word alone keeps **{word:.0%}**" in words(app)
+
+
+def test_the_context_part_says_what_decides_and_how_far_another_level_is(made_up: Path) -> None:
     row = Bundle.open(made_up / "default").factors.iloc[4]
+    app = open_page("pages/1_Factor.py", factor="4", part="context")
     shown = html_of(app)
+    assert f"{row['effective_words']:,.1f}, {abs(row['effective_words'] - 6):,.1f} " in shown
+    assert f"{abs(row['window_share'] - 0.1) * 100:.1f} points" in shown
+    assert f"{row['effective_windows']:,.1f}, {abs(row['effective_windows'] - 3):,.1f} " in shown
+    parts = deciding_parts(*(row[f"{name}_share"] for name in ("token", "window", "sentence")))
+    said = ", ".join(f"{name} {share:.0%}" for name, share in parts.items())
+    chart = next(c.proto for c in app.get("vega_lite_chart") if said in c.proto.alt)
+    tables = {table.name: pa.ipc.open_stream(table.data.data) for table in chart.datasets}
+    drawn = tables["parts"].read_pandas()
+    assert drawn["part"].tolist() == list(parts)
+    assert (drawn["to"] - drawn["from"]).tolist() == pytest.approx(list(parts.values()))
+    assert drawn["to"].iloc[-1] == pytest.approx(1)
+    assert all(f"{name} **{share:.0%}**" in words(app) for name, share in parts.items())
+
+
+def test_a_dead_factor_is_said_to_be_dead_and_one_too_seldom_active_to_have_no_level(
+    damaged: Path,
+) -> None:
+    unknown = ["token_share", "window_share", "sentence_share", "effective_words"]
+    table = pq.read_table(damaged / "factors.parquet").to_pandas()
+    table.loc[4, [*unknown, "effective_windows"]] = np.nan
+    table.loc[4, "level"] = ""
+    schema = pq.read_schema(damaged / "factors.parquet")
+    manifest = Bundle.open(damaged).manifest
+    write_table(damaged, "factors.parquet", pa.Table.from_pandas(table, schema))
+    write_manifest(damaged, manifest)
+    Bundle.open(damaged).verify()
+    app = open_page("pages/1_Factor.py", factor="4", part="context")
+    assert not app.exception
+    assert "fewer than 20 tokens of the sample activate it" in words(app)
+    assert "no level" in words(app)
+    assert "This factor is dead" in words(open_page("pages/1_Factor.py", factor="39"))
+
+
+def test_the_context_part_of_an_older_bundle_has_the_distances_of_its_rule(older: Path) -> None:
+    app = open_page("pages/1_Factor.py", factor="4", part="context")
+    row = Bundle.open(older).factors.iloc[4]
+    shown = html_of(app)
+    assert "What decides whether it fires" not in words(app)
     assert f"{abs(row['depth'] - 1 / 3):.2f} or" in shown
     assert f"{abs(row['word_elsewhere'] - 0.55) * 100:.0f} points" in shown
     assert f"{abs(row['sentence_elsewhere'] - 0.5) * 100:.0f} points" in shown

@@ -31,8 +31,23 @@ def test_an_area_lists_the_living_factors_in_it(made_up: Path) -> None:
     assert listed(app) == []
 
 
-def test_by_level_the_area_is_one_of_depth_and_sentence(made_up: Path) -> None:
+def test_by_level_the_area_is_one_of_words_and_window(made_up: Path) -> None:
     factors = Bundle.open(made_up / "default").factors
+    alive = factors[factors["alive"]]
+    inside = alive[(alive["effective_words"] > 6) & (alive["window_share"] > 0.1)]
+    app = open_page(MAP, places="levels", area="6,9999,0.1,1")
+    assert listed(app) == sorted(inside["factor"])
+    low, mid, high = ((inside["level"] == level).sum() for level in ("low", "mid", "high"))
+    assert low == 0
+    assert high > 0
+    assert f"(0 low, {mid} mid, {high} high)" in words(app)
+    chart = app.get("vega_lite_chart")[0].proto
+    assert "the window decides" in chart.alt
+    assert '"words that its activations spread on"' in chart.spec
+
+
+def test_of_an_older_bundle_the_area_is_one_of_depth_and_sentence(older: Path) -> None:
+    factors = Bundle.open(older).factors
     alive = factors[factors["alive"]]
     inside = alive[(alive["depth"] > 0.9) & (alive["sentence_elsewhere"] < 0.5)]
     app = open_page(MAP, places="levels", area="0.84,1.16,0,0.5")

@@ -28,7 +28,23 @@ def test_a_click_on_a_level_draws_at_once_and_puts_the_seed_into_the_url() -> No
     assert query(app)["seed"].isdigit()
 
 
-def test_thresholds_move_factors_between_the_levels_live() -> None:
+def test_thresholds_move_factors_between_the_levels_live(made_up: Path) -> None:
+    path = "pages/2_Random_by_level.py"
+    app = open_page(path, low_words="50", window_share="0")
+    factors = Bundle.open(made_up / "default").factors
+    many = factors["effective_words"] > 50
+    high = int((many & (factors["effective_windows"] >= 3)).sum())
+    assert f"{39 - many.sum()} low · {many.sum() - high} mid · {high} high" in words(app)
+    app.slider(key="control_low_words").set_value(1.0).run()
+    app.slider(key="control_window_share").set_value(1.0).run()
+    assert "0 low · 39 mid · 0 high" in words(app)
+    assert query(app)["window_share"] == "1"
+    app.slider(key="control_window_share").set_value(0.0).run()
+    high = int((factors["effective_windows"] >= 3).sum())
+    assert f"0 low · {39 - high} mid · {high} high" in words(app)
+
+
+def test_the_thresholds_of_an_older_bundle_move_its_own_rule(older: Path) -> None:
     path = "pages/2_Random_by_level.py"
     app = open_page(path, low_depth="1", sentence_share="0.5")
     assert "39 low · 0 mid · 0 high" in words(app)

@@ -94,16 +94,16 @@ def test_a_reload_restores_every_control(visit: Visit) -> None:
 
 
 def test_controls_go_along_to_other_pages_and_back(visit: Visit) -> None:
-    visit.open("/Factor?factor=7&sentence_share=0.9")
+    visit.open("/Factor?factor=7&window_share=0.9")
     visit.page.get_by_role("link", name="Random by level").click()
-    visit.query(r"/Random_by_level\?sentence_share=0.9")
+    visit.query(r"/Random_by_level\?window_share=0.9")
     visit.page.get_by_role("link", name="Map", exact=True).click()
-    visit.query(r"/Map\?factor=7&sentence_share=0.9")
-    visit.shows("less than 90%")
+    visit.query(r"/Map\?factor=7&window_share=0.9")
+    visit.shows("at least 90%")
     visit.page.get_by_role("link", name="Home").click()
     visit.shows("What does a language model see")
     visit.page.get_by_role("link", name="Factor", exact=True).click()
-    visit.query(r"/Factor\?factor=7&sentence_share=0.9")
+    visit.query(r"/Factor\?factor=7&window_share=0.9")
     visit.shows("Factor 7 at layer")
 
 

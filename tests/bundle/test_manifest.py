@@ -16,7 +16,7 @@ from tfactors.bundle.manifest import (
     read_manifest,
 )
 from tfactors.bundle.writing import write_manifest
-from tfactors.describe.levels import Thresholds
+from tfactors.describe.levels import OlderThresholds, Thresholds
 
 DEFAULT = Path(__file__).resolve().parents[2] / "artifacts/default"
 
@@ -38,7 +38,7 @@ def test_the_sections_say_what_the_record_holds(folder: Path, record: dict) -> N
     assert list(about.model.layers) == record["model"]["layers"]
     assert about.corpus.sources[0].licence == "CC0-1.0"
     assert about.coding.method == "solver"
-    assert about.importance.thresholds == Thresholds(1 / 3, 0.55, 0.5)
+    assert about.importance.thresholds == Thresholds(6.0, 0.1)
     assert about.metrics.layers[1].l0 == 11.0
     assert about.created.seconds == {"corpus": 1.0}
     assert about.settings["preset"] == "synthetic"
@@ -54,12 +54,12 @@ def test_the_default_bundle_is_about_minilm() -> None:
 
 
 def test_older_bundles_lack_fields_and_open_all_the_same(record: dict) -> None:
-    del record["importance"]["levels"]["word_share"]
+    record["importance"]["levels"] = {"low_depth": 0.3, "sentence_share": 0.5}
     record["metrics"] = {}
     for source in record["corpus"]["sources"]:
         del source["title"], source["licence"], source["attribution"]
     about = Manifest.of(record)
-    assert about.importance.thresholds.word_share is None
+    assert about.importance.thresholds == OlderThresholds(0.3, None, 0.5)
     assert about.metrics.l0 is None
     assert about.corpus.sources[0].title == ""
     assert about.listed_levels == [""] * 5
@@ -101,6 +101,7 @@ def test_reading_and_writing_a_manifest_keeps_every_byte(folder: Path) -> None:
         ("metrics.layers", [{"layer": 0}, {}], "'metrics.layers[1].layer' is missing"),
         ("files", {"a.parquet": {"rows": "x"}}, "'files.a.parquet.rows' is 'x'; expected int"),
         ("files", [], "'files' is []; expected an object"),
+        ("importance.levels", {"low_words": 6.0}, "'importance.levels' has neither low_words and"),
         ("website", {"levels": {"low": ["x"]}}, "'website.levels.low[0]' is 'x'; expected int"),
         ("title", "y" * 9999, ""),
     ],

@@ -15,6 +15,7 @@ from new_processes import contents, processes, run_apart
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
+from tfactors.describe.levels import Thresholds
 from tfactors.errors import InputError
 from tfactors.stages.build import build
 from tfactors.stages.settings import PRESETS, Settings, with_changes
@@ -105,6 +106,51 @@ def test_a_factor_is_as_steady_as_its_likeness_to_the_nearest_factor_of_another_
         <= note["matched"]["0.7"]
         <= (first @ second.T > 0.7).mean() * 64
     )
+
+
+def test_what_decides_a_factor_is_told_by_all_its_activations(built):
+    """The corpus is smaller than the sample, so the numbers are of every token."""
+    from tfactors.explain.encoder import FactorEncoder
+    from tfactors.survey.window_tokens import WindowTokens
+
+    encoder = FactorEncoder.from_bundle(built)
+    windows = built.windows(np.arange(built.about.corpus.windows))
+    tokens = WindowTokens.of(windows)
+    table = pd.DataFrame({"window": tokens.windows, "word": tokens.words})
+    table["token"] = np.concatenate(windows["token_ids"].to_list())
+    table["word"] = table["word"].str.casefold()
+    layer = built.layers[-1]
+    codes = encoder.encode(list(windows["token_ids"]), layer).toarray()
+    factors = built.factors[built.factors["peak_layer"] == layer]
+    assert len(factors) > 5
+    for row in factors.itertuples():
+        table["a"] = codes[:, row.factor].astype(float)
+        for share, group in ((row.token_share, "token"), (row.window_share, "window")):
+            # By the covariance of a token with the mean of the others of its group.
+            of_group = table.groupby(group)["a"]
+            size = of_group.transform("size")
+            kept = size > 1
+            others = ((of_group.transform("sum") - table["a"]) / (size - 1))[kept]
+            mean, variance = table["a"][kept].mean(), table["a"][kept].var(ddof=0)
+            expected = ((table["a"][kept] * others).mean() - mean**2) / variance
+            assert share == pytest.approx(np.clip(expected, 0, 1), abs=3e-3)
+        for number, group in ((row.effective_words, "word"), (row.effective_windows, "window")):
+            p = table.groupby(group)["a"].sum() / table["a"].sum()
+            p = p[p > 0]
+            assert number == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=5e-3)
+
+
+def test_at_the_embeddings_word_and_sentence_decide_everything(built):
+    shares = built.factors[built.factors["peak_layer"] == 0][["token_share", "sentence_share"]]
+    assert len(shares) > 3
+    np.testing.assert_allclose(shares["sentence_share"], 1, atol=5e-3)
+    assert (built.factors["sentence_share"].dropna().between(0, 1)).all()
+
+
+def test_a_factor_has_a_level_where_its_numbers_are_known(built):
+    known = built.factors["effective_words"].notna()
+    assert ((built.factors["level"] != "") == known).all()
+    assert built.about.importance.thresholds == Thresholds(6.0, 0.1)
 
 
 def test_scaled_states_have_mean_norm_root_d(built):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.model
 SMALL = [
     "--preset", "quick", "--factors", "64", "--penalty", "1", "--max-tokens", "24000",
     "--training-tokens", "18000", "--saliency-examples", "1", "--saliency-others", "1",
-    "--saliency-samples", "12", "--low-depth", "0", "--sentence-share", "1", "--quiet",
+    "--saliency-samples", "12", "--low-words", "1", "--window-share", "0", "--quiet",
 ]  # fmt: skip
 
 

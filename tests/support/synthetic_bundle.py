@@ -96,8 +96,11 @@ def write_synthetic_bundle(
     hostile: bool = True,
     seed: int = 0,
     title: str = "Made-up English",
+    older_rule: bool = False,
 ) -> Path:
     """Write a valid bundle of made-up text into ``folder`` and return its path.
+
+    With ``older_rule`` its levels are by the rule of 2026, as in bundles built before.
 
     The last factor is dead (nothing activates it); with ``hostile`` one document holds markup,
     right-to-left marks and a word of 10,000 letters, and factors 1 to 4 answer to them.
@@ -129,10 +132,7 @@ def write_synthetic_bundle(
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
     other = np.random.default_rng([seed, 3])
-    word_elsewhere = np.where(alive, other.uniform(0.0, 0.7, factors), np.nan)
-    sentence_elsewhere = np.where(alive, other.uniform(0.2, 1.0, factors), np.nan)
-    late = np.where(sentence_elsewhere < 0.5, "high", "mid")
-    level = np.where((depth <= 1 / 3) | (word_elsewhere >= 0.55), "low", late)
+    decides, levels, thresholds = (_by_older_rule if older_rule else _by_rule)(other, alive, depth)
     second = _learnt_again(seed, atoms, rng.uniform(0.3, 1.0, factors))
     write_dictionary(folder, second, "second_dictionary.parquet")
     names = [[text.vocabulary[w] for w in dict.fromkeys(row)] for row in liked]
@@ -143,19 +143,17 @@ def write_synthetic_bundle(
             {
                 "factor": np.arange(factors),
                 "label": [" / ".join(n[: 2 * int(a)]) for n, a in zip(names, alive, strict=True)],
-                "level": np.where(alive, level, "").tolist(),
+                "level": np.where(alive, levels, "").tolist(),
                 "peak_layer": peak,
                 "depth": depth,
                 "retained_word": sentence * 0.6,
                 "retained_sentence": sentence,
-                "word_elsewhere": word_elsewhere,
-                "sentence_elsewhere": sentence_elsewhere,
-                "same_place": np.where(alive, 0.2, np.nan),
                 "reach": pa.array(rng.choice([0, 1, 2, 4, 8, 16], factors), mask=~alive),
                 "words": [n if a else [] for n, a in zip(names, alive, strict=True)],
                 "alive": alive,
                 "stability": np.where(alive, nearest_cosine(atoms, second), np.nan),
             }
+            | decides
             | _labels_and_map(seed, alive)
         ),
     )
@@ -235,7 +233,7 @@ def write_synthetic_bundle(
             "importance": {
                 "k": 200,
                 "examples": examples,
-                "levels": {"low_depth": 1 / 3, "word_share": 0.55, "sentence_share": 0.5},
+                "levels": thresholds,
             },
             "histogram": {"edges": edges.tolist()},
             "metrics": {
@@ -258,6 +256,41 @@ def write_synthetic_bundle(
         },
     )
     return folder
+
+
+def _by_rule(
+    rng: np.random.Generator, alive: np.ndarray, _: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, float]]:
+    """The columns that say what decides, the levels that follow, and the thresholds."""
+    token, window, sentence = rng.uniform(0, 1, (3, len(alive)))
+    columns = {
+        "token_share": token,
+        "window_share": 0.3 * window,
+        "sentence_share": np.clip(token + 0.4 * sentence, 0, 1),
+        "effective_words": np.exp(rng.uniform(0, 5, len(alive))),
+        "effective_windows": np.exp(rng.uniform(0, 4, len(alive))),
+    }
+    columns = {k: np.where(alive, v, np.nan).astype(np.float32) for k, v in columns.items()}
+    high = (columns["window_share"] >= 0.1) & (columns["effective_windows"] >= 3)
+    levels = np.where(high, "high", "mid")
+    levels = np.where(columns["effective_words"] <= 6, "low", levels)
+    return columns, levels, {"low_words": 6.0, "window_share": 0.1}
+
+
+def _by_older_rule(
+    rng: np.random.Generator, alive: np.ndarray, depth: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, float]]:
+    """The same as bundles built before November 26, 2026 have it."""
+    word = np.where(alive, rng.uniform(0.0, 0.7, len(alive)), np.nan)
+    sentence = np.where(alive, rng.uniform(0.2, 1.0, len(alive)), np.nan)
+    levels = np.where(sentence < 0.5, "high", "mid")
+    levels = np.where((depth <= 1 / 3) | (word >= 0.55), "low", levels)
+    columns = {
+        "word_elsewhere": word,
+        "sentence_elsewhere": sentence,
+        "same_place": np.where(alive, 0.2, np.nan),
+    }
+    return columns, levels, {"low_depth": 1 / 3, "word_share": 0.55, "sentence_share": 0.5}
 
 
 def _text(rng: np.random.Generator, windows: int, window_length: int, hostile: bool) -> Text:

@@ -18,7 +18,7 @@ from typing import Any
 
 from tfactors.bundle.format import MANIFEST, BundleError
 from tfactors.bundle.validation import FieldError, quoted, typed
-from tfactors.describe.levels import Thresholds
+from tfactors.describe.levels import OlderThresholds, Thresholds
 
 FORMAT_VERSION = 1
 
@@ -153,10 +153,15 @@ class Dictionary:
 
 @dataclass(frozen=True)
 class LevelThresholds:
-    """Where the levels part; no ``word_share`` in bundles of the older rule."""
+    """Where the levels part: the first two, or in older bundles the others.
 
-    low_depth: float
-    sentence_share: float
+    Of these ``word_share`` is missing in bundles of the oldest rule.
+    """
+
+    low_words: float | None = None
+    window_share: float | None = None
+    low_depth: float | None = None
+    sentence_share: float | None = None
     word_share: float | None = None
 
 
@@ -182,9 +187,17 @@ class Importance:
     retention_examples: int = 0
 
     @property
-    def thresholds(self) -> Thresholds:
+    def thresholds(self) -> Thresholds | OlderThresholds:
         """The thresholds as the rule of the levels takes them."""
-        return Thresholds(self.levels.low_depth, self.levels.word_share, self.levels.sentence_share)
+        given = self.levels
+        if given.low_words is not None and given.window_share is not None:
+            return Thresholds(given.low_words, given.window_share)
+        if given.low_depth is not None and given.sentence_share is not None:
+            return OlderThresholds(given.low_depth, given.word_share, given.sentence_share)
+        raise BundleError(
+            f"{MANIFEST}: 'importance.levels' has neither low_words and window_share nor, as older "
+            "bundles, low_depth and sentence_share; rebuild the bundle"
+        )
 
 
 @dataclass(frozen=True)
@@ -338,7 +351,7 @@ _BLANK: dict[str, Any] = {
     "corpus": {"sources": [], "documents": 0, "windows": 0, "tokens": 0, "window_length": 0},
     "coding": {"penalty": 0.0, "tol": 0.0, "scale": {}},
     "dictionary": {"factors": 0, "seed": 0, "samples": 0},
-    "importance": {"k": 0, "examples": 0, "levels": {"low_depth": 0.0, "sentence_share": 0.0}},
+    "importance": {"k": 0, "examples": 0, "levels": {"low_words": 0.0, "window_share": 0.0}},
     "histogram": {"edges": []},
     "metrics": {},
     "settings": {},
@@ -423,6 +436,7 @@ def check_manifest(record: dict[str, Any]) -> Manifest:
     """
     manifest = Manifest.of(record)
     layers, edges = list(manifest.model.layers), list(manifest.histogram.edges)
+    _ = manifest.importance.thresholds
 
     def wrong(path: str, expected: str) -> BundleError:
         section, key = path.split(".")

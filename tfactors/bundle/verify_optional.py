@@ -42,7 +42,10 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
 
 
 def check_labels_and_map(part: Part) -> None:
-    """Labels are of a known kind, with both of their scores or none; a map has both axes."""
+    """Labels are of a known kind, with both of their scores or none; a map has both axes.
+
+    Shares are from 0 to 1, and effective numbers 1 or more.
+    """
     if "label_kind" in part.table.column_names:
         alive = part["alive"].astype(bool)
         kind = part.array("label_kind")
@@ -58,10 +61,16 @@ def check_labels_and_map(part: Part) -> None:
         "word_elsewhere",
         "sentence_elsewhere",
         "same_place",
+        "token_share",
+        "window_share",
+        "sentence_share",
     )
     for name in shares:
         if name in part.table.column_names:
             part.require(~((part[name] < 0) | (part[name] > 1)), name, "is no share")
+    for name in ("effective_words", "effective_windows"):
+        if name in part.table.column_names:
+            part.require(~(part[name] < 1 - ROUNDING), name, "is less than one")
 
 
 def check_second_dictionary(tables: OpenTables) -> None:

@@ -18,7 +18,7 @@ from tfactors import ragged
 from tfactors.bundle.format import MANIFEST, SCHEMAS, BundleError, example_file
 from tfactors.bundle.verify_optional import check_errors, check_labels_and_map, optional_checks
 from tfactors.bundle.verify_rows import RANKS, ROUNDING, OpenTables, Part, ranked_place
-from tfactors.describe.levels import classify
+from tfactors.describe.levels import OlderThresholds, levels_of
 from tfactors.text.words import spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
@@ -157,8 +157,7 @@ class Tables(OpenTables):
         )
 
     def check_factors(self) -> None:
-        """Factors are numbered, and their levels follow from depth and retained activation."""
-        thresholds = self.about.importance.thresholds
+        """Factors are numbered, and their levels follow from their other numbers."""
         blocks = max(self.about.model.blocks, 1)
         retained = []
         rows = 0
@@ -180,22 +179,11 @@ class Tables(OpenTables):
             for name in ("retained_word", "retained_sentence"):
                 part.require(np.isnan(part[name]) | (part[name] >= 0), name, "is negative")
             check_labels_and_map(part)
-            sentence = thresholds.sentence_column
-            missing = sorted(
-                {sentence, "word_elsewhere", "same_place"} - set(part.table.column_names)
-            )
-            if missing and thresholds.word_share is not None:
-                raise BundleError(
-                    f"factors.parquet has no column '{missing[0]}', which the manifest's "
-                    "importance.levels.word_share asks for; rebuild the bundle"
-                )
-            unknown = np.full(len(part), np.nan)
-            word = unknown if missing else np.fmax(part["word_elsewhere"], part["same_place"])
-            level = classify(depth, word, part[sentence], thresholds)
-            level = np.where(alive, self._listed(level, mine), "").tolist()
+            level = np.where(alive, self._listed(self._levels(part), mine), "").tolist()
             same = pc.equal(part.array("level"), pa.array(level, pa.string()))
             part.require(same, "level", "is not the level that its rule gives")
-            given = ~alive | (np.array(level) != "") | self.published
+            older = isinstance(self.about.importance.thresholds, OlderThresholds)
+            given = ~alive | (np.array(level) != "") | self.published | (not older)
             part.require(given, "level", "is missing")
             reach, stability = part["reach"].astype(np.float64), part["stability"]
             part.require(np.isnan(reach) | (reach >= 0), "reach", "is negative")
@@ -204,6 +192,24 @@ class Tables(OpenTables):
             rows += len(part)
         self._require_count("dictionary.factors", self.factors, rows)
         self.retained = np.concatenate(retained)
+
+    def _levels(self, part: Part) -> np.ndarray:
+        """Return levels by the rule of the bundle, which needs some of the optional columns."""
+        thresholds = self.about.importance.thresholds
+        asked_by = "window_share"
+        needed = ["effective_words", "effective_windows", "window_share"]
+        if isinstance(thresholds, OlderThresholds):
+            asked_by = "word_share"
+            needed = ["same_place", "sentence_elsewhere", "word_elsewhere"]
+            if thresholds.word_share is None:
+                needed = []
+        for name in needed:
+            if name not in part.table.column_names:
+                raise BundleError(
+                    f"factors.parquet has no column '{name}', which the manifest's "
+                    f"importance.levels.{asked_by} asks for; rebuild the bundle"
+                )
+        return levels_of(part.table.drop_columns(["words"]).to_pandas(), thresholds)
 
     def _listed(self, level: np.ndarray, mine: slice) -> np.ndarray:
         """Return levels by rule, or as the 2021 website lists them where it does."""

@@ -53,14 +53,14 @@ def add_settings(
 ) -> None:
     """Add an option for every setting of a build but those left out.
 
-    The options are the fields of :class:`tfactors.stages.settings.Settings`, with their help. Each
-    is None where it is not given.
+    The options are the fields of :class:`tfactors.stages.settings.Settings` but those that nothing
+    asks for any more, with their help. Each is None where it is not given.
     """
-    from tfactors.stages.settings import Settings
+    from tfactors.stages.settings import OLDER_RULE, Settings
 
     group = parser.add_argument_group("settings", description)
     for setting in fields(Settings):
-        if setting.name not in left_out:
+        if setting.name not in (*left_out, *OLDER_RULE):
             name = f"--{setting.name.replace('_', '-')}"
             group.add_argument(name, help=_help_of(setting), **_parsing_of(setting.default))
 

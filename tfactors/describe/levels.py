@@ -1,18 +1,20 @@
-"""Turns importance curves, and what is left of activations, into levels: low, mid, high.
+"""Turns numbers about all activations of a factor into its level: low, mid, high.
 
 A factor's *peak layer* is where its importance is largest and its *depth* = peak layer / blocks.
-What decides whether it fires? Its level says so, by what its strongest examples keep at that layer
-(`tfactors.explain.elsewhere`):
+What decides whether it fires there? Its level says so, by how many words it fires on and by how
+much of its variance lies between windows (`tfactors.survey.variance_shares`):
 
-    low    depth ≤ 1/3, or the same words at other places of the corpus keep 55 % or more, or 55 %
-           or more of its examples stand in the same 8 tokens of their windows: the word or place
-    high   otherwise, if the word's own sentence inside another text keeps less than half: the text
-           beyond the sentence
-    mid    otherwise: the sentence
+    low    its activation spreads on no more than 6 words (effective number): one word or a few
+    high   otherwise, if a tenth or more of its variance lies between windows, and its activation
+           spreads on 3 windows or more: many words of the same texts
+    mid    otherwise: many words, in whatever text
 
-The rule stands in for the 2021 authors' sorting by hand; docs/why/levels.md tells how often readers
-agree with it. Bundles from before it have no such numbers, and an older rule: low by depth alone,
-high if the sentence, cut out, retains less than half.
+The rule stands in for the 2021 authors' sorting by hand; docs/why/levels.md tells what became of
+others. Bundles from before it have no such numbers, and keep the rule of their time:
+
+    2026   low by depth, or where the words or the place of the ten strongest examples keep 55 % or
+           more at other places; high where their sentence keeps less than half in another text
+    2021   low by depth alone; high where the sentence, cut out, keeps less than half
 """
 
 from collections.abc import Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LOW_WORDS, WINDOW_SHARE, FEWEST_WINDOWS = 6.0, 0.1, 3.0
+# Of the older rules.
 LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.5
 # Depths are quotients: 2/6 and a threshold of 1/3 must compare equal however they were rounded.
 ROUNDING = 1e-9
@@ -63,10 +67,27 @@ class Thresholds:
 
     Attributes
     ----------
+    low_words : float
+        Factors whose activation spreads on so many words or fewer are low.
+    window_share : float
+        Of the others, those of whose variance so much or more lies between windows are high.
+    """
+
+    low_words: float = LOW_WORDS
+    window_share: float = WINDOW_SHARE
+
+
+@dataclass(frozen=True)
+class OlderThresholds:
+    """Where the levels part in bundles from before the rule above.
+
+    Attributes
+    ----------
     low_depth : float
         Factors that peak at this depth or below are low.
     word_share : float or None
-        Of the word, and of the place; None in the older rule, which asks no such thing.
+        Factors are low too whose words or place keep so much; None in the rule of 2021, which asks
+        no such thing.
     sentence_share : float
         Factors whose sentence keeps less are high.
     """
@@ -82,23 +103,20 @@ class Thresholds:
 
 
 def classify(
-    depth: np.ndarray,
-    word: np.ndarray,
-    sentence: np.ndarray,
+    words: np.ndarray,
+    window_share: np.ndarray,
+    windows: np.ndarray,
     thresholds: Thresholds = Thresholds(),
 ) -> np.ndarray:
     """Return the level of each factor by the rule above.
 
     Parameters
     ----------
-    depth : (m,) float
-        In 0 … 1; NaN for a dead factor.
-    word : (m,) float
-        What the same words keep elsewhere, or the share of the examples at one place where that is
-        more, in 0 … 1; NaN where neither is known. The older rule makes no use of it.
-    sentence : (m,) float
-        The column that the thresholds name, in 0 … 1; NaN where it was not measured: a dead
-        factor, or published examples without their model.
+    words, windows : (m,) float
+        The effective numbers of words and windows that its activation spreads on; NaN where it was
+        active too seldom to tell.
+    window_share : (m,) float
+        The share of its variance that lies between windows, in 0 … 1; NaN likewise.
     thresholds : Thresholds
         Where the levels part.
 
@@ -109,24 +127,59 @@ def classify(
 
     Examples
     --------
-    >>> depth = np.array([0.2, 0.9, 0.9, 0.9])
-    >>> word, sentence = np.array([0.1, 0.7, 0.2, 0.2]), np.array([1.0, 0.9, 0.8, 0.3])
-    >>> classify(depth, word, sentence).tolist()
-    ['low', 'low', 'mid', 'high']
+    >>> words, share = np.array([1.2, 40, 40, 40]), np.array([0.3, 0.02, 0.3, 0.3])
+    >>> classify(words, share, np.array([50, 50, 50, 1.1])).tolist()
+    ['low', 'mid', 'high', 'mid']
     """
-    depth, word, sentence = (np.asarray(a, np.float64) for a in (depth, word, sentence))
+    words, share, windows = (np.asarray(a, np.float64) for a in (words, window_share, windows))
+    by_window = (share >= thresholds.window_share) & (windows >= FEWEST_WINDOWS)
+    level = np.where(np.isnan(words + share + windows), "", np.where(by_window, "high", "mid"))
+    return np.where(words <= thresholds.low_words, "low", level)
+
+
+def levels_of(factors: "pd.DataFrame", thresholds: Thresholds | OlderThresholds) -> np.ndarray:
+    """Return the level of each row of a bundle's ``factors``, (m,), by the rule of its bundle."""
+
+    def column(name: str) -> np.ndarray:
+        return factors[name].to_numpy(dtype=np.float64)
+
+    if isinstance(thresholds, Thresholds):
+        words, windows = column("effective_words"), column("effective_windows")
+        return classify(words, column("window_share"), windows, thresholds)
+    depth, sentence = column("depth"), column(thresholds.sentence_column)
     level = np.where(sentence < thresholds.sentence_share, "high", "mid")
     level = np.where(np.isnan(depth) | np.isnan(sentence), "", level)
     low = depth <= thresholds.low_depth + ROUNDING
     if thresholds.word_share is not None:
-        low |= ~np.isnan(depth) & (word >= thresholds.word_share)
+        kept = np.fmax(column("word_elsewhere"), column("same_place"))
+        low |= ~np.isnan(depth) & (kept >= thresholds.word_share)
     return np.where(low, "low", level)
 
 
-def levels_of(factors: "pd.DataFrame", thresholds: Thresholds) -> np.ndarray:
-    """Return the level of each row of a bundle's ``factors``, (m,), as `classify`."""
-    depth, word, place, sentence = (
-        factors[name].to_numpy(dtype=np.float64)
-        for name in ("depth", "word_elsewhere", "same_place", thresholds.sentence_column)
-    )
-    return classify(depth, np.fmax(word, place), sentence, thresholds)
+def deciding_parts(token: float, window: float, sentence: float) -> dict[str, float]:
+    """Return what decides an activation as parts of its variance, 0 or more and 1 in all.
+
+    Parameters
+    ----------
+    token, window, sentence : float
+        The columns ``token_share``, ``window_share`` and ``sentence_share``, in 0 … 1. They
+        overlap: a word is commoner in some texts, and a sentence shows both its words and what its
+        text is about.
+
+    Returns
+    -------
+    dict of float
+        ``word`` (token), ``sentence`` (what sentence exceeds word and window by), ``window`` (at
+        most what the word leaves) and ``rest``.
+
+    Examples
+    --------
+    >>> deciding_parts(0.5, 0.125, 0.75)
+    {'word': 0.5, 'sentence': 0.125, 'window': 0.125, 'rest': 0.25}
+    >>> deciding_parts(0.75, 0.5, 0.25)
+    {'word': 0.75, 'sentence': 0.0, 'window': 0.25, 'rest': 0.0}
+    """
+    window = min(window, 1 - token)
+    beyond = max(0.0, sentence - token - window)
+    rest = max(0.0, 1 - token - window - beyond)
+    return {"word": token, "sentence": beyond, "window": window, "rest": rest}

@@ -18,9 +18,10 @@ import pandas as pd
 
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.coding.solver import SparseCoder
+from tfactors.describe.levels import OlderThresholds
 from tfactors.describe.stability import match, nearest_cosine
 from tfactors.evaluate.evaluation import Evaluation
-from tfactors.evaluate.sampled_levels import EXAMPLES, peaks_and_levels
+from tfactors.evaluate.sampled_levels import peaks_and_levels
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 LEVEL_THRESHOLDS = (0.5, 0.7, 0.9)
@@ -30,7 +31,6 @@ ABOUT = (
     "The dictionary was learnt a second time with another seed. A factor that comes back says "
     "something about the model; one that does not may be an accident of the seed."
 )
-MOST_PAIRS = 400  # pairs whose levels are compared: cutting context away is what costs time
 
 
 def measure(evaluation: Evaluation) -> Section:
@@ -50,15 +50,17 @@ def measure(evaluation: Evaluation) -> Section:
         _by_level(bundle.factors["level"].to_numpy(), cosine),
     ]
     chosen = np.flatnonzero((cosine > THRESHOLDS[0]) & (partner >= 0))
-    chosen = np.random.default_rng(evaluation.seed).permutation(chosen)[:MOST_PAIRS]
     if evaluation.encoder.exact and len(chosen):
-        first_levels, second_levels = _measure_levels(evaluation, second, chosen, partner[chosen])
+        first_levels, second_levels = _measure_levels(evaluation, second)
         built = bundle.factors["level"].to_numpy(dtype=str)
+        if isinstance(bundle.about.importance.thresholds, OlderThresholds):
+            built = None  # by another rule
         agreements = []
         for threshold in LEVEL_THRESHOLDS:
-            pairs = np.sort(chosen[cosine[chosen] > threshold])
+            pairs = chosen[cosine[chosen] > threshold]
             ours, theirs = first_levels.iloc[pairs], second_levels.iloc[partner[pairs]]
-            agreement = compare_levels(threshold, ours, theirs, built[pairs])
+            of_pairs = None if built is None else built[pairs]
+            agreement = compare_levels(threshold, ours, theirs, of_pairs)
             if agreement is not None:
                 agreements.append(agreement)
         tables.append(_level_table(agreements, evaluation.text_for_levels.described))
@@ -120,16 +122,16 @@ def _by_level(level: np.ndarray, cosine: np.ndarray) -> Table:
 
 
 def _measure_levels(
-    evaluation: Evaluation, second: np.ndarray, factors: np.ndarray, partners: np.ndarray
+    evaluation: Evaluation, second: np.ndarray
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return peaks and levels of some factors, and of their partners in the second dictionary."""
+    """Return peaks and levels of all factors, and of those of the second dictionary."""
     bundle, sample = evaluation.bundle, evaluation.text_for_levels
     first_encoder = evaluation.encoder
     second_encoder = replace(first_encoder, coder=SparseCoder(second))
     with evaluation.progress(2 * len(sample.texts), "stability", "window") as bar:
         return (
-            peaks_and_levels(bundle, first_encoder, sample, factors, bar, evaluation.seed),
-            peaks_and_levels(bundle, second_encoder, sample, partners, bar, evaluation.seed),
+            peaks_and_levels(bundle, first_encoder, sample, bar),
+            peaks_and_levels(bundle, second_encoder, sample, bar),
         )
 
 
@@ -143,11 +145,11 @@ class LevelAgreement(NamedTuple):
     same_level: float
     chance: float  # what would have the same level by chance
     kappa: float | None  # Cohen's; None where chance is certain
-    as_built: float  # what has the same level in the bundle, which read more text
+    as_built: float | None  # what has the same level in the bundle; None where by another rule
 
 
 def compare_levels(
-    above: float, first: pd.DataFrame, second: pd.DataFrame, built: np.ndarray
+    above: float, first: pd.DataFrame, second: pd.DataFrame, built: np.ndarray | None
 ) -> LevelAgreement | None:
     """Compare factors with their partners, a row a pair; None where no pair has two levels.
 
@@ -157,8 +159,8 @@ def compare_levels(
         The cosine that the pairs exceed.
     first, second : DataFrame
         Columns peak and level, as :func:`tfactors.evaluate.sampled_levels.peaks_and_levels`.
-    built : (pairs,) str
-        The level of the first of each pair in its bundle.
+    built : (pairs,) str or None
+        The level of the first of each pair in its bundle, None where that has an older rule.
     """
     known = (first["level"].to_numpy() != "") & (second["level"].to_numpy() != "")
     first, second = first[known], second[known]
@@ -176,16 +178,15 @@ def compare_levels(
         same_level=float(same),
         chance=float(chance),
         kappa=float((same - chance) / (1 - chance)) if chance < 1 else None,
-        as_built=float((level == built[known]).mean()),
+        as_built=None if built is None else float((level == built[known]).mean()),
     )
 
 
 def _level_table(agreements: list[LevelAgreement], sample: str) -> Table:
     return Table(
         "Levels that come back",
-        f"At most {MOST_PAIRS} pairs, drawn at random; both dictionaries on {sample}; "
-        "level by the bundle's thresholds but the place's, which takes more examples, from "
-        f"{EXAMPLES} a factor (the bundle itself uses more of both).",
+        f"Both dictionaries on {sample}; level by the rule that today's bundles have, from all "
+        "activations there (the bundle itself uses more text).",
         (
             Column("above", "Pairs above", "number", "Cosine of the one-to-one partners"),
             Column("pairs", "Pairs", "count", "Where both are active in the sample"),
@@ -208,8 +209,12 @@ def _level_table(agreements: list[LevelAgreement], sample: str) -> Table:
 def _level_findings(agreements: list[LevelAgreement]) -> list[str]:
     return [
         f"Of {at.pairs:,} pairs above 0.7, {at.same_level:.1%} have the same level (by chance "
-        f"{at.chance:.1%}) and {at.same_peak:.1%} the same peak layer, measured on a sample; the "
-        f"sample alone agrees with the bundle's own levels in {at.as_built:.1%}."
+        f"{at.chance:.1%}) and {at.same_peak:.1%} the same peak layer, measured on a sample"
+        + (
+            "."
+            if at.as_built is None
+            else f"; the sample alone agrees with the bundle's own levels in {at.as_built:.1%}."
+        )
         for at in agreements
         if at.above == 0.7
     ]

@@ -79,11 +79,7 @@ def _table(shares: pd.DataFrame, names: list[str]) -> Table:
     rows = tuple(
         (
             SAYS[name],
-            *(
-                float(table.loc[level, name]) if level in table.index else None
-                for level in LEVELS
-                for table in (means, errors)
-            ),
+            *(_entry(table, level, name) for level in LEVELS for table in (means, errors)),
         )
         for name in names
     )
@@ -99,6 +95,12 @@ def _table(shares: pd.DataFrame, names: list[str]) -> Table:
         tuple(columns),
         rows,
     )
+
+
+def _entry(table: pd.DataFrame, level: str, name: str) -> float | None:
+    """Return a number of a level, None where it has no factor, or no error with only one."""
+    value = float(table.loc[level, name]) if level in table.index else np.nan
+    return None if np.isnan(value) else value
 
 
 def _findings(shares: pd.DataFrame) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How much of an activation is left elsewhere: in another text, or where its word stands again.
+"""How much of an activation is left in another text.
 
 Turns examples into the share of their activation that is left once words are exchanged. Cutting
 context away (`tfactors.explain.retention`) leaves a short text, which a model may read unlike any
@@ -11,11 +11,8 @@ other. Here the window keeps its length and the target p its place:
 
     kept = mean over the top examples of min(1, α_c(x_p | changed window) / α_c(x_p | window))
 
-`kept_by_the_word` asks the corpus itself: what does the factor do at other places of the same
-words?
-
-The other window, the order and the places are drawn anew for each example, by its place in the
-corpus. So parts of a corpus give what the whole gives.
+The other window and the order are drawn anew for each example, by its place in the corpus. So parts
+of a corpus give what the whole gives.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfactors.explain.word_places import WordPlaces
 from tfactors.text.sentences import sentence_bounds, word_bounds
 
 if TYPE_CHECKING:
@@ -31,9 +27,6 @@ if TYPE_CHECKING:
 
     from tfactors.explain.encoder import FactorEncoder
 
-
-# Tokens of a window that are the same place.
-PLACE = 8
 
 KINDS = ("shuffled", "sentence", "word", "none")
 
@@ -75,18 +68,44 @@ def kept_elsewhere(
     """
     import pandas as pd
 
+    rows = examples.reset_index(drop=True)
+    left = activations_elsewhere(encoder, rows, windows, corpus_windows, kinds, draws, seed)
+    kept = np.minimum(1.0, left / rows["activation"].to_numpy(np.float64)[:, None, None])
+    table = rows[["factor", "layer"]].assign(**dict(zip(kinds, kept.mean(axis=1).T, strict=True)))
+    groups = table.groupby(["factor", "layer"], sort=True)
+    return pd.concat([groups.mean(), groups.size().rename("examples")], axis=1).reset_index()
+
+
+def activations_elsewhere(
+    encoder: "FactorEncoder",
+    examples: "pd.DataFrame",
+    windows: "Callable[[Sequence[int]], pd.DataFrame]",
+    corpus_windows: int,
+    kinds: Sequence[str] = KINDS,
+    draws: int = 1,
+    seed: int = 0,
+) -> np.ndarray:
+    """Read the activations of examples again in other texts, as `kept_elsewhere` is told.
+
+    Returns
+    -------
+    (n, draws, kinds) float64
+        What the factor of each example does at its token there.
+    """
     from tfactors.explain.encoder import activations_of
 
-    drawn = [_generators(example, draws, seed) for example in examples.itertuples()]
+    rows = examples.reset_index(drop=True)
+    left = np.zeros((len(rows), draws, len(kinds)))
+    if rows.empty:
+        return left
+    drawn = [_generators(example, draws, seed) for example in rows.itertuples()]
     others = [
         [_other_window(int(example.window), corpus_windows, random) for random in generators]
-        for example, generators in zip(examples.itertuples(), drawn, strict=True)
+        for example, generators in zip(rows.itertuples(), drawn, strict=True)
     ]
-    needed = np.unique(np.concatenate([examples["window"].to_numpy(), *map(np.array, others)]))
+    needed = np.unique(np.concatenate([rows["window"].to_numpy(), *map(np.array, others)]))
     needed = needed.astype(np.int64).tolist()
     text = dict(zip(needed, windows(needed).itertuples(index=False), strict=True))
-    rows = examples.reset_index(drop=True)
-    kept = np.zeros((len(rows), draws, len(kinds)))
     for layer, of_layer in rows.groupby("layer"):
         texts, places, where = [], [], []
         for example in of_layer.itertuples():
@@ -102,32 +121,8 @@ def kept_elsewhere(
         codes = encoder.encode(texts, int(layer), positions=places)
         at, draw, column = np.array(where).T
         factors = rows["factor"].to_numpy()[at]
-        left = activations_of(codes, np.arange(len(texts)), factors)
-        full = rows["activation"].to_numpy(np.float64)[at]
-        kept[at, draw, column] = np.minimum(1.0, left / full)
-    table = rows[["factor", "layer"]].assign(**dict(zip(kinds, kept.mean(axis=1).T, strict=True)))
-    groups = table.groupby(["factor", "layer"], sort=True)
-    return pd.concat([groups.mean(), groups.size().rename("examples")], axis=1).reset_index()
-
-
-def same_place(positions: np.ndarray, lengths: np.ndarray) -> float:
-    """Return the largest share of some examples that stand in the same 8 tokens of their windows.
-
-    Parameters
-    ----------
-    positions : (n,) integers
-        Positions of one or more examples in their windows, from 0.
-    lengths : (n,) integers
-        Tokens of the windows. Places are counted from the start, and from the end.
-
-    Examples
-    --------
-    >>> same_place(np.array([0, 1, 7, 60]), np.array([64, 64, 64, 64]))
-    0.75
-    """
-    from_start = np.bincount(positions // PLACE).max()
-    from_end = np.bincount((lengths - 1 - positions) // PLACE).max()
-    return float(max(from_start, from_end) / len(positions))
+        left[at, draw, column] = activations_of(codes, np.arange(len(texts)), factors)
+    return left
 
 
 def exchanged(
@@ -198,75 +193,3 @@ def _other_window(window: int, windows: int, random: np.random.Generator) -> int
     if windows < 2:
         return window
     return int((window + 1 + random.integers(windows - 1)) % windows)
-
-
-def kept_by_the_word(
-    encoder: "FactorEncoder",
-    examples: "pd.DataFrame",
-    windows: "Callable[[Sequence[int]], pd.DataFrame]",
-    places: WordPlaces,
-    draws: int = 1,
-    seed: int = 0,
-) -> "pd.DataFrame":
-    """Measure how much of a factor's activation its words have at other places of the corpus.
-
-    For each example other places of its word are drawn, outside the windows of the factor's
-    examples, and the activation there at the same token of the word is set beside the example's:
-
-        kept = mean over examples and places of min(1, α_c(x_q) / α_c(x_p))
-
-    Parameters
-    ----------
-    encoder, examples, windows, draws, seed
-        As `kept_elsewhere`.
-    places : WordPlaces
-        Where the words of the examples stand.
-
-    Returns
-    -------
-    DataFrame
-        One row a factor and layer, sorted: factor, layer, word (NaN where no word of the examples
-        stands anywhere else), places (how many were drawn).
-    """
-    import pandas as pd
-
-    from tfactors.explain.encoder import activations_of
-
-    rows = examples.reset_index(drop=True)
-    windows_of = rows.groupby(["factor", "layer"])["window"].agg(set)
-    drawn = [
-        (example.Index, window, position)
-        for example in rows.itertuples()
-        for window, position in places.draw(
-            int(example.window),
-            int(example.position),
-            windows_of[example.factor, example.layer],
-            draws,
-            np.random.default_rng(
-                [seed, int(example.window), int(example.position), int(example.factor)]
-            ),
-        )
-    ]
-    table = rows[["factor", "layer"]].drop_duplicates().sort_values(["factor", "layer"])
-    if not drawn:
-        return table.assign(word=np.nan, places=0).reset_index(drop=True)
-    again = pd.DataFrame(drawn, columns=["example", "window", "position"])
-    again = again.join(rows[["factor", "layer", "activation"]], on="example")
-    needed = np.unique(again["window"]).tolist()
-    text = dict(zip(needed, windows(needed)["token_ids"], strict=True))
-    left = np.zeros(len(again))
-    for layer, of_layer in again.groupby("layer"):
-        places_of = list(zip(of_layer["window"], of_layer["position"], strict=True))
-        distinct = sorted(set(places_of))
-        row = {place: at for at, place in enumerate(distinct)}
-        cut = [
-            np.asarray(text[window])[: position + 1 if encoder.model.causal else None]
-            for window, position in distinct
-        ]
-        codes = encoder.encode(cut, int(layer), positions=[position for _, position in distinct])
-        at = np.array([row[place] for place in places_of])
-        left[of_layer.index] = activations_of(codes, at, of_layer["factor"].to_numpy())
-    again["word"] = np.minimum(1.0, left / again["activation"].to_numpy(np.float64))
-    groups = again.groupby(["factor", "layer"])["word"].agg(word="mean", places="size")
-    table = table.join(groups, on=["factor", "layer"]).reset_index(drop=True)
-    return table.assign(places=table["places"].fillna(0).astype(int))

@@ -234,9 +234,8 @@ def _manifest(run: Run) -> dict[str, Any]:
             "k": settings.importance_k,
             "examples": settings.examples,
             "levels": {
-                "low_depth": settings.low_depth,
-                "word_share": settings.word_share,
-                "sentence_share": settings.sentence_share,
+                "low_words": settings.low_words,
+                "window_share": settings.window_share,
             },
             "retention_examples": settings.retention_examples,
         },

@@ -31,6 +31,11 @@ from tfactors.stages.stability import stability_of
 # Examples of a factor that propose labels; the rest of its list says little that is new.
 EXAMPLES_A_LABEL = 60
 WORDS_A_FACTOR = 10
+# What decides whether a factor fires.
+DECIDING = (
+    *("token_share", "window_share", "sentence_share"),
+    *("effective_words", "effective_windows"),
+)
 
 
 def find_neighbours(run: Run) -> dict[str, Any]:
@@ -159,11 +164,7 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "retained_word": pa.array(retained["word"], pa.float32(), from_pandas=True),
         "retained_sentence": pa.array(retained["sentence"], pa.float32(), from_pandas=True),
         "reach": pa.array(retained["reach"], pa.int16(), from_pandas=True),
-        "word_elsewhere": pa.array(retained["word_elsewhere"], pa.float32(), from_pandas=True),
-        "sentence_elsewhere": pa.array(
-            retained["sentence_elsewhere"], pa.float32(), from_pandas=True
-        ),
-        "same_place": pa.array(retained["same_place"], pa.float32(), from_pandas=True),
+        **{name: pa.array(retained[name], pa.float32(), from_pandas=True) for name in DECIDING},
         "words": pa.array(labels["words"], pa.list_(pa.string())),
         "alive": peak >= 0,
         "stability": pa.array(steady, pa.float32(), from_pandas=True),

@@ -8,7 +8,6 @@ done, so that an interrupted run goes on where it stopped. What they measure is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,15 +20,15 @@ import pyarrow.parquet as pq
 from tfactors.bundle.format import LAYOUTS, SCHEMAS
 from tfactors.bundle.writing import write_table
 from tfactors.describe import levels
-from tfactors.explain import effects, elsewhere, retention
+from tfactors.explain import effects, retention
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.explanation import Explanation, Target
 from tfactors.explain.saliency import explain_many
 from tfactors.explain.saliency_settings import SaliencySettings
-from tfactors.explain.word_places import WordPlaces
 from tfactors.files import replacing
 from tfactors.parallel import ahead
 from tfactors.stages.run import Run
+from tfactors.stages.shares import sentence_shares, shares_at_peaks
 
 # A map sees no further than its factor's reach, and at most so far: a text costs as its tokens, and
 # occlusion reads as many texts as tokens, so that twice the radius costs four times as much.
@@ -38,29 +37,18 @@ from tfactors.stages.run import Run
 HIGH_RADIUS, OTHER_RADIUS, SMALLEST_RADIUS, OCCLUSION_RADIUS = 32, 16, 4, 12
 # Factors explained together, so that texts of like length fill the model's batches.
 FACTORS_A_PART = 16
-# Other places of an example's word: a word stands in many texts, and a factor has few examples.
-WORD_DRAWS = 2
 
 
 def measure_retention(run: Run) -> dict[str, Any]:
-    """Measure how much of each factor's activation is left without its context, and elsewhere."""
+    """Measure what is left of each factor without its context, and what decides it."""
     examples = _peak_examples(run, run.settings.retention_examples)
     encoder = run.encoder
-    parts = _numbered_parts(run, "retention", retention.chunks_of_factors(examples))
-
-    @cache
-    def places() -> WordPlaces:
-        return WordPlaces(examples, run.files.windows, run.files.iter_windows())
+    parts = _numbered_parts(run, "decided", retention.chunks_of_factors(examples))
 
     def measure(path: Path) -> pa.Table:
-        part, windows, seed = parts[path], run.files.windows, run.settings.seed
-        measured = retention.retention(encoder, part, windows)
-        word = elsewhere.kept_by_the_word(encoder, part, windows, places(), WORD_DRAWS, seed)
-        text = elsewhere.kept_elsewhere(
-            encoder, part, windows, len(run.held_out), ("sentence",), seed=seed
-        )
-        columns = {"word_elsewhere": word["word"], "sentence_elsewhere": text["sentence"]}
-        return pa.Table.from_pandas(measured.assign(**columns))
+        measured = retention.retention(encoder, parts[path], run.files.windows)
+        shares = sentence_shares(run, encoder, measured["factor"], measured["layer"])
+        return pa.Table.from_pandas(measured.assign(sentence_share=np.asarray(shares, np.float32)))
 
     _make_parts(run, "levels", parts, measure)
     if not run.ranks.leads:
@@ -68,22 +56,11 @@ def measure_retention(run: Run) -> dict[str, Any]:
     tables = [pd.read_parquet(path) for path in parts]
     measured = pd.concat(tables).sort_values(["factor", "layer"], ignore_index=True)
     write_table(run.folder, "retention.parquet", retention.curve_rows(measured))
-    measured["same_place"] = _same_place(run, measured["factor"], measured["layer"])
+    peak, _ = peaks(run)
+    measured = measured.drop(columns="curve").set_index("factor")
     with replacing(run.work / "retention.parquet") as temporary:
-        measured.drop(columns="curve").to_parquet(temporary)
+        measured.join(shares_at_peaks(run, peak), how="outer").to_parquet(temporary)
     return {"examples": len(examples)}
-
-
-def _same_place(run: Run, factors: pd.Series, layers: pd.Series) -> list[float]:
-    """Return the share of each factor's examples at the same place, of all that are kept."""
-    windows = [frame["token_ids"].str.len() for frame in run.files.iter_windows()]
-    lengths = pd.concat(windows).to_numpy()
-    shares = []
-    for factor, layer in zip(factors, layers, strict=True):
-        examples = run.files.examples(int(factor), int(layer), run.settings.examples)
-        positions = examples["position"].to_numpy(np.int64)
-        shares.append(elsewhere.same_place(positions, lengths[examples["window"]]))
-    return shares
 
 
 def _numbered_parts(run: Run, name: str, parts: Iterable[pd.DataFrame]) -> dict[Path, pd.DataFrame]:
@@ -196,7 +173,7 @@ def _examples_to_explain(run: Run, level: np.ndarray, reach: pd.Series) -> pd.Da
     number = np.where(level == "high", settings.saliency_examples, settings.saliency_others)
     examples = _peak_examples(run, max(settings.saliency_examples, settings.saliency_others, 1))
     factor = examples["factor"].to_numpy()
-    wanted = (level[factor] != "") & (examples["rank"] < number[factor])
+    wanted = examples["rank"] < number[factor]
     lime = examples["rank"].to_numpy() < settings.saliency_lime
     with_lime = np.where(level[factor] == "high", HIGH_RADIUS, OTHER_RADIUS)
     most = np.where(lime, with_lime, OCCLUSION_RADIUS)
@@ -276,21 +253,18 @@ def measure_effects(run: Run) -> dict[str, Any]:
 class FactorLevels(NamedTuple):
     """What is known of the m factors of a build once retention is measured."""
 
-    level: np.ndarray  # (m,) "low", "mid", "high"; "" of a dead factor
+    level: np.ndarray  # (m,) "low", "mid", "high"; "" where it is dead or too seldom active
     peak: np.ndarray  # (m,) the peak layer, −1 of a dead factor
     depth: np.ndarray  # (m,) peak layer / blocks, NaN of a dead factor
-    retained: pd.DataFrame  # m rows: word, sentence, reach, word_elsewhere …
+    retained: pd.DataFrame  # m rows: word, sentence, reach, token_share, window_share …
 
 
 def levels_of(run: Run) -> FactorLevels:
     """Return level, peak layer, depth and retained activations of every factor of a build."""
     peak, _ = peaks(run)
     depth = np.where(peak >= 0, levels.depths(peak, run.model.blocks), np.nan)
-    retained = pd.read_parquet(run.work / "retention.parquet").set_index("factor")
+    retained = pd.read_parquet(run.work / "retention.parquet")
     retained = retained.reindex(np.arange(len(peak)))
-    thresholds = levels.Thresholds(
-        run.settings.low_depth, run.settings.word_share, run.settings.sentence_share
-    )
-    word = np.fmax(retained["word_elsewhere"], retained["same_place"])
-    level = levels.classify(depth, word, retained["sentence_elsewhere"], thresholds)
+    thresholds = levels.Thresholds(run.settings.low_words, run.settings.window_share)
+    level = np.where(peak >= 0, levels.levels_of(retained, thresholds), "")
     return FactorLevels(level, peak, depth, retained)

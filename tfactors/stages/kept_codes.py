@@ -2,8 +2,9 @@
 
 Each batch becomes one small file. Read back, they are one layer's codes of all chosen tokens at
 once, with the window and the position of each. Neighbours that fire together and the precision and
-recall of labels are measured on held-out tokens, from which the dictionary has not learnt; the
-senses of words on the occurrences that were drawn.
+recall of labels are measured on held-out tokens, from which the dictionary has not learnt; what
+decides a factor on windows drawn from the whole corpus, because what a few documents are about is
+seldom among the held-out ones; the senses of words on the occurrences that were drawn.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from tfactors.survey.occurrences import draw_occurrences
 MOST_TOKENS = 150_000
 
 
-def chosen_windows(held_out: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
-    """Return which windows are kept, (windows,) bool: the held-out ones, or some of very many."""
-    windows = np.random.default_rng([seed, 4]).permutation(np.flatnonzero(held_out))
+def chosen_windows(among: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
+    """Return which of some windows are kept, (windows,) bool: all, or some of very many."""
+    windows = np.random.default_rng([seed, 4]).permutation(np.flatnonzero(among))
     windows = windows[np.cumsum(lengths[windows]) <= MOST_TOKENS]
-    chosen = np.zeros(len(held_out), bool)
+    chosen = np.zeros(len(among), bool)
     chosen[windows] = True
     return chosen
 
@@ -43,6 +44,11 @@ class KeptCodes:
     def of_held_out(cls, run: Run) -> KeptCodes:
         """Return the codes that the survey of a build keeps of held-out tokens."""
         return cls(run.work / "held_out_codes")
+
+    @classmethod
+    def of_sample(cls, run: Run) -> KeptCodes:
+        """Return the codes that the survey of a build keeps of windows of the whole corpus."""
+        return cls(run.work / "sample_codes")
 
     def save(self, windows: np.ndarray, positions: np.ndarray, codes: Sequence[csr_array]) -> None:
         """Keep the codes (n, m) of some tokens, a matrix a layer; saving them again is harmless."""
@@ -83,7 +89,7 @@ class KeptCodes:
         if not self._folder.is_dir():
             raise InputError(
                 f"{self._folder.parent.parent}: was begun by an older tfactors, which kept "
-                "no codes of held-out text; remove the folder and build again"
+                f"no {self._folder.name.replace('_', ' ')}; remove the folder and build again"
             )
         return sorted(self._folder.glob("*.npz"))
 

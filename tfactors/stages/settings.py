@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from tfactors.describe.levels import LOW_WORDS, WINDOW_SHARE
 from tfactors.errors import InputError
 from tfactors.model.location import shared_path
 
@@ -46,10 +47,13 @@ class Settings:
     stability: bool = setting(True, "learn a second dictionary, to see which factors come back")
     importance_k: int = setting(200, "importance is the mean of this many largest activations")
     examples: int = setting(200, "words in context kept for each factor and layer")
-    retention_examples: int = setting(10, "top examples a factor whose context is cut or exchanged")
-    low_depth: float = setting(1 / 3, "factors that peak at this depth or below are low-level")
-    word_share: float = setting(0.55, "others whose words keep as much elsewhere are low too")
-    sentence_share: float = setting(0.5, "of the rest, less kept by the sentence elsewhere is high")
+    retention_examples: int = setting(10, "top examples a factor whose context is cut")
+    low_words: float = setting(LOW_WORDS, "factors that fire on so few words are low-level")
+    window_share: float = setting(WINDOW_SHARE, "others that windows decide so much are high-level")
+    # Of the rule that older bundles were built with: nothing asks for them any more.
+    low_depth: float = setting(1 / 3, "older rule: where low-level ends")
+    word_share: float = setting(0.55, "older rule: kept by the words elsewhere")
+    sentence_share: float = setting(0.5, "older rule: kept by the sentence elsewhere")
     saliency_examples: int = setting(10, "top examples explained of a high-level factor")
     saliency_others: int = setting(3, "top examples explained of any other factor")
     saliency_lime: int = setting(1, "how many of them LIME explains too, beside occlusion")
@@ -101,6 +105,8 @@ class Settings:
         ]
 
 
+OLDER_RULE = ("low_depth", "word_share", "sentence_share")
+
 _CHOICES = {
     "scale": ("unit", "none"),
     "learner": ("online", "2021"),
@@ -119,6 +125,8 @@ _SMALLEST = {
     "importance_k": 1,
     "examples": 1,
     "retention_examples": 1,
+    "low_words": 1,
+    "window_share": 0,
     "saliency_examples": 0,
     "saliency_others": 0,
     "saliency_lime": 0,

@@ -62,7 +62,11 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             settings.examples,
             CONTEXTS,
         )
-    kept_windows = chosen_windows(run.held_out, lengths, settings.seed)
+    every = np.ones(len(lengths), bool)
+    kept = [
+        (KeptCodes.of_held_out(run), chosen_windows(run.held_out, lengths, settings.seed)),
+        (KeptCodes.of_sample(run), chosen_windows(every, lengths, settings.seed)),
+    ]
     step, windows = checkpoint.step, np.arange(len(lengths))
     occurrences = DrawnOccurrences(run)
     coder = run.coder  # made once, before threads ask for it
@@ -70,7 +74,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
     with run.progress(tokens, "survey", "token", state.tokens) as bar:
         for frame, coded in ahead(partial(_code_batch, run, coder), frames):
             before = state.tokens
-            _survey_batch(run, state, frame, coded, kept_windows, occurrences)
+            _survey_batch(state, frame, coded, kept, occurrences)
             bar.update(state.tokens - before)
             step += 1
             checkpoint.save_if_due(step, state.save)
@@ -163,17 +167,16 @@ def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame
 
 
 def _survey_batch(
-    run: Run,
     state: Survey,
     frame: pd.DataFrame,
     coded: _CodedBatch,
-    kept_windows: np.ndarray,
+    kept: list[tuple[KeptCodes, np.ndarray]],
     occurrences: DrawnOccurrences,
 ) -> None:
     """Take a batch into the survey, and save the codes that later stages ask for.
 
-    Those are the codes of ``kept_windows`` (windows,) bool, and of the occurrences of words that
-    were drawn.
+    Those are the codes of ``kept`` windows, a folder for each choice of them, (windows,) bool, and
+    of the occurrences of words that were drawn.
     """
     state.norms.add(coded.norms)
     for moments, batch_moments in zip(state.held_out, coded.held_out, strict=True):
@@ -181,8 +184,9 @@ def _survey_batch(
     tokens = WindowTokens.of(frame)
     windows, positions = tokens.windows, tokens.positions
     state.add(coded.codes, windows, positions, tokens.words)
-    rows = np.flatnonzero(kept_windows[windows])
-    KeptCodes.of_held_out(run).save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
+    for folder, chosen in kept:
+        rows = np.flatnonzero(chosen[windows])
+        folder.save(windows[rows], positions[rows], [c[rows] for c in coded.codes])
     occurrences.save(windows, positions, coded.codes)
 
 

@@ -24,8 +24,44 @@ which is k where k groups share the activation evenly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.sparse import csr_array
+
+# A factor that was active on fewer of the tokens has no numbers: chance would make them.
+FEWEST_ACTIVATIONS = 20
+
+
+def numbers_of_all_activations(
+    codes: csr_array, token_ids: np.ndarray, words: Sequence[str], windows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what decides each factor at one layer, as columns of factors.parquet.
+
+    Parameters
+    ----------
+    codes : (n, m) csr_array
+        Activations of n tokens.
+    token_ids, windows : (n,) integers
+        The id of each token, and the number of its window.
+    words : sequence of n str
+        The whole word that each token belongs to; upper and lower case are alike.
+
+    Returns
+    -------
+    dict of (m,) float64
+        ``token_share`` and ``window_share``, in 0 … 1; ``effective_words`` and
+        ``effective_windows``; NaN for a factor with fewer than 20 activations.
+    """
+    word = np.unique([word.casefold() for word in words], return_inverse=True)[1]
+    enough = np.bincount(codes.indices[codes.data > 0], minlength=codes.shape[1])
+    numbers = {
+        "token_share": between_share(codes, token_ids).clip(0, 1),
+        "window_share": between_share(codes, windows).clip(0, 1),
+        "effective_words": effective_number(codes, word),
+        "effective_windows": effective_number(codes, windows),
+    }
+    return {k: np.where(enough >= FEWEST_ACTIVATIONS, v, np.nan) for k, v in numbers.items()}
 
 
 def between_share(codes: csr_array, groups: np.ndarray) -> np.ndarray:

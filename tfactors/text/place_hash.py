@@ -17,16 +17,11 @@ import numpy as np
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 NO_SALT = np.uint64(0)
 
-# (shift, factor) of each round. The two rounds belong to draws that published evidence was measured
-# with: other numbers would draw other places.
+# (shift, factor) of each round. Other numbers would draw other places.
 SPLITMIX64 = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
     (np.uint64(31), np.uint64(1)),
-)
-TWO_ROUNDS = (
-    (np.uint64(29), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(32), np.uint64(1)),
 )
 
 

@@ -87,9 +87,15 @@ LAYOUTS = {"lines": "Lines", "text": "Text", "window": "Window"}
 LAYOUT = url_state.choice("layout", "lines", LAYOUTS)
 
 # Levels
-LOW_DEPTH = url_state.number("low_depth", None, 0, 1)
-WORD_SHARE = url_state.number("word_share", None, 0, 1)
-SENTENCE_SHARE = url_state.number("sentence_share", None, 0, 1)
+MOST_WORDS = 50
+# by name, as the rule of levels calls them; the last three of older bundles
+THRESHOLDS: dict[str, Control[float | None]] = {
+    "low_words": url_state.number("low_words", None, 1, MOST_WORDS),
+    "window_share": url_state.number("window_share", None, 0, 1),
+    "low_depth": url_state.number("low_depth", None, 0, 1),
+    "word_share": url_state.number("word_share", None, 0, 1),
+    "sentence_share": url_state.number("sentence_share", None, 0, 1),
+}
 LEVELS = ("low", "mid", "high")
 LEVEL = url_state.choice("level", "", ("", *LEVELS))
 SEED = url_state.whole_number("seed", 0, 0, 10**9)
@@ -193,7 +199,7 @@ PENALTY = url_state.number("penalty", None, 0.0, 1000.0)
 _LISTING: tuple[Control[Any], ...] = (
     *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),
 )
-_THRESHOLDS: tuple[Control[Any], ...] = (LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE)
+_THRESHOLDS: tuple[Control[Any], ...] = tuple(THRESHOLDS.values())
 
 
 @dataclass(frozen=True)

@@ -140,17 +140,42 @@ HISTOGRAM = (
 )
 
 LEVEL = (
-    "What decides whether the factor fires: low the word, mid its sentence, high the text beyond. "
-    "A factor's own page gives the rule with its numbers."
+    "What decides whether the factor fires: low the word, mid what stands around it, high the text "
+    "beyond. A factor's own page gives the rule with its numbers."
 )
 LEVEL_RULE = (
+    "Low, one word or a few: the activations spread on {words:g} words or fewer. High, many words "
+    "of the same texts: of the others, those of whose variance at least {share:.0%} lies between "
+    "windows of text, and whose activations spread on {windows:g} windows or more. Mid, many words "
+    "in whatever text: the rest."
+)
+EFFECTIVE_WORDS = (
+    "On how many words its activations spread: as many as would share them evenly, exp(−Σ p log "
+    "p), p the share of a word (upper and lower case alike) in the sum of all its activations at "
+    "its peak layer, in windows drawn from the whole corpus."
+)
+EFFECTIVE_WINDOWS = (
+    "On how many windows of text its activations spread, as with words: few say that it answers to "
+    "a passage or two."
+)
+WINDOW_SHARE = (
+    "The share of the variance of its activation over all tokens that lies between windows: 1 if "
+    "it is on or off for whole windows, 0 if it fires in any window alike."
+)
+DECIDES = (
+    "Shares of the variance of its activation over all tokens at its peak layer. Word: which token "
+    "it is. Window: which window it is, at most what the word leaves. Sentence: what the word's "
+    "own sentence keeps inside another text, beyond these two. Rest: what none of them decides. "
+    "They overlap, as a word is commoner in some texts; what overlaps is counted once."
+)
+OLDER_LEVEL_RULE = (
     "Low, the word or its place decides: the importance peaks at a depth of {low:.0%} or less, or "
     "the same words elsewhere keep at least {word:.0%} of the activation, or as many of the "
     "examples stand in the same 8 tokens of their windows. High, the text beyond the "
     "sentence decides: of the others, those whose own sentence inside another text keeps less than "
     "{sentence:.0%}. Mid, the sentence decides: the rest."
 )
-OLDER_RULE = (
+OLDEST_LEVEL_RULE = (
     "Low: the importance peaks at or below the depth threshold. High: it peaks later, and the "
     "word's own sentence, cut out, keeps less than the second threshold. Mid: the rest. (Bundles "
     "built before November 2026; newer ones ask what decides whether a factor fires.)"
@@ -172,6 +197,11 @@ SENTENCE_ELSEWHERE = (
     "another window; mean over the strongest examples at the peak layer, each at most 100%."
 )
 LEVEL_MEANING = {
+    "low": "it fires on one word or a few",
+    "mid": "it fires on many words, in whatever text: a kind of word, a role, a phrase",
+    "high": "it fires on many words of the same texts: what the text is about decides",
+}
+OLDER_LEVEL_MEANING = {
     "low": "the word itself, or its place, decides whether the factor fires",
     "mid": "the sentence decides: a sense, a role, a phrase",
     "high": "the text beyond the sentence decides",

@@ -5,7 +5,7 @@ import html
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import definitions, factor_summary, selection
+from tfactors.app.parts import factor_summary, level_rule, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -25,10 +25,11 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
     )
     examples = passages_of(bundle, bundle.examples(factor, layer, _LINES), _WORDS)
     lines = passages.lines(examples, 1.0)
+    meaning = level_rule.level_meaning(level, selection.thresholds_in_force(bundle))
     st.html(
         f'<div class="tf-cards"><div class="tf-card">{factor_summary.level_badge(level)}'
         f"<h3><bdi>{words}</bdi></h3>"
-        f'<p class="tf-sub">{html.escape(definitions.LEVEL_MEANING[level].capitalize())}</p>'
+        f'<p class="tf-sub">{html.escape(meaning.capitalize())}</p>'
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
         f'layer {layer}">{bars}</div></div>'
         f'<p class="tf-sub">peaks at layer {layer} of {bundle.blocks}</p>{lines}</div></div>'

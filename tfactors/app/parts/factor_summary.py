@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import chart_clicks, definitions, figures, level_rule
+from tfactors.app.parts import chart_clicks, definitions, figures, level_rule, older_level_rule
 from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import TITLE_WORDS, Selected, importance_help, name_words
+from tfactors.describe.levels import OlderThresholds
 from tfactors.display import passages
 
 _OF_SHORT_WINDOWS = 500  # factors of the 2021 website
@@ -26,16 +27,16 @@ def headline(selected: Selected) -> None:
         for word in name_words(selected.bundle, selected.factor)
     )
     row, limits, blocks = selected.row, selected.thresholds, selected.bundle.blocks
-    if selected.bundle.abilities.level_rule:
+    if selected.bundle.abilities.level_rule or not isinstance(limits, OlderThresholds):
         why = level_rule.level_reason(row, selected.level, limits, blocks)
     else:
-        why = f"{level_rule.website_reason(row, limits, blocks)} {_website_origin(selected)}"
+        why = f"{older_level_rule.website_reason(row, limits, blocks)} {_website_origin(selected)}"
     curve = _curve_in_words(selected) if selected.overview.has_curve[selected.factor] else ""
     st.html(
         f'<header class="tf-head">'
         f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
         f"<h1>{words or 'no words'}</h1>{level_badge(selected.level, _instead_of_level(selected))}"
-        f'<p class="tf-why">{_level_meaning(selected.level)}{html.escape(why)}</p>'
+        f'<p class="tf-why">{_level_meaning(selected)}{html.escape(why)}</p>'
         f"{_label_claim(selected.row)}"
         f'<p class="tf-unseen">{curve}</p></header>'
     )
@@ -114,10 +115,11 @@ def level_badge(level: str, otherwise: str = "no level") -> str:
     )
 
 
-def _level_meaning(level: str) -> str:
-    if not level:
+def _level_meaning(selected: Selected) -> str:
+    if not selected.level:
         return ""
-    return f"<em>{definitions.LEVEL_MEANING[level].capitalize()}.</em> "
+    meaning = level_rule.level_meaning(selected.level, selected.thresholds)
+    return f"<em>{meaning.capitalize()}.</em> "
 
 
 def importance_curve(selected: Selected, name: str = "curve") -> int | None:
@@ -180,9 +182,9 @@ def numbers(selected: Selected, key: str = "numbers") -> None:
     importance, largest = overview.importance[here], overview.maximum[here]
     shown = [
         Figure("Importance", f"{importance:.2f}", importance_help(selected.bundle)),
-        Figure("Density", _percent(overview.density[here]), definitions.DENSITY),
+        Figure("Density", figures.percent(overview.density[here]), definitions.DENSITY),
         Figure("Largest activation", f"{largest:.2f}", definitions.MAXIMUM),
-        *_retention_figures(selected),
+        *level_rule.figures(row, selected.thresholds),
         Figure("Reach", _reach(row["reach"]), definitions.REACH),
     ]
     if not pd.isna(row["stability"]):
@@ -190,28 +192,7 @@ def numbers(selected: Selected, key: str = "numbers") -> None:
     figures.show(shown, key)
 
 
-def _retention_figures(selected: Selected) -> list[Figure]:
-    """Return the two numbers that part the levels, beside the depth."""
-    if selected.thresholds.word_share is None:
-        word = ("Kept by the word", "retained_word", definitions.RETAINED_WORD)
-        sentence = ("Kept by the sentence", "retained_sentence", definitions.RETAINED_SENTENCE)
-    else:
-        word = ("Kept by its words", "word_elsewhere", definitions.WORD_ELSEWHERE)
-        sentence = ("Kept by the sentence", "sentence_elsewhere", definitions.SENTENCE_ELSEWHERE)
-    return [
-        Figure(label, _percent(selected.row[column]), tip)
-        for label, column, tip in (word, sentence)
-    ]
-
-
 def _reach(value: Any) -> str:
     if pd.isna(value):
         return "–"
     return "the word" if value == 0 else f"{value} token{'s' if value != 1 else ''}"
-
-
-def _percent(value: float) -> str:
-    if pd.isna(value):
-        return "–"
-    digits = 0 if value >= 0.1 or value == 0 else 1 if value >= 0.01 else 2
-    return f"{value:.{digits}%}"

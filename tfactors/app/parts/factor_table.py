@@ -15,6 +15,7 @@ from tfactors.app.frame import controls, shell, store
 from tfactors.app.parts import definitions, downloads, level_rule, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.abilities import MARKED_MATCH
+from tfactors.describe.levels import OlderThresholds
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
 
@@ -34,6 +35,12 @@ _COLUMNS: dict[str, Any] = {
     "density": st.column_config.NumberColumn(
         "Density", format="percent", width="small", help=definitions.DENSITY
     ),
+    "effective_words": st.column_config.NumberColumn(
+        "On words", format="%.1f", width="small", help=definitions.EFFECTIVE_WORDS
+    ),
+    "window_share": st.column_config.NumberColumn(
+        "By window", format="percent", width="small", help=definitions.WINDOW_SHARE
+    ),
     "sentence": st.column_config.NumberColumn(
         "Kept by sentence", format="percent", width="small", help=definitions.KEPT_BY_SENTENCE
     ),
@@ -48,7 +55,10 @@ _COLUMNS: dict[str, Any] = {
         "Stability", format="%.2f", width="small", help=definitions.STABILITY
     ),
 }
-_PLAIN = ("level", "peak", "curve", "importance", "density", "sentence")
+_PLAIN = (
+    *("level", "peak", "curve", "importance", "density"),
+    *("effective_words", "window_share", "sentence"),
+)
 
 # The columns of a search, see :mod:`tfactors.app.views.search`.
 MATCH_COLUMNS: dict[str, Any] = {
@@ -84,6 +94,9 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
     """Return a row for each factor, in the order given: what the table shows of every factor."""
     overview, rows = store.overview(bundle), bundle.factors.iloc[factors]
     limits, known = selection.thresholds_in_force(bundle), bundle.abilities.activations
+    kept: Any = np.nan
+    if isinstance(limits, OlderThresholds):
+        kept = rows[limits.sentence_column].to_numpy(float).round(2)
     peak = overview.importance[factors].argmax(axis=1)
     curves = overview.importance[factors].astype(float).round(4)
     has_curve = overview.has_curve[factors]
@@ -98,7 +111,9 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
             ],
             "importance": overview.importance[factors, peak] if known else np.nan,
             "density": overview.density[factors, peak] if known else np.nan,
-            "sentence": rows[limits.sentence_column].to_numpy().round(2),
+            "effective_words": rows["effective_words"].to_numpy(float).round(1),
+            "window_share": rows["window_share"].to_numpy(float).round(3),
+            "sentence": kept,
         }
         | {
             column: rows[column].to_numpy()

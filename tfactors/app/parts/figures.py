@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 
 
@@ -13,6 +14,14 @@ class Figure:
     label: str
     value: str
     tip: str
+
+
+def percent(value: float) -> str:
+    """Return a share as a percentage with two digits that count, a dash where it is not known."""
+    if pd.isna(value):
+        return "–"
+    digits = 0 if value >= 0.1 or value == 0 else 1 if value >= 0.01 else 2
+    return f"{value:.{digits}%}"
 
 
 def show(figures: Iterable[Figure], key: str | None = None) -> None:

@@ -1,17 +1,20 @@
 """The rule of levels in words: a factor's level, and the sentence that gives the reason for it.
 
-Turns a factor's numbers and the thresholds in force into its level and the sentence behind it.
+Turns a factor's numbers and the thresholds in force into its level, the sentence behind it, and how
+far the factor is from each threshold. Older bundles have a rule of their own, told by
+:mod:`tfactors.app.parts.older_level_rule`.
 """
 
 import numpy as np
 import pandas as pd
 
-from tfactors.app.parts import definitions
-from tfactors.describe.levels import ROUNDING, Thresholds, levels_of
+from tfactors.app.parts import definitions, older_level_rule
+from tfactors.app.parts.figures import Figure, percent
+from tfactors.describe.levels import FEWEST_WINDOWS, OlderThresholds, Thresholds, levels_of
 
 
-def levels_in_force(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray:
-    """Return the level of every factor at these thresholds: low, mid, high, or "" when dead.
+def levels_in_force(factors: pd.DataFrame, thresholds: Thresholds | OlderThresholds) -> np.ndarray:
+    """Return the level of every factor at these thresholds: low, mid, high, or "" for none.
 
     Factors of the 2021 website have the level at which it lists them, where it does.
     """
@@ -20,80 +23,89 @@ def levels_in_force(factors: pd.DataFrame, thresholds: Thresholds) -> np.ndarray
     return np.where((listed != "") & factors["alive"].to_numpy(), listed, ours)
 
 
-def rule_sentence(thresholds: Thresholds) -> str:
+def rule_sentence(thresholds: Thresholds | OlderThresholds) -> str:
     """Return the rule of levels, as a sentence."""
-    if thresholds.word_share is None:
-        return definitions.OLDER_RULE
+    if isinstance(thresholds, OlderThresholds):
+        return older_level_rule.rule_sentence(thresholds)
     return definitions.LEVEL_RULE.format(
-        low=thresholds.low_depth, word=thresholds.word_share, sentence=thresholds.sentence_share
+        words=thresholds.low_words, share=thresholds.window_share, windows=FEWEST_WINDOWS
     )
 
 
-def sentence_share_help(thresholds: Thresholds) -> str:
-    """Return what the number is that tells mid from high."""
-    return (
-        definitions.RETAINED_SENTENCE
-        if thresholds.word_share is None
-        else definitions.SENTENCE_ELSEWHERE
-    )
+def level_meaning(level: str, thresholds: Thresholds | OlderThresholds) -> str:
+    """Return what a level says of a factor, in a few words."""
+    older = isinstance(thresholds, OlderThresholds)
+    return (definitions.OLDER_LEVEL_MEANING if older else definitions.LEVEL_MEANING)[level]
 
 
-def level_reason(factor: pd.Series, level: str, thresholds: Thresholds, blocks: int) -> str:
+def figures(factor: pd.Series, thresholds: Thresholds | OlderThresholds) -> list[Figure]:
+    """Return the numbers that part the levels."""
+    if isinstance(thresholds, OlderThresholds):
+        return older_level_rule.figures(factor, thresholds)
+    return [
+        Figure("Words", _number(factor["effective_words"]), definitions.EFFECTIVE_WORDS),
+        Figure("Windows", _number(factor["effective_windows"]), definitions.EFFECTIVE_WINDOWS),
+        Figure("Decided by the window", percent(factor["window_share"]), definitions.WINDOW_SHARE),
+    ]
+
+
+def level_reason(
+    factor: pd.Series, level: str, thresholds: Thresholds | OlderThresholds, blocks: int
+) -> str:
     """Return the sentence that gives a factor's level with its rule, its numbers and its margin."""
-    if not level:
+    if not level and (isinstance(thresholds, OlderThresholds) or pd.isna(factor["depth"])):
         return "This factor is dead: no token of the corpus activates it at any layer."
-    depth, retained = float(factor["depth"]), float(factor[thresholds.sentence_column])
-    low, least, share = thresholds.low_depth, thresholds.word_share, thresholds.sentence_share
-    peak = f"Its importance peaks at layer {factor['peak_layer']} of {blocks}"
-    if depth <= low + ROUNDING:
-        return (
-            f"{peak}, a depth of {depth:.0%}. Factors at {low:.0%} or less are low-level "
-            f"(margin {low - depth:.0%})."
-        )
-    place, margin = f"{peak}, a depth of {depth:.0%} (over {low:.0%})", [depth - low]
-    if least is not None and not np.isnan(word := float(factor["word_elsewhere"])):
-        elsewhere = f"its words keep {word:.0%} of the activation at other places"
-        if level == "low" and word >= least:
-            return (
-                f"{place}, but {elsewhere}, at least {least:.0%}: the word decides (margin "
-                f"{word - least:.0%})."
+    if isinstance(thresholds, OlderThresholds):
+        return older_level_rule.level_reason(factor, level, thresholds, blocks)
+    if not level:
+        return "It has no level: fewer than 20 tokens of the sample activate it, too few to tell."
+    words, low = float(factor["effective_words"]), thresholds.low_words
+    spreads = f"Its activations spread on as many words as {words:,.1f} that share them evenly"
+    if level == "low":
+        return f"{spreads}; {low:g} or fewer are low-level."
+    share, least = float(factor["window_share"]), thresholds.window_share
+    windows = float(factor["effective_windows"])
+    decided = (
+        f"{spreads}, more than {low:g}; which window it is decides {share:.1%} of their variance"
+    )
+    if level == "high":
+        over = f"at least {least:.0%}, over {windows:,.1f} windows"
+        return f"{decided}, {over}: many words of the same texts."
+    if share >= least:
+        return f"{decided}, but in {windows:.1f} windows, fewer than {FEWEST_WINDOWS:g}."
+    return f"{decided}, less than {least:.0%}: many words, in whatever text."
+
+
+def distances(
+    factor: pd.Series, level: str, thresholds: Thresholds | OlderThresholds, blocks: int
+) -> list[tuple[str, str]]:
+    """Return the rule with a factor's distance to each threshold, line by line."""
+    if isinstance(thresholds, OlderThresholds):
+        return older_level_rule.distances(factor, level, thresholds, blocks)
+    lines = []
+    words, low = float(factor["effective_words"]), thresholds.low_words
+    if not np.isnan(words):
+        lines.append(("Words", f"{_from(words, low)}; low at or below it"))
+    share, least = float(factor["window_share"]), thresholds.window_share
+    if not np.isnan(share):
+        side, points = "below" if share < least else "above", abs(share - least) * 100
+        lines.append(
+            (
+                "Decided by the window",
+                f"{share:.1%}, {points:.1f} points {side} the threshold {least:.0%}; high at or "
+                "above it, unless low",
             )
-        place, margin = f"{place}; {elsewhere}, less than {least:.0%}", [*margin, least - word]
-    elif least is not None:
-        place = f"{place}; its words stand nowhere else"
-    if least is not None and level == "low":  # by the word it was said above
-        share_of = float(factor["same_place"])
-        return (
-            f"{place}, but {share_of:.0%} of its examples stand in the same 8 tokens of their "
-            f"windows, at least {least:.0%}: the place decides (margin {share_of - least:.0%})."
         )
-    where = "inside another text" if least is not None else "alone"
-    decides = (
-        f"less than {share:.0%}, so text beyond the sentence decides"
-        if level == "high"
-        else f"at least {share:.0%}, so the sentence is enough"
-    )
-    margin.append(abs(retained - share))
-    return (
-        f"{place}; and its own sentence {where} keeps {retained:.0%}, {decides} "
-        f"(margin {min(margin):.0%})."
-    )
+    windows = float(factor["effective_windows"])
+    if not np.isnan(windows):
+        lines.append(("Windows", f"{_from(windows, FEWEST_WINDOWS)}; never high below it"))
+    return [*lines, ("Level", level or "none")]
 
 
-def website_reason(factor: pd.Series, thresholds: Thresholds, blocks: int) -> str:
-    """Return the sentence that puts the list of the 2021 website beside our rule."""
-    listed = f"is listed as {factor['listed']}-level" if factor["listed"] else "is in no list"
-    if not factor["alive"]:
-        return f"On the website it {listed}. The folder that was imported has no page of it."
-    if pd.isna(factor["depth"]):
-        return f"On the website it {listed}. Its curve could not be read, so our rule says nothing."
-    depth, low = float(factor["depth"]), thresholds.low_depth
-    ours = (
-        f"at or below {low:.0%}, so our rule says low"
-        if depth <= low + ROUNDING
-        else f"over {low:.0%}, so our rule says mid or high; which of them takes the dictionary"
-    )
-    return (
-        f"On the website it {listed}. Its importance peaks at layer {factor['peak_layer']} of "
-        f"{blocks}, a depth of {depth:.0%}: {ours}."
-    )
+def _from(number: float, threshold: float) -> str:
+    side = "below" if number < threshold else "above"
+    return f"{number:,.1f}, {abs(number - threshold):,.1f} {side} the threshold {threshold:g}"
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:,.1f}"

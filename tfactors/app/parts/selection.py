@@ -4,7 +4,8 @@ Turns a factor's number and a layer into a :class:`Selected`, which every part t
 takes. A name is what people wrote, else the label of the bundle, else the factor's words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +13,7 @@ import streamlit as st
 from tfactors.app.frame import controls, notes, store, url_state
 from tfactors.app.parts import definitions, level_rule
 from tfactors.bundle import Bundle
-from tfactors.describe.levels import Thresholds
+from tfactors.describe.levels import OlderThresholds, Thresholds
 from tfactors.display import passages
 
 TITLE_WORDS = 4
@@ -27,7 +28,7 @@ class Selected:
     layer: int
     row: pd.Series  # its row of ``bundle.factors``
     level: str  # at the thresholds in force
-    thresholds: Thresholds
+    thresholds: Thresholds | OlderThresholds
 
     @property
     def overview(self) -> store.Overview:
@@ -40,16 +41,17 @@ class Selected:
         return self.overview.layer_index(self.layer)
 
 
-def thresholds_in_force(bundle: Bundle) -> Thresholds:
+def thresholds_in_force(bundle: Bundle) -> Thresholds | OlderThresholds:
     """Return the level thresholds in force: the reader's, else the bundle's."""
     built = bundle.about.importance.thresholds
-    low, share = url_state.value_of(controls.LOW_DEPTH), url_state.value_of(controls.SENTENCE_SHARE)
-    word = None if built.word_share is None else url_state.value_of(controls.WORD_SHARE)
-    return Thresholds(
-        built.low_depth if low is None else low,
-        built.word_share if word is None else word,
-        built.sentence_share if share is None else share,
-    )
+    # What the rule does not ask (word_share of the oldest is None) no link can make it ask.
+    moved: Any = {
+        name: value
+        for name, built_value in vars(built).items()
+        if built_value is not None
+        and (value := url_state.value_of(controls.THRESHOLDS[name])) is not None
+    }
+    return replace(built, **moved)
 
 
 def select_factor(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Selected:

@@ -7,11 +7,13 @@ ethical, conscience” explains a factor better than one that says “moral” f
 """
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import store
 from tfactors.app.parts import level_rule
 from tfactors.bundle import Bundle
+from tfactors.describe.levels import OlderThresholds, Thresholds
 
 # Rarer than the first a factor may be an accident of one document; denser than the second it
 # answers to nearly everything.
@@ -38,17 +40,7 @@ def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
     limits = _bundle.about.importance.thresholds
     levels = level_rule.levels_in_force(factors, limits)
     density, strength = overview.density.max(axis=1), overview.importance.max(axis=1)
-    depth = factors["depth"].to_numpy(float)
-    sentence = factors[limits.sentence_column].to_numpy(float)
-    late = depth - limits.low_depth
-    if limits.word_share is not None:
-        word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
-        late = np.minimum(late, limits.word_share - word)
-    margin = {
-        "low": -late,
-        "mid": np.minimum(late, sentence - limits.sentence_share),
-        "high": np.minimum(late, limits.sentence_share - sentence),
-    }
+    margin = _margins(factors, limits)
     length = np.array([np.mean([len(w) for w in words] or [0]) for words in factors["words"]])
     usable = (density > _DENSITIES[0]) & (density < _DENSITIES[1]) & (length >= _LONG)
     chosen = {}
@@ -63,6 +55,24 @@ def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, int]:
                 shortlist, key=lambda factor: _share_of_commonest_word(_bundle, factor)
             )
     return chosen
+
+
+def _margins(factors: pd.DataFrame, limits: Thresholds | OlderThresholds) -> dict[str, np.ndarray]:
+    """Return how far inside each level every factor is, (m,), if it is of that level."""
+    if isinstance(limits, Thresholds):
+        above = np.log(factors["effective_words"].to_numpy(float) / limits.low_words)
+        by_window = factors["window_share"].to_numpy(float) - limits.window_share
+    else:
+        above = factors["depth"].to_numpy(float) - limits.low_depth
+        if limits.word_share is not None:
+            word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
+            above = np.minimum(above, limits.word_share - word)
+        by_window = limits.sentence_share - factors[limits.sentence_column].to_numpy(float)
+    return {
+        "low": -above,
+        "mid": np.minimum(above, -by_window),
+        "high": np.minimum(above, by_window),
+    }
 
 
 def _share_of_commonest_word(bundle: Bundle, factor: int) -> float:

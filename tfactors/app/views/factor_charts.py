@@ -1,4 +1,4 @@
-"""The charts of the Factor page alone: where low ends, what context keeps, and in which decades."""
+"""The charts of the Factor page alone: what decides, what context keeps, and in which decades."""
 
 from functools import cache
 from typing import Any
@@ -107,6 +107,46 @@ def _retention_curve() -> str:
         ),
     ]
     return chart_form(alt.layer(*parts), 260)
+
+
+_LEVEL_OF_PART = {"word": "low", "sentence": "mid", "window": "high"}
+_NARROW = 0.1  # of the bar: words would not fit above a part that is smaller
+
+
+def deciding_parts(parts: dict[str, float], **options: Any) -> Any:
+    """Draw one bar cut into parts that sum to 1, each in the colour of the level it stands for.
+
+    Parameters
+    ----------
+    parts
+        The shares of word, sentence, window and rest; the rest is grey.
+    options
+        As of :func:`tfactors.app.parts.charts.draw_chart`.
+    """
+    share = np.array(list(parts.values()))
+    ends = np.cumsum(share)
+    frame = pd.DataFrame({"part": list(parts), "share": share, "from": ends - share, "to": ends})
+    frame["middle"] = (frame["from"] + frame["to"]) / 2
+    frame["level"] = frame["part"].map(_LEVEL_OF_PART)
+    labels = [f"{part} {value:.0%}" for part, value in parts.items()]
+    frame["label"] = np.where(share >= _NARROW, labels, "")
+    return draw_chart(_deciding_parts(), {"parts": frame}, **options)
+
+
+@cache
+def _deciding_parts() -> str:
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    x = alt.X("from:Q", scale=scale, title="share of the variance", axis=alt.Axis(format="%"))
+    base = alt.Chart(alt.NamedData("parts")).encode(
+        x=x, tooltip=[alt.Tooltip("part:N"), alt.Tooltip("share:Q", format=".1%")]
+    )
+    bars = base.mark_rect().encode(x2="to:Q", y=alt.value(22), y2=alt.value(52))
+    named = bars.transform_filter("datum.level != null").encode(color=level_colour())
+    rest = bars.transform_filter("datum.level == null").mark_rect(color=GREY, opacity=0.35)
+    words = base.mark_text(color=WORDS, fontSize=12).encode(
+        x=alt.X("middle:Q", scale=scale), y=alt.value(10), text="label:N"
+    )
+    return chart_form(alt.layer(named, rest, words), 56)
 
 
 def decade_bars(frame: pd.DataFrame, level: str, **options: Any) -> Any:

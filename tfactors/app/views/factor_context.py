@@ -1,25 +1,22 @@
-"""How much text a factor needs, and how far that is from another level.
+"""What decides whether a factor fires, how far another level is, and how much text it needs.
 
-Draws a factor's importance over the layers beside what is left of its activation when context is
-cut away, each with its threshold of the rule of levels. Says how far the factor is from each
-threshold in numbers, and measures any other layer live.
+Draws which parts of its variance word, sentence and window decide, and what is left of its
+activation when context is cut away; of older bundles beside its importance over the layers, with
+the thresholds of their rule. Says how far the factor is from each threshold in numbers, and
+measures any other layer live.
 """
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions, downloads, live_model
+from tfactors.app.parts import definitions, downloads, level_rule, live_model
 from tfactors.app.parts.selection import Selected
+from tfactors.describe.levels import OlderThresholds, deciding_parts
 from tfactors.errors import InputError
-
-if TYPE_CHECKING:
-    from tfactors.describe.levels import Thresholds
-
 
 _REMEMBERED = 200  # small tables
 _EXAMPLES = 10
@@ -35,6 +32,9 @@ class Question:
 
 def show(selected: Selected) -> None:
     """Draw what the bundle holds of a factor's peak layer, and offer the layer that is open."""
+    newer = not isinstance(selected.thresholds, OlderThresholds)
+    if newer and selected.row["alive"]:
+        _draw_deciding(selected)
     st.subheader("How much text it needs", anchor=False, help=definitions.REACH)
     retention = selected.bundle.retention(selected.factor)
     if retention.empty:
@@ -43,13 +43,37 @@ def show(selected: Selected) -> None:
         return
     peak = int(retention["layer"].iloc[0])
     _draw_curves(selected, retention, peak)
-    _draw_distances(selected)
+    if not newer:
+        _draw_distances(selected)
     if selected.layer != peak:
         _draw_open_layer(selected)
 
 
+def _draw_deciding(selected: Selected) -> None:
+    """Draw what decides whether the factor fires, and the rule of levels with its numbers."""
+    st.subheader("What decides whether it fires", anchor=False, help=definitions.DECIDES)
+    names = ("token_share", "window_share", "sentence_share")
+    token, window, sentence = (float(selected.row[name]) for name in names)
+    if np.isnan(token + window + sentence):
+        st.caption("Fewer than 20 tokens of the sample activate it: too few to tell.")
+    else:
+        from tfactors.app.views import factor_charts
+
+        parts = deciding_parts(token, window, sentence)
+        said = " · ".join(f"{name} **{share:.0%}**" for name, share in parts.items())
+        factor_charts.deciding_parts(
+            parts,
+            alt="Shares of the variance of its activation: "
+            + ", ".join(f"{name} {share:.0%}" for name, share in parts.items()),
+        )
+        st.caption(said)
+        shares = dict(zip(names, (token, window, sentence), strict=True))
+        downloads.show(lambda: pd.DataFrame([shares | parts]), f"decides_{selected.factor}")
+    _draw_distances(selected)
+    st.caption(level_rule.rule_sentence(selected.thresholds))
+
+
 def _draw_curves(selected: Selected, retention: pd.DataFrame, layer: int) -> None:
-    from tfactors.app.views import factor_charts
 
     side = "before" if selected.bundle.about.model.causal else "on each side of"
     st.markdown(
@@ -59,33 +83,46 @@ def _draw_curves(selected: Selected, retention: pd.DataFrame, layer: int) -> Non
         f"**{_mean_retained(retention, 'sentence'):.0%}**.",
         help=definitions.CUTTING,
     )
-    values, band = selected.overview.importance[selected.factor], selected.overview.band
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Importance by layer, and where low ends**", help=definitions.DEPTH)
-        factor_charts.importance_and_low(
-            band,
-            values,
-            selected.thresholds.low_depth * selected.bundle.blocks,
-            selected.level,
-            alt=f"Importance of factor {selected.factor} by layer: "
-            + ", ".join(f"{v:.2f}" for v in values)
-            + f". It peaks at layer {selected.row['peak_layer']}; the grey part is low-level.",
-        )
+    limits = selected.thresholds
+    if isinstance(limits, OlderThresholds):
+        left, right = st.columns(2, gap="large")
+        with left:
+            _draw_importance(selected, limits)
+    else:
+        right = st.container()
     with right:
         st.markdown("**What is left, by tokens of context**", help=definitions.REACH)
         _draw_retention(selected, retention)
     downloads.show(lambda: retention, f"retention_{selected.factor}")
 
 
+def _draw_importance(selected: Selected, limits: OlderThresholds) -> None:
+    from tfactors.app.views import factor_charts
+
+    values, band = selected.overview.importance[selected.factor], selected.overview.band
+    st.markdown("**Importance by layer, and where low ends**", help=definitions.DEPTH)
+    factor_charts.importance_and_low(
+        band,
+        values,
+        limits.low_depth * selected.bundle.blocks,
+        selected.level,
+        alt=f"Importance of factor {selected.factor} by layer: "
+        + ", ".join(f"{v:.2f}" for v in values)
+        + f". It peaks at layer {selected.row['peak_layer']}; the grey part is low-level.",
+    )
+
+
 def _draw_retention(selected: Selected, retention: pd.DataFrame) -> None:
     from tfactors.app.views import factor_charts
 
     radius = retention[retention["kind"] == "radius"].sort_values("radius")
+    limits, high_below = selected.thresholds, None
+    if isinstance(limits, OlderThresholds) and limits.word_share is None:
+        high_below = limits.sentence_share
     factor_charts.retention_curve(
         radius,
         _mean_retained(retention, "sentence"),
-        selected.thresholds.sentence_share if selected.thresholds.word_share is None else None,
+        high_below,
         selected.level,
         alt="Share of the activation that is left by tokens of context: "
         + ", ".join(f"{row.radius}: {row.retained:.0%}" for row in radius.itertuples()),
@@ -100,58 +137,12 @@ def _draw_distances(selected: Selected) -> None:
     """Draw the rule with this factor's numbers in it."""
     rows = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(says)}</dd>"
-        for name, says in distances(
+        for name, says in level_rule.distances(
             selected.row, selected.level, selected.thresholds, selected.bundle.blocks
         )
     )
     st.markdown("##### How far from another level", help=definitions.DISTANCE)
     st.html(f'<dl class="tf-facts">{rows}</dl>')
-
-
-def distances(
-    row: "pd.Series[Any]", level: str, limits: "Thresholds", blocks: int
-) -> list[tuple[str, str]]:
-    """Return the rule with a factor's distance to each threshold, line by line."""
-    depth, sentence = float(row["depth"]), float(row[limits.sentence_column])
-    low, sentence_share = limits.low_depth, limits.sentence_share
-    layers = (depth - low) * blocks
-    lines = [
-        (
-            "Depth",
-            f"{depth:.2f} (layer {row['peak_layer']} of {blocks}), {abs(depth - low):.2f} or "
-            f"{abs(layers):.1f} layers {'above' if layers > 1e-9 else 'from'} the threshold "
-            f"{low:.2f}; low at or below it",
-        )
-    ]
-    word = float(row["word_elsewhere"])
-    if limits.word_share is not None and not np.isnan(word):
-        lines.append(
-            (
-                "Kept by its words elsewhere",
-                f"{_from_threshold(word, limits.word_share)}; low at or above it",
-            )
-        )
-    place = float(row["same_place"])
-    if limits.word_share is not None and not np.isnan(place):
-        lines.append(
-            (
-                "Examples at one place of the window",
-                f"{_from_threshold(place, limits.word_share)}; low at or above it",
-            )
-        )
-    if not np.isnan(sentence):
-        name = "Kept by the sentence" + (" in another text" if limits.word_share else "")
-        lines.append(
-            (name, f"{_from_threshold(sentence, sentence_share)}; high below it, unless low")
-        )
-    lines.append(("Level", level or "none"))
-    return lines
-
-
-def _from_threshold(share: float, threshold: float) -> str:
-    side = "below" if share < threshold else "above"
-    points = abs(share - threshold) * 100
-    return f"{share:.0%}, {points:.0f} points {side} the threshold {threshold:.0%}"
 
 
 def _draw_open_layer(selected: Selected) -> None:

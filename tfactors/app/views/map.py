@@ -1,8 +1,9 @@
 """All factors in two dimensions, and a list of those in an area that is drawn with the mouse.
 
 Two maps share one chart. By likeness: places made at build time, near factors having near atoms. By
-level: the depth of the peak layer, and what the word's own sentence keeps of the activation, with
-the two thresholds between low, mid and high.
+level: on how many words a factor's activations spread, and how much of their variance the window
+decides, with the two thresholds between low, mid and high; of older bundles the depth of the peak
+layer, and what the word's own sentence keeps.
 """
 
 from typing import Any
@@ -21,12 +22,24 @@ from tfactors.app.parts import (
     selection,
 )
 from tfactors.bundle import Bundle
-from tfactors.describe.levels import Thresholds
+from tfactors.describe.levels import OlderThresholds, Thresholds
 
 _MOST_ROWS = 500
 _SHOWN_AREA = "map.drawn"  # the area that the chart shows
 _OUTSIDE_CHANGES = "map.times"  # how often it came from elsewhere than the mouse
-_AXES = ("depth of the peak layer (0 = embeddings, 1 = last block)", "kept by its own sentence")
+_AXES = ("words that its activations spread on", "decided by the window")
+_OLDER_AXES = (
+    "depth of the peak layer (0 = embeddings, 1 = last block)",
+    "kept by its own sentence",
+)
+_BY_LEVEL = (
+    "by the number of words that their activations spread on and by how much of the variance the "
+    "window decides, with the two thresholds that part low, mid and high"
+)
+_BY_OLDER_LEVEL = (
+    "by the depth of their peak layer and by what their own sentence keeps of the activation, with "
+    "the two thresholds that part low, mid and high"
+)
 
 
 def show(bundle: Bundle) -> None:
@@ -59,11 +72,11 @@ def show(bundle: Bundle) -> None:
     if frame.empty:
         st.info("No factor of this bundle has a place here: all are dead.", icon=":material/info:")
         return
-    _draw_chart(bundle, frame, places, rules, steps)
+    _draw_chart(frame, places, rules, steps)
     _draw_list(bundle, frame)
 
 
-def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
+def _dots(bundle: Bundle, limits: Thresholds | OlderThresholds) -> pd.DataFrame:
     """Return factor, name, x, y, level, peak, density and drawn of the living factors."""
     factors, overview = bundle.factors, store.overview(bundle)
     peak = overview.importance.argmax(axis=1)
@@ -83,10 +96,18 @@ def _dots(bundle: Bundle, limits: Thresholds) -> pd.DataFrame:
 
 
 def _placed_by_level(
-    frame: pd.DataFrame, bundle: Bundle, limits: Thresholds
+    frame: pd.DataFrame, bundle: Bundle, limits: Thresholds | OlderThresholds
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[float, ...]]:
-    """Return the dots placed by depth and sentence, the thresholds as lines, and the depths."""
+    """Return the dots placed by what parts the levels, the thresholds as lines, and the depths.
+
+    Only an older rule asks for depths, of which there are few.
+    """
     rows = bundle.factors.iloc[frame["factor"]]
+    if isinstance(limits, Thresholds):
+        words, share = (rows[name].to_numpy(float) for name in ("effective_words", "window_share"))
+        end = np.nanmax([*words, limits.low_words])
+        rules = pd.DataFrame({"x": [limits.low_words], "end": [end], "y": [limits.window_share]})
+        return frame.assign(x=words, y=share), rules, ()
     depth = rows["depth"].to_numpy(float)
     steps = np.unique(depth)
     width = float(np.diff(steps).min()) if len(steps) > 1 else 0.2
@@ -103,7 +124,6 @@ def _placed_by_level(
 
 
 def _draw_chart(
-    bundle: Bundle,
     frame: pd.DataFrame,
     places: str,
     rules: pd.DataFrame | None,
@@ -113,18 +133,13 @@ def _draw_chart(
 
     colour = url_state.value_of(controls.MAP_COLOUR)
     key = _chart_key(f"map_{places}_{colour}")
-    order = (
-        "by the likeness of their atoms"
-        if places == "near"
-        else (
-            "by the depth of their peak layer and by what their own sentence keeps of the "
-            "activation, with the two thresholds that part low, mid and high"
-        )
-    )
+    order, axes = "by the likeness of their atoms", None
+    if places == "levels":
+        order, axes = (_BY_OLDER_LEVEL, _OLDER_AXES) if steps else (_BY_LEVEL, _AXES)
     event: Any = map_charts.dots(
         frame,
         colour,
-        None if places == "near" else _AXES,
+        axes,
         url_state.value_of(controls.MAP_AREA),
         rules,
         steps,
@@ -136,10 +151,12 @@ def _draw_chart(
             controls.FACTOR_PAGE,
             {controls.FACTOR: int(point["factor"]), controls.LAYER: controls.PEAK},
         )
+    # The axis of words is logarithmic.
+    drawn_frame = frame.assign(x=np.log(frame["x"])) if axes is _AXES else frame
     if len(frame) > map_charts.MOST_MARKS:
         st.download_button(
             "SVG",
-            lambda: map_charts.map_svg(frame, colour),
+            lambda: map_charts.map_svg(drawn_frame, colour),
             f"map_{places}.svg",
             "image/svg+xml",
             on_click="ignore",

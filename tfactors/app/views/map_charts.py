@@ -35,7 +35,7 @@ def dots(
     ``frame`` has factor, name, x, y, level, peak, density and drawn (a ring around that dot);
     ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y, None for axes
     that mean nothing. ``area`` (x0, x1, y0, y1) is outlined. ``rules`` has x, end and y: lines
-    along y from x to end, and up at x. ``steps`` are the ticks of x.
+    along y from x to end, and up at x. ``steps`` are the ticks of x, a logarithmic axis if none.
     """
     dark = st.context.theme.type == "dark"
     few = len(frame) <= _FEW
@@ -89,6 +89,12 @@ def _axes(axes: tuple[str, str] | None, steps: tuple[float, ...]) -> tuple[alt.X
     if axes is None:
         scale = alt.Scale(zero=False, nice=False, padding=12)
         return alt.X("x:Q", axis=None, scale=scale), alt.Y("y:Q", axis=None, scale=scale)
+    if not steps:
+        many = alt.Scale(type="log", nice=False, padding=12)
+        return (
+            alt.X("x:Q", title=axes[0], scale=many, axis=alt.Axis(format="~g", grid=False)),
+            alt.Y("y:Q", title=axes[1], axis=alt.Axis(format="%"), scale=alt.Scale(zero=True)),
+        )
     across = alt.Axis(values=list(steps), format=".2f", grid=False)
     width = min(np.diff(steps)) / 2 if len(steps) > 1 else 0.2
     domain = alt.Scale(domain=[steps[0] - width, steps[-1] + width], nice=False)
