@@ -18,6 +18,11 @@ from tfactors.describe.levels import deciding_parts
 from tfactors.display import passages
 
 
+def short(number: float) -> str:
+    """A number as the page gives it: a digit behind the point below ten."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
+
+
 def test_next_goes_round_and_any_draws_a_living_factor() -> None:
     app = open_page("pages/1_Factor.py", factor="38")
     buttons = {button.label: button for button in app.button}
@@ -62,13 +67,13 @@ def test_a_level_is_shown_with_its_rule_its_numbers_and_its_margin(made_up: Path
     factors = Bundle.open(made_up / "default").factors
     for level, says in (
         ("low", "; 6 or fewer are low-level."),
-        ("mid", ": many words, in whatever text."),
-        ("high", ": many words of the same texts."),
+        ("mid", " of their variance, less than 10%."),
+        ("high", " of their variance, at least 10%, over as many as "),
     ):
         plain = (factors["window_share"] >= 0.1) == (level == "high")
         row = factors[(factors["level"] == level) & plain].iloc[0]
         app = open_page("pages/1_Factor.py", factor=str(row["factor"]))
-        assert f"as many words as {row['effective_words']:,.1f}" in words(app)
+        assert f"as many words as {short(row['effective_words'])} that" in words(app)
         assert says in words(app)
         if level != "low":
             assert f"decides {row['window_share']:.1%} of their variance" in words(app)
@@ -135,9 +140,11 @@ def test_the_context_part_says_what_decides_and_how_far_another_level_is(made_up
     row = Bundle.open(made_up / "default").factors.iloc[4]
     app = open_page("pages/1_Factor.py", factor="4", part="context")
     shown = html_of(app)
-    assert f"{row['effective_words']:,.1f}, {abs(row['effective_words'] - 6):,.1f} " in shown
+    assert f"{short(row['effective_words'])}, {short(abs(row['effective_words'] - 6))} " in shown
     assert f"{abs(row['window_share'] - 0.1) * 100:.1f} points" in shown
-    assert f"{row['effective_windows']:,.1f}, {abs(row['effective_windows'] - 3):,.1f} " in shown
+    assert (
+        f"{short(row['effective_windows'])}, {short(abs(row['effective_windows'] - 3))} " in shown
+    )
     parts = deciding_parts(*(row[f"{name}_share"] for name in ("token", "window", "sentence")))
     said = ", ".join(f"{name} {share:.0%}" for name, share in parts.items())
     chart = next(c.proto for c in app.get("vega_lite_chart") if said in c.proto.alt)

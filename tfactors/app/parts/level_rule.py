@@ -60,7 +60,7 @@ def level_reason(
     if not level:
         return "It has no level: fewer than 20 tokens of the sample activate it, too few to tell."
     words, low = float(factor["effective_words"]), thresholds.low_words
-    spreads = f"Its activations spread on as many words as {words:,.1f} that share them evenly"
+    spreads = f"Its activations spread on as many words as {_number(words)} that share them evenly"
     if level == "low":
         return f"{spreads}; {low:g} or fewer are low-level."
     share, least = float(factor["window_share"]), thresholds.window_share
@@ -69,11 +69,10 @@ def level_reason(
         f"{spreads}, more than {low:g}; which window it is decides {share:.1%} of their variance"
     )
     if level == "high":
-        over = f"at least {least:.0%}, over {windows:,.1f} windows"
-        return f"{decided}, {over}: many words of the same texts."
+        return f"{decided}, at least {least:.0%}, over as many as {_number(windows)} windows."
     if share >= least:
-        return f"{decided}, but in {windows:.1f} windows, fewer than {FEWEST_WINDOWS:g}."
-    return f"{decided}, less than {least:.0%}: many words, in whatever text."
+        return f"{decided}, but only in {_number(windows)} windows, fewer than {FEWEST_WINDOWS:g}."
+    return f"{decided}, less than {least:.0%}."
 
 
 def distances(
@@ -104,8 +103,9 @@ def distances(
 
 def _from(number: float, threshold: float) -> str:
     side = "below" if number < threshold else "above"
-    return f"{number:,.1f}, {abs(number - threshold):,.1f} {side} the threshold {threshold:g}"
+    distance = _number(abs(number - threshold))
+    return f"{_number(number)}, {distance} {side} the threshold {threshold:g}"
 
 
 def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:,.1f}"
+    return "–" if pd.isna(value) else f"{value:,.{0 if value >= 10 else 1}f}"

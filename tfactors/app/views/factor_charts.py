@@ -136,7 +136,7 @@ def deciding_parts(parts: dict[str, float], **options: Any) -> Any:
 @cache
 def _deciding_parts() -> str:
     scale = alt.Scale(domain=[0, 1], nice=False)
-    x = alt.X("from:Q", scale=scale, title="share of the variance", axis=alt.Axis(format="%"))
+    x = alt.X("from:Q", scale=scale, axis=None)  # the parts tell their numbers
     base = alt.Chart(alt.NamedData("parts")).encode(
         x=x, tooltip=[alt.Tooltip("part:N"), alt.Tooltip("share:Q", format=".1%")]
     )
