@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 
 from tfactors.bundle.format import SCHEMAS
-from tfactors.describe.levels import LOW_DEPTH, SENTENCE_SHARE, WORD_SHARE
+from tfactors.describe.levels import (
+    FEWEST_WINDOWS,
+    LOW_DEPTH,
+    LOW_WORDS,
+    SENTENCE_SHARE,
+    WINDOW_SHARE,
+    WORD_SHARE,
+)
 from tfactors.explain.effects import DIRECTIONS
 from tfactors.explain.retention import RADII, REACH_SHARE
+from tfactors.stages.kept_codes import MOST_TOKENS
 from tfactors.stages.settings import PRESETS
+from tfactors.stages.shares import SAMPLED_AN_EXAMPLE
 from tfactors.survey.layer import BIN_EDGES, FACTORS_PER_WORD, FREQUENT_WORD, WORDS_PER_FACTOR
 from tfactors.survey.moments import Moments
+from tfactors.survey.variance_shares import FEWEST_ACTIVATIONS
 
 PAGES = sorted((Path(__file__).parents[2] / "docs/reference/numbers").glob("*.md"))
 # Where a line ends says nothing.
@@ -50,6 +60,16 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     assert f"the mean curve retains {REACH_SHARE:.0%}".replace("%", " %") in TEXT
     assert RADII[:4] == (0, 1, 2, 4)
     assert RADII[-1] == 128
+    assert f"effective words ≤ {LOW_WORDS:g} " in TEXT
+    assert (
+        f"share between windows ≥ {WINDOW_SHARE:g}, and effective windows ≥ {FEWEST_WINDOWS:g}"
+        in TEXT
+    )
+    assert (default.low_words, default.window_share) == (LOW_WORDS, WINDOW_SHARE)
+    assert f"fewer than {FEWEST_ACTIVATIONS} activations" in TEXT
+    assert f"up to {MOST_TOKENS:,} tokens in windows" in TEXT
+    assert SAMPLED_AN_EXAMPLE == 3
+    assert "three times `importance.retention_examples`" in TEXT
     assert (default.low_depth, LOW_DEPTH) == (1 / 3, 1 / 3)
     assert "depth ≤ 1/3" in TEXT
     assert default.word_share == WORD_SHARE == 0.55
