@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -22,6 +23,7 @@ from tfactors.coding.sparse_coding import sparse_encode
 from tfactors.describe.stability import match
 from tfactors.errors import InputError
 from tfactors.evaluate import labelled_senses
+from tfactors.evaluate.agreement import compare_levels
 from tfactors.evaluate.evaluate import SECTIONS, evaluate
 from tfactors.evaluate.evaluation import Effort, Evaluation
 from tfactors.evaluate.level_checks import SAYS
@@ -296,6 +298,17 @@ def test_text_of_a_section_stays_text_in_the_report():
 def test_an_unknown_section_is_an_error_of_one_line(bundle, capsys):
     assert main(["evaluate", str(bundle.path), "--only", "luck"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_levels_of_two_seeds_are_compared_with_chance_and_with_a_bundle_of_the_same_rule_alone():
+    first = pd.DataFrame({"peak": [1, 1, 2, 2], "level": ["low", "mid", "mid", ""]})
+    second = pd.DataFrame({"peak": [1, 2, 2, 2], "level": ["low", "mid", "low", "mid"]})
+    built = np.array(["low", "high", "mid", "mid"])
+    found = compare_levels(0.7, first, second, built)
+    assert (found.pairs, found.same_peak, found.near_peak) == (3, pytest.approx(2 / 3), 1)
+    assert (found.same_level, found.as_built) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert found.chance == pytest.approx(1 / 3 * 2 / 3 + 2 / 3 * 1 / 3)
+    assert compare_levels(0.7, first, second, None).as_built is None
 
 
 def test_more_is_left_of_an_activation_the_less_of_its_text_is_exchanged(sections, bundle):

@@ -80,8 +80,9 @@ FIRES = (
 )
 MAP = (
     "By likeness: places in two dimensions in which factors with a large cosine lie near each "
-    "other; only nearness means something. By level: depth of the peak layer, and what the word's "
-    "own sentence keeps."
+    "other; only nearness means something. By level: on how many words its activations spread, and "
+    "how much the window decides; of older bundles, the depth of the peak layer, and what the "
+    "word's own sentence keeps."
 )
 MATCH_LAYER = "The layer where it matches best; a click opens it there."
 ACTIVE_ON = "The share of the words' tokens that activate it at this layer."

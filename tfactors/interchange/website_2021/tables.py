@@ -13,12 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from tfactors.bundle.format import SCHEMAS, example_file, table_schema
 from tfactors.bundle.manifest import listed_levels
 from tfactors.bundle.writing import write_table, write_words
-from tfactors.describe.levels import classify, depths, peak_layers
+from tfactors.describe.levels import (
+    LOW_DEPTH,
+    SENTENCE_SHARE,
+    OlderThresholds,
+    depths,
+    levels_of,
+    peak_layers,
+)
 from tfactors.interchange.website_2021.folder import FACTORS, LAYERS, LEVELS, SiteExamples, SiteText
 
 BLOCKS = 12  # of bert-base-uncased
@@ -104,8 +112,10 @@ def write_factors(
     known = alive & ~np.isnan(curves[:, 0]) & (np.nan_to_num(curves).max(axis=1) > 0)
     peak = np.where(known, peak_layers(np.nan_to_num(curves), LAYERS), -1)
     depth = np.where(known, depths(peak, BLOCKS), np.nan)
-    unknown = np.full(FACTORS, np.nan)
-    level = classify(depth, unknown, unknown)
+    level = levels_of(
+        pd.DataFrame({"depth": depth, "retained_sentence": np.nan}),
+        OlderThresholds(LOW_DEPTH, None, SENTENCE_SHARE),
+    )
     listed = np.array(listed_levels(published, FACTORS))
     agreement = {
         name: int((known & (listed == name) & np.isin(peak, where)).sum())
