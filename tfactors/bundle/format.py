@@ -67,6 +67,17 @@ LAYOUTS: dict[str, Layout] = {
         _schema(tensor=_str, row=_i32, values=pa.list_(_f32)),
         keys=("tensor", "row"), rows=1024, split=("values.list.element",), optional=True,
     ),
+    # What a token brings of its own, b(w, p): tfactors.coding.baseline. A row is codes · step: the
+    # mean, a row of A (prior), of B (basis) or of v (place), of all layers one after another.
+    "baseline": Layout(
+        _schema(part=_str, row=_i32, step=_f32, codes=pa.list_(pa.int16())),
+        keys=("part", "row"), rows=256, split=("codes.list.element",), optional=True,
+    ),
+    # c(w) of the tokens that the text had, and how often it had them.
+    "baseline_tokens": Layout(
+        _schema(token_id=_i32, count=_i32, step=_f32, codes=pa.list_(pa.int8())),
+        keys=("token_id",), rows=8192, split=("codes.list.element",), optional=True,
+    ),
     "factors": Layout(
         # depth is double so that block 2 of 6 compares equal to a threshold of 1/3.
         _schema(
@@ -207,6 +218,8 @@ LAYOUTS: dict[str, Layout] = {
 # fmt: on
 SCHEMAS: dict[str, pa.Schema] = {name: layout.schema for name, layout in LAYOUTS.items()}
 
+# The parts of baseline.parquet, by the name of their array.
+BASELINE_PARTS = {"basis": "basis", "mean": "mean", "places": "place", "prior": "prior"}
 # What a label may say the examples of a factor share; "mixed" says that nothing does.
 LABEL_KINDS = (
     "word",

@@ -108,12 +108,38 @@ class Coding:
         By layer (its number as text) what hidden states are multiplied by before.
     method : str
         ``solver``, ``encoder`` (an autoencoder's own) or ``published`` (not coded here).
+    scale_by : str
+        ``layer``: the scale is one number a layer; ``state``: every state is divided by its own
+        length, times √d, and the scale is what that is on average.
     """
 
     penalty: float
     tol: float
     scale: Mapping[str, float]
     method: str = "solver"
+    scale_by: str = "layer"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What is subtracted of every state for its token and place (`tfactors.coding.baseline`).
+
+    Attributes
+    ----------
+    kind : str
+        ``token``.
+    tokens, rank, places : int
+        Tokens of the vocabulary that have codes of their own, the numbers of a code, and the places
+        that have a part of their own.
+    states : int
+        Tokens of text, each with a state a layer, that it was fitted to.
+    """
+
+    kind: str
+    tokens: int
+    rank: int
+    places: int
+    states: int
 
 
 @dataclass(frozen=True)
@@ -133,6 +159,7 @@ class Imported:
     centred: bool = True
     rescaled: bool = False
     scale: str = "none"
+    baseline: str = "none"
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""
@@ -209,11 +236,18 @@ class Histogram:
 
 @dataclass(frozen=True)
 class LayerMetrics:
-    """How good the codes of one layer are, on held-out text; None where that is not known."""
+    """How good the codes of one layer are, on held-out text; None where that is not known.
+
+    Where what each token brings of its own is subtracted, ``explained_variance`` is of the whole
+    state, ``explained_context`` of what is coded, and ``context_share`` the share of the whole
+    state's variance that is coded.
+    """
 
     layer: int
     l0: float | None = None
     explained_variance: float | None = None
+    explained_context: float | None = None
+    context_share: float | None = None
     duality_gap: float | None = None
     mean_norm: float | None = None
 
@@ -228,7 +262,7 @@ class Metrics:
         The share of factors that are active somewhere.
     l0 : float or None
         Mean number of active factors a token.
-    explained_variance : float or None
+    explained_variance, explained_context : float or None
         Over all layers.
     layers : tuple of LayerMetrics
         The same of each layer.
@@ -239,6 +273,7 @@ class Metrics:
     alive: float | None = None
     l0: float | None = None
     explained_variance: float | None = None
+    explained_context: float | None = None
     layers: tuple[LayerMetrics, ...] = ()
     levels: Mapping[str, int] = field(default_factory=dict)
 
@@ -297,6 +332,8 @@ class Manifest:
         The settings of the build, as they were given.
     website : Website or None
         None but in a bundle of the 2021 website.
+    baseline : Baseline or None
+        None where nothing is subtracted by token.
     files : mapping of Seal
         By name the seal of every file.
     manifest_sha256 : str
@@ -315,6 +352,7 @@ class Manifest:
     metrics: Metrics
     settings: Mapping[str, Any]
     website: Website | None = None
+    baseline: Baseline | None = None
     files: Mapping[str, Seal] = field(default_factory=dict)
     manifest_sha256: str = ""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfactors.bundle.files import BundleFiles
-from tfactors.bundle.format import LAYOUTS, SCHEMAS, BundleError, example_file
+from tfactors.bundle.format import BASELINE_PARTS, LAYOUTS, SCHEMAS, BundleError, example_file
 from tfactors.bundle.table import GROUPS_KEPT
 
 
@@ -88,6 +88,29 @@ class BundleReader(BundleFiles):
             if len(values) % len(rows):
                 raise BundleError(f"imported.parquet: the rows of '{name}' differ in length")
             found[name] = values if len(rows) == 1 else values.reshape(len(rows), -1)
+        return found
+
+    def baseline(self) -> dict[str, np.ndarray]:
+        """Return the arrays of what each token brings of its own.
+
+        They are those of :class:`tfactors.coding.baseline.TokenBaseline`, which says what they
+        mean.
+        """
+        table = self._file("baseline.parquet").read()
+        numbers = self.width * len(self.layers)
+        found: dict[str, np.ndarray] = {}
+        for field, name in BASELINE_PARTS.items():
+            rows = table.filter(pc.equal(table.column("part"), name))
+            codes = _rows_of_lists("baseline.parquet", rows, numbers).astype(np.float32)
+            found[field] = codes * rows.column("step").to_numpy()[:, None]
+        if len(found["mean"]) != 1:
+            raise BundleError("baseline.parquet: expected one row of 'mean'; rebuild the bundle")
+        found["mean"] = found["mean"][0]
+        tokens = self._file("baseline_tokens.parquet").read()
+        rank = len(found["basis"])
+        found["codes"] = _rows_of_lists("baseline_tokens.parquet", tokens, rank)
+        for field, column in (("token_ids", "token_id"), ("steps", "step"), ("counts", "count")):
+            found[field] = tokens.column(column).to_numpy()
         return found
 
     @property
@@ -267,3 +290,11 @@ class BundleReader(BundleFiles):
 
 def _window_columns(token_ids: bool) -> list[str]:
     return [name for name in SCHEMAS["windows"].names if token_ids or name != "token_ids"]
+
+
+def _rows_of_lists(name: str, table: pa.Table, length: int) -> np.ndarray:
+    """Return the column ``codes`` of a table, (rows, length)."""
+    lists = table.column("codes").combine_chunks()
+    if not pc.all(pc.equal(pc.list_value_length(lists), length), min_count=0).as_py():
+        raise BundleError(f"{name}: a row does not hold {length:,} codes; rebuild the bundle")
+    return lists.flatten().to_numpy().reshape(len(table), length)

@@ -16,7 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfactors import ragged
-from tfactors.bundle.format import CONTEXTS, LABEL_KINDS, NEIGHBOUR_KINDS, VOCABULARY_KINDS
+from tfactors.bundle.format import (
+    BASELINE_PARTS,
+    CONTEXTS,
+    LABEL_KINDS,
+    NEIGHBOUR_KINDS,
+    VOCABULARY_KINDS,
+    BundleError,
+)
 from tfactors.bundle.verify_rows import ROUNDING, OpenTables, Part
 from tfactors.describe.senses import SMALLEST_GROUP
 
@@ -29,6 +36,8 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
     """Return the name of each optional file that the bundle has, with what checks its rows."""
     checks = {
         "second_dictionary.parquet": check_second_dictionary,
+        "baseline.parquet": check_baseline,
+        "baseline_tokens.parquet": check_baseline_tokens,
         "contexts.parquet": check_contexts,
         "samples.parquet": check_samples,
         "effects.parquet": check_effects,
@@ -95,6 +104,48 @@ def check_second_dictionary(tables: OpenTables) -> None:
         stability = part["stability"]
         same = ~part["alive"].astype(bool) | (np.abs(nearest - stability) <= _COSINE)
         part.require(same, "stability", "is not the cosine to the nearest atom of the second seed")
+
+
+def check_baseline(tables: OpenTables) -> None:
+    """Its parts are all there, their rows numbered and as long as the states of all layers."""
+    about, rows = tables.about, dict.fromkeys(sorted(BASELINE_PARTS.values()), 0)
+    numbers = about.model.width * len(about.model.layers)
+    for part in tables.parts("baseline.parquet"):
+        long = part.lengths("codes") == numbers
+        part.require(long, "codes", f"is not {numbers:,} numbers long")
+        part.require(part["step"] >= 0, "step", "is negative")
+        for at, name in enumerate(part.array("part").to_pylist()):
+            if name not in rows:
+                part.fail("part", at, f"is none of {', '.join(rows)}")
+            if part["row"][at] != rows[name]:
+                part.fail("row", at, "does not follow the row before")
+            rows[name] += 1
+    expected = {"mean": 1}
+    if about.baseline:
+        expected |= {"basis": about.baseline.rank, "place": about.baseline.places}
+    for name, count in expected.items():
+        if rows[name] != count:
+            raise BundleError(
+                f"baseline.parquet: {rows[name]:,} rows of '{name}'; expected {count:,}; rebuild "
+                "the bundle"
+            )
+
+
+def check_baseline_tokens(tables: OpenTables) -> None:
+    """Tokens have been seen, and have a code of the rank that the manifest names."""
+    baseline = tables.about.baseline
+    rank, seen = baseline.rank if baseline else 0, 0
+    for part in tables.parts("baseline_tokens.parquet"):
+        part.require(part["token_id"] >= 0, "token_id", "is negative")
+        part.require(part["count"] > 0, "count", "is not above 0")
+        part.require(part["step"] >= 0, "step", "is negative")
+        part.require(part.lengths("codes") == rank, "codes", f"is not {rank:,} numbers long")
+        seen += len(part)
+    if baseline and seen != baseline.tokens:
+        raise BundleError(
+            f"baseline_tokens.parquet: {seen:,} tokens, and the manifest says "
+            f"{baseline.tokens:,}; rebuild the bundle"
+        )
 
 
 def check_errors(part: Part) -> None:

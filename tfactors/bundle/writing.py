@@ -8,7 +8,7 @@ half-way leaves nothing that could be mistaken for one.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -127,6 +127,42 @@ def write_imported(folder: str | Path, tensors: dict[str, np.ndarray]) -> None:
         return pa.table({"tensor": [name] * len(rows), "row": numbers, "values": lists})
 
     write_table(folder, "imported.parquet", (table(n, tensors[n]) for n in sorted(tensors)))
+
+
+def write_baseline(
+    folder: str | Path,
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    token_ids: np.ndarray,
+    counts: np.ndarray,
+    codes: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Write ``baseline.parquet`` and ``baseline_tokens.parquet``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The bundle's folder.
+    parts : mapping of pairs
+        By name (mean, prior, basis, place) the rows (n, D) int16 and the step (n,) of each.
+    token_ids, counts : (T,) int32
+        The tokens that have codes, ascending, and how often the text had each.
+    codes : pair
+        The codes (T, r) int8, and the step (T,) of each.
+    """
+
+    def lists(rows: np.ndarray) -> pa.ListArray:
+        edges = pa.array(np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1])
+        return pa.ListArray.from_arrays(edges, pa.array(np.ascontiguousarray(rows).ravel()))
+
+    def part(name: str) -> pa.Table:
+        rows, steps = parts[name]
+        numbers = np.arange(len(rows), dtype=np.int32)
+        columns = {"part": [name] * len(rows), "row": numbers, "step": steps}
+        return pa.table(columns | {"codes": lists(rows)})
+
+    write_table(folder, "baseline.parquet", map(part, sorted(parts)))
+    columns = {"token_id": token_ids, "count": counts, "step": codes[1], "codes": lists(codes[0])}
+    write_table(folder, "baseline_tokens.parquet", pa.table(columns))
 
 
 def write_words(folder: str | Path, words: pa.Table | pd.DataFrame) -> None:

@@ -63,7 +63,10 @@ class Origin:
     rescaled : bool
         Whether TopK compares p · norm of the decoder's row instead of p.
     scale : str
-        ``none`` for raw hidden states, ``unit`` for states of mean norm √d.
+        ``none`` for raw hidden states, ``unit`` for states of mean norm √d, ``state`` for states
+        that have that norm each.
+    baseline : str
+        ``token`` where what each token brings of its own was subtracted, else ``none``.
     penalty : float
         λ that it was learnt with, 0 where the file does not say.
     layers : tuple of int
@@ -81,6 +84,7 @@ class Origin:
     centred: bool = True
     rescaled: bool = False
     scale: str = "none"
+    baseline: str = "none"
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""

@@ -22,6 +22,7 @@ from tfactors import ragged
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.evaluate.evaluation import Evaluation
 from tfactors.evaluate.sample import interval
+from tfactors.explain.read_states import tokens_and_places
 from tfactors.model.language_head import language_head
 
 MASKED = 0.15
@@ -139,15 +140,21 @@ def _replacements(
 ) -> dict[str, np.ndarray]:
     """Return what takes the place of the raw states of a layer, (tokens, d) each, by its name."""
     encoder = evaluation.encoder
-    states = encoder.states(texts, [layer])[0]
+    raw = encoder.model.hidden_states(texts, [layer])
+    # A state that is coded at length √d goes back to the length it had.
+    scale = encoder.transform.multipliers(raw, [layer])[0]
+    whole = raw[0] * scale
+    where = tokens_and_places(encoder.model, texts)
+    own = encoder.transform.own_part(*where, [layer])
+    own = np.zeros(whole.shape, np.float32) if own is None else own
+    states = (whole - own).reshape(whole.shape)
     codes = encoder.coder.encode(states, encoder.penalty, encoder.tol)
-    offset = 0 if encoder.offset is None else encoder.offset
-    rebuilt = (codes @ encoder.coder.dictionary + offset) / encoder.scale[layer]
-    mean = (states.mean(axis=0) + offset) / encoder.scale[layer]
+    rebuilt = (codes @ encoder.coder.dictionary + own).reshape(whole.shape) / scale
+    mean = np.broadcast_to(whole.mean(axis=0), whole.shape) / scale
     return {
         "reconstruction": rebuilt.astype(np.float32),
-        "mean": np.tile(mean.astype(np.float32), (len(states), 1)),
-        "zero": np.zeros_like(states),
+        "mean": mean.astype(np.float32),
+        "zero": np.zeros_like(rebuilt, np.float32),
     }
 
 

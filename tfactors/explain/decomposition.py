@@ -1,4 +1,4 @@
-"""Turns a reader's own text into its factors: x = αΦ + ε for every token at every layer.
+"""Turns a reader's own text into its factors: x = b + αΦ + ε for every token at every layer.
 
 `tfactors.explain.encoder` reads and codes the text. `decompose` says what each token is made of and
 what is left over:
@@ -42,8 +42,8 @@ class Decomposition:
         One row an active factor: layer, position, factor, activation; strongest first within a
         token.
     residuals : DataFrame
-        One row a layer and token: layer, position, norm (of x), residual (norm of ε),
-        explained (1 − ‖ε‖²/‖x‖²), l0 (active factors).
+        One row a layer and token: layer, position, norm (of x), context (norm of x − b),
+        residual (norm of ε), explained (1 − ‖ε‖²/‖x‖²), l0 (active factors).
     penalty : float
         λ of the codes.
     labels : sequence of str
@@ -143,12 +143,15 @@ class ReadText:
     layers : list of int
         The layers that can be coded, ascending.
     states : (layers, tokens, d) float32
-        Scaled hidden states.
+        What is coded: scaled hidden states, less what each token brings of its own.
+    own : (layers, tokens, d) float32 or None
+        That part b; None where nothing is subtracted by token.
     """
 
     tokens: "pd.DataFrame"
     layers: list[int]
     states: np.ndarray
+    own: np.ndarray | None = None
 
 
 def read_text(text: str, encoder: FactorEncoder) -> ReadText:
@@ -165,8 +168,9 @@ def read_text(text: str, encoder: FactorEncoder) -> ReadText:
     words = [word_at(tokens, word_starts.tolist(), at) for at in range(len(tokens))]
     position = np.arange(len(tokens), dtype=np.int32)
     table = {"position": position, "token": tokens, "word": words, "token_id": token_ids}
-    states = encoder.states([token_ids], encoder.layers)
-    return ReadText(pd.DataFrame(table), encoder.layers, states)
+    states, own = encoder.parts([token_ids], encoder.layers)
+    own = own if encoder.transform.baseline else None
+    return ReadText(pd.DataFrame(table), encoder.layers, states, own)
 
 
 def take_apart(
@@ -217,13 +221,16 @@ def take_apart(
             "activation": codes.data[strongest_first],
         }
     )
-    total = np.einsum("nd,nd->n", x, x, dtype=np.float64)
+    whole = x if read.own is None else x + read.own.reshape(-1, width)
+    total = np.einsum("nd,nd->n", whole, whole, dtype=np.float64)
+    context = np.einsum("nd,nd->n", x, x, dtype=np.float64)
     left = encoder.coder.squared_error(x, codes)
     residuals = pd.DataFrame(
         {
             "layer": layer,
             "position": position,
             "norm": np.sqrt(total),
+            "context": np.sqrt(context),
             "residual": np.sqrt(left),
             "explained": 1 - left / np.maximum(total, np.finfo(np.float64).tiny),
             "l0": l0.astype(np.int32),

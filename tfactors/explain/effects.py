@@ -110,10 +110,11 @@ def measure_effects(
     lengths = np.array([len(text) for text in texts])
     starts = offsets(lengths)[:-1]
     target = starts + examples["position"].to_numpy()
-    # In raw states, which the model goes on with.
-    size = examples["activation"].to_numpy() / np.float32(encoder.scale[layer])
     model = encoder.model
     entering, last = model.hidden_states(texts, [layer, model.blocks])
+    # In raw states, which the model goes on with.
+    scale = encoder.transform.multipliers(entering[None, target], [layer])[0, :, 0]
+    size = examples["activation"].to_numpy() / scale
 
     def moved_by(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the relative change of each embedding, and its share on other tokens."""

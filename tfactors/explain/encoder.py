@@ -1,11 +1,11 @@
 """A model with its dictionary: from token ids to codes.
 
-Turns texts into scaled hidden states z = s_l·x − b of the bundle's layers and their codes, solved
-as in :mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All
+Turns texts into the states z = s·x − b of the bundle's layers
+(`tfactors.coding.state_transform`) and their codes, solved as in :mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All
 that asks a model for one activation goes through :class:`FactorEncoder`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.errors import InputError
+from tfactors.explain.read_states import read_states
 from tfactors.model.hidden_states import Model, load_model
 from tfactors.model.loading import ModelError
 from tfactors.model.location import VARIABLE, model_to_load
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tfactors.bundle import Bundle
     from tfactors.coding.imported_dictionary import EncoderCoder
     from tfactors.coding.solver import SparseCoder
+    from tfactors.coding.state_transform import StateTransform
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,19 @@ class FactorEncoder:
         The frozen transformer.
     coder : SparseCoder or EncoderCoder
         Solves the codes over the dictionary Φ, or is the encoder of an imported autoencoder.
-    scale : mapping of int to float
-        For each layer that can be coded, the number its hidden states are multiplied by.
+    transform : StateTransform
+        Turns hidden states of each layer that can be coded into what is coded.
     penalty : float
         λ.
     tol : float
         Largest relative duality gap of a code.
-    offset : (d,) float32 or None
-        What is subtracted from scaled states before they are coded; of imported autoencoders only.
     """
 
     model: Model
     coder: "SparseCoder | EncoderCoder"
-    scale: Mapping[int, float]
+    transform: "StateTransform"
     penalty: float
     tol: float = 1e-3
-    offset: np.ndarray | None = None
 
     @classmethod
     def from_bundle(cls, bundle: "Bundle", device: str = "cpu") -> "FactorEncoder":
@@ -62,8 +61,10 @@ class FactorEncoder:
         ModelError
             The model is not here, or its weights are not the ones of the bundle.
         """
+        from tfactors.coding.baseline import TokenBaseline
         from tfactors.coding.imported_dictionary import ImportedDictionary
         from tfactors.coding.solver import SparseCoder
+        from tfactors.coding.state_transform import StateTransform
 
         expected = bundle.about.model.sha256
         name = model_to_load(bundle.about.model, bundle.path)
@@ -84,7 +85,13 @@ class FactorEncoder:
         )
         coder = imported.coder(bundle.coding_method) if imported else SparseCoder(bundle.dictionary)
         offset = imported.offset if imported else None
-        return cls(model, coder, bundle.scale, coding.penalty, coding.tol, offset)
+        baseline = None
+        if bundle.about.baseline:
+            stored = bundle.baseline()
+            baseline = TokenBaseline(tuple(bundle.layers), **stored, embed=model.unit_embeddings)
+        by_length = coding.scale_by == "state"
+        transform = StateTransform(bundle.scale, by_length, offset, baseline)
+        return cls(model, coder, transform, coding.penalty, coding.tol)
 
     @property
     def exact(self) -> bool:
@@ -96,7 +103,7 @@ class FactorEncoder:
     @property
     def layers(self) -> list[int]:
         """The layers that can be coded, ascending."""
-        return sorted(self.scale)
+        return sorted(self.transform.scale)
 
     @property
     def n_factors(self) -> int:
@@ -105,7 +112,7 @@ class FactorEncoder:
 
     def check(self, layer: int, factor: int | None = None) -> None:
         """Raise InputError for a layer or a factor that this encoder does not have."""
-        if layer not in self.scale:
+        if layer not in self.transform.scale:
             known = ", ".join(map(str, self.layers))
             raise InputError(f"layer {layer}: expected one of {known}")
         if factor is not None and not 0 <= factor < self.n_factors:
@@ -118,14 +125,20 @@ class FactorEncoder:
         positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Return scaled hidden states, less the offset; arguments as `Model.hidden_states`."""
+        """Return the states that are coded, z; arguments as `Model.hidden_states`."""
+        return self.parts(texts, layers, positions, starts)[0]
+
+    def parts(
+        self,
+        texts: Sequence[np.ndarray],
+        layers: Sequence[int],
+        positions: Sequence[int] | None = None,
+        starts: Sequence[int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return z, and b as `StateTransform.own_part`; arguments as `Model.hidden_states`."""
         for layer in layers:
             self.check(layer)
-        states = self.model.hidden_states(texts, layers, positions, starts)
-        states *= np.array([self.scale[layer] for layer in layers], np.float32)[:, None, None]
-        if self.offset is not None:
-            states -= self.offset
-        return states
+        return read_states(self.model, self.transform, texts, layers, positions, starts)
 
     def encode(
         self,

@@ -278,7 +278,7 @@ def intervene_tokens(
     read = read or partial(read_unmoved, encoder)
     unmoved = read(token_ids, move.layer)
     last = unmoved.last
-    activation = _activation(encoder, unmoved.entering, move)
+    activation = _activation(encoder, token_ids, unmoved.entering, move)
     steps = move.steps(activation)
     final = _final_states(encoder, token_ids, unmoved, move, steps)
     before, after = last.mean(axis=0, dtype=np.float64), final.mean(axis=1, dtype=np.float64)
@@ -322,13 +322,14 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a.astype(np.float64) @ b.astype(np.float64)) / norms if norms else 0.0
 
 
-def _activation(encoder: FactorEncoder, entering: np.ndarray, move: Move) -> np.ndarray:
+def _activation(
+    encoder: FactorEncoder, token_ids: np.ndarray, entering: np.ndarray, move: Move
+) -> np.ndarray:
     """Return the activation of the factor at each token, (n,) float32, from raw states (n, d)."""
-    scaled = entering * np.float32(encoder.scale[move.layer])
-    if encoder.offset is not None:
-        scaled = scaled - encoder.offset
+    states = entering[None].copy()
+    encoder.transform.apply(states, [move.layer], token_ids, np.arange(len(token_ids)))
     penalty = encoder.penalty if move.penalty is None else move.penalty
-    codes = encoder.coder.encode(scaled, penalty, encoder.tol)
+    codes = encoder.coder.encode(states[0], penalty, encoder.tol)
     return codes[:, [move.factor]].toarray()[:, 0]
 
 
@@ -343,7 +344,8 @@ def _final_states(
     random = np.random.default_rng([move.seed, move.factor])
     directions = random.standard_normal((DIRECTIONS, model.width))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    raw_steps = (steps / encoder.scale[move.layer]).astype(np.float32)[:, None]
+    scale = encoder.transform.multipliers(unmoved.entering[None], [move.layer])[0]
+    raw_steps = (steps[:, None] / scale).astype(np.float32)
     moved = [unmoved.entering + raw_steps * u for u in (atom, *directions.astype(np.float32))]
     # States that nothing moved are the last ones to the bit, not to the rounding of a batch.
     final = np.repeat(unmoved.last[None], 1 + DIRECTIONS, axis=0)

@@ -33,6 +33,13 @@ NO_AUTOENCODER = (
 
 # --- SAELens: cfg.json + sae_weights.safetensors ------------------------------------------------
 
+# How SAELens names the scales of hidden states that are known here.
+SAELENS_SCALES = {
+    "none": "none",
+    "unit": "expected_average_only_in",
+    "state": "constant_norm_rescale",
+}
+
 
 def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     """Read what SAELens saves; versions before 6 name some keys otherwise."""
@@ -56,11 +63,11 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         (None, False),
     )
     normalise = config.get("normalize_activations") or "none"
-    scales = {"none": "none", "expected_average_only_in": "unit", True: "unit"}
+    scales = {name: scale for scale, name in SAELENS_SCALES.items()} | {True: "unit"}
     if normalise not in scales:
         raise InputError(
-            f"{path}: normalize_activations is {normalise!r}, more than one scale for all states; "
-            f"supported are none and expected_average_only_in"
+            f"{path}: normalize_activations is {normalise!r}; supported are "
+            f"{', '.join(SAELENS_SCALES.values())}"
         )
     if "log_threshold" in tensors:
         tensors["threshold"] = np.exp(tensors.pop("log_threshold"))
@@ -92,7 +99,8 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     exported = meta.get("tfactors")  # what our own export says of a dictionary without an encoder
     if isinstance(exported, dict) and exported.get("stand_in") and "W_dec" in tensors:
         penalty, layers = float(exported.get("penalty", 0)), tuple(exported.get("layers", ()))
-        origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers)
+        baseline = str(exported.get("baseline", "none"))
+        origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers, baseline=baseline)
         decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
         return ImportedDictionary(origin, {"W_dec": decoder})
     return autoencoder(path, width, origin, tensors, encoder_rows_first=False)

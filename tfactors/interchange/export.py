@@ -14,6 +14,7 @@ import numpy as np
 
 from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary, Origin
 from tfactors.errors import InputError
+from tfactors.interchange.autoencoders import SAELENS_SCALES
 from tfactors.interchange.dictionaries import ENCODER, SAELENS_WEIGHTS
 
 if TYPE_CHECKING:
@@ -70,9 +71,16 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
 
 def _learnt(bundle: Bundle) -> ImportedDictionary:
     """Return a dictionary that was learnt here as one that could be imported again."""
+    about = bundle.about
     scale = "none" if set(bundle.scale.values()) == {1.0} else "unit"
-    penalty = bundle.about.coding.penalty
-    origin = Origin("tfactors", bundle.path.name, "", scale=scale, penalty=penalty)
+    origin = Origin(
+        "tfactors",
+        bundle.path.name,
+        "",
+        scale="state" if about.coding.scale_by == "state" else scale,
+        baseline=about.baseline.kind if about.baseline else "none",
+        penalty=about.coding.penalty,
+    )
     return ImportedDictionary(origin, {"W_dec": bundle.dictionary})
 
 
@@ -97,7 +105,7 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
         "dtype": origin.dtype if origin.dtype != "float64" else "float32",
         "device": "cpu",
         "apply_b_dec_to_input": origin.centred,
-        "normalize_activations": "none" if origin.scale == "none" else "expected_average_only_in",
+        "normalize_activations": SAELENS_SCALES[origin.scale],
         "reshape_activations": "none",
         "metadata": {
             "model_name": bundle.about.model.name,
@@ -106,6 +114,7 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
                 "stand_in": origin.form == PLAIN,  # the encoder is one step towards the code
                 "penalty": coding.penalty,
                 "scale": dict(coding.scale),
+                "baseline": origin.baseline,
                 "layers": bundle.layers,
             },
         },

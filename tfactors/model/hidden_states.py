@@ -119,6 +119,20 @@ class Model:
         """Whether `hidden_states` can honour ``starts`` (the model takes position ids)."""
         return "position_ids" in self._forward_parameters
 
+    def unit_embeddings(self, token_ids: np.ndarray) -> np.ndarray:
+        """Return the rows of the input embedding of some tokens, at norm 1, (n, e) float32.
+
+        e is the width of the embedding, which may be less than that of the hidden states. A row of
+        zeros stays one.
+        """
+        import torch
+
+        ids = torch.as_tensor(np.asarray(token_ids, np.int64), device=self.device)
+        with torch.inference_mode():
+            rows = self._module.get_input_embeddings().weight[ids].float().cpu().numpy()
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.divide(rows, norms, where=norms > 0, out=np.zeros_like(rows))
+
     def hidden_states(
         self,
         texts: Sequence[np.ndarray],

@@ -1,7 +1,7 @@
 """Turns settings into a bundle, stage by stage, resumable at any moment.
 
-corpus → scale → dictionary → stability → survey → levels → saliency → effects → neighbours →
-vocabulary → labels → map → senses → factors → manifest. A run that finds the markers of an earlier
+corpus → scale → baseline → dictionary → stability → survey → levels → saliency → effects →
+neighbours → vocabulary → labels → map → senses → factors → manifest. A run that finds the markers of an earlier
 one goes on after the last of them, and ends with the bytes that an uninterrupted run would have
 written; the manifest, written last, makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
@@ -31,6 +31,7 @@ from tfactors.files import write_json
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.location import model_record
 from tfactors.ranks import join
+from tfactors.stages.baseline import fit_own_parts
 from tfactors.stages.corpus import check_corpora, estimate_scale, read_corpus
 from tfactors.stages.description import (
     describe_factors,
@@ -52,6 +53,7 @@ from tfactors.survey.layer import BIN_EDGES
 STAGES = {
     "corpus": read_corpus,
     "scale": estimate_scale,
+    "baseline": fit_own_parts,
     "dictionary": learn_dictionary,
     "stability": learn_again,
     "survey": survey_corpus,
@@ -66,7 +68,7 @@ STAGES = {
     "factors": describe_factors,
 }
 # The stages that all ranks do together; rank 0 alone does the others.
-SHARED = {"dictionary", "stability", "survey", "levels", "saliency", "effects"}
+SHARED = {"baseline", "dictionary", "stability", "survey", "levels", "saliency", "effects"}
 
 
 def build(
@@ -222,9 +224,11 @@ def _manifest(run: Run) -> dict[str, Any]:
             "method": settings.coding,
             "penalty": settings.penalty,
             "scale": dict(zip(map(str, run.layers), run.scale.tolist(), strict=True)),
+            "scale_by": "state" if settings.scale == "state" else "layer",
             "scale_tokens": notes["scale"]["tokens"],
             "tol": settings.tol,
         },
+        "baseline": notes["baseline"] or None,
         "dictionary": {
             "factors": settings.factors,
             "seed": settings.seed,

@@ -56,22 +56,18 @@ def learn_dictionary(
     settings, checkpoint, ranks = run.settings, Checkpoint(run, stage), run.ranks
     lengths = run.load_array("lengths")
     rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
-    order = []
-    for epoch in range(settings.epochs):
-        windows = np.flatnonzero(~run.held_out)
-        windows = np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
-        if settings.training_tokens:
-            until = np.searchsorted(np.cumsum(lengths[windows]), settings.training_tokens)
-            windows = windows[: until + 1]
-        order.append(windows)
-    windows = np.concatenate(order)
-    stream = TrainingStream(run, windows, rare)
+    windows = np.flatnonzero(~run.held_out)
+    share = _share_of_tokens(settings.training_tokens, int(lengths[windows].sum()))
+    order = [
+        np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
+        for epoch in range(settings.epochs)
+    ]
+    stream = TrainingStream(run, np.concatenate(order), rare, share)
     learner = _learner(run, checkpoint.path)
-    total = int(lengths[windows].sum()) * len(run.layers)
+    samples = [stream.tokens(i, lengths) * len(run.layers) for i in range(stream.stretches)]
     step = checkpoint.step
-    done = sum(int(lengths[stream.windows(i)].sum()) for i in range(step)) * len(run.layers)
     stretches = stream.batches(step, settings.batch)
-    with run.progress(total, stage, "state", done) as bar, closing(stretches):
+    with run.progress(sum(samples), stage, "state", sum(samples[:step])) as bar, closing(stretches):
         for batches in stretches:
             for states, weights in batches:
                 learner.partial_fit(states, sample_weight=weights if settings.damping else None)
@@ -82,7 +78,12 @@ def learn_dictionary(
     if ranks.leads:
         write(run.folder, learner.components_)
         checkpoint.clear()
-    return {"samples": total, "windows": len(windows)}
+    return {"samples": sum(samples), "windows": len(windows) * settings.epochs}
+
+
+def _share_of_tokens(wanted: int, tokens: int) -> float:
+    """Return the share of the tokens of every window that are learnt from; ``wanted`` 0 is all."""
+    return min(1.0, wanted / max(tokens, 1)) if wanted else 1.0
 
 
 def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:

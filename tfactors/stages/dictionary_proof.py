@@ -19,6 +19,7 @@ from tfactors.bundle.writing import write_dictionary, write_imported
 from tfactors.coding.imported_dictionary import EncoderCoder, ImportedDictionary
 from tfactors.coding.solver import SparseCoder
 from tfactors.errors import InputError
+from tfactors.explain.read_states import read_states
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.stages.run import Run
 
@@ -32,8 +33,8 @@ def take_in_dictionary(run: Run) -> dict[str, Any]:
     """Write the imported dictionary, where another build would learn one."""
     dictionary = read_dictionary(run.settings.dictionary, run.model.width, run.settings.form)
     token_ids = chain.from_iterable(f["token_ids"] for f in run.files.iter_windows(16))
-    states = run.model.hidden_states(list(first_windows(token_ids, PROOF_TOKENS)), run.layers)
-    states *= run.scale[:, None, None]
+    texts = list(first_windows(token_ids, PROOF_TOKENS))
+    states = read_states(run.model, run.transform_of(None), texts, run.layers)[0]
     sample = sample_states(states, dictionary)
     proof = prove_dictionary(dictionary, run.settings.coding, run.settings.penalty, sample)
     write_dictionary(run.folder, dictionary.atoms)

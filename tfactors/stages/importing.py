@@ -16,6 +16,7 @@ import numpy as np
 
 from tfactors.bundle import Bundle
 from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary
+from tfactors.coding.state_transform import StateTransform
 from tfactors.errors import InputError
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.hidden_states import layer_scales
@@ -29,7 +30,7 @@ from tfactors.stages.dictionary_proof import (
     sample_states,
 )
 from tfactors.stages.run import Run
-from tfactors.stages.settings import Settings, with_changes
+from tfactors.stages.settings import IMPORT, Settings, changed
 from tfactors.text.windows import document_windows, read_documents
 
 # λ where nobody says another: of the 2021 code on raw states, ours on states of norm √d.
@@ -62,7 +63,7 @@ def import_dictionary(
         The file, the model or a setting cannot be used, or the dictionary does not reconstruct the
         model's hidden states. Nothing is written then.
     """
-    settings = with_changes("default", **changes, dictionary=str(Path(path).absolute()))
+    settings = changed(IMPORT, **changes, dictionary=str(Path(path).absolute()))
     run = Run(Path(folder), settings, show_progress, join(device))
     run.settings = Settings.from_json(run.ranks.lead(partial(_check_settings, run, path, changes)))
     return build_run(run)
@@ -73,7 +74,8 @@ def _check_settings(run: Run, path: str | Path, changes: dict[str, Any]) -> dict
     dictionary = read_dictionary(path, run.model.width, run.settings.form)
     run.settings = _resolve_settings(run.settings, changes, dictionary)
     records = (run.folder / "manifest.json", run.work / "settings.json")
-    if not any(record.exists() for record in records):  # else it has proved itself already
+    # Else it has proved itself already, or will when it is known what each token brings.
+    if not any(record.exists() for record in records) and run.settings.baseline == "none":
         states = _first_states(run, dictionary)
         prove_dictionary(dictionary, run.settings.coding, run.settings.penalty, states)
     return run.settings.to_json()
@@ -87,6 +89,7 @@ def _resolve_settings(
     plain = origin.form == PLAIN
     coding = changes.get("coding") or ("solver" if plain else "encoder")
     scale = changes.get("scale") or origin.scale
+    baseline = changes.get("baseline") or origin.baseline
     layers = tuple(changes.get("layers") or origin.layers)
     if coding == "encoder" and plain:
         raise InputError(f"{origin.file}: has no encoder; leave out --coding encoder")
@@ -94,6 +97,8 @@ def _resolve_settings(
         raise InputError("--penalty: the codes of an encoder have none; add --coding solver")
     if coding == "encoder" and scale != origin.scale:
         raise InputError(f"--scale {scale}: {origin.file} was trained with {origin.scale}")
+    if coding == "encoder" and baseline != origin.baseline:
+        raise InputError(f"--baseline {baseline}: {origin.file} was trained with {origin.baseline}")
     if not layers and not plain:
         raise InputError(
             f"{origin.file}: does not say which hidden state it was trained on; give --layers "
@@ -112,12 +117,13 @@ def _resolve_settings(
     resolved = {
         "coding": coding,
         "scale": scale,
+        "baseline": baseline,
         "layers": layers,
         "penalty": float(penalty),
         "factors": len(dictionary.atoms),
         "title": title,
     }
-    return with_changes("default", **changes | resolved, dictionary=settings.dictionary)
+    return changed(IMPORT, **changes | resolved, dictionary=settings.dictionary)
 
 
 def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
@@ -138,7 +144,10 @@ def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
             "with; name a text file, a folder or a packaged corpus after it"
         )
     states = run.model.hidden_states(token_ids, run.layers)
-    if run.settings.scale == "unit":
-        norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
-        states *= layer_scales(norms, run.model.width).astype(np.float32)[:, None, None]
+    norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
+    if run.settings.scale != "none":
+        scale = layer_scales(norms, run.model.width)
+        states *= StateTransform(
+            dict(zip(run.layers, scale.tolist(), strict=True)), run.settings.scale == "state"
+        ).multipliers(states, run.layers)
     return sample_states(states, dictionary)

