@@ -76,7 +76,7 @@ LAYOUTS: dict[str, Layout] = {
     # c(w) of the tokens that the text had, and how often it had them.
     "baseline_tokens": Layout(
         _schema(token_id=_i32, count=_i32, step=_f32, codes=pa.list_(pa.int8())),
-        keys=("token_id",), rows=8192, split=("codes.list.element",), optional=True,
+        keys=("token_id",), rows=8192, optional=True,
     ),
     "factors": Layout(
         # depth is double so that block 2 of 6 compares equal to a threshold of 1/3.

@@ -1,8 +1,8 @@
 """Turns raw hidden states into what is coded, z = s·x − b, and says what was taken away.
 
 s is one number a layer, or √d over the state's own length; b is the baseline of the token and its
-place (`tfactors.coding.baseline`), the ``b_dec`` of an imported autoencoder, or nothing. This is the
-one place where either is subtracted.
+place (`tfactors.coding.baseline`), the ``b_dec`` of an imported autoencoder, or nothing. Here alone
+either is subtracted.
 """
 
 from __future__ import annotations

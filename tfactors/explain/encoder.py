@@ -1,8 +1,9 @@
 """A model with its dictionary: from token ids to codes.
 
 Turns texts into the states z = s·x − b of the bundle's layers
-(`tfactors.coding.state_transform`) and their codes, solved as in :mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All
-that asks a model for one activation goes through :class:`FactorEncoder`.
+(`tfactors.coding.state_transform`) and their codes, solved as in
+:mod:`tfactors.coding.sparse_coding` or given by the encoder of an imported autoencoder. All that
+asks a model for one activation goes through :class:`FactorEncoder`.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """Turns settings into a bundle, stage by stage, resumable at any moment.
 
 corpus → scale → baseline → dictionary → stability → survey → levels → saliency → effects →
-neighbours → vocabulary → labels → map → senses → factors → manifest. A run that finds the markers of an earlier
-one goes on after the last of them, and ends with the bytes that an uninterrupted run would have
-written; the manifest, written last, makes the folder a bundle.
+neighbours → vocabulary → labels → map → senses → factors → manifest. A run that finds the markers
+of an earlier one goes on after the last of them, and ends with the bytes that an uninterrupted run
+would have written; the manifest, written last, makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
 the model; rank 0 alone does the others, and everything is written once.
 """
