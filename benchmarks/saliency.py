@@ -87,7 +87,7 @@ def weights_of_2021(
             ids = torch.from_numpy(texts[start : start + TEXTS_A_BATCH])
             hidden = module(input_ids=ids, output_hidden_states=True).hidden_states
             states.append(hidden[target.layer][:, target.position])
-        x = torch.cat(states) * encoder.scale[target.layer]
+        x = torch.cat(states) * encoder.transform.scale[target.layer]
         atoms = torch.from_numpy(encoder.coder.dictionary)
         for start in range(0, len(x), STATES_A_BATCH):
             code = fista(x[start : start + STATES_A_BATCH], atoms, encoder.penalty)

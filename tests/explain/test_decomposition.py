@@ -16,6 +16,7 @@ from tiny_model import write_tiny_bert
 import tfactors as tf
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_dictionary
+from tfactors.coding.state_transform import StateTransform
 from tfactors.errors import InputError
 from tfactors.explain.decomposition import decompose, read_text, take_apart
 from tfactors.explain.encoder import FactorEncoder
@@ -48,7 +49,7 @@ def manifest_of(encoder: FactorEncoder) -> dict:
                   "blocks": 2},
         "dictionary": {"factors": FACTORS},
         "coding": {"penalty": encoder.penalty, "tol": 1e-6,
-                   "scale": {str(layer): scale for layer, scale in encoder.scale.items()}},
+                   "scale": {str(i): scale for i, scale in encoder.transform.scale.items()}},
     }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def test_codes_are_those_of_the_lasso_on_scaled_states(encoder: FactorEncoder) -
     module = transformers.AutoModel.from_pretrained(encoder.model.name).eval()
     with torch.inference_mode():
         output = module(torch.tensor(ids[None]), output_hidden_states=True)
-    x = output.hidden_states[1][0].numpy().astype(np.float64) * encoder.scale[1]
+    x = output.hidden_states[1][0].numpy().astype(np.float64) * encoder.transform.scale[1]
     atoms = encoder.coder.dictionary.astype(np.float64)
     lasso = Lasso(
         encoder.penalty / x.shape[1],
@@ -190,7 +191,7 @@ def test_a_layer_or_factor_that_is_not_there_gets_one_line(encoder: FactorEncode
     with pytest.raises(InputError, match="factor 60: expected 0 to 59"):
         encoder.activation(texts, [0], 60, 1)
     with pytest.raises(InputError, match="layer 1"):
-        replace(encoder, scale={0: 1.0, 2: 1.0}).encode(texts, 1)
+        replace(encoder, transform=StateTransform({0: 1.0, 2: 1.0})).encode(texts, 1)
 
 
 def test_another_model_under_the_same_name_is_refused(

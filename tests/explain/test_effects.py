@@ -6,6 +6,7 @@ import pytest
 from tiny_model import write_tiny_bert
 
 from tfactors.coding.solver import SparseCoder
+from tfactors.coding.state_transform import StateTransform
 from tfactors.explain import effects
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.hidden_states import load_model
@@ -21,7 +22,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:
     model = load_model(str(write_tiny_bert(tmp_path_factory.mktemp("model") / "bert")))
     atoms = np.random.default_rng(5).standard_normal((40, 32))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    return FactorEncoder(model, SparseCoder(atoms.astype(np.float32)), SCALE, 1.0)
+    return FactorEncoder(model, SparseCoder(atoms.astype(np.float32)), StateTransform(SCALE), 1.0)
 
 
 def windows(numbers: list[int]) -> pd.DataFrame:

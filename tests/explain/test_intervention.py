@@ -11,6 +11,7 @@ from tiny_families import write_family
 from tiny_model import write_tiny_bert
 
 from tfactors.coding.solver import SparseCoder
+from tfactors.coding.state_transform import StateTransform
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.intervention import (
@@ -34,7 +35,7 @@ def encoder_with(folder: Path) -> FactorEncoder:
     model = load_model(str(folder))
     atoms = np.random.default_rng(5).standard_normal((60, model.width))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    return FactorEncoder(model, SparseCoder(atoms.astype(np.float32)), SCALE, 0.1)
+    return FactorEncoder(model, SparseCoder(atoms.astype(np.float32)), StateTransform(SCALE), 0.1)
 
 
 @pytest.fixture(scope="module")

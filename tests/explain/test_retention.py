@@ -51,7 +51,10 @@ def brute_force(module, encoder: FactorEncoder, row: pd.Series, window: pd.Serie
             ids, position_ids=torch.arange(start, stop)[None], output_hidden_states=True
         )
     layer = int(row["layer"])
-    x = output.hidden_states[layer][0, int(row["position"]) - start].numpy() * encoder.scale[layer]
+    x = (
+        output.hidden_states[layer][0, int(row["position"]) - start].numpy()
+        * encoder.transform.scale[layer]
+    )
     code = sparse_encode(x[None], encoder.coder.dictionary, encoder.penalty, tol=1e-6).toarray()
     return min(1.0, float(code[0, int(row["factor"])]) / row["activation"])
 

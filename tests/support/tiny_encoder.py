@@ -7,6 +7,7 @@ import pandas as pd
 from tiny_model import address_texts, write_tiny_bert
 
 from tfactors.coding.solver import SparseCoder
+from tfactors.coding.state_transform import StateTransform
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.hidden_states import layer_scales, load_model
 from tfactors.text.windows import document_windows
@@ -23,7 +24,7 @@ def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorE
     text = np.arange(5, 105)
     norms = np.linalg.norm(model.hidden_states([text], model.layers), axis=2).mean(axis=1)
     scale = dict(zip(model.layers, layer_scales(norms, model.width).tolist(), strict=True))
-    return FactorEncoder(model, SparseCoder(atoms), scale, penalty, tol=1e-6)
+    return FactorEncoder(model, SparseCoder(atoms), StateTransform(scale), penalty, tol=1e-6)
 
 
 def tiny_windows(encoder: FactorEncoder, number: int = 12, length: int = 40) -> pd.DataFrame:
