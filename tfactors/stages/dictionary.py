@@ -24,6 +24,9 @@ from tfactors.stages.training_stream import TrainingStream
 
 # Samples that the dictionary's running sums remember: long, so that the atoms settle.
 MEMORY = 300_000
+# Of each window no less than this share is learnt from: fewer tokens of more windows keep
+# atoms from learning single windows by heart, and cost as many more passes through the model.
+SMALLEST_SHARE = 0.5
 
 
 def learn_dictionary(
@@ -56,12 +59,15 @@ def learn_dictionary(
     settings, checkpoint, ranks = run.settings, Checkpoint(run, stage), run.ranks
     lengths = run.load_array("lengths")
     rare = 1.0 / np.sqrt(np.maximum(run.load_array("token_counts"), 1))
-    windows = np.flatnonzero(~run.held_out)
-    share = _share_of_tokens(settings.training_tokens, int(lengths[windows].sum()))
-    order = [
-        np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
-        for epoch in range(settings.epochs)
-    ]
+    share, order = 1.0, []
+    for epoch in range(settings.epochs):
+        windows = np.flatnonzero(~run.held_out)
+        windows = np.random.default_rng([settings.seed, 2, epoch]).permutation(windows)
+        wanted, tokens = settings.training_tokens, np.cumsum(lengths[windows])
+        if wanted and len(tokens):
+            share = min(1.0, max(SMALLEST_SHARE, wanted / tokens[-1]))
+            windows = windows[: np.searchsorted(tokens, wanted / share) + 1]
+        order.append(windows)
     stream = TrainingStream(run, np.concatenate(order), rare, share)
     learner = _learner(run, checkpoint.path)
     samples = [stream.tokens(i, lengths) * len(run.layers) for i in range(stream.stretches)]
@@ -78,12 +84,7 @@ def learn_dictionary(
     if ranks.leads:
         write(run.folder, learner.components_)
         checkpoint.clear()
-    return {"samples": sum(samples), "windows": len(windows) * settings.epochs}
-
-
-def _share_of_tokens(wanted: int, tokens: int) -> float:
-    """Return the share of the tokens of every window that are learnt from; ``wanted`` 0 is all."""
-    return min(1.0, wanted / max(tokens, 1)) if wanted else 1.0
+    return {"samples": sum(samples), "windows": sum(map(len, order))}
 
 
 def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:
