@@ -17,12 +17,14 @@ In a short text no mask leaves out more than one token. Then there is nothing to
 would only shrink what is known, and a weight is the loss f(s) − f(z) itself, as in occlusion.
 """
 
+import threading
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 KERNEL_WIDTH = 25.0
+_one_at_a_time = threading.Lock()
 
 
 def fit_lime(
@@ -67,8 +69,9 @@ def fit_lime(
         weights[places[largest]] = losses[largest]
         return weights, 1.0
     base = LimeBase(_proximity, random_state=seed)
-    with warnings.catch_warnings():
-        # lime tries out features by a fit without a penalty, where masks may leave two alike.
+    # lime tries out features by a fit without a penalty, where masks may leave two alike. What is
+    # done about warnings holds for all threads.
+    with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore", LinAlgWarning)
         _, chosen, score, _ = base.explain_instance_with_data(
             masks[:, places].astype(np.float64),
