@@ -33,7 +33,7 @@ from tfactors.evaluate.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK, r
 from tfactors.evaluate.sample import draw, interval
 from tfactors.evaluate.topk_autoencoder import TopKAutoencoder
 from tfactors.stages.build import build
-from tfactors.stages.settings import with_changes
+from tfactors.stages.settings import Settings, with_changes
 
 pytestmark = pytest.mark.model
 
@@ -65,8 +65,26 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tf.Bundle:
         training_tokens=8_000,
         stability=True,
         window_length=40,
+        scale="unit",
+        baseline="none",
     )
     return build(folder / "bundle", settings, show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def of_context(bundle: tf.Bundle, tmp_path_factory: pytest.TempPathFactory) -> tf.Bundle:
+    """The same less what each token brings of its own."""
+    settings = replace(
+        Settings.from_json(bundle.manifest["settings"]),
+        scale="state",
+        baseline="token",
+        penalty=0.2,
+        stability=False,
+        model=str(bundle.path.parent / "model"),
+        corpora=(str(bundle.path.parent / "texts"),),
+    )
+    folder = tmp_path_factory.mktemp("of_context") / "bundle"
+    return build(folder, settings, show_progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +172,18 @@ def test_explained_variance_is_0_for_the_mean_1_for_a_copy_and_knows_no_batches(
         assert quality(x, x, codes, grouped).explained == 1
         half = quality(x, (x + mean) / 2, codes, grouped).explained
         assert half == pytest.approx(0.75, abs=1e-5)
+
+
+def test_what_a_token_brings_counts_in_what_is_explained_and_is_put_back(of_context):
+    evaluation = Evaluation(of_context, False, effort=LITTLE)
+    found = rows(SECTIONS["reconstruction"](evaluation).tables[0])
+    metrics, penalty = of_context.manifest["metrics"], of_context.manifest["coding"]["penalty"]
+    mine = next(r for r in found if r["layer"] == "all" and r["penalty"] == penalty)
+    assert mine["explained"] == pytest.approx(metrics["explained_variance"], abs=0.05)
+    assert mine["explained"] > metrics["explained_context"] + 0.1
+    replaced = rows(SECTIONS["fidelity"](evaluation).tables[0])
+    by_name = {row["by"]: row for row in replaced if row["layer"] == "1"}
+    assert by_name["its reconstruction"]["cosine"] > by_name["the layer's mean"]["cosine"]
 
 
 def test_a_sure_number_has_a_narrow_interval_and_a_shaky_one_a_wide_one():

@@ -90,7 +90,7 @@ def test_a_model_that_was_left_behind_can_be_told(project, moved, tmp_path, monk
     with pytest.raises(tf.InputError, match="is not there; say where it is with TFACTORS_MODEL"):
         FactorEncoder.from_bundle(bundle)
     monkeypatch.setenv("TFACTORS_MODEL", str(project / "models" / "tiny"))
-    assert FactorEncoder.from_bundle(bundle).layers == [0, 1, 2]
+    assert FactorEncoder.from_bundle(bundle).layers == [1, 2]
     other = write_tiny_bert(tmp_path / "other", seed=1)
     monkeypatch.setenv("TFACTORS_MODEL", str(other))
     with pytest.raises(tf.InputError, match="give the folder of that model in TFACTORS_MODEL"):

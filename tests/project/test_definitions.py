@@ -41,7 +41,7 @@ def test_every_number_of_a_bundle_is_defined(column):
 
 
 def test_the_metrics_of_a_build_are_defined():
-    for name in ("alive", "l0", "explained_variance", "duality_gap", "mean_norm",
+    for name in ("alive", "l0", "explained_variance", "duality_gap", "mean_norm", "context_share", "explained_context",
                  "density_above_0.1", "corpus.held_out_tokens", "coding.scale_tokens"):  # fmt: skip
         assert f"`{name}`" in TEXT
 

@@ -37,7 +37,7 @@ def alone(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[
     """What one process builds."""
     folder = tmp_path_factory.mktemp("alone") / "bundle"
     run_apart(main, [*command, "--out", str(folder)])
-    assert len(tf.Bundle.open(folder).saliency(0, 0).columns)
+    assert len(tf.Bundle.open(folder).saliency(0, 1).columns)
     return contents(folder)
 
 

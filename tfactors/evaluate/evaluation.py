@@ -71,9 +71,18 @@ class Evaluation:
         return draw(self.bundle, self.effort.level_tokens, self.seed, held_out=False)
 
     @cached_property
+    def parts(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """What is coded of the held-out text, and what each token brings of its own, or None.
+
+        Both are (layers, n, d).
+        """
+        states, own = self.encoder.parts(self.held_out.texts, self.encoder.layers)
+        return states, own if self.encoder.transform.baseline else None
+
+    @property
     def states(self) -> np.ndarray:
-        """Scaled states of the held-out text, (layers, n, d)."""
-        return self.encoder.states(self.held_out.texts, self.encoder.layers)
+        """What is coded of the held-out text, (layers, n, d)."""
+        return self.parts[0]
 
     @property
     def training_states(self) -> np.ndarray:

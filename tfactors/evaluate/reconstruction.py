@@ -1,6 +1,7 @@
 """Turns codes of held-out states into how well they give the states back, layer by layer.
 
-The whole trade is shown, for a row of penalties. With scaled states X (n, d), and x̂ = αΦ,
+The whole trade is shown, for a row of penalties. With scaled states X (n, d), and x̂ = αΦ, to
+which what each token brings of its own is added where the bundle subtracts it,
 
     explained variance = 1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²    (x̄: the layer's mean over the whole sample)
     L0, L1 = means of ‖α‖₀ and ‖α‖₁      cosine = mean of x·x̂ / ‖x‖‖x̂‖     norm ratio = mean ‖x̂‖/‖x‖
@@ -163,14 +164,16 @@ def measure(evaluation: Evaluation) -> Section:
     own_penalty = encoder.penalty if encoder.exact else 0.0
     measured: dict[tuple[str, float], tuple[Quality, float | None]] = {}
     with evaluation.progress(len(layers), "reconstruction", "layer") as bar:
-        for layer, X in zip(layers, evaluation.states, strict=True):
+        for at, (layer, X) in enumerate(zip(layers, evaluation.states, strict=True)):
+            own = evaluation.parts[1]
+            own_part = np.zeros_like(X) if own is None else own[at]
             for penalty, codes in zip(penalties, evaluation.codes(X, penalties), strict=True):
                 gap = None
                 if encoder.exact:
                     few = slice(0, GAPS_OF)
                     gap = float(duality_gap(X[few], coder.dictionary, codes[few], penalty).mean())
-                rebuilt = codes @ coder.dictionary
-                measured[str(layer), penalty] = quality(X, rebuilt, codes, sample.groups), gap
+                whole, rebuilt = X + own_part, codes @ coder.dictionary + own_part
+                measured[str(layer), penalty] = quality(whole, rebuilt, codes, sample.groups), gap
             bar.update(1)
     for penalty in penalties:
         parts = [measured[str(layer), penalty] for layer in layers]

@@ -26,6 +26,7 @@ from tfactors.coding.imported_dictionary import EncoderCoder
 from tfactors.coding.solver import SparseCoder
 from tfactors.coding.sparse_coding import duality_gap
 from tfactors.describe import levels
+from tfactors.errors import InputError
 from tfactors.explain.read_states import read_states
 from tfactors.parallel import ahead
 from tfactors.stages.corpus import WINDOWS_A_BATCH
@@ -83,6 +84,11 @@ def survey_corpus(run: Run) -> dict[str, Any]:
         state = _merge_surveys(run, state)
     if not ranks.leads:
         return {}
+    if not any(layer.active.any() for layer in state.states):
+        raise InputError(
+            f"penalty {settings.penalty:g}: no factor is active anywhere in the text; give a "
+            "smaller --penalty, and another folder for --out"
+        )
     _write_survey(run, state)
     checkpoint.clear()
     return _quality(run, state)
