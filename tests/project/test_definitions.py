@@ -42,7 +42,8 @@ def test_every_number_of_a_bundle_is_defined(column):
 
 def test_the_metrics_of_a_build_are_defined():
     for name in ("alive", "l0", "explained_variance", "explained_context", "context_share",
-                 "duality_gap", "mean_norm", "density_above_0.1", "corpus.held_out_tokens", "coding.scale_tokens"):  # fmt: skip
+                 "duality_gap", "mean_norm", "density_above_0.1", "corpus.held_out_tokens",
+                 "coding.scale_tokens"):  # fmt: skip
         assert f"`{name}`" in TEXT
 
 
