@@ -3,7 +3,8 @@
 A sample is a small corpus, and is surveyed as a build surveys its own (:mod:`tfactors.survey`).
 Importance on the sample is the mean of the K' largest activations, K' being the bundle's K times
 the sample's share of the corpus, and at least 3. What decides a factor is told by all its
-activations in the sample (:mod:`tfactors.survey.variance_shares`).
+activations in the sample (:mod:`tfactors.survey.variance_shares`), and on how many words it spreads
+by the same share of the bundle's strongest examples, at least 20.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from tfactors.describe import levels
 from tfactors.evaluate.sample import Sample
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.survey.survey import Survey
-from tfactors.survey.variance_shares import numbers_of_all_activations
+from tfactors.survey.variance_shares import (
+    FEWEST_ACTIVATIONS,
+    effective_number,
+    numbers_of_all_activations,
+    strongest,
+)
 from tfactors.survey.window_tokens import WindowTokens
 
 if TYPE_CHECKING:
@@ -64,12 +70,14 @@ def peaks_and_levels(
     if isinstance(thresholds, levels.OlderThresholds):
         thresholds = levels.Thresholds()
     token_ids, tokens = np.concatenate(sample.texts), WindowTokens.of(sample.frame)
+    words = np.array([word.casefold() for word in tokens.words])
+    examples = max(FEWEST_ACTIVATIONS, round(bundle.about.importance.examples * share))
     level = np.full(len(peak), "", dtype=object)
     for at, layer in enumerate(encoder.layers):
         of_layer = np.flatnonzero(peak == layer)
-        numbers = numbers_of_all_activations(
-            csr_array(codes[at][:, of_layer]), token_ids, tokens.words, tokens.windows
-        )
+        of_peak = csr_array(codes[at][:, of_layer])
+        numbers = numbers_of_all_activations(of_peak, token_ids, tokens.windows)
+        numbers["effective_words"] = effective_number(strongest(of_peak, examples), words)
         level[of_layer] = levels.levels_of(pd.DataFrame(numbers), thresholds)
     return pd.DataFrame({"peak": peak, "level": level.astype(str)})
 

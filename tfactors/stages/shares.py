@@ -1,8 +1,8 @@
 """Turns the codes that the survey kept of a sample of the corpus into what decides each factor.
 
-The numbers are of all activations at the factor's peak layer in up to 150,000 tokens, and cost no
-pass of the model. Only what the word's own sentence decides is asked of the model, at activations
-drawn at random.
+Shares are of all activations at the factor's peak layer in up to 150,000 tokens, words of its
+strongest examples; neither costs a pass of the model. Only what the word's own sentence decides is
+asked of the model, at activations drawn at random.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from tfactors.explain.elsewhere import activations_elsewhere
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.stages.kept_codes import KeptCodes
 from tfactors.stages.run import Run
-from tfactors.survey.variance_shares import changed_text_share, numbers_of_all_activations
-from tfactors.survey.window_tokens import WindowTokens
+from tfactors.survey.variance_shares import (
+    FEWEST_ACTIVATIONS,
+    changed_text_share,
+    effective_number,
+    numbers_of_all_activations,
+)
 
 # Random activations for each of `retention_examples`: as many texts as two other places of an
 # example's word and one other text took before. A bundle holds 40 activations to draw from.
@@ -42,28 +46,38 @@ def shares_at_peaks(run: Run, peak: np.ndarray) -> pd.DataFrame:
     """
     kept = KeptCodes.of_sample(run)
     windows, positions = kept.places()
-    token_ids, words = _tokens_at(run, windows, positions)
+    token_ids = _tokens_at(run, windows, positions)
     parts = [pd.DataFrame(index=np.arange(len(peak)))]
     for i, layer in enumerate(run.layers):
         of_layer = np.flatnonzero(peak == layer)
         codes = csr_array(kept.codes(i, len(peak))[:, of_layer])
-        numbers = numbers_of_all_activations(codes, token_ids, words, windows)
-        parts.append(pd.DataFrame(numbers, index=of_layer))
+        numbers = numbers_of_all_activations(codes, token_ids, windows)
+        words = [_effective_words(run, int(factor), run.layers[i]) for factor in of_layer]
+        parts.append(pd.DataFrame(numbers | {"effective_words": words}, index=of_layer))
     return pd.concat(parts[1:]).reindex(parts[0].index).astype(np.float32)
 
 
-def _tokens_at(
-    run: Run, windows: np.ndarray, positions: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Return the id and the whole word of the token at each place, (n,) each."""
+def _effective_words(run: Run, factor: int, layer: int) -> float:
+    """Return on how many words the strongest examples of a factor spread; NaN where few are known.
+
+    Of all activations the many weak ones would decide, which no reader sees.
+    """
+    examples = run.files.examples(factor, layer, run.settings.examples)
+    if len(examples) < min(FEWEST_ACTIVATIONS, run.settings.examples):
+        return float("nan")
+    words = np.array([word.casefold() for word in examples["word"]])
+    activations = csr_array(examples["activation"].to_numpy(np.float64)[:, None])
+    return float(effective_number(activations, words)[0])
+
+
+def _tokens_at(run: Run, windows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the id of the token at each place, (n,) int32."""
     if not len(windows):
-        return np.zeros(0, np.int32), []
+        return np.zeros(0, np.int32)
     numbers, which = np.unique(windows, return_inverse=True)
-    frame = run.files.windows(numbers)
-    starts = ragged.offsets(frame["token_ids"].str.len().to_numpy())
-    at = starts[which] + positions
-    words = WindowTokens.of(frame).words
-    return np.concatenate(frame["token_ids"].to_list())[at], [words[i] for i in at]
+    token_ids = run.files.windows(numbers)["token_ids"]
+    starts = ragged.offsets(token_ids.str.len().to_numpy())
+    return np.concatenate(token_ids.to_list())[starts[which] + positions]
 
 
 def sentence_shares(

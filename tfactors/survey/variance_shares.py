@@ -24,8 +24,6 @@ which is k where k groups share the activation evenly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -34,7 +32,7 @@ FEWEST_ACTIVATIONS = 20
 
 
 def numbers_of_all_activations(
-    codes: csr_array, token_ids: np.ndarray, words: Sequence[str], windows: np.ndarray
+    codes: csr_array, token_ids: np.ndarray, windows: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return what decides each factor at one layer, as columns of factors.parquet.
 
@@ -44,21 +42,17 @@ def numbers_of_all_activations(
         Activations of n tokens.
     token_ids, windows : (n,) integers
         The id of each token, and the number of its window.
-    words : sequence of n str
-        The whole word that each token belongs to; upper and lower case are alike.
 
     Returns
     -------
     dict of (m,) float64
-        ``token_share`` and ``window_share``, in 0 … 1; ``effective_words`` and
-        ``effective_windows``; NaN for a factor with fewer than 20 activations.
+        ``token_share`` and ``window_share``, in 0 … 1, and ``effective_windows``; NaN for a factor
+        with fewer than 20 activations.
     """
-    word = np.unique([word.casefold() for word in words], return_inverse=True)[1]
     enough = np.bincount(codes.indices[codes.data > 0], minlength=codes.shape[1])
     numbers = {
         "token_share": between_share(codes, token_ids).clip(0, 1),
         "window_share": between_share(codes, windows).clip(0, 1),
-        "effective_words": effective_number(codes, word),
         "effective_windows": effective_number(codes, windows),
     }
     return {k: np.where(enough >= FEWEST_ACTIVATIONS, v, np.nan) for k, v in numbers.items()}
@@ -139,6 +133,31 @@ def effective_number(codes: csr_array, groups: np.ndarray) -> np.ndarray:
     sums.data *= np.log(sums.data)
     entropy = np.log(np.where(active, total, 1)) - sums.sum(axis=0) / np.where(active, total, 1)
     return np.where(active, np.exp(entropy), np.nan)
+
+
+def strongest(codes: csr_array, number: int) -> csr_array:
+    """Return the codes with the largest so many of each factor, and no others.
+
+    Parameters
+    ----------
+    codes : (n, m) csr_array
+        Activations of n tokens.
+    number : int
+        How many of each factor stay, at most; of equal ones the first.
+
+    Examples
+    --------
+    >>> strongest(csr_array(np.array([[1.0, 0.0], [3.0, 2.0], [2.0, 0.0]])), 2).toarray().tolist()
+    [[0.0, 0.0], [3.0, 2.0], [2.0, 0.0]]
+    """
+    by_token = csr_array(codes).tocoo()
+    order = np.lexsort((by_token.row, -by_token.data, by_token.col))
+    column = by_token.col[order]
+    first = np.searchsorted(column, column)
+    kept = order[np.arange(len(order)) - first < number]
+    return csr_array(
+        (by_token.data[kept], (by_token.row[kept], by_token.col[kept])), shape=codes.shape
+    )
 
 
 def _sums(codes: csr_array, group: np.ndarray, groups: int) -> csr_array:
