@@ -2,7 +2,7 @@
 
 The tokenizers are trained on real text: WordPiece, byte-level BPE, Unigram and the BPE of
 SentencePiece, each with the normalisation, the mark for a space and the special tokens of the
-models that use it.
+models that use it, and with the marks that they put around a text.
 """
 
 from functools import cache
@@ -11,7 +11,15 @@ from pathlib import Path
 import torch
 import transformers
 from tiny_model import address_texts
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 BASE = {
     "num_hidden_layers": 2,
@@ -54,6 +62,16 @@ FAMILIES = {
     "t5": (PAIR | {"num_decoder_layers": 1}, "unigram"),
 }
 CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
+# What their tokenizers put before and after a text, by the name that transformers has for each.
+CLS_SEP = {"cls_token": "[CLS]", "sep_token": "[SEP]"}
+ROBERTA = {"cls_token": "<s>", "sep_token": "</s>"}
+MARKS: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("bert", "distilbert", "albert", "electra"), CLS_SEP),
+    **dict.fromkeys(("deberta", "deberta-v2", "modernbert"), CLS_SEP),
+    **dict.fromkeys(("roberta", "mpnet", "xlm-roberta"), ROBERTA),
+    "llama": {"bos_token": "<s>"},
+    "t5": {"eos_token": "</s>"},
+}
 
 
 def random_module(family: str, vocabulary: int) -> torch.nn.Module:
@@ -70,11 +88,21 @@ def random_module(family: str, vocabulary: int) -> torch.nn.Module:
 
 def write_family(family: str, folder: Path) -> Path:
     """Write model and tokenizer as ``save_pretrained`` does."""
+    marks = MARKS.get(family, {})
+    fast = Tokenizer.from_str(trained(FAMILIES[family][1], tuple(marks.values())))
+    if marks:
+        before = [token for name, token in marks.items() if name in ("cls_token", "bos_token")]
+        after = [token for token in marks.values() if token not in before]
+        fast.post_processor = processors.TemplateProcessing(
+            single=[*before, "$A", *after],
+            special_tokens=[(token, fast.token_to_id(token)) for token in marks.values()],
+        )
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=trained(FAMILIES[family][1]),
+        tokenizer_object=fast,
         unk_token="<unk>",
         pad_token="<pad>",
         model_max_length=64,
+        **marks,
     )
     tokenizer.save_pretrained(folder)
     random_module(family, len(tokenizer)).save_pretrained(folder)
@@ -82,9 +110,9 @@ def write_family(family: str, folder: Path) -> Path:
 
 
 @cache
-def trained(kind: str) -> Tokenizer:
-    """A tokenizer of the kind, trained on an address."""
-    special = {"special_tokens": ["<pad>", "<unk>"], "show_progress": False}
+def trained(kind: str, marks: tuple[str, ...]) -> str:
+    """A tokenizer of the kind, trained on an address, as the text of its file."""
+    special = {"special_tokens": ["<pad>", "<unk>", *marks], "show_progress": False}
     if kind == "wordpiece":
         tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
         tokenizer.normalizer = normalizers.BertNormalizer()
@@ -111,4 +139,4 @@ def trained(kind: str) -> Tokenizer:
     tokenizer.train_from_iterator([address_texts(1)[0]], trainer)
     if kind == "llama":
         tokenizer.pre_tokenizer = None
-    return tokenizer
+    return tokenizer.to_str()

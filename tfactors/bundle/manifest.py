@@ -41,6 +41,8 @@ class Model:
         Length of a hidden state, d.
     causal : bool
         Whether a token sees only what stands before it.
+    marks : bool
+        Whether it read every window between the marks that its tokenizer puts around a text.
     folder : str or None
         The way to a local model from the bundle, or None.
     """
@@ -51,6 +53,7 @@ class Model:
     blocks: int
     width: int
     causal: bool = False
+    marks: bool = False
     folder: str | None = None
 
 
@@ -160,6 +163,7 @@ class Imported:
     rescaled: bool = False
     scale: str = "none"
     baseline: str = "none"
+    marks: bool = False
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""

@@ -17,7 +17,7 @@ def describe(about: Manifest) -> str:
         about.title,
         f"model    {model.name}, {model.blocks} blocks, width {model.width}",
         f"corpus   {corpus.tokens:,} tokens in {corpus.windows:,} windows of "
-        f"{documents(corpus.documents)}",
+        f"{documents(corpus.documents)}{', each read between marks' if model.marks else ''}",
     ]
     lines += [
         f"         {source.title}: {documents(source.documents)}, {source.tokens:,} tokens. "

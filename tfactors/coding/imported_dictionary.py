@@ -67,6 +67,8 @@ class Origin:
         that have that norm each.
     baseline : str
         ``token`` where what each token brings of its own was subtracted, else ``none``.
+    marks : bool
+        Whether the model read every window between its tokenizer's marks.
     penalty : float
         λ that it was learnt with, 0 where the file does not say.
     layers : tuple of int
@@ -85,6 +87,7 @@ class Origin:
     rescaled: bool = False
     scale: str = "none"
     baseline: str = "none"
+    marks: bool = False
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""

@@ -21,7 +21,7 @@ IMPORT_ONLY = ("dictionary", "form", "coding")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the texts, the folder, the preset, and an option for every setting."""
-    from tfactors.stages.settings import PRESET_HELP, PRESETS
+    from tfactors.stages.settings import PRESET_HELP, PRESETS, with_changes
 
     add_corpora(
         parser,
@@ -35,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(
         parser,
         "each overrides the preset; shown in brackets: the default preset's value",
+        with_changes("default", title=""),  # whose title is of its own texts
         left_out=("corpora", *IMPORT_ONLY),
     )
 

@@ -30,6 +30,8 @@ BUILD_ONLY = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the dictionary, the texts, the folder, and an option for every setting."""
+    from tfactors.stages.settings import Settings
+
     parser.add_argument(
         "dictionary",
         type=Path,
@@ -44,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser,
         "shown in brackets: the default; layers, coding, scale and penalty follow from the file "
         "where it says them",
+        Settings(),
         left_out=("corpora", "dictionary", *BUILD_ONLY),
     )
 

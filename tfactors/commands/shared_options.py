@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfactors.stages.settings import Settings
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -49,25 +52,28 @@ def add_corpora(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_settings(
-    parser: argparse.ArgumentParser, description: str, left_out: Sequence[str]
+    parser: argparse.ArgumentParser,
+    description: str,
+    defaults: Settings,
+    left_out: Sequence[str],
 ) -> None:
     """Add an option for every setting of a build but those left out.
 
     The options are the fields of :class:`tfactors.stages.settings.Settings` but those that nothing
-    asks for any more, with their help. Each is None where it is not given.
+    asks for any more, with their help and what they are by default. Each is None where it is not
+    given.
     """
-    from tfactors.stages.settings import OLDER_RULE, Settings
+    from tfactors.stages.settings import OLDER_RULE
 
     group = parser.add_argument_group("settings", description)
-    for setting in fields(Settings):
+    for setting in fields(defaults):
         if setting.name not in (*left_out, *OLDER_RULE):
-            name = f"--{setting.name.replace('_', '-')}"
-            group.add_argument(name, help=_help_of(setting), **_parsing_of(setting.default))
+            name, default = f"--{setting.name.replace('_', '-')}", getattr(defaults, setting.name)
+            group.add_argument(name, help=_help_of(setting, default), **_parsing_of(default))
 
 
-def _help_of(setting: Field) -> str:
+def _help_of(setting: Field, default: Any) -> str:
     """Return a setting's sentence with its default in brackets, as argparse reads it."""
-    default: Any = setting.default
     if default == ():
         shown = "all"
     elif isinstance(default, float):

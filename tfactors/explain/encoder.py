@@ -69,7 +69,7 @@ class FactorEncoder:
 
         expected = bundle.about.model.sha256
         name = model_to_load(bundle.about.model, bundle.path)
-        model = load_model(name, device)
+        model = load_model(name, device, bundle.about.model.marks)
         if model.sha256 != expected:
             raise ModelError(
                 f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "

@@ -33,7 +33,7 @@ SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
     "ae.pt",
 )
 # The parts of an origin that say how the encoder works, kept in our own files.
-ENCODER = ("form", "k", "centred", "rescaled", "scale", "baseline", "penalty", "dtype")
+ENCODER = ("form", "k", "centred", "rescaled", "scale", "baseline", "marks", "penalty", "dtype")
 
 
 def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDictionary:

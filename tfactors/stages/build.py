@@ -218,6 +218,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "blocks": run.model.blocks,
             "width": run.model.width,
             "causal": run.model.causal,
+            "marks": any(map(len, run.model.marks)),
         },
         "corpus": corpus,
         "coding": {

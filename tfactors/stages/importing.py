@@ -34,7 +34,7 @@ from tfactors.stages.settings import IMPORT, Settings, changed
 from tfactors.text.windows import document_windows, read_documents
 
 # λ where nobody says another: of the 2021 code on raw states, ours on states of norm √d.
-PENALTIES = {"none": 0.3, "unit": 2.0}
+PENALTIES = {"none": 0.3, "unit": 2.0, "state": 1.2}
 
 
 def import_dictionary(
@@ -118,6 +118,7 @@ def _resolve_settings(
         "coding": coding,
         "scale": scale,
         "baseline": baseline,
+        "marks": origin.marks if changes.get("marks") is None else changes["marks"],
         "layers": layers,
         "penalty": float(penalty),
         "factors": len(dictionary.atoms),

@@ -63,7 +63,7 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The frozen transformer."""
-        return load_model(self.settings.model, self.ranks.device)
+        return load_model(self.settings.model, self.ranks.device, self.settings.marks)
 
     def check_model(self) -> None:
         """Load the model, and check that it has the layers that are asked for.

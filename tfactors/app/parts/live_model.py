@@ -89,7 +89,8 @@ def _context_length(fingerprint: str, _bundle: Bundle) -> int | None:
     from tfactors.model.loading import positions
 
     try:
-        return positions(model_to_load(_bundle.about.model, _bundle.path))
+        model = _bundle.about.model
+        return positions(model_to_load(model, _bundle.path), model.marks)
     except InputError:
         return None
 

@@ -10,7 +10,7 @@ import streamlit as st
 from tfactors.app.parts import definitions
 from tfactors.app.parts.figures import Figure
 from tfactors.bundle import Bundle
-from tfactors.bundle.manifest import Source, Website
+from tfactors.bundle.manifest import Manifest, Source, Website
 from tfactors.display.text import documents
 
 
@@ -76,7 +76,7 @@ def origin_facts(bundle: Bundle) -> list[tuple[str, str]]:
     pairs = [
         ("Model", f"{about.model.name}: {bundle.blocks} blocks, {bundle.width} numbers a state"),
         *(("Text", _source_fact(source)) for source in corpus.sources),
-        ("Windows", f"{corpus.windows:,} of up to {corpus.window_length} tokens"),
+        ("Windows", _window_fact(about)),
         ("Codes", _coding_fact(bundle)),
         *(("Note", note) for note in website.notes),
     ]
@@ -107,6 +107,13 @@ def coding_sentence(bundle: Bundle) -> str:
         "found by minimising $\\tfrac12\\lVert x-\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
         "\\rVert_1$, so that most of them are zero, and what is left over is $\\varepsilon$."
     )
+
+
+def _window_fact(about: Manifest) -> str:
+    """Return how many windows there are, how long, and how the model read them."""
+    windows = f"{about.corpus.windows:,} of up to {about.corpus.window_length} tokens"
+    marks = ", each read between the marks that the model was trained with"
+    return windows + marks if about.model.marks else windows
 
 
 def _coding_fact(bundle: Bundle) -> str:
