@@ -34,6 +34,8 @@ SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
 )
 # The parts of an origin that say how the encoder works, kept in our own files.
 ENCODER = ("form", "k", "centred", "rescaled", "scale", "baseline", "marks", "penalty", "dtype")
+# Of these, what older files do not have: they were written where there was no choice.
+ADDED = ("baseline", "marks")
 
 
 def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDictionary:
@@ -123,7 +125,7 @@ def _read_safetensors(path: Path, width: int, form: str) -> ImportedDictionary:
         )
     try:
         record = json.loads(metadata["tfactors"])
-        encoder = {name: record[name] for name in ENCODER}
+        encoder = {name: record[name] for name in ENCODER if name in record or name not in ADDED}
     except (ValueError, KeyError, TypeError) as error:
         raise unreadable(path, error) from error
     origin = Origin("safetensors", path.name, file_sha256(path), **encoder)
