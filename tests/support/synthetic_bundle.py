@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from tfactors.bundle import Bundle
 from tfactors.bundle.format import LABEL_KINDS, SCHEMAS, example_file
 from tfactors.bundle.writing import (
+    write_baseline,
     write_dictionary,
     write_imported,
     write_manifest,
@@ -97,10 +98,12 @@ def write_synthetic_bundle(
     seed: int = 0,
     title: str = "Made-up English",
     older_rule: bool = False,
+    baseline: bool = True,
 ) -> Path:
     """Write a valid bundle of made-up text into ``folder`` and return its path.
 
-    With ``older_rule`` its levels are by the rule of 2026, as in bundles built before.
+    With ``older_rule`` its levels are by the rule of 2026, as in bundles built before, and nothing
+    is known of what tokens bring of their own; nor without ``baseline``.
 
     The last factor is dead (nothing activates it); with ``hostile`` one document holds markup,
     right-to-left marks and a word of 10,000 letters, and factors 1 to 4 answer to them.
@@ -129,6 +132,7 @@ def write_synthetic_bundle(
     atoms = _atoms(rng, factors, width)
     write_dictionary(folder, atoms)
     write_imported(folder, {"W_enc": 2 * atoms, "b_dec": atoms[0]})
+    own_part = None if older_rule or not baseline else _own_part(folder, seed, layers * width)
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
     other = np.random.default_rng([seed, 3])
@@ -229,6 +233,7 @@ def write_synthetic_bundle(
                 "scale": {str(layer): 1.0 + layer / 10 for layer in layer_ids},
                 "tol": 1e-3,
             },
+            "baseline": own_part,
             "dictionary": {"factors": factors, "seed": seed, "samples": 100_000},
             "importance": {
                 "k": 200,
@@ -462,6 +467,25 @@ def _as_written(
 def _atoms(rng: np.random.Generator, factors: int, width: int) -> np.ndarray:
     atoms = rng.standard_normal((factors, width)).astype(np.float32)
     return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def _own_part(folder: Path, seed: int, numbers: int) -> dict[str, object]:
+    """Write what 30 tokens bring of their own, and return what the manifest says of it."""
+    rng = np.random.default_rng([seed, 7])
+    rows = {"mean": 1, "prior": 8, "basis": 5, "place": 12}
+    parts = {
+        name: (
+            rng.integers(-32767, 32768, (count, numbers)).astype(np.int16),
+            rng.uniform(0, 1e-4, count).astype(np.float32),
+        )
+        for name, count in rows.items()
+    }
+    token_ids = np.arange(0, 90, 3, dtype=np.int32)
+    codes = rng.integers(-127, 128, (30, 5)).astype(np.int8)
+    steps = rng.uniform(0, 1e-2, 30).astype(np.float32)
+    counts = rng.integers(1, 900, 30).astype(np.int32)
+    write_baseline(folder, parts, token_ids, counts, (codes, steps))
+    return {"kind": "token", "tokens": 30, "rank": 5, "places": 12, "states": int(counts.sum())}
 
 
 def _learnt_again(seed: int, atoms: np.ndarray, steadiness: np.ndarray) -> np.ndarray:
