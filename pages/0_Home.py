@@ -5,7 +5,7 @@ import html
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import downloads, factor_card, figures, showcase
+from tfactors.app.parts import definitions, downloads, factor_card, figures, own_part, showcase
 from tfactors.app.views import home as home_view
 
 bundle = shell.bundle()
@@ -52,16 +52,19 @@ with left:
         "A hidden state $x$ of any layer is written with one dictionary $\\Phi$ that all layers "
         "share:"
     )
-    st.latex(r"x \;=\; \alpha\,\Phi + \varepsilon, \qquad \alpha \ge 0")
+    own = bundle.about.baseline is not None
+    st.latex(rf"x \;=\; {'b + ' if own else ''}\alpha\,\Phi + \varepsilon, \qquad \alpha \ge 0")
+    if own:
+        st.markdown(
+            "First comes $b$, what the word brings of its own wherever it stands; the factors say "
+            "what this text has made of it."
+        )
     st.markdown(
         "Each row of $\\Phi$ is a factor. The weights $\\alpha$ are its *activations*: "
         f"{home_view.coding_sentence(bundle)}\n\n"
         "Because the dictionary is the same everywhere, a factor's *importance* (its mean "
-        "activation where it is strongest) can be followed from layer to layer. Its peak, and how "
-        "much text the factor needs, make its level:\n"
-        "- **low**: peaks early; a word, or one sense of it\n"
-        "- **mid**: peaks late; a pattern inside the sentence\n"
-        "- **high**: peaks late and needs text beyond the sentence\n\n"
+        "activation where it is strongest) can be followed from layer to layer. "
+        f"{home_view.level_lines(bundle)}\n\n"
         "The method and the apple are from Yun, Chen, Olshausen and LeCun (2021), *Transformer "
         "visualization via dictionary learning*."
     )
@@ -73,6 +76,9 @@ with right:
         for name, text in home_view.origin_facts(bundle)
     )
     st.html(f'<dl class="tf-facts">{rows}</dl>')
+    if (parts := own_part.of_bundle(bundle)) is not None:
+        st.markdown("**How much of a state is the word**", help=definitions.OWN_PART_OF_BUNDLE)
+        own_part.show(parts, "Shares of word, factors and rest at every layer.", "own_part")
     if (table := home_view.quality_by_layer(bundle)) is not None:
         home_view.show_quality(table)
         downloads.show(lambda: table, "layers")

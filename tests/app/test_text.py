@@ -1,5 +1,6 @@
 """The page that takes a text of the reader's own apart."""
 
+import html
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,35 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     app = open_page(path, text="word " * 700)
     assert "reads at most" in words(app)
     assert app.text_area[0].label == "A text of up to 512 tokens"
+
+
+@pytest.mark.model
+def test_the_equation_of_a_token_begins_with_the_word_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiny_model import write_tiny_bert
+
+    from tfactors.model.hidden_states import load_model
+
+    model = load_model(str(write_tiny_bert(tmp_path / "model")))
+    folder = tmp_path / "bundles/default"
+    write_synthetic_bundle(folder, layers=3, width=model.width, factors=20, hostile=False)
+    manifest = Bundle.open(folder).manifest
+    manifest["model"] |= {"name": model.name, "sha256": model.sha256}
+    manifest["coding"]["penalty"] = 0.2
+    write_manifest(folder, manifest)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path / "bundles"))
+    text = "He <i>left</i> the house."
+    app = open_page("pages/5_Your_text.py", text=text, token="1", layer="2")
+    assert not app.exception
+    made = tfactors.decompose(Bundle.open(folder), text)
+    token = made.tokens["token"][1].strip()
+    assert f"<bdi>{html.escape(token)}</bdi> <i>itself</i>" in html_of(app)
+    assert "The word itself, and what the text makes of it" in words(app)
+    here = made.residuals.query("position == 1 and layer == 2").iloc[0]
+    assert here["context"] != pytest.approx(here["norm"])
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Explained"] == f"{here['explained']:.0%}"
 
 
 @pytest.mark.model

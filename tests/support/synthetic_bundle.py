@@ -132,7 +132,7 @@ def write_synthetic_bundle(
     atoms = _atoms(rng, factors, width)
     write_dictionary(folder, atoms)
     write_imported(folder, {"W_enc": 2 * atoms, "b_dec": atoms[0]})
-    own_part = None if older_rule or not baseline else _own_part(folder, seed, layers * width)
+    own_part = None if older_rule or not baseline else _own_part(folder, seed, layers, width)
     depth = np.where(alive, peak / max(layers - 1, 1), np.nan)
     sentence = np.where(alive, rng.uniform(0.2, 1.0, factors), np.nan)
     other = np.random.default_rng([seed, 3])
@@ -251,6 +251,8 @@ def write_synthetic_bundle(
                         "layer": layer,
                         "l0": 10.0 + layer,
                         "explained_variance": 0.7 - layer / 50,
+                        "explained_context": 0.5,
+                        "context_share": 0.6 + layer / 25,
                         "duality_gap": 1e-5,
                         "mean_norm": 4.0,
                     }
@@ -469,10 +471,10 @@ def _atoms(rng: np.random.Generator, factors: int, width: int) -> np.ndarray:
     return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
 
 
-def _own_part(folder: Path, seed: int, numbers: int) -> dict[str, object]:
+def _own_part(folder: Path, seed: int, layers: int, width: int) -> dict[str, object]:
     """Write what 30 tokens bring of their own, and return what the manifest says of it."""
     rng = np.random.default_rng([seed, 7])
-    rows = {"mean": 1, "prior": 8, "basis": 5, "place": 12}
+    rows, numbers = {"mean": 1, "prior": width, "basis": 5, "place": 12}, layers * width
     parts = {
         name: (
             rng.integers(-32767, 32768, (count, numbers)).astype(np.int16),

@@ -111,7 +111,16 @@ BESIDE = (
 )
 EQUATION = (
     "The hidden state of the token as a sum of factors: each number is the activation α of that "
-    "factor, ε what is left over. Largest first."
+    "factor, ε what is left over. Largest first. “Itself” is what the token brings of its own "
+    "wherever it stands, in bundles that take it away before factors are sought."
+)
+OWN_PART = (
+    "Of the squared length of the hidden state x: the word is 1 − ‖x − b‖²/‖x‖², with b what the "
+    "token brings of its own at this place; the rest is ‖ε‖²/‖x‖²; factors are what is between."
+)
+OWN_PART_OF_BUNDLE = (
+    "Of the variance of held-out hidden states: the word is what the token's own part b explains, "
+    "factors what they explain beyond it, the rest what nothing explains."
 )
 IN_WHICH = "In which of the two the factor is active."
 HERE = "Its activation in this text."

@@ -146,14 +146,16 @@ def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> Penalt
 
     known = _known_text(bundle, text)
     penalties = np.geomspace(built_penalty(bundle) / 5, built_penalty(bundle) * 4, _PATH_STEPS)
-    x = known.text.states[known.text.layers.index(layer), position : position + 1]
+    at = known.text.layers.index(layer)
+    x = known.text.states[at, position : position + 1]
     coder = known.encoder.coder
     assert isinstance(coder, SparseCoder)  # of other codes there is no path
     codes = coder.path(x, penalties.tolist(), known.encoder.tol)
     active = np.unique(np.concatenate([code.indices for code in codes]))
     # A line needs its zeros as well, or it would end in the air.
     values = np.stack([code.toarray()[0, active] for code in codes])
-    norm = float((x.astype(np.float64) ** 2).sum())
+    whole = x if known.text.own is None else x + known.text.own[at, position]
+    norm = float((whole.astype(np.float64) ** 2).sum())
     left = np.array([float(coder.squared_error(x, code)[0]) for code in codes])
     path = PenaltyPath(
         pd.DataFrame(

@@ -11,6 +11,7 @@ from tfactors.app.parts import definitions
 from tfactors.app.parts.figures import Figure
 from tfactors.bundle import Bundle
 from tfactors.bundle.manifest import Manifest, Source, Website
+from tfactors.describe.levels import OlderThresholds
 from tfactors.display.text import documents
 
 
@@ -103,10 +104,31 @@ def coding_sentence(bundle: Bundle) -> str:
             "one step and without a proof that they are the best; $x$ stands for the hidden state "
             "less the autoencoder's bias, and what is left over is $\\varepsilon$."
         )
+    own = "b-" if bundle.about.baseline else ""
     return (
-        "found by minimising $\\tfrac12\\lVert x-\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
+        f"found by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
         "\\rVert_1$, so that most of them are zero, and what is left over is $\\varepsilon$."
     )
+
+
+def level_lines(bundle: Bundle) -> str:
+    """Return what the levels say, as a list in Markdown."""
+    if isinstance(bundle.about.importance.thresholds, OlderThresholds):
+        said = {
+            "low": "peaks early; a word, or one sense of it",
+            "mid": "peaks late; a pattern inside the sentence",
+            "high": "peaks late and needs text beyond the sentence",
+        }
+        decides = "Its peak, and how much text the factor needs, make its level:"
+    else:
+        said = {
+            "low": "a few words, in one of their uses",
+            "mid": "many words, in whatever text: a pattern of the sentence",
+            "high": "many words, in some texts and not in others: what they are about",
+        }
+        decides = "What decides whether it fires makes its level:"
+    lines = [f"- **{level}**: {words}" for level, words in said.items()]
+    return "\n".join([decides, *lines])
 
 
 def _window_fact(about: Manifest) -> str:

@@ -20,6 +20,7 @@ from tfactors.app.parts import (
     intervention,
     live_decomposition,
     option_buttons,
+    own_part,
     selection,
 )
 from tfactors.app.parts.figures import Figure
@@ -73,6 +74,9 @@ def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
     _draw_equation(bundle, decomposition, position, layer)
     st.space("small")
     _draw_layers(bundle, decomposition, position)
+    if bundle.about.baseline:
+        st.space("small")
+        _draw_own_part(decomposition, position)
     st.space("small")
     text_beside.show(bundle, decomposition, position, layer)
     if bundle.abilities.penalty:
@@ -207,6 +211,18 @@ def _draw_layers(bundle: Bundle, decomposition: "Decomposition", position: int) 
     downloads.show(
         lambda: of_token.assign(name=[_first_word(bundle, at) for at in of_token["factor"]]),
         f"token_{position}",
+    )
+
+
+def _draw_own_part(decomposition: "Decomposition", position: int) -> None:
+    word = str(decomposition.tokens["token"].iloc[position]).strip()
+    st.subheader("The word itself, and what the text makes of it", anchor=False)
+    st.caption(definitions.OWN_PART)
+    of_token = decomposition.residuals[decomposition.residuals["position"] == position]
+    own_part.show(
+        own_part.of_token(of_token),
+        f"Shares of “{word[:40]}” itself, its factors and the rest at every layer.",
+        f"own_part_{position}",
     )
 
 
