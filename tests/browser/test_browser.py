@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from browsing import WAIT, Server, Visit, serve, visiting
+from browsing import WAIT, Server, Visit, visiting
 from playwright.sync_api import Browser, expect
 
 from tfactors.bundle import Bundle
@@ -214,10 +214,10 @@ def test_the_server_never_has_torch_in_memory(browser: Browser, cold_server: Ser
 
 
 def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_free(
-    browser: Browser, over_minilm: Path
+    browser: Browser, model_server: Server
 ) -> None:
     link = "/Curves_and_saliency?factor=1&layer=3&samples=1000"
-    with serve(over_minilm) as server, visiting(browser, server) as reader:
+    with visiting(browser, model_server) as reader:
         reader.open(link)
         page = reader.page
         page.get_by_role("button", name="Explain with LIME").click()
@@ -226,7 +226,7 @@ def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_f
         page.locator("[data-testid=stMain]").get_by_role("button", name="Stop").click()
         expect(page.get_by_role("progressbar")).to_have_count(0, timeout=WAIT)
         expect(page.locator(".tf-text .tf-plus")).to_have_count(0)
-        with visiting(browser, server) as other:
+        with visiting(browser, model_server) as other:
             other.open(link.replace("1000", "150"))
             other.page.get_by_role("button", name="Explain with LIME").click()
             other.shows("LIME: score")
