@@ -42,7 +42,7 @@ def texts(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def settings(model, texts) -> Settings:
     return with_changes(
-        "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=1.0,
+        "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=0.3,
         max_tokens=40_000, training_tokens=20_000, saliency_examples=1,
         saliency_samples=30, saliency_others=2, stability=True, effect_examples=2,
     )  # fmt: skip
@@ -250,7 +250,7 @@ def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(built
     other = with_changes(
         "quick", **{**settings.to_json(), "penalty": 2.0, "corpora": settings.corpora, "layers": ()}
     )
-    with pytest.raises(InputError, match=r"penalty 1\.0 there, 2\.0 here"):
+    with pytest.raises(InputError, match=r"penalty 0\.3 there, 2\.0 here"):
         build(built.path, other, show_progress=False)
     assert contents(built.path) == before
 
