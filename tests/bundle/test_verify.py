@@ -228,7 +228,7 @@ FACTORS = [
     ("factors", "stability", 3, 0.1, "is not the cosine to the nearest atom of the second seed"),
     ("second_dictionary", "atom", 7, [1.0] * 16, "has not norm 1"),
     ("baseline", "part", 0, "another", "'another' is none of basis, mean, place, prior"),
-    ("baseline", "row", -1, 9, "9 does not follow the row before"),
+    ("baseline", "row", 4, 9, "9 does not follow the row before"),
     ("baseline", "step", 2, -0.5, "-0.5 is negative"),
     ("baseline", "codes", 2, [1], "[1] is not 64 numbers long"),
     ("baseline_tokens", "token_id", 0, -1, "-1 is negative"),
