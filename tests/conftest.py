@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 TESTS = Path(__file__).parent
 # What takes seconds a test, or has to be there before.
-SLOW = ("browser", "installation", "model")
+SLOW = ("browser", "installation", "model", "process")
 SLOW_MODULE = re.compile(rf"^pytestmark = pytest\.mark\.({'|'.join(SLOW)})$", re.MULTILINE)
 # Folders with the longest tests, which come first: at the end short ones fill the processes evenly.
 LONGEST_FIRST = ("browser", "stages", "project", "explain", "evaluate", "app")

@@ -184,6 +184,7 @@ def test_a_rebuilt_bundle_is_seen_without_a_restart(damaged: Path) -> None:
     assert open_page().metric[0].value == "20"
 
 
+@pytest.mark.process
 def test_looking_factors_up_never_loads_the_model() -> None:
     script = f"""
 import sys

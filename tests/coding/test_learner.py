@@ -94,6 +94,7 @@ print(hashlib.sha256(learner.components_.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity")
 def test_the_dictionary_is_the_same_on_one_core_and_on_all():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

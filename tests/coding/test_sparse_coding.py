@@ -268,6 +268,7 @@ print(hashlib.sha256(codes.data.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.process
 def test_the_kernel_compiles_once_and_from_the_cache_gives_the_same_bits(tmp_path):
     root = Path(__file__).parents[2]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}

@@ -25,6 +25,7 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_the_examples_run_as_they_stand(folder, number):
     done = subprocess.run(

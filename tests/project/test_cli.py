@@ -173,7 +173,6 @@ MISTAKES = [
 
 @pytest.mark.model
 @pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.model
 def test_a_mistake_gives_one_line_status_2_and_leaves_nothing(
     mistake, tmp_path, model, text_file, capsys
 ):
@@ -243,6 +242,7 @@ def answers(host: str, port: int) -> bool:
     return True
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("stopped_by", [signal.SIGTERM, signal.SIGINT])
 def test_the_server_listens_to_this_machine_alone_and_ends_with_its_command(bundle, stopped_by):
     port = free_port()
@@ -311,6 +311,7 @@ class Ended(contextlib.nullcontext):
         pass
 
 
+@pytest.mark.process
 def test_a_server_that_fails_by_itself_ends_the_command_with_status_2(bundle, capfd, monkeypatch):
     monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "much")
     assert main(["dashboard", str(bundle), "--port", str(free_port())]) == 2
@@ -323,7 +324,7 @@ def test_a_server_that_fails_by_itself_ends_the_command_with_status_2(bundle, ca
 @pytest.mark.model
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
     arguments = ["build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick"]
-    arguments += ["--model", str(model), "--factors", "32", "--saliency-examples", "0"]
+    arguments += ["--model", str(model), "--factors", "32", "--max-tokens", "4000"]
     command = [sys.executable, "-m", "tfactors", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
@@ -337,6 +338,7 @@ def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file,
     settings = tmp_path / "out" / ".build" / "settings.json"
     while not settings.exists():
         assert process.poll() is None
+        time.sleep(0.02)  # between two looks; the core is the build's meanwhile
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130

@@ -115,6 +115,7 @@ def test_importing_the_package_costs_nothing():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.process
 def test_every_public_name_is_there_and_documented():
     code = (
         "import tfactors as tf\n"

@@ -9,6 +9,7 @@ import pytest
 import tfactors as tf
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("before", ["", "import tfactors.explain.saliency; ", "tf.decompose; "])
 def test_explain_can_be_called_before_and_after_its_package_was_imported(before):
     code = (

@@ -10,6 +10,9 @@ import tfactors as tf
 from tfactors.text.documents import CorpusError
 from tfactors.text.windows import corpus_source, named_corpus, read_documents
 
+# The library imports PyTorch to read a data set.
+pytestmark = pytest.mark.model
+
 CARD = """---
 license: cc-by-sa-3.0
 configs:
