@@ -267,6 +267,8 @@ EVIDENCE = [
 OPTIONAL = [
     ("factors", "label_kind", 3, "guess", "'guess' is none of word, lemma, affix, name,"),
     ("factors", "label_precision", 3, 1.5, "1.5 is no share"),
+    ("factors", "label_judge", 3, "a friend", "'a friend' is none of held out, sample"),
+    ("factors", "label_judge", 3, "", "'' is none of held out, sample"),
     ("factors", "label_precision", 3, None, "None and label_recall 0."),
     ("factors", "map_x", 3, None, "None and map_y "),
     ("contexts", "rank", -1, 25, "25 is not below 20"),
@@ -357,7 +359,8 @@ def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(
     optional = ("contexts", "samples", "effects", "neighbours", "vocabulary", "second_dictionary")
     for name in (*optional, "senses", "occurrences"):
         (copy / f"{name}.parquet").unlink()
-    columns = ["label_kind", "label_precision", "label_recall", "map_x", "map_y"]
+    columns = ["label_kind", "label_rule", "label_judge", "label_precision", "label_recall"]
+    columns += ["map_x", "map_y"]
     rewrite(copy, "factors.parquet", lambda table: table.drop_columns(columns))
     bundle = Bundle.open(copy)
     bundle.verify()

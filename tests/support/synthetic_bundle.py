@@ -627,6 +627,8 @@ def _labels_and_map(seed: int, alive: np.ndarray) -> dict[str, object]:
     x, y = rng.normal(0, 20, (2, len(alive)))
     return {
         "label_kind": np.where(alive, kind, "").tolist(),
+        "label_rule": np.where(scored, "the word is “made up”", "").tolist(),
+        "label_judge": np.where(scored, "held out", "").tolist(),
         "label_precision": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
         "label_recall": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
         "map_x": x,

@@ -94,14 +94,16 @@ LAYOUTS: dict[str, Layout] = {
             token_share=_f32, window_share=_f32, sentence_share=_f32,
             effective_words=_f32, effective_windows=_f32,
             words=pa.list_(_str), alive=pa.bool_(), stability=_f32,
-            label_kind=_str, label_precision=_f32, label_recall=_f32, map_x=_f32, map_y=_f32,
+            label_kind=_str, label_rule=_str, label_judge=_str,
+            label_precision=_f32, label_recall=_f32, map_x=_f32, map_y=_f32,
         ),
         keys=("factor",),
         optional_columns=(
             "word_elsewhere", "sentence_elsewhere", "same_place",
             "token_share", "window_share", "sentence_share",
             "effective_words", "effective_windows",
-            "label_kind", "label_precision", "label_recall", "map_x", "map_y",
+            "label_kind", "label_rule", "label_judge", "label_precision", "label_recall",
+            "map_x", "map_y",
         ),
     ),
     "importance": Layout(
@@ -231,8 +233,14 @@ LABEL_KINDS = (
     "position",
     "neighbour",
     "source",
+    "class",
+    "pattern",
+    "use",
+    "topic",
     "mixed",
 )
+# Which text a label was judged on: held-out text, or windows of the sample that proposed nothing.
+LABEL_JUDGES = ("held out", "sample")
 # How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
 # Contexts are stored of this many examples a factor and layer, at most.
 CONTEXTS = 20

@@ -32,10 +32,10 @@ class BundleReader(BundleFiles):
         """One row a factor, the factor's number being its row.
 
         Columns factor, label, level, peak_layer, depth, retained_word, retained_sentence, reach,
-        words (list of str), alive, stability, and of newer bundles label_kind, label_precision,
-        label_recall, map_x, map_y, token_share, window_share, sentence_share, effective_words,
-        effective_windows, which are missing values in others; so are word_elsewhere,
-        sentence_elsewhere and same_place, which some older bundles have.
+        words (list of str), alive, stability, and of newer bundles label_kind, label_rule,
+        label_judge, label_precision, label_recall, map_x, map_y, token_share, window_share,
+        sentence_share, effective_words, effective_windows, which are missing values in others; so
+        are word_elsewhere, sentence_elsewhere and same_place, which some older bundles have.
         """
         table = self._file("factors.parquet").read()
         for name in LAYOUTS["factors"].optional_columns:

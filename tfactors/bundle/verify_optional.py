@@ -19,6 +19,7 @@ from tfactors import ragged
 from tfactors.bundle.format import (
     BASELINE_PARTS,
     CONTEXTS,
+    LABEL_JUDGES,
     LABEL_KINDS,
     NEIGHBOUR_KINDS,
     VOCABULARY_KINDS,
@@ -64,6 +65,13 @@ def check_labels_and_map(part: Part) -> None:
         if {first, second} <= set(part.table.column_names):
             both = np.isnan(part[first]) == np.isnan(part[second])
             part.require(both, first, f"and {second} {{{second}}}: one of the two is missing")
+    if {"label_judge", "label_precision"} <= set(part.table.column_names):
+        judged = ~np.isnan(part["label_precision"])
+        known = pc.is_in(part.array("label_judge"), pa.array(LABEL_JUDGES))
+        matching = known.to_numpy(zero_copy_only=False) == judged
+        part.require(
+            matching, "label_judge", f"is none of {', '.join(LABEL_JUDGES)}, or of no shares"
+        )
     shares = (
         "label_precision",
         "label_recall",

@@ -37,11 +37,11 @@ from tfactors.stages.description import (
     describe_factors,
     find_neighbours,
     find_vocabulary,
-    label_factors,
     map_factors,
 )
 from tfactors.stages.dictionary import learn_dictionary
 from tfactors.stages.examples import explain_examples, measure_effects, measure_retention
+from tfactors.stages.labels import label_factors
 from tfactors.stages.run import WORK, Run
 from tfactors.stages.senses import find_senses
 from tfactors.stages.settings import Settings

@@ -58,13 +58,16 @@ EXPLAINED_VARIANCE = (
 ALIVE = "The share of factors that are active at least once in the corpus."
 LABEL_KIND = (
     "What the label is a rule about: a word, a lemma, an affix, part of a name, a number, "
-    "punctuation, a position, a neighbouring word, a source; mixed where no rule holds."
+    "punctuation, a class of words, a position, a source; a pattern of neighbouring words, a word "
+    "in one use, the topic of a window; mixed where no rule holds."
 )
 LABEL_PRECISION = (
-    "Of the held-out tokens that fit the rule of the label, the share that activate the factor."
+    "Of the tokens that fit the rule of the label, in text that did not propose it, the share that "
+    "activate the factor; one that does so weakly counts in part."
 )
 LABEL_RECALL = (
-    "Of the held-out tokens that activate the factor, the share that fit the rule of the label."
+    "Of the tokens that activate the factor strongly, in text that did not propose the rule of the "
+    "label, the share that fit it."
 )
 STABILITY = (
     "Cosine between the factor and its nearest neighbour in a dictionary learnt with another "

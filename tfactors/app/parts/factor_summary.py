@@ -64,6 +64,10 @@ _KINDS = {
     "position": "a place in the text",
     "neighbour": "the word beside it",
     "source": "where the text is from",
+    "class": "a class of words",
+    "pattern": "the words around it",
+    "use": "a word in one of its uses",
+    "topic": "what its windows are about",
 }
 
 
@@ -83,20 +87,40 @@ def _curve_in_words(selected: Selected) -> str:
 
 def _label_claim(row: pd.Series) -> str:
     """Return the HTML of what the label claims, and how often it is right."""
-    kind = row["label_kind"]
-    if kind == "mixed":
-        claim = "No simple rule tells where it is active: the label names frequent words."
-    elif kind in _KINDS and not pd.isna(row["label_precision"]):
-        words = str(row["label"]).split(", ")
-        more = f" ({', '.join(words)})" if kind == "word" and len(words) > TITLE_WORDS else ""
+    kind, judged = row["label_kind"], not pd.isna(row["label_precision"])
+    if kind == "mixed" and judged:
         claim = (
-            f"The label tells {_KINDS[kind]}{more}: {row['label_precision']:.0%} of the held-out "
-            f"tokens that fit activate the factor strongly, and {row['label_recall']:.0%} of those "
-            "that do fit."
+            "No simple rule tells where it is active. The closest is that "
+            f"{row['label_rule']}: {_shares(row)}"
         )
+    elif kind == "mixed":
+        claim = "No simple rule tells where it is active: the label names frequent words."
+    elif kind in _KINDS and judged:
+        claim = f"The label tells {_KINDS[kind]}{_rule(row)}: {_shares(row)}"
     else:
         return ""
     return f'<p class="tf-why"><bdi>{html.escape(claim)}</bdi></p>'
+
+
+def _rule(row: pd.Series) -> str:
+    """Return the rule of a label as far as the label does not say it; older bundles list words."""
+    if not pd.isna(row["label_rule"]):
+        return f", if {row['label_rule']}"
+    words = str(row["label"]).split(", ")
+    long = row["label_kind"] == "word" and len(words) > TITLE_WORDS
+    return f" ({', '.join(words)})" if long else ""
+
+
+def _shares(row: pd.Series) -> str:
+    """Return precision and recall of a label as a sentence; older bundles count no parts."""
+    judge = row["label_judge"]
+    tokens = "tokens of other windows" if judge == "sample" else "held-out tokens"
+    how = "strongly" if pd.isna(judge) else "(a weak activation counts in part)"
+    strongly = "" if pd.isna(judge) else " strongly"
+    return (
+        f"{row['label_precision']:.0%} of the {tokens} that fit activate the factor {how}, and "
+        f"{row['label_recall']:.0%} of those that do{strongly} fit."
+    )
 
 
 def _instead_of_level(selected: Selected) -> str:

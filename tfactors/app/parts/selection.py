@@ -13,6 +13,7 @@ import streamlit as st
 from tfactors.app.frame import controls, notes, store, url_state
 from tfactors.app.parts import definitions, level_rule
 from tfactors.bundle import Bundle
+from tfactors.describe.labels import label_parts
 from tfactors.describe.levels import OlderThresholds, Thresholds
 from tfactors.display import passages
 
@@ -80,7 +81,7 @@ def name_words(bundle: Bundle, factor: int) -> list[str]:
 def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
     labels, words = bundle.factors["label"].array, bundle.factors["words"].array
     if label := str(labels[factor] or "").strip():
-        return label.removeprefix("mixed: ").split(", ")[:TITLE_WORDS]
+        return label_parts(label)[:TITLE_WORDS]
     return list(dict.fromkeys(word.casefold() for word in words[factor]))[:TITLE_WORDS]
 
 
@@ -90,7 +91,8 @@ def factor_name(bundle: Bundle, factor: int) -> str:
 
 
 def _short_name(factor: int, parts: list[str]) -> str:
-    words = " / ".join(passages.shorten(word, 24) for word in parts[:3])
+    longest = 24 if len(parts) > 1 else 60  # letters; a pattern is one part
+    words = " / ".join(passages.shorten(word, longest) for word in parts[:3])
     return f"{factor} · {words}" if words else str(factor)
 
 
