@@ -116,6 +116,10 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r}, blocks={self.blocks}, width={self.width})"
 
+    def between_marks(self, marks: bool) -> "Model":
+        """Return the model with the same weights that reads between its marks, or without them."""
+        return Model(self.name, self.sha256, self._module, self.tokenizer, self.device, marks=marks)
+
     @property
     def layers(self) -> list[int]:
         """All layers, 0 (embedding output) to the number of blocks."""

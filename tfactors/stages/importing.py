@@ -73,6 +73,7 @@ def _check_settings(run: Run, path: str | Path, changes: dict[str, Any]) -> dict
     """Return the settings of the import, as JSON, once the dictionary has proved itself."""
     dictionary = read_dictionary(path, run.model.width, run.settings.form)
     run.settings = _resolve_settings(run.settings, changes, dictionary)
+    run.model = run.model.between_marks(run.settings.marks)  # the file may have asked for them
     records = (run.folder / "manifest.json", run.work / "settings.json")
     # Else it has proved itself already, or will when it is known what each token brings.
     if not any(record.exists() for record in records) and run.settings.baseline == "none":
