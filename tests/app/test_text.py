@@ -93,19 +93,20 @@ def test_the_equation_of_a_token_begins_with_the_word_itself(
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("marks", [False, True])
 def test_a_model_of_few_positions_says_how_much_text_it_takes_before_and_after_it_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    marks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tiny_model import write_tiny_bert
 
     from tfactors.model.hidden_states import load_model
 
-    model = load_model(str(write_tiny_bert(tmp_path / "model")))
+    model = load_model(str(write_tiny_bert(tmp_path / "model")), marks=marks)
     write_synthetic_bundle(
         tmp_path / "bundles/default", layers=3, width=model.width, factors=20, hostile=False
     )
     manifest = Bundle.open(tmp_path / "bundles/default").manifest
-    manifest["model"] |= {"name": model.name, "sha256": model.sha256}
+    manifest["model"] |= {"name": model.name, "sha256": model.sha256, "marks": marks}
     write_manifest(tmp_path / "bundles/default", manifest)
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path / "bundles"))
     path, most = "pages/5_Your_text.py", model.max_length
