@@ -83,9 +83,9 @@ FIRES = (
 )
 MAP = (
     "By likeness: places in two dimensions in which factors with a large cosine lie near each "
-    "other; only nearness means something. By level: on how many words its activations spread, and "
-    "how much the window decides; of older bundles, the depth of the peak layer, and what the "
-    "word's own sentence keeps."
+    "other; only nearness means something. By level: on how many words its strongest examples "
+    "spread, and how much the window decides; of older bundles, the depth of the peak layer, and "
+    "what the word's own sentence keeps."
 )
 MATCH_LAYER = "The layer where it matches best; a click opens it there."
 ACTIVE_ON = "The share of the words' tokens that activate it at this layer."
@@ -157,19 +157,19 @@ LEVEL = (
     "beyond. A factor's own page gives the rule with its numbers."
 )
 LEVEL_RULE = (
-    "Low, one word or a few: the activations spread on {words:g} words or fewer. High, many words "
-    "of the same texts: of the others, those of whose variance at least {share:.0%} lies between "
-    "windows of text, and whose activations spread on {windows:g} windows or more. Mid, many words "
-    "in whatever text: the rest."
+    "Low, one word or a few: the strongest examples spread on {words:g} words or fewer. High, many "
+    "words of the same texts: of the others, those of whose variance at least {share:.0%} lies "
+    "between windows of text, and whose activations spread on {windows:g} windows or more. Mid, "
+    "many words in whatever text: the rest."
 )
 EFFECTIVE_WORDS = (
-    "On how many words its activations spread: as many as would share them evenly, exp(−Σ p log "
-    "p), p the share of a word (upper and lower case alike) in the sum of all its activations at "
-    "its peak layer, in windows drawn from the whole corpus."
+    "On how many words its strongest examples spread: as many as would share their activation "
+    "evenly, exp(−Σ p log p), p the share of a word (upper and lower case alike) in the sum of "
+    "their activations at its peak layer."
 )
 EFFECTIVE_WINDOWS = (
-    "On how many windows of text its activations spread, as with words: few say that it answers to "
-    "a passage or two."
+    "On how many windows of text all its activations spread, in windows drawn from the whole "
+    "corpus, reckoned as with words: few say that it answers to a passage or two."
 )
 WINDOW_SHARE = (
     "The share of the variance of its activation over all tokens that lies between windows: 1 if "

@@ -60,7 +60,9 @@ def level_reason(
     if not level:
         return "It has no level: fewer than 20 tokens of the sample activate it, too few to tell."
     words, low = float(factor["effective_words"]), thresholds.low_words
-    spreads = f"Its activations spread on as many words as {_number(words)} that share them evenly"
+    spreads = (
+        f"Its strongest examples spread on as many words as {_number(words)} that share them evenly"
+    )
     if level == "low":
         return f"{spreads}; {low:g} or fewer are low-level."
     share, least = float(factor["window_share"]), thresholds.window_share

@@ -1,9 +1,9 @@
 """All factors in two dimensions, and a list of those in an area that is drawn with the mouse.
 
 Two maps share one chart. By likeness: places made at build time, near factors having near atoms. By
-level: on how many words a factor's activations spread, and how much of their variance the window
-decides, with the two thresholds between low, mid and high; of older bundles the depth of the peak
-layer, and what the word's own sentence keeps.
+level: on how many words a factor's strongest examples spread, and how much of the variance of its
+activation the window decides, with the two thresholds between low, mid and high; of older bundles
+the depth of the peak layer, and what the word's own sentence keeps.
 """
 
 from typing import Any
@@ -33,8 +33,8 @@ _OLDER_AXES = (
     "kept by its own sentence",
 )
 _BY_LEVEL = (
-    "by the number of words that their activations spread on and by how much of the variance the "
-    "window decides, with the two thresholds that part low, mid and high"
+    "by the number of words that their strongest examples spread on and by how much of the "
+    "variance the window decides, with the two thresholds that part low, mid and high"
 )
 _BY_OLDER_LEVEL = (
     "by the depth of their peak layer and by what their own sentence keeps of the activation, with "
