@@ -20,7 +20,7 @@ codes c are of low rank, chosen with the weights √n, and stored as whole numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +112,8 @@ class TokenBaseline:
     def _codes_of(self, kinds: np.ndarray) -> np.ndarray:
         """Return c(w) of tokens, (n, r) float32; 0 of one that the text did not have."""
         codes = np.zeros((len(kinds), len(self.basis)), np.float32)
-        if len(self.token_ids):
-            row = np.minimum(np.searchsorted(self.token_ids, kinds), len(self.token_ids) - 1)
-            known = self.token_ids[row] == kinds
-            codes[known] = self.codes[row[known]] * self.steps[row[known], None]
+        known, row = _rows_of(self.token_ids, kinds)
+        codes[known] = self.codes[row] * self.steps[row, None]
         return codes
 
 
@@ -153,14 +151,12 @@ class BaselineSums:
         """Take in the sums of a batch."""
         self.by_token[sums.rows] += sums.by_row
         self.by_place[: len(sums.by_place)] += sums.by_place
-        np.add.at(self.pairs, (sums.pairs[0], sums.pairs[1]), 1)
+        np.add.at(self.pairs, sums.pairs, 1)
 
     def of_batch(self, states: np.ndarray, token_ids: np.ndarray, places: np.ndarray) -> BatchSums:
         """Return the sums of a batch of scaled states (layers, n, d); changes nothing here."""
-        row = np.minimum(np.searchsorted(self.token_ids, token_ids), len(self.token_ids) - 1)
-        known = np.flatnonzero(self.token_ids[row] == token_ids)
-        row, place = row[known], np.asarray(places, np.int64)[known]
-        count = len(known)
+        known, row = _rows_of(self.token_ids, token_ids)
+        place, count = np.asarray(places, np.int64)[known], len(known)
         whole = np.rint(states[:, known].astype(np.float64) / STEP).astype(np.int64)
         whole = whole.transpose(1, 0, 2).reshape(count, self.by_token.shape[1])
         rows, by_row = _sum_by(row, whole)
@@ -194,7 +190,17 @@ class BatchSums:
     rows: np.ndarray
     by_row: np.ndarray
     by_place: np.ndarray
-    pairs: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    pairs: tuple[np.ndarray, np.ndarray]
+
+
+def _rows_of(known: np.ndarray, token_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of some tokens are among the known ones (ascending), and where they stand there.
+
+    >>> _rows_of(np.array([3, 7]), np.array([7, 5, 3, 9]))
+    (array([0, 2]), array([1, 0]))
+    """
+    found = np.flatnonzero(np.isin(token_ids, known))
+    return found, np.searchsorted(known, np.asarray(token_ids)[found])
 
 
 def _sum_by(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfactors.describe.name_search import BagHas, Condition, Rule, SlotIs
-from tfactors.describe.token_slots import TokenSlots
+from tfactors.describe.token_slots import Slot, TokenSlots
 from tfactors.describe.word_bags import NEAR
 from tfactors.describe.word_classes import NAME
 
@@ -134,7 +134,7 @@ class LabelWriter:
             return [self._form_of_text.get(text, text) for text in texts]
         return texts
 
-    def _slot(self, condition: SlotIs):  # type: ignore[no-untyped-def]
+    def _slot(self, condition: SlotIs) -> Slot:
         return self._tokens.slots[condition.slot]
 
     def _in_words(self, condition: Condition) -> str:

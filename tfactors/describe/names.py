@@ -115,8 +115,9 @@ class Namer:
             judged = judging.firing(factor, least)
         if judged.strong.sum() < FEWEST_ACTIVE:
             proposing, judge = self.sample, ""
-        topics = self._topics(factor, proposing, proposing.firing(factor, least), judge)
-        rules = search(proposing.text, proposing.firing(factor, least), topics)
+        firing = proposing.firing(factor, least)
+        topics = self._topics(factor, proposing, firing, judge)
+        rules = search(proposing.text, firing, topics)
         best = rules[0] if rules else None
         shares = (np.nan, np.nan)
         if best and judge:
@@ -129,7 +130,7 @@ class Namer:
     def _topics(self, factor: int, proposing: NamedText, firing: Firing, judge: str) -> list[Topic]:
         """Return what the windows of a factor are about, and what stands near its tokens."""
         bags, strong = proposing.text.bags, firing.rows[firing.strong]
-        mine = np.arange(*np.searchsorted(self.example_factor, [factor, factor + 1]))
+        mine = self._examples_of(factor)
         if judge == "sample":
             mine = mine[self.example_window[mine] % 2 == 0]
         of_examples = self.examples.window_bags(mine)
@@ -139,10 +140,13 @@ class Namer:
             Topic(True, bags.near_topic(strong)),
         ]
 
+    def _examples_of(self, factor: int) -> np.ndarray:
+        """Return the rows of a factor's examples, ascending."""
+        return np.arange(*np.searchsorted(self.example_factor, [factor, factor + 1]))
+
     def _matter(self, factor: int) -> np.ndarray:
         """Return what the windows of a factor's examples are about, be they only two."""
-        mine = np.arange(*np.searchsorted(self.example_factor, [factor, factor + 1]))
-        bags = self.examples.window_bags(mine)
+        bags = self.examples.window_bags(self._examples_of(factor))
         return telling(*bags, self.sample.text.bags.window_share, fewest=2)
 
     def _mixed(self, factor: int, best: Rule | None, frequent: Sequence[str]) -> LabelText:

@@ -156,11 +156,6 @@ class TextWords:
             np.array(opens, np.int64),
         )
 
-    @property
-    def window_of_word(self) -> np.ndarray:
-        """The row of the window that each word is in, (W,) int64."""
-        return ragged.owners(np.diff(self.window_words))
-
     def words_at(self, windows: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Return the numbers of the words that stand at some places, (n,) int64."""
         return self.word_of_token[self.tokens_at(windows, positions)].astype(np.int64)

@@ -76,8 +76,7 @@ class Evaluation:
 
         Both are (layers, n, d).
         """
-        states, own = self.encoder.parts(self.held_out.texts, self.encoder.layers)
-        return states, own if self.encoder.transform.baseline else None
+        return self.encoder.parts(self.held_out.texts, self.encoder.layers)
 
     @property
     def states(self) -> np.ndarray:

@@ -169,7 +169,6 @@ def read_text(text: str, encoder: FactorEncoder) -> ReadText:
     position = np.arange(len(tokens), dtype=np.int32)
     table = {"position": position, "token": tokens, "word": words, "token_id": token_ids}
     states, own = encoder.parts([token_ids], encoder.layers)
-    own = own if encoder.transform.baseline else None
     return ReadText(pd.DataFrame(table), encoder.layers, states, own)
 
 

@@ -136,7 +136,7 @@ class FactorEncoder:
         positions: Sequence[int] | None = None,
         starts: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return z, and b as `StateTransform.own_part`; arguments as `Model.hidden_states`."""
+        """Return z, and what each token brings of its own, or None, as `read_states`."""
         for layer in layers:
             self.check(layer)
         return read_states(self.model, self.transform, texts, layers, positions, starts)

@@ -20,7 +20,7 @@ def read_states(
     positions: Sequence[int] | None = None,
     starts: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return z = s·x − b of texts, and b.
+    """Return z = s·x − b of texts, and what of b each token brings of its own.
 
     Parameters
     ----------
@@ -34,12 +34,13 @@ def read_states(
     Returns
     -------
     states : (len(layers), rows, d) float32
-    own : (len(layers), rows, d) or (d,) float32, or None
-        b, as `StateTransform.own_part`.
+    own : (len(layers), rows, d) float32 or None
+        None where nothing is subtracted by token, be it that an autoencoder's bias is.
     """
     states = model.hidden_states(texts, layers, positions, starts)
     token_ids, places = tokens_and_places(model, texts, positions, starts)
-    return states, transform.apply(states, layers, token_ids, places)
+    own = transform.apply(states, layers, token_ids, places)
+    return states, own if transform.baseline else None
 
 
 def tokens_and_places(

@@ -18,8 +18,7 @@ from tfactors.coding.baseline import (
     fit_baseline,
     quantized,
 )
-from tfactors.coding.state_transform import StateTransform
-from tfactors.explain.read_states import tokens_and_places
+from tfactors.explain.read_states import read_states, tokens_and_places
 from tfactors.parallel import ahead
 from tfactors.stages.corpus import WINDOWS_A_BATCH
 from tfactors.stages.run import Checkpoint, Run
@@ -42,13 +41,11 @@ def fit_own_parts(run: Run) -> dict[str, Any]:
     windows = np.flatnonzero(~run.held_out)
     checkpoint = Checkpoint(run, f"baseline.{ranks.rank}of{ranks.size}")
     sums = BaselineSums.load(checkpoint.path) if checkpoint.path else _no_sums(run, lengths)
-    scale = dict(zip(run.layers, run.scale.tolist(), strict=True))
-    transform = StateTransform(scale, run.settings.scale == "state")
+    scaling = run.scaling
 
     def sum_batch(first: int) -> BatchSums:
         texts = list(run.files.windows(windows[first : first + WINDOWS_A_BATCH])["token_ids"])
-        states = run.model.hidden_states(texts, run.layers)
-        states *= transform.multipliers(states, run.layers)
+        states, _ = read_states(run.model, scaling, texts, run.layers)
         return sums.of_batch(states, *tokens_and_places(run.model, texts))
 
     step = checkpoint.step

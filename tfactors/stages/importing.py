@@ -146,8 +146,8 @@ def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
             "with; name a text file, a folder or a packaged corpus after it"
         )
     states = run.model.hidden_states(token_ids, run.layers)
-    norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
     if run.settings.scale != "none":
+        norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
         scale = layer_scales(norms, run.model.width)
         states *= StateTransform(
             dict(zip(run.layers, scale.tolist(), strict=True)), run.settings.scale == "state"

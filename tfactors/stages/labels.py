@@ -39,8 +39,7 @@ def label_factors(run: Run) -> dict[str, Any]:
     with run.progress(len(peak), "labels", "factor") as bar:
         rows = []
         for factor, frequent in enumerate(words):
-            named = namer.name(factor, importance[factor], frequent) if frequent else NAMELESS
-            rows.append(named)
+            rows.append(namer.name(factor, importance[factor], frequent) if frequent else NAMELESS)
             bar.update()
     chosen = pd.DataFrame(rows).assign(words=words)
     with replacing(run.work / "labels.parquet") as temporary:
@@ -88,10 +87,11 @@ def _namer(run: Run, peak: np.ndarray, examples: pd.DataFrame) -> Namer:
     tokens = TokenSlots.of(text, window, position, source_of_window)
     content, n = content_stems(text), int(proposing.sum())
     example_words = text.words_at(examples["window"].to_numpy(), examples["position"].to_numpy())
-    of_sample = _at_peaks(run, sample, peak)[np.flatnonzero(proposing)]
+    of_sample = _at_peaks(run, sample, len(windows), peak)[np.flatnonzero(proposing)]
+    of_judged = _at_peaks(run, held_out, len(judged_windows), peak)
     return Namer(
         NamedText.of(tokens.rows(slice(0, n)), of_sample, content),
-        NamedText.of(tokens.rows(slice(n, None)), _at_peaks(run, held_out, peak), content),
+        NamedText.of(tokens.rows(slice(n, None)), of_judged, content),
         content,
         WordBags(text, examples["window"].to_numpy(), example_words, content),
         examples["factor"].to_numpy(),
@@ -99,9 +99,9 @@ def _namer(run: Run, peak: np.ndarray, examples: pd.DataFrame) -> Namer:
     )
 
 
-def _at_peaks(run: Run, codes: KeptCodes, peak: np.ndarray) -> csc_array:
-    """Return the activation of every factor at its peak layer, (n, m)."""
-    n, m = len(codes.places()[0]), len(peak)
+def _at_peaks(run: Run, codes: KeptCodes, n: int, peak: np.ndarray) -> csc_array:
+    """Return the activation of every factor at its peak layer at n kept tokens, (n, m)."""
+    m = len(peak)
     rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     activations = [np.zeros(0, np.float32)]
     for i, layer in enumerate(run.layers):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,14 @@ class Run:
 
     def transform_of(self, imported: ImportedDictionary | None) -> StateTransform:
         """Return how hidden states become what a dictionary codes; None of one learnt here."""
+        offset = imported.offset if imported else None
+        return replace(self.scaling, offset=offset, baseline=self.baseline)
+
+    @property
+    def scaling(self) -> StateTransform:
+        """How hidden states are scaled, before anything is subtracted of them."""
         scale = dict(zip(self.layers, self.scale.tolist(), strict=True))
-        by_length = self.settings.scale == "state"
-        return StateTransform(
-            scale, by_length, imported.offset if imported else None, self.baseline
-        )
+        return StateTransform(scale, by_length=self.settings.scale == "state")
 
     @cached_property
     def coder(self) -> SparseCoder | EncoderCoder:

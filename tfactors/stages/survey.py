@@ -159,15 +159,14 @@ def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame
     """Run the model over some windows and code every state; threads may share run and coder."""
     settings = run.settings
     states, own = read_states(run.model, run.transform, list(frame["token_ids"]), run.layers)
-    by_token = own is not None and own.ndim == 3
     sizes = np.array([len(t) for t in frame["token_ids"]])
     held_out = np.flatnonzero(np.repeat(run.held_out[frame["window"].to_numpy()], sizes))
     batch = _CodedBatch([], np.empty(len(states)), [Moments() for _ in states])
     for i, x in enumerate(states):
         codes = coder.encode(x, settings.penalty, settings.tol)
         batch.codes.append(codes)
-        norms = np.linalg.norm(x + own[i] if own is not None and by_token else x, axis=1)
-        batch.norms[i] = norms.sum(dtype=np.float64)
+        whole = x if own is None else x + own[i]
+        batch.norms[i] = np.linalg.norm(whole, axis=1).sum(dtype=np.float64)
         if len(held_out):
             x, codes = x[held_out], codes[held_out]
             errors = coder.squared_error(x, codes)
@@ -175,8 +174,7 @@ def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame
             if settings.coding == "solver":
                 proved = slice(None, None, TOKENS_A_PROOF)
                 gap = duality_gap(x[proved], coder.dictionary, codes[proved], settings.penalty)
-            whole = x + own[i][held_out] if own is not None and by_token else None
-            batch.held_out[i].add(x, codes, errors, gap, whole)
+            batch.held_out[i].add(x, codes, errors, gap, whole[held_out])
     return batch
 
 

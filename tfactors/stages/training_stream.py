@@ -144,8 +144,6 @@ class TrainingStream:
     def _draw(self, random: np.random.Generator, group: list[np.ndarray]) -> np.ndarray:
         """Return which tokens of a group of windows are taken, ascending."""
         lengths = np.array([len(ids) for ids in group])
-        if self._share == 1:
-            return np.arange(lengths.sum())
         counts = drawn(lengths, self._share)
         parts = [
             start + np.sort(random.permutation(length)[:count])

@@ -121,11 +121,7 @@ def level_lines(bundle: Bundle) -> str:
         }
         decides = "Its peak, and how much text the factor needs, make its level:"
     else:
-        said = {
-            "low": "a few words, in one of their uses",
-            "mid": "many words, in whatever text: a pattern of the sentence",
-            "high": "many words, in some texts and not in others: what they are about",
-        }
+        said = definitions.LEVEL_MEANING
         decides = "What decides whether it fires makes its level:"
     lines = [f"- **{level}**: {words}" for level, words in said.items()]
     return "\n".join([decides, *lines])
