@@ -15,6 +15,7 @@ saliency cost the same whatever the length of the corpus; `tfactors info` prints
 import argparse
 import json
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -53,13 +54,19 @@ def bare_forward(run: Run, windows: list[np.ndarray]) -> float:
 
 def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, float, float]:
     """Return the run, and the seconds of the corpus and the survey stage."""
-    manifest = bundle.manifest
+    about = bundle.about
     settings = with_changes(
         "default",
         corpora=("sotu",),
         max_tokens=tokens,
         factors=bundle.n_factors,
-        penalty=manifest["coding"]["penalty"],
+        layers=tuple(bundle.layers),
+        window_length=about.corpus.window_length,
+        marks=about.model.marks,
+        scale="state" if about.coding.scale_by == "state" else "unit",
+        baseline=about.baseline.kind if about.baseline else "none",
+        penalty=about.coding.penalty,
+        refit=about.coding.refit,
     )
     run = Run(folder, settings, show_progress=False)
     run.work.mkdir(parents=True)
@@ -69,6 +76,8 @@ def corpus_to_bundle(bundle: Bundle, tokens: int, folder: Path) -> tuple[Run, fl
     run.finish("corpus", {"notes": read_corpus(run)})
     middle = time.perf_counter()
     write_dictionary(run.folder, bundle.dictionary)
+    for file in bundle.path.glob("baseline*.parquet"):
+        shutil.copy(file, run.folder)
     survey_corpus(run)
     return run, middle - start, time.perf_counter() - middle
 

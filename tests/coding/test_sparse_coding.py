@@ -16,6 +16,7 @@ from sklearn.linear_model import Lasso
 import tfactors as tf
 from tfactors.coding.kernel import RESOLUTION
 from tfactors.coding.solver import ROWS, SparseCoder
+from tfactors.coding.sparse_coding import proved_gap
 
 
 def objective(X, dictionary, codes, penalty):
@@ -167,6 +168,73 @@ def test_a_path_gives_the_codes_of_each_penalty_in_the_order_given():
         expected = tf.sparse_encode(X, dictionary, penalty, tol=1e-7)
         np.testing.assert_allclose(codes.toarray(), expected.toarray(), atol=1e-4)
     assert tf.penalty_path(X, dictionary, []) == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(problems(smallest=1e-6, largest=1e6))
+def test_refitted_codes_are_non_negative_least_squares_on_the_chosen_atoms(problem):
+    X, dictionary, penalty = problem
+    chosen = tf.sparse_encode(X, dictionary, penalty)
+    refitted = tf.sparse_encode(X, dictionary, penalty, refit=True)
+    assert refitted.shape == chosen.shape
+    assert refitted.dtype == np.float32
+    assert (refitted.data > 0).all()
+    assert not ((refitted > 0).astype(int) - (chosen > 0).astype(int) > 0).nnz
+    for row, x in enumerate(X.astype(np.float64)):
+        atoms = dictionary[chosen[[row]].indices].astype(np.float64)
+        best = nnls(atoms.T, x)[1] if len(atoms) else np.linalg.norm(x)
+        left = np.linalg.norm(x - refitted[[row]].toarray()[0] @ dictionary.astype(np.float64))
+        assert left == pytest.approx(best, rel=1e-4, abs=1e-4 * np.linalg.norm(x))
+
+
+def test_a_refit_takes_the_shrinkage_away_and_keeps_the_atoms():
+    dictionary = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 12)))[0]
+    X = np.random.default_rng(1).normal(size=(50, 12)).astype(np.float32)
+    shrunk = tf.sparse_encode(X, dictionary, 0.4)
+    refitted = tf.sparse_encode(X, dictionary, 0.4, refit=True)
+    assert (refitted.indices == shrunk.indices).all()
+    assert refitted.data == pytest.approx(shrunk.data + 0.4, abs=1e-5)
+
+
+def test_an_atom_that_least_squares_does_not_need_leaves_the_code():
+    dictionary = np.array([[1, 0, 0], [0.6, 0.8, 0], [0.6, 0, 0.8]])
+    x = np.array([[2.0, -0.5, 1.0]])
+    for penalty in np.linspace(0.01, 1.5, 60):
+        chosen = tf.sparse_encode(x, dictionary, penalty)
+        refitted = tf.sparse_encode(x, dictionary, penalty, refit=True)
+        best = nnls(dictionary[chosen.indices].T, x[0])[0] if chosen.nnz else np.zeros(0)
+        assert refitted.toarray()[0, chosen.indices] == pytest.approx(best, abs=1e-5)
+
+
+def test_a_refitted_path_gives_the_refitted_codes_of_each_penalty():
+    rng = np.random.default_rng(0)
+    dictionary, X = unit_atoms(rng, 60, 20), rng.standard_normal((9, 20))
+    penalties = [0.1, 0.9, 0.4]
+    path = tf.penalty_path(X, dictionary, penalties, tol=1e-6, refit=True)
+    for penalty, codes in zip(penalties, path, strict=True):
+        alone = tf.sparse_encode(X, dictionary, penalty, tol=1e-6, refit=True)
+        assert codes.toarray() == pytest.approx(alone.toarray(), abs=1e-4)
+
+
+def test_refitted_codes_are_the_same_bit_for_bit_with_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    dictionary, X = unit_atoms(rng, 90, 24), rng.standard_normal((3 * ROWS + 5, 24))
+    one, three = (SparseCoder(dictionary, threads, refit=True).encode(X, 0.6) for threads in (1, 3))
+    assert (one.indptr == three.indptr).all()
+    assert (one.indices == three.indices).all()
+    assert (one.data == three.data).all()
+
+
+def test_the_proof_of_refitted_codes_is_that_of_the_codes_that_chose():
+    rng = np.random.default_rng(0)
+    dictionary, X = unit_atoms(rng, 60, 20), rng.standard_normal((30, 20)).astype(np.float32)
+    coder = SparseCoder(dictionary, refit=True)
+    codes = coder.encode(X, 0.5, 1e-3)
+    assert tf.duality_gap(X, dictionary, codes, 0.5).max() > 1e-3
+    assert proved_gap(coder, X, codes, 0.5, 1e-3).max() <= 1e-3
+    shrunk = coder.without_refit().encode(X, 0.5, 1e-3)
+    theirs = tf.duality_gap(X, dictionary, shrunk, 0.5)
+    assert (proved_gap(coder, X, codes, 0.5, 1e-3) == theirs).all()
 
 
 def test_the_gap_bounds_how_far_any_code_is_from_optimal():

@@ -32,6 +32,16 @@ def test_tensors_with_more_factors_than_a_working_set_are_solved_too():
     assert tf.duality_gap(X, dictionary, codes, 0.02).max() < 1.1e-3
 
 
+def test_tensors_are_refitted_as_arrays_are():
+    rng = np.random.default_rng(15)
+    dictionary, X = unit_atoms(rng, 90, 24), rng.standard_normal((40, 24)).astype(np.float32)
+    X[5] *= 1e15  # left to the solver of arrays
+    tensors = tf.sparse_encode(torch.tensor(X), dictionary, 0.6, tol=1e-6, refit=True)
+    arrays = tf.sparse_encode(X, dictionary, 0.6, tol=1e-6, refit=True)
+    scale = np.linalg.norm(X, axis=1, keepdims=True)
+    np.testing.assert_allclose(tensors.toarray() / scale, arrays.toarray() / scale, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [

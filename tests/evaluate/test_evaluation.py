@@ -19,7 +19,6 @@ from tfactors.bundle import evidence
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.cli import main
 from tfactors.coding.solver import SparseCoder
-from tfactors.coding.sparse_coding import sparse_encode
 from tfactors.describe.stability import match
 from tfactors.errors import InputError
 from tfactors.evaluate import labelled_senses
@@ -29,7 +28,7 @@ from tfactors.evaluate.evaluation import Effort, Evaluation
 from tfactors.evaluate.level_checks import SAYS
 from tfactors.evaluate.planted_factors import plant
 from tfactors.evaluate.reconstruction import quality
-from tfactors.evaluate.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK, refitted
+from tfactors.evaluate.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK
 from tfactors.evaluate.sample import draw, interval
 from tfactors.evaluate.topk_autoencoder import TopKAutoencoder
 from tfactors.stages.build import build
@@ -227,18 +226,6 @@ def test_ours_beats_random_directions_and_every_control_is_there(sections):
     assert at[TOPK] > at[RANDOM]
     assert max(at, key=lambda name: at[name] if name.startswith("ours") else -9) == REFITTED
     assert all(0 <= row["l0"] <= 24 for row in found if row["terms"] <= 16)
-
-
-def test_a_refit_keeps_the_factors_and_explains_at_least_as_much():
-    rng = np.random.default_rng(0)
-    atoms = rng.normal(size=(30, 12)).astype(np.float32)
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    x = rng.normal(size=(50, 12)).astype(np.float32)
-    codes = sparse_encode(x, atoms, 0.8)
-    better = refitted(x, atoms, codes)
-    assert (better.indices == codes.indices).all()
-    error = [((x - c @ atoms) ** 2).sum() for c in (codes, better)]
-    assert error[1] < error[0]
 
 
 def test_the_autoencoder_finds_planted_atoms_and_uses_at_most_k(sections):

@@ -114,6 +114,8 @@ class Coding:
     scale_by : str
         ``layer``: the scale is one number a layer; ``state``: every state is divided by its own
         length, times √d, and the scale is what that is on average.
+    refit : bool
+        Whether λ only chose the factors of a code, and least squares on them gave its values.
     """
 
     penalty: float
@@ -121,6 +123,7 @@ class Coding:
     scale: Mapping[str, float]
     method: str = "solver"
     scale_by: str = "layer"
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,7 @@ class Imported:
     scale: str = "none"
     baseline: str = "none"
     marks: bool = False
+    refit: bool = False
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""

@@ -70,7 +70,7 @@ def coding_in_words(about: Manifest) -> str:
         return "published examples, ranks in place of activations"
     imported = about.dictionary.imported
     if about.coding.method == "solver" or imported is None:
-        return f"λ = {about.coding.penalty:g}"
+        return f"λ = {about.coding.penalty:g}" + ", refitted" * about.coding.refit
     count = f", k = {imported.k}" if imported.form == "topk" else ""
     return f"codes of its own encoder ({imported.form}{count})"
 

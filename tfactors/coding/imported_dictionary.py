@@ -69,6 +69,8 @@ class Origin:
         ``token`` where what each token brings of its own was subtracted, else ``none``.
     marks : bool
         Whether the model read every window between its tokenizer's marks.
+    refit : bool
+        Whether codes were refitted without λ.
     penalty : float
         λ that it was learnt with, 0 where the file does not say.
     layers : tuple of int
@@ -88,6 +90,7 @@ class Origin:
     scale: str = "none"
     baseline: str = "none"
     marks: bool = False
+    refit: bool = False
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""
@@ -146,9 +149,11 @@ class ImportedDictionary:
         offset = self.tensors.get("b_dec")
         return offset if offset is not None and offset.any() else None
 
-    def coder(self, coding: str) -> SparseCoder | EncoderCoder:
+    def coder(self, coding: str, refit: bool = False) -> SparseCoder | EncoderCoder:
         """Return what codes hidden states: ``solver`` for exact codes, ``encoder`` for its own."""
-        return EncoderCoder(self) if coding == "encoder" else SparseCoder(self.atoms)
+        if coding == "encoder":
+            return EncoderCoder(self)
+        return SparseCoder(self.atoms, refit=refit)
 
     def kept(self) -> dict[str, np.ndarray]:
         """Return the tensors that the atoms alone do not give back."""

@@ -51,6 +51,9 @@ RESOLUTION = 2.0**-18
 """Where float32 codes end, relative to ‖x‖: a dual point may exceed a smaller penalty by up to
 RESOLUTION·‖x‖, and a gap is relative to at least RESOLUTION·½‖x‖²."""
 
+REFITS = 20
+"""Rounds of a refit at most; nearly every code needs one."""
+
 DEPENDENT = 0.3
 """Atoms are dependent where a pivot of Cholesky falls below DEPENDENT·√eps (float32: 1e-4)."""
 
@@ -366,6 +369,44 @@ def solve_rows(
             place[atoms[k]] = -1
             alpha[k] = zero
     return written
+
+
+@compiled
+def refit_rows(X, dictionary, gram, squares, indptr, indices, data):
+    """Replace codes in compressed rows by those that fit best on the same atoms, without a price.
+
+    Every row becomes argmin ‖x − αΦ‖² over α ≥ 0 that is zero wherever the code was; what falls to
+    zero stays among ``data`` as 0. ``squares`` (3, limit, limit), float64 and zeros at first, is
+    room to work in for codes of at most ``limit`` atoms, a whole number of LANES.
+    """
+    gram_w, lower, upper = squares[0], squares[1], squares[2]
+    limit = squares.shape[1]
+    alpha, b_w, left, step = np.zeros(limit), np.zeros(limit), np.zeros(limit), np.zeros(limit)
+    support, zero = np.empty(limit, np.int32), 0.0
+    for t in range(X.shape[0]):
+        first, n, norm2, factored = indptr[t], indptr[t + 1] - indptr[t], zero, 0
+        if n == 0:
+            continue
+        for i in range(X.shape[1]):
+            norm2 += np.float64(X[t, i]) * np.float64(X[t, i])
+        for k in range(n):
+            atom, product = dictionary[indices[first + k]], zero
+            for i in range(atom.size):
+                product += np.float64(X[t, i]) * np.float64(atom[i])
+            b_w[k], alpha[k] = product, data[first + k]
+            row = gram[indices[first + k]]
+            for i in range(n):
+                gram_w[k, i] = row[indices[first + i]]
+        _residual(gram_w, b_w, alpha, n, left)
+        for _ in range(REFITS):
+            highest, factored = _solve_support(
+                gram_w, b_w, alpha, n, zero, left, lower, upper, step, support, factored
+            )
+            if highest <= RESOLUTION * np.sqrt(norm2):
+                break
+            _descend(gram_w, left, alpha, n, zero)  # an atom that left comes back
+        for k in range(n):
+            data[first + k] = alpha[k]
 
 
 @compiled

@@ -5,8 +5,14 @@ row, with the lower bound that proves it; :mod:`tfactors.coding.sparse_coding` g
 :mod:`tfactors.coding.kernel` solves one block. This module feeds it: blocks of rows, one product
 XΦᵀ a block, every block on one thread, so that the codes are the same bit for bit with any number
 of threads. A row whose gap float32 cannot prove (a penalty or a norm far outside its range) is
-solved again in float64. Memory: the Gram matrix (4m² bytes; 8m² more once a row needed float64)
-and, for every thread, one block of correlations (ROWS·m floats); never an (n, m) array of codes.
+solved again in float64.
+
+Where a coder refits, λ chooses the atoms of a code and nothing else: their activations are those of
+least squares, still at least 0, so that λ no longer shrinks them (the relaxed lasso of Meinshausen,
+2007, at its end φ = 0).
+
+Memory: the Gram matrix (4m² bytes; 8m² more once a row needed float64) and, for every thread, one
+block of correlations (ROWS·m floats); never an (n, m) array of codes.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_array
 
-from tfactors.coding.kernel import LANES, solve_rows, squared_errors
+from tfactors.coding.kernel import LANES, refit_rows, solve_rows, squared_errors
 from tfactors.errors import InputError
 from tfactors.parallel import cores, in_parallel, one_blas_thread
 from tfactors.ragged import offsets, spans
@@ -44,6 +50,8 @@ class SparseCoder:
         One atom a row, unit norm.
     threads : int, optional
         All the processor's cores by default. The codes do not depend on it.
+    refit : bool
+        Whether the codes are refitted, without λ, on the atoms that were chosen with it.
 
     Attributes
     ----------
@@ -51,7 +59,10 @@ class SparseCoder:
     gram : (m, m) float32
     """
 
-    def __init__(self, dictionary: np.ndarray, threads: int | None = None) -> None:
+    def __init__(
+        self, dictionary: np.ndarray, threads: int | None = None, refit: bool = False
+    ) -> None:
+        self.refit = refit
         self._atoms = _padded(_checked_dictionary(dictionary))
         self.threads = threads or cores()
         self._columns = np.ascontiguousarray(self._atoms.T)  # BLAS reads it a little faster
@@ -63,6 +74,12 @@ class SparseCoder:
         """Return the same coder, sharing its arrays, for one of several batches at once."""
         coder = copy.copy(self)
         coder.threads = 1
+        return coder
+
+    def without_refit(self) -> Self:
+        """Return the same coder, sharing its arrays, of the codes that minimise the objective."""
+        coder = copy.copy(self)
+        coder.refit = False
         return coder
 
     def encode(
@@ -78,7 +95,8 @@ class SparseCoder:
         shape = (len(X), len(self.dictionary))
         if start is not None and start.shape != shape:
             raise InputError(f"start has shape {start.shape}; expected {shape}, the codes' own")
-        return self._solve(X, penalties, checked_tol(tol), start)[0]
+        codes = self._solve(X, penalties, checked_tol(tol), start)[0]
+        return self.refitted(X, codes) if self.refit else codes
 
     def path(self, X: np.ndarray, penalties: Sequence[float], tol: float = 1e-3) -> list[csr_array]:
         """Return codes of X for each penalty; the parameters and errors of `penalty_path`."""
@@ -90,7 +108,30 @@ class SparseCoder:
             checked_penalty(level, len(X))
         order = np.argsort(-levels)  # descending: supports grow
         codes = self._solve(X, np.tile(levels[order], (len(X), 1)), checked_tol(tol), None)
+        if self.refit:
+            codes = [self.refitted(X, code) for code in codes]
         return [codes[place] for place in np.argsort(order)]
+
+    def refitted(self, X: np.ndarray, codes: csr_array) -> csr_array:
+        """Return argmin ‖x − αΦ‖² over α ≥ 0 on the atoms of each code, (n, m) float32.
+
+        An atom that least squares does not need leaves the code.
+        """
+        counts = np.diff(codes.indptr)
+        data = codes.data.astype(np.float32)
+        limit = -(-int(counts.max(initial=1)) // LANES) * LANES
+
+        def work(blocks: Iterator[int]) -> None:
+            squares = np.zeros((3, limit, limit))
+            for first in blocks:
+                rows = slice(first, min(first + ROWS, len(X)))
+                entries = codes.indptr[first : rows.stop + 1], codes.indices, data
+                refit_rows(X[rows], self.dictionary, self.gram, squares, *entries)
+
+        in_parallel(range(0, len(X), ROWS), work, self.threads)
+        kept = data > 0
+        sizes = np.diff(offsets(kept)[codes.indptr])
+        return codes_of_rows(sizes, codes.indices[kept], data[kept], codes.shape[1])
 
     def squared_error(self, X: np.ndarray, codes: csr_array) -> np.ndarray:
         """Return ‖x − αΦ‖² of every row, (n,) float32, without dense codes."""

@@ -36,6 +36,7 @@ def sparse_encode(
     penalty: float | np.ndarray,
     tol: float = 1e-3,
     start: csr_array | None = None,
+    refit: bool = False,
 ) -> csr_array:
     """Return the codes of X over a dictionary: argmin over α ≥ 0 of ½‖x − αΦ‖² + λ‖α‖₁, by row.
 
@@ -52,6 +53,9 @@ def sparse_encode(
         The largest relative duality gap of any row.
     start : (n, m) csr_array, optional
         Codes of similar rows; their atoms are tried first. Changes the time, not the answer.
+    refit : bool
+        λ chooses the atoms of each code and does not shrink its values: they become those of
+        least squares, α ≥ 0, on the same atoms.
 
     Returns
     -------
@@ -68,17 +72,23 @@ def sparse_encode(
     >>> import numpy as np
     >>> sparse_encode(np.array([[3.0, -1.0]]), np.eye(2), penalty=1.0).toarray()
     array([[2., 0.]], dtype=float32)
+    >>> sparse_encode(np.array([[3.0, -1.0]]), np.eye(2), penalty=1.0, refit=True).toarray()
+    array([[3., 0.]], dtype=float32)
     """
     if hasattr(X, "is_cuda"):  # a torch tensor: solved where it lies, torch is imported already
         from tfactors.coding.torch_solver import TorchSparseCoder
 
         tensor: Any = X
-        return TorchSparseCoder(dictionary, tensor.device).encode(tensor, penalty, tol)
-    return SparseCoder(dictionary).encode(X, penalty, tol, start)
+        return TorchSparseCoder(dictionary, tensor.device, refit).encode(tensor, penalty, tol)
+    return SparseCoder(dictionary, refit=refit).encode(X, penalty, tol, start)
 
 
 def penalty_path(
-    X: np.ndarray, dictionary: np.ndarray, penalties: Sequence[float], tol: float = 1e-3
+    X: np.ndarray,
+    dictionary: np.ndarray,
+    penalties: Sequence[float],
+    tol: float = 1e-3,
+    refit: bool = False,
 ) -> list[csr_array]:
     """Return the codes of X for each of the penalties; every λ starts from the last.
 
@@ -92,6 +102,8 @@ def penalty_path(
         λ ≥ 0, in the units of X.
     tol : float
         The largest relative duality gap of any row.
+    refit : bool
+        As in `sparse_encode`.
 
     Returns
     -------
@@ -102,7 +114,20 @@ def penalty_path(
     InputError
         As `sparse_encode`.
     """
-    return SparseCoder(dictionary).path(X, penalties, tol)
+    return SparseCoder(dictionary, refit=refit).path(X, penalties, tol)
+
+
+def proved_gap(
+    coder: SparseCoder, X: np.ndarray, codes: csr_array, penalty: float, tol: float
+) -> np.ndarray:
+    """Return the relative duality gap behind the codes that a coder made of X, (n,) float64.
+
+    Codes that were refitted minimise another objective; the proof is of those that chose their
+    atoms, and these are solved once more.
+    """
+    if coder.refit:
+        codes = coder.without_refit().encode(X, penalty, tol)
+    return duality_gap(X, coder.dictionary, codes, penalty)
 
 
 def duality_gap(

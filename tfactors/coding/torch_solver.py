@@ -48,12 +48,19 @@ class TorchSparseCoder:
         One atom a row, unit norm.
     device : torch.device or str
         Where the codes are solved.
+    refit : bool
+        As of `SparseCoder`; the refit itself is made on the host.
     """
 
-    def __init__(self, dictionary: np.ndarray | torch.Tensor, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        dictionary: np.ndarray | torch.Tensor,
+        device: torch.device | str,
+        refit: bool = False,
+    ) -> None:
         if isinstance(dictionary, torch.Tensor):
             dictionary = dictionary.detach().cpu().numpy()
-        self._host = SparseCoder(dictionary)
+        self._host = SparseCoder(dictionary, refit=refit)
         self.dictionary = torch.as_tensor(self._host.dictionary, device=device)
         self.gram = torch.as_tensor(self._host.gram.copy(), device=device)
 
@@ -84,7 +91,10 @@ class TorchSparseCoder:
         counts = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])
         indices = np.concatenate([np.empty(0, np.int32), *(part[1] for part in parts)])
         data = np.concatenate([np.empty(0, np.float32), *(part[2] for part in parts)])
-        return codes_of_rows(counts, indices, data, m)
+        codes = codes_of_rows(counts, indices, data, m)
+        if self._host.refit:
+            codes = self._host.refitted(X.to("cpu", torch.float32).numpy(), codes)
+        return codes
 
     def _encode_batch(
         self, X: torch.Tensor, penalties: np.ndarray, tol: float
@@ -112,7 +122,9 @@ class TorchSparseCoder:
         indices, data = atoms.int().cpu().numpy(), alpha[rows, atoms].cpu().numpy()
         if len(hard):
             places = hard.cpu().numpy()
-            rest = self._host.encode(X[hard.to(X.device)].cpu().numpy(), penalties[places], tol)
+            rest = self._host.without_refit().encode(
+                X[hard.to(X.device)].cpu().numpy(), penalties[places], tol
+            )
             before = np.repeat(offsets(counts)[places + 1], np.diff(rest.indptr))
             indices, data = (
                 np.insert(indices, before, rest.indices),

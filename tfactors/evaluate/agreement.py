@@ -127,7 +127,8 @@ def _measure_levels(
     """Return peaks and levels of all factors, and of those of the second dictionary."""
     bundle, sample = evaluation.bundle, evaluation.text_for_levels
     first_encoder = evaluation.encoder
-    second_encoder = replace(first_encoder, coder=SparseCoder(second))
+    refit = bundle.about.coding.refit
+    second_encoder = replace(first_encoder, coder=SparseCoder(second, refit=refit))
     with evaluation.progress(2 * len(sample.texts), "stability", "window") as bar:
         return (
             peaks_and_levels(bundle, first_encoder, sample, bar),

@@ -19,7 +19,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tfactors.bundle.evidence import Chart, Column, Section, Table
-from tfactors.coding.sparse_coding import duality_gap
+from tfactors.coding.solver import SparseCoder
+from tfactors.coding.sparse_coding import proved_gap
 from tfactors.evaluate.evaluation import Evaluation
 from tfactors.evaluate.sample import interval
 
@@ -169,9 +170,10 @@ def measure(evaluation: Evaluation) -> Section:
             own_part = np.zeros_like(X) if own is None else own[at]
             for penalty, codes in zip(penalties, evaluation.codes(X, penalties), strict=True):
                 gap = None
-                if encoder.exact:
+                if isinstance(coder, SparseCoder):
                     few = slice(0, GAPS_OF)
-                    gap = float(duality_gap(X[few], coder.dictionary, codes[few], penalty).mean())
+                    limits = penalty, encoder.tol
+                    gap = float(proved_gap(coder, X[few], codes[few], *limits).mean())
                 whole, rebuilt = X + own_part, codes @ coder.dictionary + own_part
                 measured[str(layer), penalty] = quality(whole, rebuilt, codes, sample.groups), gap
             bar.update(1)
@@ -191,7 +193,11 @@ def measure(evaluation: Evaluation) -> Section:
         f"{as_built.explained:.1%} of the variance of held-out states "
         f"(95% interval {as_built.low:.1%} to {as_built.high:.1%}).",
         f"Reconstructions have {as_built.norm_ratio:.1%} of the norm of the states: "
-        f"L1 shrinks them by {1 - as_built.norm_ratio:.1%}.",
+        + (
+            "codes are refitted without λ."
+            if evaluation.bundle.about.coding.refit
+            else f"L1 shrinks them by {1 - as_built.norm_ratio:.1%}."
+        ),
         f"Two atoms are never nearer than a cosine of {nearest[-1]:.3f}; half of the atoms have "
         f"their nearest at {nearest[len(nearest) // 2]:.3f} or less.",
     )

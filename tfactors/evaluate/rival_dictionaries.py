@@ -9,6 +9,7 @@ with the λ at which they use as many terms; only Φ differs:
 
 A TopK autoencoder (`topk_autoencoder`) codes its own way, k largest. So that it is not flattered by
 the shrinkage that λ causes, our codes are also shown *refitted*: least squares on the same factors.
+Of a bundle whose codes are refitted, those of all linear rivals are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.coding.learner import DictionaryLearner
@@ -74,29 +74,13 @@ def penalties_for(coder: SparseCoder, X: np.ndarray, terms: tuple[int, ...]) -> 
     return [float(penalty) for penalty in np.exp(at)]
 
 
-def refitted(X: np.ndarray, dictionary: np.ndarray, codes: csr_array) -> csr_array:
-    """Return least-squares codes on the active factors of ``codes``; what turns negative is 0."""
-    refit, gram = codes.copy(), dictionary @ dictionary.T
-    sizes = np.diff(codes.indptr)
-    for size in np.unique(sizes[sizes > 0]):
-        rows = np.flatnonzero(sizes == size)
-        for part in np.array_split(rows, len(rows) * size * size // 4_000_000 + 1):
-            place = codes.indptr[part][:, None] + np.arange(size)
-            at = codes.indices[place]
-            inner = gram[at[:, :, None], at[:, None, :]].astype(np.float64)
-            inner[:, np.arange(size), np.arange(size)] += 1e-6
-            right = np.einsum("nd,nsd->ns", X[part], dictionary[at])
-            solved = np.linalg.solve(inner, right[..., None].astype(np.float64))[..., 0]
-            refit.data[place] = solved.clip(min=0)
-    return refit
-
-
 def measure(evaluation: Evaluation) -> Section:
     """Measure ours and its rivals at equal L0 on held-out states of every layer."""
     effort, encoder = evaluation.effort, evaluation.encoder
     train = evaluation.training_states
     train = train[np.random.default_rng(evaluation.seed).permutation(len(train))]
     m = encoder.n_factors
+    refit = evaluation.bundle.about.coding.refit
     layers, states = encoder.layers, evaluation.states[:, : effort.rival_tokens]
     few = states.reshape(-1, states.shape[2])
     few = few[np.random.default_rng(0).permutation(len(few))[:SEARCHED]]
@@ -120,13 +104,13 @@ def measure(evaluation: Evaluation) -> Section:
         if encoder.exact:
             dictionaries = {OURS: encoder.coder.dictionary} | dictionaries
         for name, atoms in dictionaries.items():
-            coder = SparseCoder(atoms)
+            coder = SparseCoder(atoms, refit=refit)
             penalties = penalties_for(coder, few, terms)
             for layer, X in zip(layers, states, strict=True):
                 for count, codes in zip(terms, coder.path(X, penalties), strict=True):
                     measured[name, str(layer), count] = quality(X, codes @ atoms, codes)
-                    if name == OURS:
-                        better = refitted(X, atoms, codes)
+                    if name == OURS and not refit:
+                        better = coder.refitted(X, codes)
                         measured[REFITTED, str(layer), count] = quality(X, better @ atoms, better)
             bar.update(1)
         for layer, X in zip(layers, states, strict=True):

@@ -84,7 +84,10 @@ class FactorEncoder:
             if bundle.imported
             else None
         )
-        coder = imported.coder(bundle.coding_method) if imported else SparseCoder(bundle.dictionary)
+        if imported:
+            coder = imported.coder(bundle.coding_method, coding.refit)
+        else:
+            coder = SparseCoder(bundle.dictionary, refit=coding.refit)
         offset = imported.offset if imported else None
         baseline = None
         if bundle.about.baseline:

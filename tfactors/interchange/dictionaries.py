@@ -33,9 +33,12 @@ SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
     "ae.pt",
 )
 # The parts of an origin that say how the encoder works, kept in our own files.
-ENCODER = ("form", "k", "centred", "rescaled", "scale", "baseline", "marks", "penalty", "dtype")
+ENCODER = (
+    *("form", "k", "centred", "rescaled", "scale", "baseline", "marks", "refit", "penalty"),
+    "dtype",
+)
 # Of these, what older files do not have: they were written where there was no choice.
-ADDED = ("baseline", "marks")
+ADDED = ("baseline", "marks", "refit")
 
 
 def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDictionary:

@@ -64,6 +64,7 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
     elif format == "safetensors":
         record = {name: getattr(imported.origin, name) for name in ENCODER}
         record["penalty"] = bundle.about.coding.penalty
+        record["refit"] = bundle.about.coding.refit
         _save_tensors(path, imported.tensors, imported.origin.dtype, {"tfactors": record})
     else:
         _write_saelens(bundle, imported, path)
@@ -80,6 +81,7 @@ def _learnt(bundle: Bundle) -> ImportedDictionary:
         scale="state" if about.coding.scale_by == "state" else scale,
         baseline=about.baseline.kind if about.baseline else "none",
         marks=about.model.marks,
+        refit=about.coding.refit,
         penalty=about.coding.penalty,
     )
     return ImportedDictionary(origin, {"W_dec": bundle.dictionary})
@@ -118,6 +120,7 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
                 "baseline": origin.baseline,
                 "layers": bundle.layers,
                 "marks": origin.marks,
+                "refit": coding.refit,
             },
         },
     }

@@ -224,6 +224,7 @@ def _manifest(run: Run) -> dict[str, Any]:
         "coding": {
             "method": settings.coding,
             "penalty": settings.penalty,
+            "refit": settings.refit,
             "scale": dict(zip(map(str, run.layers), run.scale.tolist(), strict=True)),
             "scale_by": "state" if settings.scale == "state" else "layer",
             "scale_tokens": notes["scale"]["tokens"],

@@ -96,6 +96,8 @@ def _resolve_settings(
         raise InputError(f"{origin.file}: has no encoder; leave out --coding encoder")
     if coding == "encoder" and changes.get("penalty") is not None:
         raise InputError("--penalty: the codes of an encoder have none; add --coding solver")
+    if coding == "encoder" and changes.get("refit"):
+        raise InputError("--refit: the codes of an encoder are its own; add --coding solver")
     if coding == "encoder" and scale != origin.scale:
         raise InputError(f"--scale {scale}: {origin.file} was trained with {origin.scale}")
     if coding == "encoder" and baseline != origin.baseline:
@@ -120,6 +122,7 @@ def _resolve_settings(
         "scale": scale,
         "baseline": baseline,
         "marks": origin.marks if changes.get("marks") is None else changes["marks"],
+        "refit": origin.refit if changes.get("refit") is None else changes["refit"],
         "layers": layers,
         "penalty": float(penalty),
         "factors": len(dictionary.atoms),

@@ -144,9 +144,9 @@ class Run:
     def coder(self) -> SparseCoder | EncoderCoder:
         """The dictionary, ready to code: many batches at once, each on one thread."""
         if self.imported:
-            coder = self.imported.coder(self.settings.coding)
+            coder = self.imported.coder(self.settings.coding, self.settings.refit)
         else:
-            coder = SparseCoder(self.files.dictionary)
+            coder = SparseCoder(self.files.dictionary, refit=self.settings.refit)
         return coder.on_one_thread() if isinstance(coder, SparseCoder) else coder
 
     @cached_property

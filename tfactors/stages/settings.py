@@ -43,6 +43,9 @@ class Settings:
     scale: str = setting(
         "unit", "'state': every state at norm √d; 'unit': each layer's mean norm; 'none': raw"
     )
+    refit: bool = setting(
+        False, "λ chooses the factors of a token; least squares on these says how active they are"
+    )
     baseline: str = setting(
         "none", "'token': what a token brings of its own is subtracted; 'none': it is not"
     )
@@ -154,6 +157,7 @@ CONTEXT: dict[str, Any] = {
     "scale": "state",
     "baseline": "token",
     "penalty": 1.2,
+    "refit": True,
     "damping": False,
 }
 

@@ -24,7 +24,7 @@ from tfactors.bundle.format import CONTEXTS, example_file
 from tfactors.bundle.writing import write_table, write_words
 from tfactors.coding.imported_dictionary import EncoderCoder
 from tfactors.coding.solver import SparseCoder
-from tfactors.coding.sparse_coding import duality_gap
+from tfactors.coding.sparse_coding import proved_gap
 from tfactors.describe import levels
 from tfactors.errors import InputError
 from tfactors.explain.read_states import read_states
@@ -171,9 +171,10 @@ def _code_batch(run: Run, coder: SparseCoder | EncoderCoder, frame: pd.DataFrame
             x, codes = x[held_out], codes[held_out]
             errors = coder.squared_error(x, codes)
             gap = np.full(1, np.nan)  # of codes that minimise nothing
-            if settings.coding == "solver":
+            if isinstance(coder, SparseCoder):
                 proved = slice(None, None, TOKENS_A_PROOF)
-                gap = duality_gap(x[proved], coder.dictionary, codes[proved], settings.penalty)
+                limits = settings.penalty, settings.tol
+                gap = proved_gap(coder, x[proved], codes[proved], *limits)
             batch.held_out[i].add(x, codes, errors, gap, whole[held_out])
     return batch
 

@@ -105,6 +105,12 @@ def coding_sentence(bundle: Bundle) -> str:
             "less the autoencoder's bias, and what is left over is $\\varepsilon$."
         )
     own = "b-" if bundle.about.baseline else ""
+    if bundle.about.coding.refit:
+        return (
+            f"chosen by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert"
+            "\\alpha\\rVert_1$, so that most of them are zero; how active the chosen ones are, least "
+            "squares says, and what is left over is $\\varepsilon$."
+        )
     return (
         f"found by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
         "\\rVert_1$, so that most of them are zero, and what is left over is $\\varepsilon$."
@@ -143,7 +149,8 @@ def _coding_fact(bundle: Bundle) -> str:
     if origin and not bundle.abilities.penalty:
         count = f", k = {origin.k}" if origin.form == "topk" else ""
         return f"the autoencoder's own encoder ({origin.form}{count}), not solved{where}"
-    return f"λ = {coding.penalty:g}, solved to a duality gap of {coding.tol:g}{where}"
+    refitted = ", refitted without λ" if coding.refit else ""
+    return f"λ = {coding.penalty:g}, solved to a duality gap of {coding.tol:g}{refitted}{where}"
 
 
 def _source_fact(source: Source) -> str:
