@@ -99,8 +99,9 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     exported = meta.get("tfactors")  # what our own export says of a dictionary without an encoder
     if isinstance(exported, dict) and exported.get("stand_in") and "W_dec" in tensors:
         penalty, layers = float(exported.get("penalty", 0)), tuple(exported.get("layers", ()))
-        said = {name: exported.get(name) is True for name in ("marks", "refit")}
-        origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers, **said)
+        marks, refit = (exported.get(name) is True for name in ("marks", "refit"))
+        origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers)
+        origin = replace(origin, marks=marks, refit=refit)
         if exported.get("baseline") == "token":
             origin = replace(origin, baseline="token")
         decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
