@@ -177,12 +177,14 @@ class Imported:
 class Dictionary:
     """The dictionary Φ: how many factors, from which seed, and how many samples it was learnt on.
 
-    ``imported`` says where it comes from if it was not learnt here.
+    ``layer_weights`` says what a sample of each layer weighed, empty where all weighed the same;
+    ``imported`` where it comes from if it was not learnt here.
     """
 
     factors: int
     seed: int
     samples: int
+    layer_weights: tuple[float, ...] = ()
     imported: Imported | None = None
 
 

@@ -27,6 +27,8 @@ MEMORY = 300_000
 # Of each window no less than this share is learnt from: fewer tokens of more windows keep
 # atoms from learning single windows by heart, and cost as many more passes through the model.
 SMALLEST_SHARE = 0.5
+# Windows on which it is measured how much there is to explain at each layer.
+BALANCED_BY = 32
 
 
 def learn_dictionary(
@@ -51,8 +53,8 @@ def learn_dictionary(
     Returns
     -------
     dict
-        How many samples were learnt from, and in how many windows, or where an imported dictionary
-        comes from and how it has proved itself.
+        How many samples were learnt from, in how many windows, and what each layer weighed; or
+        where an imported dictionary comes from and how it has proved itself.
     """
     if run.settings.dictionary:
         return run.ranks.lead(partial(take_in_dictionary, run))
@@ -68,7 +70,9 @@ def learn_dictionary(
             share = min(1.0, max(SMALLEST_SHARE, wanted / tokens[-1]))
             windows = windows[: np.searchsorted(tokens, wanted / share) + 1]
         order.append(windows)
-    stream = TrainingStream(run, np.concatenate(order), rare, share)
+    of_layer = ranks.lead(partial(_layer_weights, run, np.concatenate(order)))
+    of_token = rare if settings.damping else np.ones_like(rare)
+    stream = TrainingStream(run, np.concatenate(order), of_token, np.array(of_layer), share)
     learner = _learner(run, checkpoint.path)
     samples = [stream.tokens(i, lengths) * len(run.layers) for i in range(stream.stretches)]
     step = checkpoint.step
@@ -76,7 +80,7 @@ def learn_dictionary(
     with run.progress(sum(samples), stage, "state", sum(samples[:step])) as bar, closing(stretches):
         for batches in stretches:
             for states, weights in batches:
-                learner.partial_fit(states, sample_weight=weights if settings.damping else None)
+                learner.partial_fit(states, sample_weight=weights)
                 bar.update(len(states))
             step += 1
             if ranks.leads:
@@ -84,7 +88,17 @@ def learn_dictionary(
     if ranks.leads:
         write(run.folder, learner.components_)
         checkpoint.clear()
-    return {"samples": sum(samples), "windows": sum(map(len, order))}
+    notes = {"samples": sum(samples), "windows": sum(map(len, order))}
+    return notes | ({"layer_weights": of_layer} if settings.balance else {})
+
+
+def _layer_weights(run: Run, windows: np.ndarray) -> list[float]:
+    """Return what a state of each layer weighs in learning, E the mean ‖z‖²: median(E) / E, ≤ 1."""
+    if not run.settings.balance:
+        return [1.0] * len(run.layers)
+    states = run.states(list(run.files.windows(windows[:BALANCED_BY])["token_ids"]))
+    energy = np.array([np.mean(np.square(z), dtype=np.float64) for z in states])
+    return np.minimum(1, np.median(energy) / np.maximum(energy, 1e-12)).tolist()
 
 
 def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:

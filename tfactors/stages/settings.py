@@ -55,6 +55,9 @@ class Settings:
     epochs: int = setting(1, "passes over the training windows")
     training_tokens: int = setting(600_000, "tokens the dictionary is learnt on; 0 = all")
     damping: bool = setting(True, "weigh a state by 1/√(count of its token) when learning")
+    balance: bool = setting(
+        False, "a layer with more to explain than the median layer weighs less when learning"
+    )
     stability: bool = setting(True, "learn a second dictionary, to see which factors come back")
     importance_k: int = setting(200, "importance is the mean of this many largest activations")
     examples: int = setting(200, "words in context kept for each factor and layer")
@@ -149,16 +152,18 @@ _SMALLEST = {
 }
 
 # Factors of context: a state at its own length, less what its token brings of its own. Without the
-# word in the state, frequent words need no smaller weight. Windows are, with their two marks, of
-# the 256 tokens that MiniLM takes as a sentence encoder.
+# word in the state, frequent words need no smaller weight; but the last layer, of which context
+# makes twice as much as of others, would have more than half of the factors to itself. Windows
+# are, with their two marks, of the 256 tokens that MiniLM takes as a sentence encoder.
 CONTEXT: dict[str, Any] = {
     "window_length": 254,
     "marks": True,
     "scale": "state",
     "baseline": "token",
-    "penalty": 1.2,
+    "penalty": 1.25,
     "refit": True,
     "damping": False,
+    "balance": True,
 }
 
 # What an imported dictionary is surveyed with, unless it or the reader says otherwise.

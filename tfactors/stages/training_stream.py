@@ -60,8 +60,10 @@ class TrainingStream:
         The build, with this process among its ranks.
     windows : (w,) array
         The windows in the order in which they are read.
-    weights : (vocabulary,) array
-        The weight of a sample by the id of its token.
+    of_token : (vocabulary,) array
+        The weight of a sample by the id of its token,
+    of_layer : (layers,) array
+        times that of its layer.
     share : float
         Of the tokens of each window, in 0 … 1.
 
@@ -72,9 +74,15 @@ class TrainingStream:
     """
 
     def __init__(
-        self, run: Run, windows: np.ndarray, weights: np.ndarray, share: float = 1.0
+        self,
+        run: Run,
+        windows: np.ndarray,
+        of_token: np.ndarray,
+        of_layer: np.ndarray,
+        share: float = 1.0,
     ) -> None:
-        self._run, self._windows, self._weights, self._share = run, windows, weights, share
+        self._run, self._windows, self._share = run, windows, share
+        self._of_token, self._of_layer = of_token, of_layer
         self._together = min(round(WINDOWS_A_SHUFFLE / share), MOST_WINDOWS_A_SHUFFLE)
         self.stretches = -(-len(windows) // self._together)
 
@@ -128,7 +136,8 @@ class TrainingStream:
             rank, rows = (step + number) % run.ranks.size, len(taken) * layers
             owner.append(np.full(rows, rank, np.int32))
             place.append(rows_of_rank[rank] + np.arange(rows))
-            weights.append(np.tile(self._weights[ids[taken]], layers).astype(np.float32))
+            weight = np.outer(self._of_layer, self._of_token[ids[taken]])
+            weights.append(weight.ravel().astype(np.float32))
             rows_of_rank[rank] += rows
             if rank == run.ranks.rank:
                 states.append(run.states(group)[:, taken].reshape(rows, -1))

@@ -108,8 +108,8 @@ def coding_sentence(bundle: Bundle) -> str:
     if bundle.about.coding.refit:
         return (
             f"chosen by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert"
-            "\\alpha\\rVert_1$, so that most of them are zero; how active the chosen ones are, least "
-            "squares says, and what is left over is $\\varepsilon$."
+            "\\alpha\\rVert_1$, so that most of them are zero; how active the chosen ones are, "
+            "least squares says, and what is left over is $\\varepsilon$."
         )
     return (
         f"found by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
