@@ -21,14 +21,22 @@ from tfactors.cli import main
 from tfactors.coding.solver import SparseCoder
 from tfactors.describe.stability import match
 from tfactors.errors import InputError
-from tfactors.evaluate import labelled_senses
+from tfactors.evaluate import labelled_senses, rival_dictionaries
 from tfactors.evaluate.agreement import compare_levels
 from tfactors.evaluate.evaluate import SECTIONS, evaluate
 from tfactors.evaluate.evaluation import Effort, Evaluation
 from tfactors.evaluate.level_checks import SAYS
 from tfactors.evaluate.planted_factors import plant
 from tfactors.evaluate.reconstruction import quality
-from tfactors.evaluate.rival_dictionaries import RANDOM, REFITTED, SAME, TOPK
+from tfactors.evaluate.rival_dictionaries import (
+    OURS,
+    RANDOM,
+    REFITTED,
+    SAME,
+    TOPK,
+    TOPK_WHOLE,
+    WHOLE,
+)
 from tfactors.evaluate.sample import draw, interval
 from tfactors.evaluate.topk_autoencoder import TopKAutoencoder
 from tfactors.stages.build import build
@@ -66,6 +74,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tf.Bundle:
         window_length=40,
         scale="unit",
         baseline="none",
+        refit=False,
     )
     return build(folder / "bundle", settings, show_progress=False)
 
@@ -77,6 +86,7 @@ def of_context(bundle: tf.Bundle, tmp_path_factory: pytest.TempPathFactory) -> t
         Settings.from_json(bundle.manifest["settings"]),
         scale="state",
         baseline="token",
+        refit=True,
         penalty=0.2,
         stability=False,
         model=str(bundle.path.parent / "model"),
@@ -226,6 +236,34 @@ def test_ours_beats_random_directions_and_every_control_is_there(sections):
     assert at[TOPK] > at[RANDOM]
     assert max(at, key=lambda name: at[name] if name.startswith("ours") else -9) == REFITTED
     assert all(0 <= row["l0"] <= 24 for row in found if row["terms"] <= 16)
+
+
+def test_with_an_own_part_both_methods_stand_side_by_side_on_the_whole_state(of_context):
+    effort = replace(LITTLE, least_seconds=2.0)
+    evaluation = Evaluation(of_context, show_progress=False, effort=effort)
+    section = rival_dictionaries.measure(evaluation)
+    sides, table = (rows(found) for found in section.tables)
+    x, b = (part[:, : effort.rival_tokens] for part in evaluation.parts)
+    for at, layer in enumerate(evaluation.encoder.layers):
+        whole = (x + b)[at].astype(np.float64)
+        left, spread = ((whole - b[at]) ** 2).sum(), ((whole - whole.mean(axis=0)) ** 2).sum()
+        row = next(row for row in sides if row["layer"] == str(layer))
+        assert row["word"] == pytest.approx(1 - left / spread, rel=1e-6)
+    names = [column.label for column in section.tables[0].columns[2:]]
+    assert names == [OURS, SAME, WHOLE, TOPK, TOPK_WHOLE]
+    k = 8 if evaluation.states.shape[2] // 2 < 16 else 16
+    for row in sides:
+        for i, name in enumerate(names):
+            same = next(
+                found["explained"]
+                for found in table
+                if (found["layer"], found["method"], found["terms"]) == (row["layer"], name, k)
+            )
+            assert row[f"method{i}"] == same
+    pooled = sides[0]
+    assert pooled["layer"] == "all"
+    assert pooled["method0"] > pooled["word"]
+    assert "The word itself explains" in section.findings[-1]
 
 
 def test_the_autoencoder_finds_planted_atoms_and_uses_at_most_k(sections):

@@ -83,12 +83,18 @@ class Evaluation:
         """What is coded of the held-out text, (layers, n, d)."""
         return self.parts[0]
 
-    @property
-    def training_states(self) -> np.ndarray:
-        """Scaled states of text that was not held out, of all layers, (n, d)."""
+    def training_parts(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return z and own part, as `parts`, of text that was not held out, both (n, d).
+
+        The states of all layers are shuffled.
+        """
         sample = draw(self.bundle, self.effort.training_tokens, self.seed, held_out=False)
-        states = self.encoder.states(sample.texts, self.encoder.layers)
-        return states.reshape(-1, states.shape[2])
+        states, own = self.encoder.parts(sample.texts, self.encoder.layers)
+        if own is not None:
+            own = np.broadcast_to(own, states.shape).reshape(-1, states.shape[-1])
+        states = states.reshape(-1, states.shape[-1])
+        order = np.random.default_rng(self.seed).permutation(len(states))
+        return states[order], None if own is None else own[order]
 
     def codes(self, X: np.ndarray, penalties: Sequence[float]) -> list[csr_array]:
         """Return the codes (n, m) of states X (n, d) for each penalty.

@@ -10,13 +10,21 @@ with the λ at which they use as many terms; only Φ differs:
 A TopK autoencoder (`topk_autoencoder`) codes its own way, k largest. So that it is not flattered by
 the shrinkage that λ causes, our codes are also shown *refitted*: least squares on the same factors.
 Of a bundle whose codes are refitted, those of all linear rivals are.
+
+Where b, what a token brings of its own, is taken away first, all of these code x − b, and what is
+explained is explained of x, with b on both sides: x̂ = b + αΦ. Beside them stand b alone, and what
+each method makes of the whole state with as many terms: a dictionary of ours and a TopK autoencoder
+learnt on x in the same time (Dooms and Wilhelm 2025, “Tokenized SAEs”, ask the same of TopK).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from tfactors.bundle.evidence import Chart, Column, Section, Table
 from tfactors.coding.learner import DictionaryLearner
@@ -32,7 +40,10 @@ SEARCHED = 700  # states on which they are tried
 OURS, SAME, REFITTED = "ours, the bundle's", "ours, same states", "ours, refitted"
 TOPK, TOPK_LONGER = "TopK, same time", "TopK, 4 × the time"
 RANDOM, NEURONS, PCA, MEANS = "random directions", "raw neurons ±", "PCA ±", "k-means centroids"
-ORDER = (OURS, REFITTED, SAME, TOPK_LONGER, TOPK, MEANS, PCA, NEURONS, RANDOM)
+WHOLE, TOPK_WHOLE = "ours, whole states", "TopK, whole states"
+ORDER = (OURS, REFITTED, SAME, WHOLE, TOPK_LONGER, TOPK, TOPK_WHOLE, MEANS, PCA, NEURONS, RANDOM)
+# λ at which whole states are learnt from: that of bundles without an own part.
+PENALTY_OF_WHOLE = 2.0
 
 
 def rivals(X: np.ndarray, m: int, seed: int) -> dict[str, np.ndarray]:
@@ -74,27 +85,80 @@ def penalties_for(coder: SparseCoder, X: np.ndarray, terms: tuple[int, ...]) -> 
     return [float(penalty) for penalty in np.exp(at)]
 
 
+@dataclass(frozen=True)
+class _HeldOut:
+    """States that are taken apart in many ways, each to the quality of what it gives back.
+
+    Attributes
+    ----------
+    coded : (layers, n, d)
+        What is coded.
+    own : (layers, n, d) or None
+        What is added to every reconstruction, and was taken away before.
+    terms : tuple of int
+        How many terms a token may have.
+    refit : bool
+        Whether codes of linear dictionaries are refitted.
+    """
+
+    coded: np.ndarray
+    own: np.ndarray | None
+    terms: tuple[int, ...]
+    refit: bool
+
+    def whole(self) -> _HeldOut:
+        """Return the same with nothing taken away."""
+        assert self.own is not None
+        return replace(self, coded=self.coded + self.own, own=None)
+
+    def quality(self, at: int, rebuilt: np.ndarray, codes: csr_array) -> Quality:
+        """Return how well what is coded of one layer, (n, d), is rebuilt from codes (n, m)."""
+        own = 0 if self.own is None else self.own[at]
+        return quality(self.coded[at] + own, rebuilt + own, codes)
+
+    def by_dictionary(self, atoms: np.ndarray) -> Iterator[tuple[int, int, Quality, csr_array]]:
+        """Yield place of the layer, terms, quality and codes over some atoms (m, d)."""
+        few = self.coded.reshape(-1, self.coded.shape[2])
+        few = few[np.random.default_rng(0).permutation(len(few))[:SEARCHED]]
+        coder = SparseCoder(atoms, refit=self.refit)
+        penalties = penalties_for(coder, few, self.terms)
+        for at, X in enumerate(self.coded):
+            for count, codes in zip(self.terms, coder.path(X, penalties), strict=True):
+                yield at, count, self.quality(at, codes @ atoms, codes), codes
+
+    def by_autoencoder(self, model: TopKAutoencoder) -> Iterator[tuple[int, int, Quality]]:
+        """Yield place of the layer, terms and quality of an autoencoder's own codes."""
+        for at, X in enumerate(self.coded):
+            for count in self.terms:
+                codes = model.encode(X, count)
+                yield at, count, self.quality(at, model.decode(codes), codes)
+
+    def own_alone(self) -> list[Quality]:
+        """Return the quality of no code at all, a layer each."""
+        n, d = self.coded.shape[1:]
+        nothing = csr_array((n, 1), dtype=np.float32)
+        return [self.quality(at, np.zeros((n, d)), nothing) for at in range(len(self.coded))]
+
+
 def measure(evaluation: Evaluation) -> Section:
     """Measure ours and its rivals at equal L0 on held-out states of every layer."""
     effort, encoder = evaluation.effort, evaluation.encoder
-    train = evaluation.training_states
-    train = train[np.random.default_rng(evaluation.seed).permutation(len(train))]
-    m = encoder.n_factors
-    refit = evaluation.bundle.about.coding.refit
-    layers, states = encoder.layers, evaluation.states[:, : effort.rival_tokens]
-    few = states.reshape(-1, states.shape[2])
-    few = few[np.random.default_rng(0).permutation(len(few))[:SEARCHED]]
+    train, train_own = evaluation.training_parts()
+    m, about = encoder.n_factors, evaluation.bundle.about
+    states, own = evaluation.states[:, : effort.rival_tokens], None
+    if about.baseline and evaluation.parts[1] is not None:
+        own = evaluation.parts[1][:, : effort.rival_tokens]
     terms = tuple(k for k in TERMS if k <= train.shape[1] // 2)
-    measured: dict[tuple[str, str, int], Quality] = {}
-    with evaluation.progress(12, "controls", "part") as bar:
+    k = terms[min(2, len(terms) - 1)]
+    held = _HeldOut(states, own, terms, about.coding.refit)
+    found: dict[tuple[str, int, int], Quality] = {}
+    with evaluation.progress(12 if own is None else 16, "controls", "part") as bar:
         start = time.monotonic()
         penalty = encoder.penalty if encoder.exact else 1.0
-        learner = DictionaryLearner(m, penalty, random_state=evaluation.seed, epochs=1)
-        learner.fit(train)
+        learner = DictionaryLearner(m, penalty, random_state=evaluation.seed, epochs=1).fit(train)
         bar.update(2)
         spent = time.monotonic() - start
         seconds = max(spent, effort.least_seconds)
-        k = terms[min(2, len(terms) - 1)]
         autoencoders = {}
         for name, times in ((TOPK, 1), (TOPK_LONGER, 4)):
             model = TopKAutoencoder(m, k, evaluation.seed)
@@ -104,22 +168,31 @@ def measure(evaluation: Evaluation) -> Section:
         if encoder.exact:
             dictionaries = {OURS: encoder.coder.dictionary} | dictionaries
         for name, atoms in dictionaries.items():
-            coder = SparseCoder(atoms, refit=refit)
-            penalties = penalties_for(coder, few, terms)
-            for layer, X in zip(layers, states, strict=True):
-                for count, codes in zip(terms, coder.path(X, penalties), strict=True):
-                    measured[name, str(layer), count] = quality(X, codes @ atoms, codes)
-                    if name == OURS and not refit:
-                        better = coder.refitted(X, codes)
-                        measured[REFITTED, str(layer), count] = quality(X, better @ atoms, better)
+            coder = SparseCoder(atoms)
+            for at, count, rebuilt, codes in held.by_dictionary(atoms):
+                found[name, at, count] = rebuilt
+                if name == OURS and not held.refit:
+                    better = coder.refitted(states[at], codes)
+                    found[REFITTED, at, count] = held.quality(at, better @ atoms, better)
             bar.update(1)
-        for layer, X in zip(layers, states, strict=True):
-            for name, model in autoencoders.items():
-                for count in terms:
-                    codes = model.encode(X, count)
-                    measured[name, str(layer), count] = quality(X, model.decode(codes), codes)
-    names = list(dict.fromkeys(name for name, *_ in measured))
-    order = [n for n in ORDER if n in names]
+        for name, model in autoencoders.items():
+            found |= {(name, at, count): q for at, count, q in held.by_autoencoder(model)}
+        if own is not None and train_own is not None:
+            train += train_own
+            whole = DictionaryLearner(m, PENALTY_OF_WHOLE, random_state=evaluation.seed, epochs=1)
+            atoms = whole.fit(train).components_
+            bar.update(2)
+            found |= {
+                (WHOLE, at, count): q for at, count, q, _ in held.whole().by_dictionary(atoms)
+            }
+            model = TopKAutoencoder(m, k, evaluation.seed).fit(train, seconds)
+            found |= {
+                (TOPK_WHOLE, at, count): q for at, count, q in held.whole().by_autoencoder(model)
+            }
+            bar.update(2)
+    layers = encoder.layers
+    order = [name for name in ORDER if (name, 0, k) in found]
+    measured = {(name, str(layers[at]), count): q for (name, at, count), q in found.items()}
     for name in order:
         for count in terms:
             parts = [measured[name, str(layer), count] for layer in layers]
@@ -150,13 +223,63 @@ def measure(evaluation: Evaluation) -> Section:
         rows,
         Chart("l0", "explained", "method", "layer", log=True),
     )
+    at_k = {
+        name: {layer: measured[name, layer, k] for layer in ("all", *map(str, layers))}
+        for name in order
+    }
+    alone = [] if own is None else held.own_alone()
+    sides = (_side_by_side(at_k, alone, k, layers),) if alone else ()
+    findings = _findings({name: of["all"] for name, of in at_k.items()}, k, evaluation, train)
+    if alone:
+        findings.append(_of_the_word(at_k, pooled(alone), k))
     return Section(
         "controls",
         "Controls",
         "The same states taken apart by simpler dictionaries with the same number of terms, and by "
         "a TopK sparse autoencoder that had the same states and the same time.",
-        tuple(_findings({name: measured[name, "all", k] for name in order}, k, evaluation, train)),
-        (table,),
+        tuple(findings),
+        (*sides, table),
+    )
+
+
+def _side_by_side(
+    at_k: dict[str, dict[str, Quality]], alone: list[Quality], k: int, layers: list[int]
+) -> Table:
+    """Return what each method explains of the whole state with k terms, layer by layer."""
+    methods = [name for name in (OURS, SAME, WHOLE, TOPK, TOPK_WHOLE) if name in at_k]
+    by_word = {"all": pooled(alone)} | dict(zip(map(str, layers), alone, strict=True))
+    said = {
+        OURS: "The word itself, and the bundle's factors of its context",
+        SAME: "The word itself, and such factors learnt in the same time as the rivals",
+        WHOLE: "A dictionary of the whole state, with nothing taken away first",
+        TOPK: "The word itself, and a TopK autoencoder of its context",
+        TOPK_WHOLE: "A TopK autoencoder of the whole state",
+    }
+    return Table(
+        f"Word and context, with {k} terms",
+        "Explained variance of the whole state. All but the bundle's own dictionary are learnt "
+        "from the same states in the same time.",
+        (
+            Column("layer", "Layer", "text", "Hidden state; all: pooled"),
+            Column("word", "The word itself", "share", "Nothing but b: no term at all"),
+            *(Column(f"method{i}", name, "share", said[name]) for i, name in enumerate(methods)),
+        ),
+        tuple(
+            (layer, float(q.explained), *(float(at_k[name][layer].explained) for name in methods))
+            for layer, q in by_word.items()
+        ),
+    )
+
+
+def _of_the_word(at_k: dict[str, dict[str, Quality]], alone: Quality, k: int) -> str:
+    """Say what the word itself explains, and what taking it away first is worth."""
+    ours = at_k[OURS if OURS in at_k else SAME]["all"]
+    return (
+        f"The word itself explains {alone.explained:.1%} of the whole state; with {k} factors of "
+        f"its context it is {ours.explained:.1%}. A dictionary of the whole state, learnt on the "
+        f"same states, explains {at_k[WHOLE]['all'].explained:.1%} with {k} "
+        f"({at_k[SAME]['all'].explained:.1%} if the word goes first), a TopK autoencoder "
+        f"{at_k[TOPK_WHOLE]['all'].explained:.1%} ({at_k[TOPK]['all'].explained:.1%})."
     )
 
 
