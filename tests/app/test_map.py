@@ -43,7 +43,7 @@ def test_by_level_the_area_is_one_of_words_and_window(made_up: Path) -> None:
     assert f"(0 low, {mid} mid, {high} high)" in words(app)
     chart = app.get("vega_lite_chart")[0].proto
     assert "the window decides" in chart.alt
-    assert '"words that its activations spread on"' in chart.spec
+    assert '"words that its strongest examples spread on"' in chart.spec
 
 
 def test_of_an_older_bundle_the_area_is_one_of_depth_and_sentence(older: Path) -> None:

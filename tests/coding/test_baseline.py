@@ -89,6 +89,31 @@ def test_a_token_that_was_never_seen_gets_what_its_embedding_predicts() -> None:
     assert not np.isin(unseen, fitted.token_ids).any()
 
 
+def test_an_empty_entry_of_the_vocabulary_gets_what_no_embedding_predicts() -> None:
+    """A row of zeros, as padded vocabularies have them, is a token like any other."""
+
+    def embed_or_nothing(token_ids: np.ndarray) -> np.ndarray:
+        return np.where((np.asarray(token_ids) == 500)[:, None], 0, embed(token_ids))
+
+    random = np.random.default_rng(3)
+    slope = random.standard_normal((4, WIDTH))
+    ids = np.repeat(np.arange(KINDS), 400)
+    places = random.integers(0, PLACES, len(ids))
+    states = np.stack([1 + embed(ids) @ slope] * 2).astype(np.float32)
+    fitted = fit_baseline(summed(states, ids, places, 1000), LAYERS, embed_or_nothing)
+    own = fitted.own_part(np.array([500, 500]), np.array([0, 9]), LAYERS)
+    np.testing.assert_allclose(own, 1, atol=0.1)
+    # Seen in the text, it has its own mean as others do.
+    ids[ids == 7] = 500
+    sums = BaselineSums.empty(np.unique(ids), PLACES, len(LAYERS) * WIDTH)
+    sums.add(sums.of_batch(states, ids, places))
+    seen = fit_baseline(sums, LAYERS, embed_or_nothing)
+    truth = 1 + embed(np.array([7])) @ slope
+    np.testing.assert_allclose(
+        seen.own_part(np.array([500]), places[:1], LAYERS)[0], truth, atol=0.1
+    )
+
+
 def test_a_rare_token_stays_near_its_prediction_and_a_frequent_one_gets_its_mean() -> None:
     states, ids, places = planted(20_000, noise=0.0)
     once = np.flatnonzero(ids == 3)[1:]  # token 3 is seen once

@@ -70,7 +70,7 @@ def learn_dictionary(
             share = min(1.0, max(SMALLEST_SHARE, wanted / tokens[-1]))
             windows = windows[: np.searchsorted(tokens, wanted / share) + 1]
         order.append(windows)
-    of_layer = ranks.lead(partial(_layer_weights, run, np.concatenate(order)))
+    of_layer = ranks.lead(partial(layer_weights, run, np.concatenate(order)))
     of_token = rare if settings.damping else np.ones_like(rare)
     stream = TrainingStream(run, np.concatenate(order), of_token, np.array(of_layer), share)
     learner = _learner(run, checkpoint.path)
@@ -92,7 +92,7 @@ def learn_dictionary(
     return notes | ({"layer_weights": of_layer} if settings.balance else {})
 
 
-def _layer_weights(run: Run, windows: np.ndarray) -> list[float]:
+def layer_weights(run: Run, windows: np.ndarray) -> list[float]:
     """Return what a state of each layer weighs in learning, E the mean ‖z‖²: median(E) / E, ≤ 1."""
     if not run.settings.balance:
         return [1.0] * len(run.layers)

@@ -201,10 +201,6 @@ KEPT_BY_SENTENCE = (
     "What the word's own sentence keeps of the activation inside another text; in bundles built "
     "before November 2026, cut out and alone."
 )
-SAME_PLACE = (
-    "The largest share of the factor's examples at its peak layer that stand in the same 8 tokens "
-    "of their windows, counted from the start or from the end."
-)
 SENTENCE_ELSEWHERE = (
     "Share of the activation that is left when all but the word's own sentence is the text of "
     "another window; mean over the strongest examples at the peak layer, each at most 100%."

@@ -27,7 +27,7 @@ from tfactors.describe.levels import OlderThresholds, Thresholds
 _MOST_ROWS = 500
 _SHOWN_AREA = "map.drawn"  # the area that the chart shows
 _OUTSIDE_CHANGES = "map.times"  # how often it came from elsewhere than the mouse
-_AXES = ("words that its activations spread on", "decided by the window")
+_AXES = ("words that its strongest examples spread on", "decided by the window")
 _OLDER_AXES = (
     "depth of the peak layer (0 = embeddings, 1 = last block)",
     "kept by its own sentence",
