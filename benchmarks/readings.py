@@ -1,0 +1,136 @@
+"""Blind readings of factors: sheets for readers, and how often they agree with the rule of levels.
+
+    python benchmarks/readings.py draw artifacts/default --out sheets
+    python benchmarks/readings.py score sheets reader1.csv reader2.csv --json readings.json
+
+``draw`` takes 30 living factors of each level by a seed and writes them in a random order under
+numbers of their own: sheets/sheet.md with the twenty strongest contexts of each at its peak layer
+and what the three levels mean, and nothing else; sheets/key.csv with what is asked for. A reader
+answers one line a factor: number,level,pattern with the level low, mid, high or none (no pattern).
+``score`` prints for each level how many have a pattern, how many of these agree with the rule, and
+how often two readers agree. A factor has a pattern where a reader says so.
+"""
+
+import argparse
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tfactors.bundle import Bundle
+
+LEVELS = ("low", "mid", "high")
+EACH, CONTEXTS, WORDS = 30, 20, 22
+ASKED = """# Which pattern?
+
+Each section shows twenty places in texts where one factor of a language model is most active; the
+word at which it is stands in **⟦brackets⟧**. Say what they have in common, and of which kind it is:
+
+- **low**: one word, or a few of one meaning, in one of its senses or uses
+- **mid**: a pattern of the sentence that many different words can fill: a role, a construction, a
+  kind of word, what stands before or after
+- **high**: a long-range pattern: texts about one matter, of one kind or in one manner, at
+  whichever word
+- **none**: you see no pattern
+
+Answer with one line for each section: number,level,"the pattern in a few words".
+"""
+
+
+def draw(bundle: Bundle, seed: int, out: Path) -> None:
+    """Write the sheet and the key."""
+    factors = bundle.factors[bundle.factors["alive"]]
+    random = np.random.default_rng(seed)
+    drawn = [
+        random.permutation(factors.loc[factors["level"] == level, "factor"].to_numpy())[:EACH]
+        for level in LEVELS
+    ]
+    order = random.permutation(np.concatenate(drawn))
+    chosen = factors.set_index("factor").loc[order]
+    sections = [ASKED]
+    for number, (factor, row) in enumerate(chosen.iterrows(), start=1):
+        examples = bundle.examples(int(factor), int(row["peak_layer"]), CONTEXTS)
+        lines = [f"{i}. {line}" for i, line in enumerate(contexts(bundle, examples), start=1)]
+        sections.append("\n".join([f"## {number}", "", *lines, ""]))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "sheet.md").write_text("\n".join(sections), "utf-8")
+    columns = ["level", "peak_layer", "effective_words", "window_share", "label"]
+    key = chosen[columns].reset_index().rename(columns={"index": "factor"})
+    key.insert(0, "number", np.arange(1, len(key) + 1))
+    key.to_csv(out / "key.csv", index=False)
+    print(f"{out / 'sheet.md'}: {len(key)} factors, seed {seed}")
+
+
+def contexts(bundle: Bundle, examples: pd.DataFrame) -> list[str]:
+    """Return each example as a line of text around its marked word."""
+    windows = bundle.windows(examples["window"].tolist())
+    lines = []
+    for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
+        starts = np.flatnonzero(window.word_starts)
+        word = int(np.searchsorted(starts, example.position, side="right") - 1)
+        edges = np.append(starts, len(window.tokens))
+        first, last = max(0, word - WORDS), min(len(starts), word + WORDS + 1)
+        before, marked, after = (
+            joined(window.tokens[edges[a] : edges[b]])
+            for a, b in ((first, word), (word, word + 1), (word + 1, last))
+        )
+        lines.append(f"{before.strip()} **⟦{marked.strip()}⟧**{after}")
+    return lines
+
+
+def joined(tokens: np.ndarray) -> str:
+    """Return pieces of words as text."""
+    return "".join(tokens).replace("\n", " ")
+
+
+def score(folder: Path, answers: list[Path], out: Path | None) -> None:
+    """Print how the readers agree with the rule and with each other."""
+    key = pd.read_csv(folder / "key.csv").set_index("number")
+    readers = {path.stem: pd.read_csv(path).set_index("number")["level"] for path in answers}
+    said = pd.DataFrame(readers).reindex(key.index)
+    rows = []
+    for level in LEVELS:
+        of_level = said[key["level"] == level]
+        for name, column in of_level.items():
+            seen = column[column != "none"]
+            rows.append(
+                {
+                    "level": level,
+                    "reader": name,
+                    "factors": len(column),
+                    "with a pattern": len(seen) / len(column),
+                    "of these as the rule": float((seen == level).mean()) if len(seen) else 0.0,
+                }
+            )
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.0%}"))
+    for first, second in combinations(said, 2):
+        print(f"{first} and {second} say the same of {(said[first] == said[second]).mean():.0%}")
+    if out:
+        every = key.join(said)
+        out.write_text(json.dumps({"table": rows, "factors": every.to_dict("records")}, indent=1))
+
+
+def main() -> None:
+    """Draw sheets, or score answers."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    drawing = actions.add_parser("draw")
+    drawing.add_argument("bundle", type=Path)
+    drawing.add_argument("--seed", type=int, default=0)
+    drawing.add_argument("--out", type=Path, required=True)
+    scoring = actions.add_parser("score")
+    scoring.add_argument("folder", type=Path)
+    scoring.add_argument("answers", type=Path, nargs="+")
+    scoring.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if options.action == "draw":
+        draw(Bundle.open(options.bundle), options.seed, options.out)
+    else:
+        score(options.folder, options.answers, options.json)
+
+
+if __name__ == "__main__":
+    main()
