@@ -173,8 +173,18 @@ IMPORT = Settings(
 )
 
 PRESETS: dict[str, Settings] = {
-    # Windows of twice the length cost twice the time: fewer examples are read again.
-    "default": replace(IMPORT, **CONTEXT, factors=2000, retention_examples=4, saliency_others=2),
+    # Windows of twice the length cost twice the time, and many factors are high-level, whose maps
+    # are wide: fewer examples are read again.
+    "default": replace(
+        IMPORT,
+        **CONTEXT,
+        factors=2000,
+        retention_examples=4,
+        saliency_examples=3,
+        saliency_others=1,
+        saliency_samples=300,
+        effect_examples=3,
+    ),
     # What costs minutes is cut: one example is read again, LIME waits until someone asks for it.
     "quick": Settings(
         **CONTEXT,
