@@ -12,6 +12,7 @@ from tfactors.app.parts import (
     option_buttons,
     sharing,
     toolbar,
+    words_around,
 )
 from tfactors.app.views import factor as factor_view
 from tfactors.app.views import factor_context
@@ -41,14 +42,19 @@ factor_summary.numbers(selected)
 option_buttons.show("Show", controls.PART, controls.PARTS, label_visibility="collapsed")
 match part:
     case "examples":
+        with st.container():  # also where it stays empty, so that the list below keeps its place
+            if selected.level == "mid":
+                example_list.finish_reading(reading)
+                words_around.show(selected, examples)
         example_list.show(selected, examples, reading)
-        example_list.sidebar(bundle)
+        example_list.sidebar(bundle, selected.level)
     case "random":
         factor_view.show_random_sample(selected)
     case "layers":
         factor_view.show_words_by_layer(selected)
     case "context":
         factor_context.show(selected)
+        words_around.show(selected, examples)
     case "corpus":
         factor_view.show_sources(selected, examples)
     case "similar":

@@ -84,4 +84,4 @@ if bundle.abilities.dictionary:  # without a dictionary factors have no place on
         changes={controls.MAP_PLACES: "levels"},
     )
 level_controls.sidebar(bundle, expanded=True)
-example_list.sidebar(bundle, expanded=selected is not None)
+example_list.sidebar(bundle, level, expanded=selected is not None)

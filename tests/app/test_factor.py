@@ -104,9 +104,12 @@ def test_the_curve_of_a_factor_is_the_bundle_s_importance(made_up: Path) -> None
     assert charts == others  # a chart with other words would be embedded anew
 
 
-def test_the_lists_can_be_downloaded() -> None:
-    app = open_page("pages/1_Factor.py", factor="4")
-    assert [button.label for button in app.get("download_button")] == ["CSV", "Parquet"]
+def test_the_lists_can_be_downloaded(made_up: Path) -> None:
+    for level, lists in (("low", 1), ("mid", 2)):  # the words around it and its examples
+        factor = int((Bundle.open(made_up / "default").factors["level"] == level).argmax())
+        app = open_page("pages/1_Factor.py", factor=str(factor))
+        labels = [button.label for button in app.get("download_button")]
+        assert labels == ["CSV", "Parquet"] * lists
 
 
 @pytest.mark.parametrize("part", controls.PARTS)

@@ -130,7 +130,7 @@ def test_a_control_is_written_to_the_url_and_left_out_at_its_default() -> None:
 
 
 def test_controls_keep_their_values_when_another_page_was_open_meanwhile() -> None:
-    app = open_page("pages/1_Factor.py")
+    app = open_page("pages/1_Factor.py", layout="lines")
     app.number_input(key="control_factor").set_value(7).run()
     app.slider(key="control_context").set_value(3).run()
     links = {link.proto.label: link.proto for link in app.get("page_link")}
@@ -138,7 +138,9 @@ def test_controls_keep_their_values_when_another_page_was_open_meanwhile() -> No
     app.query_params.clear()
     app.switch_page("pages/0_Home.py").run()
     links = {link.proto.label: link.proto for link in app.get("page_link")}
-    assert set(links["Factor"].query_string.split("&")) == {"factor=7", "context=3"}
+    assert set(links["Factor"].query_string.split("&")) == {
+        *("factor=7", "context=3", "layout=lines"),
+    }
 
 
 def test_the_url_wins_over_the_session_as_after_the_back_button() -> None:

@@ -18,7 +18,7 @@ KINDS = ("button_group", "multiselect", "number_input", "selectbox", "slider", "
          "text_input", "toggle")  # fmt: skip
 
 LISTING = [("top", 20), ("floor", 30), ("context", 5), ("group", True), ("sort", "before"),
-           ("layout", "text"), ("layout", "window")]  # fmt: skip
+           ("layout", "text"), ("layout", "lines"), ("layout", "window")]  # fmt: skip
 LEVELS = [("low_depth", 0.5), ("word_share", 0.8), ("sentence_share", 0.9)]
 TEXT = "He left the house by the river bank, with his left hand in his pocket."
 
@@ -26,7 +26,7 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
     (controls.FACTOR_PAGE, [("factor", 30), ("layer", 3), *LISTING, *LEVELS]),
     (controls.FACTOR_PAGE, [("factor", 30), ("part", "context")]),
     (controls.FACTOR_PAGE, [("part", "effect"), ("example", 3), ("times", 2.0), ("where", "all")]),
-    (controls.RANDOM_PAGE, [("sentence_share", 0.9), ("layout", "text")]),
+    (controls.RANDOM_PAGE, [("sentence_share", 0.9), ("group", True)]),
     (controls.CURVES_PAGE, [("factors", [30, 177]), ("scale", "peak"), ("factor", 30),
                             ("layer", 5), ("method", "occlusion"), ("method", "lime"),
                             ("radius", 20), ("samples", 200), ("features", 12),

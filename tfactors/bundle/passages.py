@@ -13,7 +13,7 @@ import pandas as pd
 
 from tfactors.bundle.reading import BundleReader
 from tfactors.display.passages import Passage
-from tfactors.text.words import spelled
+from tfactors.text.words import spelled, word_bounds
 
 
 def passages_of(
@@ -123,14 +123,14 @@ def _beside(
 def _last_words(window: Any, count: int) -> str:
     if window is None or not count:
         return ""
-    starts = [0, *(np.flatnonzero(window.word_starts[1:]) + 1).tolist()]
+    starts = word_bounds(window.word_starts)[:-1]
     return "".join(window.tokens[starts[-count] if count <= len(starts) else 0 :])
 
 
 def _first_words(window: Any, count: int) -> str:
     if window is None or not count:
         return ""
-    starts = [0, *(np.flatnonzero(window.word_starts[1:]) + 1).tolist()]
+    starts = word_bounds(window.word_starts)[:-1]
     return "".join(window.tokens[: starts[count] if count < len(starts) else None])
 
 
@@ -138,7 +138,7 @@ def _habits(
     tokens: Sequence[str], word_starts: np.ndarray, habits: Mapping[str, float]
 ) -> np.ndarray:
     """Return for each token the weight of the word that it belongs to, (tokens,)."""
-    bounds = [0, *(np.flatnonzero(word_starts[1:]) + 1).tolist(), len(tokens)]
+    bounds = word_bounds(word_starts).tolist()
     weights = np.zeros(len(tokens))
     for start, stop in pairwise(bounds):
         weights[start:stop] = habits.get(spelled("".join(tokens[start:stop])).casefold(), 0.0)
@@ -162,10 +162,7 @@ def cut(word_starts: np.ndarray, position: int, words: int | None) -> tuple[int,
     >>> cut(np.array([1, 1, 0, 1, 1], bool), 2, 1)
     (0, 1, 3, 4)
     """
-    starts = np.flatnonzero(word_starts)
-    bounds = np.concatenate(
-        [starts if len(starts) and starts[0] == 0 else [0, *starts], [len(word_starts)]]
-    )
+    bounds = word_bounds(word_starts)
     here = int(np.searchsorted(bounds, position, side="right")) - 1
     reach = len(bounds) if words is None else words
     first, last = max(0, here - reach), min(len(bounds) - 1, here + 1 + reach)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 # What is shown of a word that is empty, as where the 2021 website lost it.
 GAP = "▯"
 
@@ -31,6 +33,18 @@ def words(tokens: Sequence[str], word_starts: Sequence[bool]) -> list[str]:
     starts = [i for i, begins in enumerate(word_starts) if begins or i == 0]
     spans = zip(starts, [*starts[1:], len(tokens)], strict=True)
     return [w for a, b in spans for w in [spelled("".join(tokens[a:b]))] * (b - a)]
+
+
+def word_bounds(word_starts: np.ndarray) -> np.ndarray:
+    """Return where the words of a window start, and where the last one ends, (words + 1,).
+
+    A window that begins within a word begins with the rest of it.
+
+    >>> word_bounds(np.array([False, True, False, True])).tolist()
+    [0, 1, 3, 4]
+    """
+    inner = np.flatnonzero(word_starts[1:]) + 1
+    return np.concatenate([[0], inner, [len(word_starts)]])
 
 
 def word_set(words: str) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """Every control of the dashboard and every page, in one place: the vocabulary of its URLs.
 
 Turns the names that appear in a link (``?factor=30&layer=4``) into the controls that the pages
-show. A default of None means "the bundle's own": its first factor worth a click, its level
-thresholds.
+show. A default of None means "the bundle's own" (its first factor worth a click, its level
+thresholds), or as many examples as suit their layout. A list is laid out as the level of its factor
+asks, until the reader chooses.
 """
 
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ PARTS = {
 PART = url_state.choice("part", "examples", PARTS)
 
 # How examples are listed
-EXAMPLE_COUNT = url_state.whole_number("top", 50, 1, 200)
+MOST_EXAMPLES = 200
+EXAMPLE_COUNT: Control[int | None] = url_state.whole_number("top", None, 1, MOST_EXAMPLES)
 LEAST_ACTIVATION = url_state.whole_number("floor", 0, 0, 100)
 CONTEXT = url_state.whole_number("context", 12, 0, 60)
 GROUPED_BY_WORD = url_state.switch("group")
@@ -83,8 +85,8 @@ SORTS = {
     "document": "In the order of the corpus",
 }
 SORT = url_state.choice("sort", "activation", SORTS)
-LAYOUTS = {"lines": "Lines", "text": "Text", "window": "Window"}
-LAYOUT = url_state.choice("layout", "lines", LAYOUTS)
+LAYOUTS = {"level": "By level", "lines": "Lines", "text": "Text", "window": "Window"}
+LAYOUT = url_state.choice("layout", "level", LAYOUTS)
 
 # Levels
 MOST_WORDS = 50

@@ -135,6 +135,12 @@ PATH = (
     "leaves zero, the factor becomes worth its price."
 )
 ACTIVATION = "The coefficient α of the factor in the equation of the marked word at this layer."
+WORDS_AROUND = (
+    "The strongest examples at this layer, lined up by their marked words. At each place the "
+    "commonest word, and its share of the examples that have a word there (a window may end "
+    "before). Upper and lower case count as one, and a mark is a word. Words that stand in one "
+    "example only are left out."
+)
 SCORE = (
     "How well the weights explain the model nearby: the weighted R² of the linear fit to the "
     "activations of the masked texts. 1 is a perfect fit; below 0.5 read the colours with caution."

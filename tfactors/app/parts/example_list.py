@@ -1,7 +1,9 @@
 """The list of examples of a factor at a layer, with its sidebar, its order and its download.
 
 Turns the stored examples (strongest first) into one list as the reader wants it: so many, from this
-activation on, in this order, as lines or as running text.
+activation on, in this order, as lines or as running text. Where the reader has not chosen, a
+high-level factor, which answers to what a whole window is about, is shown as whole windows, and any
+other as lines.
 
 The text of the examples is read in a thread of its own while the page above the list is made, for
 most of which Python is free. One such thread serves all readers. Where it is busy with another
@@ -41,11 +43,39 @@ _TINTED = (
     "did not read it here."
 )
 
+# Examples to begin with: lines are read at a glance, ten windows are some 2,000 words.
+_COUNTS = {"lines": 50, "text": 50, "window": 10}
 
-def sidebar(bundle: Bundle, expanded: bool = True) -> None:
-    """Draw the controls of the list; where only ranks are known, those of activations are none."""
+
+def layout_of_level(level: str) -> str:
+    """Return the layout that shows a factor of this level as what it is."""
+    return "window" if level == "high" else "lines"
+
+
+def layout_in_force(level: str) -> str:
+    """Return the layout of the list: the reader's, else that of the factor's level."""
+    chosen = url_state.value_of(controls.LAYOUT)
+    return layout_of_level(level) if chosen == "level" else chosen
+
+
+def _count_in_force(layout: str) -> int:
+    return url_state.value_of(controls.EXAMPLE_COUNT) or _COUNTS[layout]
+
+
+def sidebar(bundle: Bundle, level: str, expanded: bool = True) -> None:
+    """Draw the controls of the list of a factor of this level.
+
+    Where only ranks are known, those of activations are none.
+    """
+    layout = layout_in_force(level)
     with st.sidebar, st.expander("Examples", expanded=expanded, icon=":material/list:"):
-        st.slider("How many", 10, 200, step=10, **url_state.widget(controls.EXAMPLE_COUNT))
+        st.slider(
+            "How many",
+            10,
+            controls.MOST_EXAMPLES,
+            step=10,
+            **url_state.widget(controls.EXAMPLE_COUNT, _count_in_force(layout)),
+        )
         if bundle.abilities.activations:
             st.slider(
                 "Smallest activation",
@@ -60,7 +90,7 @@ def sidebar(bundle: Bundle, expanded: bool = True) -> None:
             "Words of context on each side",
             0,
             60,
-            disabled=url_state.value_of(controls.LAYOUT) == "window",
+            disabled=layout == "window",
             **url_state.widget(controls.CONTEXT),
         )
         st.selectbox(
@@ -68,13 +98,6 @@ def sidebar(bundle: Bundle, expanded: bool = True) -> None:
             list(controls.SORTS),
             format_func=lambda sort: controls.SORTS[sort],
             **url_state.widget(controls.SORT),
-        )
-        option_buttons.show(
-            "Shown as",
-            controls.LAYOUT,
-            controls.LAYOUTS,
-            tip="Lines put the words below each other; text flows; window shows all that the "
-            "model read.",
         )
         st.toggle("Group by word", **url_state.widget(controls.GROUPED_BY_WORD))
         if bundle.abilities.token_activations:
@@ -102,14 +125,12 @@ def listed_examples(examples: pd.DataFrame, top: int, floor: float, sort: str) -
 
 def start_reading(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
     """Begin to read the text of the list, for :func:`show`, while other things are drawn."""
-    return _start_reading_windows(selected.bundle, _listed(examples)["window"].to_list())
+    listed = _listed(examples, _count_in_force(layout_in_force(selected.level)))
+    return _start_reading_windows(selected.bundle, listed["window"].to_list())
 
 
-def _listed(examples: pd.DataFrame) -> pd.DataFrame:
-    top, floor = (
-        url_state.value_of(controls.EXAMPLE_COUNT),
-        url_state.value_of(controls.LEAST_ACTIVATION) / 100,
-    )
+def _listed(examples: pd.DataFrame, top: int) -> pd.DataFrame:
+    floor = url_state.value_of(controls.LEAST_ACTIVATION) / 100
     return listed_examples(examples, top, floor, url_state.value_of(controls.SORT))
 
 
@@ -117,15 +138,14 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
     """Draw the list of a factor's examples, as the sidebar says."""
     count = len(examples)
     sort = url_state.value_of(controls.SORT)
-    listed = _listed(examples)
-    layout = url_state.value_of(controls.LAYOUT)
+    layout = layout_in_force(selected.level)
+    listed = _listed(examples, _count_in_force(layout))
     words = None if layout == "window" else url_state.value_of(controls.CONTEXT)
     habits = _usual_activations(selected)
     if url_state.value_of(controls.EVERY_TOKEN) and selected.bundle.abilities.token_activations:
         _read_missing_contexts(selected, listed)
     contexts = live_tokens.known_contexts(selected, listed)
-    if begun is not None:
-        _finish_reading(begun)
+    finish_reading(begun)
     shown_passages = passages_of(selected.bundle, listed, words, habits=habits, contexts=contexts)
     shown_passages = _in_order(shown_passages, sort)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -135,6 +155,7 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
             help=definitions.ACTIVATION,
         )
         if shown_passages:
+            _layout_buttons(selected.level)
             _download(selected, shown_passages)
     abilities = selected.bundle.abilities
     if not count:
@@ -157,6 +178,32 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
         shown = (passages.lines if layout == "lines" else passages.texts)(shown_passages, strongest)
     tinted = shown_passages and abilities.token_activations
     st.html(passages.legend(shown_passages) + shown if tinted else shown)
+    _more_button(len(listed), len(_listed(examples, len(examples))), _COUNTS[layout])
+
+
+def _layout_buttons(level: str) -> None:
+    by_level = f"By level ({controls.LAYOUTS[layout_of_level(level)].lower()})"
+    option_buttons.show(
+        "Shown as",
+        controls.LAYOUT,
+        controls.LAYOUTS | {"level": by_level},
+        tip="By level shows high-level factors as whole windows and the others as lines. Lines put "
+        "the words below each other; text flows; window shows all that the model read.",
+        label_visibility="collapsed",
+    )
+
+
+def _more_button(shown: int, available: int, step: int) -> None:
+    """Offer the examples that are left, some at a time."""
+    more = min(shown - shown % 10 + step, available)  # the slider goes by tens
+    if more > shown:
+        st.button(
+            f"Show {more - shown} more, of {available - shown} that are left",
+            key="more_examples",
+            icon=":material/expand_more:",
+            on_click=url_state.set_controls,
+            args=({controls.EXAMPLE_COUNT: more},),
+        )
 
 
 def _read_missing_contexts(selected: Selected, listed: pd.DataFrame) -> None:
@@ -250,10 +297,10 @@ def _start_reading_windows(bundle: Bundle, windows: Iterable[int]) -> "Future[No
     return _READER.submit(bundle.warm_windows, list(windows))
 
 
-def _finish_reading(reading: "Future[None]") -> None:
+def finish_reading(reading: "Future[None] | None") -> None:
     """Wait for reading that has begun, and cancel what has not, so that nothing is read twice.
 
     An error is passed over: it comes up again where the list reads the same windows.
     """
-    if not reading.cancel():
+    if reading is not None and not reading.cancel():
         reading.exception()
