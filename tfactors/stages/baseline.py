@@ -38,7 +38,7 @@ def fit_own_parts(run: Run) -> dict[str, Any]:
     if run.settings.baseline == "none":
         return {}
     ranks, lengths = run.ranks, run.load_array("lengths")
-    windows = np.flatnonzero(~run.held_out)
+    windows = _windows(run, lengths)
     checkpoint = Checkpoint(run, f"baseline.{ranks.rank}of{ranks.size}")
     sums = BaselineSums.load(checkpoint.path) if checkpoint.path else _no_sums(run, lengths)
     scaling = run.scaling
@@ -73,6 +73,16 @@ def fit_own_parts(run: Run) -> dict[str, Any]:
     ranks.wait()
     checkpoint.clear()
     return notes
+
+
+def _windows(run: Run, lengths: np.ndarray) -> np.ndarray:
+    """Return the windows that are read, ascending: all but held-out ones, or some by chance."""
+    windows = np.flatnonzero(~run.held_out)
+    if not run.settings.baseline_tokens:
+        return windows
+    windows = np.random.default_rng([run.settings.seed, 7]).permutation(windows)
+    enough = np.searchsorted(np.cumsum(lengths[windows]), run.settings.baseline_tokens) + 1
+    return np.sort(windows[:enough])
 
 
 def _no_sums(run: Run, lengths: np.ndarray) -> BaselineSums:

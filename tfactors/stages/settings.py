@@ -49,6 +49,9 @@ class Settings:
     baseline: str = setting(
         "none", "'token': what a token brings of its own is subtracted; 'none': it is not"
     )
+    baseline_tokens: int = setting(
+        0, "tokens that what a token brings of its own is fitted to; 0 = all but held-out ones"
+    )
     tol: float = setting(1e-3, "largest relative duality gap of a code")
     learner: str = setting("online", "dictionary update: 'online' statistics, or '2021' gradient")
     batch: int = setting(8192, "states a dictionary update; 100 in 2021")
@@ -133,6 +136,7 @@ _SMALLEST = {
     "max_tokens": 0,
     "factors": 2,
     "penalty": 0,
+    "baseline_tokens": 0,
     "tol": 1e-7,
     "batch": 1,
     "epochs": 1,
@@ -190,6 +194,7 @@ PRESETS: dict[str, Settings] = {
         **CONTEXT,
         factors=512,
         max_tokens=200_000,
+        baseline_tokens=100_000,
         training_tokens=60_000,
         stability=False,
         retention_examples=1,

@@ -1,4 +1,7 @@
-"""Codes refitted without λ, from the command line to the bundle and out of it again."""
+"""What presets of context ask for beside b: refitted codes, balanced layers, some of the text.
+
+From the command line to the bundle, and out of it again.
+"""
 
 from pathlib import Path
 
@@ -19,10 +22,8 @@ SMALL = [
     "--max-tokens", "1500", "--examples", "20", "--retention-examples", "1",
     "--saliency-examples", "0", "--saliency-others", "0", "--effect-examples", "0", "--quiet",
 ]  # fmt: skip
-BUILD = [
-    "--preset", "quick", "--baseline", "none", "--factors", "48", "--penalty", "0.5",
-    "--training-tokens", "1200",
-]  # fmt: skip
+QUICK = ["--preset", "quick", "--factors", "48", "--training-tokens", "1200"]
+BUILD = [*QUICK, "--baseline", "none", "--penalty", "0.5"]
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     write_tiny_bert(folder / "bert")
     (folder / "text.txt").write_text(address_texts(1)[0], "utf-8")
+    line = ["build", str(folder / "text.txt"), "--model", str(folder / "bert"), *SMALL]
     for name in ("refit", "no-refit"):
-        line = ["build", str(folder / "text.txt"), "--model", str(folder / "bert"), f"--{name}"]
-        settings = [*BUILD, "--out", str(folder / name), *SMALL]
-        assert main([*line, *settings]) == 0
+        assert main([*line, *BUILD, f"--{name}", "--out", str(folder / name)]) == 0
+    of_context = [*QUICK, "--penalty", "0.2", "--baseline-tokens", "600"]
+    assert main([*line, *of_context, "--out", str(folder / "context")]) == 0
     return folder
 
 
@@ -91,3 +93,23 @@ def test_what_we_export_says_so_and_an_import_refits(
         again = tf.Bundle.open(folder)
         again.verify()
         assert again.about.coding.refit is refit
+
+
+def test_own_parts_may_be_fitted_to_a_part_of_the_text(world: Path) -> None:
+    about = tf.Bundle.open(world / "context").about
+    assert 600 <= about.baseline.states < 600 + about.corpus.window_length
+    assert PRESETS["quick"].baseline_tokens < PRESETS["quick"].max_tokens
+    assert PRESETS["default"].baseline_tokens == 0  # all of it
+
+
+def test_a_layer_with_more_to_explain_weighs_less_and_none_more_than_one(world: Path) -> None:
+    bundle = tf.Bundle.open(world / "context")
+    encoder, windows = FactorEncoder.from_bundle(bundle), bundle.windows(np.arange(8))
+    states = encoder.states(list(windows["token_ids"]), bundle.layers)
+    energy = (states.astype(np.float64) ** 2).mean(axis=(1, 2))
+    expected = np.minimum(1, np.median(energy) / energy)
+    found = bundle.about.dictionary.layer_weights
+    assert found == pytest.approx(expected, rel=0.1)
+    assert min(found) < max(found) == 1
+    assert tf.Bundle.open(world / "refit").about.dictionary.layer_weights
+    assert [PRESETS[name].balance for name in ("default", "quick", "paper")] == [True, True, False]
