@@ -33,8 +33,9 @@ st.space("small")
 st.subheader("Three factors worth a click", anchor=False)
 chosen = showcase.factors_by_level(bundle)
 columns = st.columns(max(len(chosen), 1), gap="large")
-for column, (level, factor) in zip(columns, chosen.items(), strict=False):
-    with column, st.container(border=True, height="stretch"):
+for column, (level, best) in zip(columns, chosen.items(), strict=False):
+    with column, st.container(border=True, height="stretch", gap="xsmall"):
+        factor = home_view.choose_factor(level, best)
         factor_card.show(bundle, factor, level)
         shell.link(
             controls.FACTOR_PAGE,

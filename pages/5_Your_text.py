@@ -18,33 +18,20 @@ st.title("Your text", anchor=False)
 if not bundle.abilities.live_model:
     st.markdown(bundle.abilities.live_model.why_not)
     st.stop()
+written = url_state.value_of(controls.TEXT)
+text = written.strip() or EXAMPLES[0]
 st.text_area(
     f"A text of up to {live_decomposition.most_tokens(bundle)} tokens",
     max_chars=controls.TEXT_LENGTH,
     height=110,
-    placeholder=EXAMPLES[0],
     help=f"The factors were learnt from windows of {bundle.about.corpus.window_length} "
     "tokens: in a longer text the model sees more context than they have seen.",
-    **url_state.widget(controls.TEXT),
+    **url_state.widget(controls.TEXT, written if written.strip() else text),
 )
-text = url_state.value_of(controls.TEXT).strip()
 if live_model.missing_part(bundle):
     live_model.show_how_to_get(bundle)
-elif not text:
-    st.markdown("Write something above, or begin with one of these:")
-    for example in EXAMPLES:
-        st.button(
-            example,
-            type="tertiary",
-            icon=":material/arrow_forward:",
-            on_click=url_state.set_controls,
-            args=({controls.TEXT: example, controls.TOKEN: 1},),
-        )
-    st.caption(
-        "Your text is read by the model on this server and is kept in the link of this page, so "
-        "that you can share it."
-    )
 else:
+    text_view.suggest(EXAMPLES, text)
     try:
         decomposition = live_decomposition.decomposition_of(bundle, text)
     except InputError as error:

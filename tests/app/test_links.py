@@ -37,7 +37,7 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
                             ("stable", 0.4), *LEVELS]),
     (controls.SEARCH_PAGE, [("by", "sentence"), ("q", TEXT)]),
     (controls.SENSES_PAGE, [("word", "left"), ("layer", 4), ("all", True)]),
-    (controls.TEXT_PAGE, [("text", TEXT), ("layer", 4), ("measure", "l0"),
+    (controls.TEXT_PAGE, [("text", TEXT), ("layer", 3), ("measure", "l0"),
                           ("measure", "factor"), ("factor", 30), ("penalty", 3.0),
                           ("with", "She left early."), ("with_token", 1), ("beside", "text"),
                           ("times", 2.0), ("where", "all")]),

@@ -3,13 +3,18 @@
 import html
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from opened_page import html_of, open_page, query, words
+from streamlit.testing.v1 import AppTest
 from synthetic_bundle import write_synthetic_bundle
 
 import tfactors
+from tfactors.app.parts.live_decomposition import richest_place
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
+from tfactors.explain.decomposition import Decomposition
 
 
 @pytest.mark.model
@@ -17,11 +22,6 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     asks_minilm: Path,
 ) -> None:
     path, text = "pages/5_Your_text.py", "He left the <b>house</b> $x$."
-    app = open_page(path)
-    next(b for b in app.button if b.label.startswith("He left")).click().run(timeout=120)
-    assert query(app)["text"].startswith("He left the house")
-    assert "Its factors against λ" in words(app)
-
     app = open_page(path, text=text, token="1", layer="3")
     bundle = Bundle.open(asks_minilm)
     made = tfactors.decompose(bundle, text)
@@ -61,6 +61,83 @@ def test_a_text_of_the_readers_own_is_taken_apart(
     app = open_page(path, text="word " * 700)
     assert "reads at most" in words(app)
     assert app.text_area[0].label == "A text of up to 512 tokens"
+
+
+def richest_by_hand(decomposition: Decomposition) -> tuple[int, int]:
+    """Every word at every layer, one after the other."""
+    words_of = {
+        row.position
+        for row in decomposition.tokens.itertuples()
+        if row.token.strip().isalpha() and row.token.strip() == row.word
+    }
+    best, place = -1.0, (-1, -1)
+    for cell in decomposition.residuals.itertuples():
+        share = (cell.context**2 - cell.residual**2) / cell.norm**2
+        if cell.position in words_of and share > best:
+            best, place = share, (cell.position, cell.layer)
+    return place
+
+
+def test_the_richest_place_is_a_whole_word_that_the_factors_carry_most_of() -> None:
+    tokens = [" the", " un", "believ", "able", " (", " bank"]
+    wholes = ["the", "unbelievable", "unbelievable", "unbelievable", "(", "bank"]
+    table = pd.DataFrame({"position": range(6), "token": tokens, "word": wholes, "token_id": 0})
+    random = np.random.default_rng(0)
+    cells = pd.DataFrame({"layer": np.repeat([0, 1, 2], 6), "position": np.tile(range(6), 3)})
+    for _ in range(30):
+        context = random.uniform(1, 4, len(cells))
+        drawn = cells.assign(
+            context=context,
+            norm=random.uniform(3, 6, len(cells)),
+            residual=context * random.uniform(0, 1, len(cells)),
+        )
+        decomposition = Decomposition(table, pd.DataFrame(), drawn, 1.0)
+        assert richest_place(decomposition) == richest_by_hand(decomposition)
+        assert richest_place(decomposition)[0] in (0, 5)
+    marks = table.assign(token="…", word="…")
+    assert richest_place(Decomposition(marks, pd.DataFrame(), drawn, 1.0))[0] in range(6)
+
+
+@pytest.mark.model
+def test_the_page_opens_at_the_richest_word_of_an_example_until_the_reader_picks_one(
+    asks_minilm: Path,
+) -> None:
+    path, bundle = "pages/5_Your_text.py", Bundle.open(asks_minilm)
+
+    def open_at(app: AppTest) -> tuple[int, int]:
+        tokens = next(box for box in app.number_input if box.label.startswith("Token, 1 to"))
+        return tokens.value - 1, app.segmented_control(key="control_layer").value
+
+    app = open_page(path)
+    example = app.text_area[0].value
+    assert example.startswith("He left the house")
+    assert query(app) == {}
+    made = tfactors.decompose(bundle, example)
+    position, layer = richest_by_hand(made)
+    assert open_at(app) == (position, layer)
+    assert f"{made.tokens['token'][position].strip()} = " in words(app).replace("  ", " ")
+
+    slider = app.slider(key="control_penalty")
+    slider.set_value(slider.max).run()
+    assert open_at(app) == (position, layer)
+    other = next(at for at in bundle.layers if at != layer)
+    app.segmented_control(key="control_layer").set_value(other).run()
+    assert open_at(app) == (position, other)
+    tokens = next(box for box in app.number_input if box.label.startswith("Token, 1 to"))
+    picked = 0 if position else 1
+    tokens.set_value(picked + 1).run()
+    assert open_at(app) == (picked, other)
+    assert query(app)["token"] == str(picked)
+
+    next(b for b in app.button if b.label.startswith("The bank raised")).click().run()
+    text = query(app)["text"]
+    assert text.startswith("The bank raised")
+    assert "token" not in query(app)
+    assert open_at(app) == richest_by_hand(tfactors.decompose(bundle, text))
+    app = open_page(path, text="A text of my own, by the river.")
+    own = tfactors.decompose(bundle, "A text of my own, by the river.")
+    assert open_at(app) == richest_by_hand(own)
+    assert not [b for b in app.button if b.label.startswith("The bank raised")]
 
 
 @pytest.mark.model

@@ -7,6 +7,7 @@ asks, until the reader chooses.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tfactors.app.frame import url_state
@@ -33,6 +34,11 @@ def _has_layer(value: int, bundle: Bundle | None) -> None:
 def _has_factors(values: tuple[int, ...], bundle: Bundle | None) -> None:
     for value in values:
         _has_factor(value, bundle)
+
+
+def _has_place(level: str, value: int, bundle: Bundle | None) -> None:
+    if bundle is not None and value > (count := int((bundle.factors["level"] == level).sum())):
+        raise Unusable(f"{count:,} factors of this bundle are {level}-level")
 
 
 def _read_factors(text: str) -> tuple[int, ...]:
@@ -90,6 +96,7 @@ LAYOUT = url_state.choice("layout", "level", LAYOUTS)
 
 # Levels
 MOST_WORDS = 50
+LEVELS = ("low", "mid", "high")
 # by name, as the rule of levels calls them; the last three of older bundles
 THRESHOLDS: dict[str, Control[float | None]] = {
     "low_words": url_state.number("low_words", None, 1, MOST_WORDS),
@@ -98,9 +105,15 @@ THRESHOLDS: dict[str, Control[float | None]] = {
     "word_share": url_state.number("word_share", None, 0, 1),
     "sentence_share": url_state.number("sentence_share", None, 0, 1),
 }
-LEVELS = ("low", "mid", "high")
 LEVEL = url_state.choice("level", "", ("", *LEVELS))
 SEED = url_state.whole_number("seed", 0, 0, 10**9)
+
+# The factors of Home: of each level, which of its best is shown
+MOST_SHOWN = 20
+SHOWN = {
+    level: url_state.whole_number(level, 1, 1, MOST_SHOWN, check=partial(_has_place, level))
+    for level in LEVELS
+}
 
 # Curves
 CURVE_FACTORS: Control[tuple[int, ...]] = Control(
@@ -181,7 +194,7 @@ ALL_OCCURRENCES = url_state.switch("all")
 # About three times what 512 tokens of English take: too long a text gets a message and is not cut.
 TEXT_LENGTH = 8000
 TEXT = url_state.free_text("text", TEXT_LENGTH)
-TOKEN = url_state.whole_number("token", 0, 0, 10**4)
+TOKEN: Control[int | None] = url_state.whole_number("token", None, 0, 10**4)
 OTHER_TEXT_LENGTH = 2000
 OTHER_TEXT = url_state.free_text("with", OTHER_TEXT_LENGTH)
 OTHER_TOKEN: Control[int | None] = url_state.whole_number("with_token", None, 0, 10**4)
@@ -214,7 +227,7 @@ class Page:
     controls: tuple[Control[Any], ...]
 
 
-HOME = Page("pages/0_Home.py", "Home", ":material/home:", (BUNDLE,))
+HOME = Page("pages/0_Home.py", "Home", ":material/home:", (BUNDLE, *SHOWN.values()))
 FACTOR_PAGE = Page(
     "pages/1_Factor.py",
     "Factor",

@@ -5,7 +5,7 @@ import html
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import factor_summary, level_rule, selection
+from tfactors.app.parts import level_rule, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -15,7 +15,7 @@ _WORDS = 5
 
 
 def show(bundle: Bundle, factor: int, level: str) -> None:
-    """Draw a factor's level, words, importance over the layers and strongest examples."""
+    """Draw a factor's words, importance over the layers and strongest examples."""
     layer = selection.peak_layer(bundle, factor)
     words = " · ".join(passages.escape(word) for word in selection.name_words(bundle, factor)[:3])
     shares = store.overview(bundle).share_of_peak[factor]
@@ -27,7 +27,7 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
     lines = passages.lines(examples, 1.0)
     meaning = level_rule.level_meaning(level, selection.thresholds_in_force(bundle))
     st.html(
-        f'<div class="tf-cards"><div class="tf-card">{factor_summary.level_badge(level)}'
+        f'<div class="tf-cards"><div class="tf-card">'
         f"<h3><bdi>{words}</bdi></h3>"
         f'<p class="tf-sub">{html.escape(meaning.capitalize())}</p>'
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '

@@ -110,7 +110,7 @@ def most_tokens(bundle: Bundle) -> int:
 def decomposition_of(bundle: Bundle, text: str, penalty: float | None = None) -> "Decomposition":
     """Return the decomposition of a text at λ, from memory or from the model.
 
-    ``at`` is another λ than the one of the page.
+    ``penalty`` is another λ than the one of the page.
 
     Raises
     ------
@@ -134,6 +134,28 @@ def decomposition_of(bundle: Bundle, text: str, penalty: float | None = None) ->
 def rows_at(table: pd.DataFrame, position: int, layer: int) -> pd.DataFrame:
     """Return the rows of one token at a layer, of a decomposition's factors or residuals."""
     return table[(table["position"] == position) & (table["layer"] == layer)]
+
+
+def starting_place(bundle: Bundle, text: str) -> tuple[int, int]:
+    """Return the token and the layer that a text opens at; the same for everyone, whatever λ is."""
+    return richest_place(decomposition_of(bundle, text, built_penalty(bundle)))
+
+
+def richest_place(decomposition: "Decomposition") -> tuple[int, int]:
+    """Return the position and the layer where the factors carry the largest share of a token.
+
+    That is (‖x − b‖² − ‖ε‖²) / ‖x‖², what αΦ explains beside the token's own part b. Asked are
+    tokens that are a whole word of letters; where there is none, all.
+    """
+    tokens, cells = decomposition.tokens, decomposition.residuals
+    spelled = tokens["token"].str.strip()
+    whole = spelled.str.isalpha() & (spelled == tokens["word"].str.strip())
+    if whole.any():
+        cells = cells[cells["position"].isin(tokens.loc[whole, "position"])]
+    total = np.maximum(cells["norm"] ** 2, np.finfo(np.float64).tiny)
+    share = (cells["context"] ** 2 - cells["residual"] ** 2) / total
+    cell = cells.loc[share.idxmax()]
+    return int(cell["position"]), int(cell["layer"])
 
 
 def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> PenaltyPath:

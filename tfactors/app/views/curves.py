@@ -19,7 +19,7 @@ _KEY = "control_factors"
 def show(bundle: Bundle) -> None:
     """Draw the choice of factors, their curves and the download."""
     chosen = url_state.value_of(controls.CURVE_FACTORS) or tuple(
-        sorted(showcase.factors_by_level(bundle).values())
+        sorted(best[0] for best in showcase.factors_by_level(bundle).values())
     )
     names = {factor: selection.factor_name(bundle, factor) for factor in chosen}
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -7,12 +7,36 @@ figure that a manifest does not have is left out.
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions
+from tfactors.app.frame import controls, url_state
+from tfactors.app.parts import definitions, factor_summary
 from tfactors.app.parts.figures import Figure
 from tfactors.bundle import Bundle
 from tfactors.bundle.manifest import Manifest, Source, Website
 from tfactors.describe.levels import OlderThresholds
 from tfactors.display.text import documents
+
+
+def choose_factor(level: str, best: list[int]) -> int:
+    """Draw a level and the way to another of its best factors; return the one that is shown."""
+    control = controls.SHOWN[level]
+    place = min(url_state.value_of(control), len(best))
+    # Above the card, because what a card says varies in length and the button has to stay.
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.html(f'<div class="tf-cards">{factor_summary.level_badge(level)}</div>', width="content")
+        st.button(
+            "Another",
+            key=f"another_{level}",
+            type="tertiary",
+            icon=":material/refresh:",
+            disabled=len(best) < 2,
+            help=f"The next of the {len(best)} best of this level, by how well the name holds, "
+            f"stability and a plain pattern; this is number {place}.",
+            on_click=url_state.set_controls,
+            args=({control: place % len(best) + 1},),
+        )
+    return best[place - 1]
 
 
 def figures(bundle: Bundle) -> list[Figure]:

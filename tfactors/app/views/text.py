@@ -6,6 +6,7 @@ layers. :mod:`tfactors.app.views.text_beside` draws what the token shares with a
 """
 
 import html
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -63,12 +64,36 @@ def sidebar(bundle: Bundle) -> None:
         )
 
 
+def suggest(examples: Sequence[str], text: str) -> None:
+    """Offer the other examples while one of them is open."""
+    if text not in examples:
+        return
+    st.caption(
+        "An example, taken apart below. Write a text of yours in its place, or take another. Your "
+        "text is read by the model on this server and kept in the link of this page, so that you "
+        "can share it."
+    )
+    with st.container(gap=None):
+        for example in examples:
+            if example != text:
+                st.button(
+                    example,
+                    type="tertiary",
+                    icon=":material/arrow_forward:",
+                    on_click=_open_example,
+                    args=(example,),
+                )
+
+
+def _open_example(text: str) -> None:
+    url_state.set_controls(
+        {controls.TEXT: text, controls.TOKEN: None, controls.LAYER: controls.PEAK}
+    )
+
+
 def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
     """Draw a text that was taken apart."""
-    tokens = decomposition.tokens["token"].tolist()
-    position = min(url_state.value_of(controls.TOKEN), len(tokens) - 1)
-    layer = url_state.value_of(controls.LAYER)
-    layer = bundle.layers[-1] if layer == controls.PEAK else layer
+    position, layer = _chosen_place(bundle, text, decomposition)
     _draw_map(bundle, decomposition, position, layer)
     st.space("small")
     _draw_equation(bundle, decomposition, position, layer)
@@ -85,6 +110,16 @@ def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
     st.space("small")
     # Last, because it may ask the model.
     intervention.show_for_text(bundle, text, decomposition, position, layer)
+
+
+def _chosen_place(bundle: Bundle, text: str, decomposition: "Decomposition") -> tuple[int, int]:
+    """Return the token and layer of the link; without a token, where the factors carry most."""
+    token, layer = url_state.value_of(controls.TOKEN), url_state.value_of(controls.LAYER)
+    if token is None:
+        position, start = live_decomposition.starting_place(bundle, text)
+    else:
+        position, start = min(token, len(decomposition.tokens) - 1), bundle.layers[-1]
+    return position, start if layer == controls.PEAK else layer
 
 
 def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, layer: int) -> None:
@@ -121,7 +156,7 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
             width=140,
             key=f"token_{position}_{len(tokens)}",
             on_change=_open_token,
-            args=(f"token_{position}_{len(tokens)}",),
+            args=(f"token_{position}_{len(tokens)}", layer),
         )
         st.segmented_control(
             "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
@@ -142,8 +177,9 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
         st.rerun()
 
 
-def _open_token(key: str) -> None:
-    url_state.set_controls({controls.TOKEN: int(st.session_state[key]) - 1})
+def _open_token(key: str, layer: int) -> None:
+    """Open a token that the reader picked, at the layer that is open."""
+    url_state.set_controls({controls.TOKEN: int(st.session_state[key]) - 1, controls.LAYER: layer})
 
 
 def _draw_equation(
