@@ -22,6 +22,7 @@ _JOB = "senses.word"
 _SUGGESTED = 24
 _LISTED = 12  # occurrences of a group that are shown at once
 _WORDS = 10
+_SHORTEST, _ENOUGH = 3, 40  # letters and occurrences of the word that is open at first
 
 
 def show(bundle: Bundle) -> None:
@@ -29,13 +30,14 @@ def show(bundle: Bundle) -> None:
     if not bundle.abilities.live_model:
         st.markdown(bundle.abilities.live_model.why_not)
         return
-    word = senses_groups.casefolded(url_state.value_of(controls.WORD))
     listed = bundle.senses()
+    chosen = url_state.value_of(controls.WORD).strip() or clearest_word(listed)
+    word = senses_groups.casefolded(chosen)
     st.text_input(
         "A word",
         max_chars=40,
         placeholder="left",
-        **url_state.widget(controls.WORD),
+        **url_state.widget(controls.WORD, chosen),
         help="Upper and lower case are one word.",
     )
     if not word:
@@ -51,6 +53,20 @@ def show(bundle: Bundle) -> None:
         _draw_senses(bundle, occurrences)
     st.divider()
     _suggest_words(listed)
+
+
+def clearest_word(listed: pd.DataFrame) -> str:
+    """Return the word whose groups are furthest above chance; "" where the list is empty.
+
+    First asked are words of letters with many occurrences: a few fall into groups by accident.
+    """
+    if listed.empty:
+        return ""
+    plain = listed["word"].map(lambda word: word.isalpha() and len(word) >= _SHORTEST)
+    many = listed["occurrences"] >= _ENOUGH
+    above = listed["silhouette"] - listed["chance"]
+    order = np.lexsort((-above, ~many, ~plain))
+    return str(listed["word"].iloc[order[0]])
 
 
 def _suggest_words(listed: pd.DataFrame) -> None:
