@@ -53,3 +53,18 @@ def test_the_thresholds_of_an_older_bundle_move_its_own_rule(older: Path) -> Non
     counts = re.search(r"(\d+) low · (\d+) mid · (\d+) high", words(app))
     assert int(counts[2]) == 0
     assert int(counts[3]) > 0
+
+
+def test_a_drawn_factor_without_a_name_says_so_and_one_with_a_name_does_not(made_up: Path) -> None:
+    path, said = "pages/2_Random_by_level.py", "no rule was found that tells where it fires"
+    kinds = Bundle.open(made_up / "default").factors["label_kind"]
+    seen = set()
+    for seed in range(60):
+        head = words(open_page(path, level="mid", seed=str(seed)))
+        kind = kinds[int(re.search(r"Factor ([\d,]+) at layer", head)[1])]
+        assert (said in head) == (kind == "mixed")
+        assert ("The words above are only the closest" in head) == (kind == "mixed")
+        seen.add(kind == "mixed")
+        if seen == {False, True}:
+            return
+    pytest.fail("sixty draws gave no factor of both kinds")

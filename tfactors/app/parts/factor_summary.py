@@ -12,7 +12,14 @@ import streamlit as st
 
 from tfactors.app.parts import chart_clicks, definitions, figures, level_rule, older_level_rule
 from tfactors.app.parts.figures import Figure
-from tfactors.app.parts.selection import TITLE_WORDS, Selected, importance_help, name_words
+from tfactors.app.parts.selection import (
+    TITLE_WORDS,
+    Selected,
+    has_own_name,
+    importance_help,
+    name_words,
+)
+from tfactors.describe.labels import MIXED
 from tfactors.describe.levels import OlderThresholds
 from tfactors.display import passages
 
@@ -37,7 +44,7 @@ def headline(selected: Selected) -> None:
         f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
         f"<h1>{words or 'no words'}</h1>{level_badge(selected.level, _instead_of_level(selected))}"
         f'<p class="tf-why">{_level_meaning(selected)}{html.escape(why)}</p>'
-        f"{_label_claim(selected.row)}"
+        f"{_label_claim(selected)}"
         f'<p class="tf-unseen">{curve}</p></header>'
     )
 
@@ -85,16 +92,18 @@ def _curve_in_words(selected: Selected) -> str:
     return f"Importance by layer: {points}. It peaks at layer {peak}."
 
 
-def _label_claim(row: pd.Series) -> str:
+def _label_claim(selected: Selected) -> str:
     """Return the HTML of what the label claims, and how often it is right."""
+    row = selected.row
     kind, judged = row["label_kind"], not pd.isna(row["label_precision"])
-    if kind == "mixed" and judged:
-        claim = (
-            "No simple rule tells where it is active. The closest is that "
-            f"{row['label_rule']}: {_shares(row)}"
-        )
-    elif kind == "mixed":
-        claim = "No simple rule tells where it is active: the label names frequent words."
+    if kind == "mixed" or row["label"].startswith(MIXED):
+        claim = "It has no name: no rule was found that tells where it fires."
+        named = has_own_name(selected.bundle, selected.factor)
+        if not (named or judged):
+            claim += " The words above are only the closest."
+        elif judged:
+            closest = "The closest rule is" if named else "The words above are only the closest,"
+            claim += f" {closest} that {row['label_rule']}: {_shares(row)}"
     elif kind in _KINDS and judged:
         claim = f"The label tells {_KINDS[kind]}{_rule(row)}: {_shares(row)}"
     else:

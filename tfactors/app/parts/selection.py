@@ -73,9 +73,15 @@ def peak_layer(bundle: Bundle, factor: int) -> int:
 
 def name_words(bundle: Bundle, factor: int) -> list[str]:
     """Return the words that a factor is called by: what people wrote, else its label or words."""
-    if (note := notes.shown(bundle).notes.get(factor)) and note.label:
-        return [note.label]
+    if has_own_name(bundle, factor):
+        return [notes.shown(bundle).notes[factor].label]
     return _bundle_words(bundle, factor)
+
+
+def has_own_name(bundle: Bundle, factor: int) -> bool:
+    """Say whether people have given a factor a name."""
+    note = notes.shown(bundle).notes.get(factor)
+    return note is not None and bool(note.label)
 
 
 def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
