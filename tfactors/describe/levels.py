@@ -4,8 +4,9 @@ A factor's *peak layer* is where its importance is largest and its *depth* = pea
 What decides whether it fires there? Its level says so, by how many words it fires on and by how
 much of its variance lies between windows (`tfactors.survey.variance_shares`):
 
-    low    its activation spreads on no more than 6 words (effective number): one word or a few
-    high   otherwise, if a tenth or more of its variance lies between windows, and its activation
+    low    its strongest examples spread on no more than 4.5 words (effective number): one word or
+           a few
+    high   otherwise, if 8 % or more of its variance lies between windows, and its activation
            spreads on 3 windows or more: many words of the same texts
     mid    otherwise: many words, in whatever text
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-LOW_WORDS, WINDOW_SHARE, FEWEST_WINDOWS = 6.0, 0.1, 3.0
+LOW_WORDS, WINDOW_SHARE, FEWEST_WINDOWS = 4.5, 0.08, 3.0
 # Of the older rules.
 LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.5
 # Depths are quotients: 2/6 and a threshold of 1/3 must compare equal however they were rounded.
