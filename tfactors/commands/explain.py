@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
 
 COMMAND = Command(
     summary="say which words of a text one activation depends on",
-    example='tfactors explain artifacts/default "he left home" --position 1 --factor 958 --layer 4',
+    example='tfactors explain artifacts/default "he left home" --position 1 --factor 405 --layer 2',
     add_options=add_options,
     run=run,
 )
