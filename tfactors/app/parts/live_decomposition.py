@@ -145,13 +145,16 @@ def richest_place(decomposition: "Decomposition") -> tuple[int, int]:
     """Return the position and the layer where the factors carry the largest share of a token.
 
     That is (‖x − b‖² − ‖ε‖²) / ‖x‖², what αΦ explains beside the token's own part b. Asked are
-    tokens that are a whole word of letters; where there is none, all.
+    tokens that are a whole word of four letters or more, as words of content mostly are; where
+    there is none, whole words of letters; else all.
     """
     tokens, cells = decomposition.tokens, decomposition.residuals
     spelled = tokens["token"].str.strip()
     whole = spelled.str.isalpha() & (spelled == tokens["word"].str.strip())
-    if whole.any():
-        cells = cells[cells["position"].isin(tokens.loc[whole, "position"])]
+    for asked in (whole & (spelled.str.len() >= 4), whole):
+        if asked.any():
+            cells = cells[cells["position"].isin(tokens.loc[asked, "position"])]
+            break
     total = np.maximum(cells["norm"] ** 2, np.finfo(np.float64).tiny)
     share = (cells["context"] ** 2 - cells["residual"] ** 2) / total
     cell = cells.loc[share.idxmax()]

@@ -11,9 +11,10 @@ factors of a level are ranked by each of
   conscience” explains a factor better than one that says “moral” forty times;
 
 and a factor is as good as the worst of its ranks. First come those whose name holds and that are
-active neither on hardly any token nor on most, then the others whose name holds, then those without
-a name. What a bundle does not know of any factor (no name was judged, no second seed was learnt)
-ranks nothing.
+active neither on hardly any token nor on most and whose name says something in words (a stop or a
+list of beginnings of words does not), then the others whose name holds, then those without a name.
+What a bundle does not know of any factor (no name was judged, no second seed was learnt) ranks
+nothing.
 """
 
 import numpy as np
@@ -50,7 +51,8 @@ def _factors_by_level(fingerprint: str, _bundle: Bundle) -> dict[str, list[int]]
     usable = (density > _RAREST) & (density < _DENSEST)
     label, kind = factors["label"], factors["label_kind"]
     nameless = (label == "") | (kind == "mixed") | label.str.startswith(MIXED.strip())
-    group = np.where(nameless, 2, 0) + np.where(usable, 0, 1)
+    in_words = label.str.contains(r"[^\W\d_]{3}") & (kind != "affix")
+    group = np.where(nameless, 2, 0) + np.where(usable & in_words, 0, 1)
     best = {}
     for level, margin in _margins(factors, limits).items():
         members = np.flatnonzero(levels == level)
