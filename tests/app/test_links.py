@@ -19,14 +19,14 @@ KINDS = ("button_group", "multiselect", "number_input", "selectbox", "slider", "
 
 LISTING = [("top", 20), ("floor", 30), ("context", 5), ("group", True), ("sort", "before"),
            ("layout", "text"), ("layout", "lines"), ("layout", "window")]  # fmt: skip
-LEVELS = [("low_depth", 0.5), ("word_share", 0.8), ("sentence_share", 0.9)]
+LEVELS = [("low_words", 12.0), ("window_share", 0.2)]
 TEXT = "He left the house by the river bank, with his left hand in his pocket."
 
 MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
     (controls.FACTOR_PAGE, [("factor", 30), ("layer", 3), *LISTING, *LEVELS]),
     (controls.FACTOR_PAGE, [("factor", 30), ("part", "context")]),
     (controls.FACTOR_PAGE, [("part", "effect"), ("example", 3), ("times", 2.0), ("where", "all")]),
-    (controls.RANDOM_PAGE, [("sentence_share", 0.9), ("group", True)]),
+    (controls.RANDOM_PAGE, [("window_share", 0.9), ("group", True)]),
     (controls.CURVES_PAGE, [("factors", [30, 177]), ("scale", "peak"), ("factor", 30),
                             ("layer", 5), ("method", "occlusion"), ("method", "lime"),
                             ("radius", 20), ("samples", 200), ("features", 12),
@@ -36,14 +36,14 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
                             ("kind", "word"), ("precision", 0.2), ("recall", 0.1),
                             ("stable", 0.4), *LEVELS]),
     (controls.SEARCH_PAGE, [("by", "sentence"), ("q", TEXT)]),
-    (controls.SENSES_PAGE, [("word", "left"), ("layer", 4), ("all", True)]),
+    (controls.SENSES_PAGE, [("word", "back"), ("layer", 4), ("all", True)]),
     (controls.TEXT_PAGE, [("text", TEXT), ("layer", 3), ("measure", "l0"),
                           ("measure", "factor"), ("factor", 30), ("penalty", 3.0),
                           ("with", "She left early."), ("with_token", 1), ("beside", "text"),
                           ("times", 2.0), ("where", "all")]),
     (controls.MAP_PAGE, [("places", "levels"), ("colour", "density"), *LEVELS]),
     (controls.COMPARE_PAGE, [("factor", 30), ("layer", 6), ("to", 5), ("to_layer", 2)]),
-    (controls.EVIDENCE_PAGE, [("section", "senses")]),
+    (controls.EVIDENCE_PAGE, [("section", "fidelity")]),
 ]  # fmt: skip
 
 

@@ -78,6 +78,7 @@ def test_a_reload_restores_every_control(visit: Visit) -> None:
     visit.query(r"group=on")
     page.get_by_text("Text", exact=True).click()
     visit.query(r"layout=text")
+    visit.idle()
     slider = page.locator(".st-key-control_context input[type=range]")
     slider.focus()
     for _ in range(3):
@@ -237,7 +238,7 @@ def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_f
 
 def _read_a_cell_of_the_map(reader: Visit) -> None:
     """On the server that has the model in memory already."""
-    reader.open("/Your_text?text=He+left+the+house.&layer=2")
+    reader.open("/Your_text?text=He+left+the+house.&layer=2&token=0")
     equation = reader.page.locator(".tf-equation mark").first
     expect(equation).to_have_text("He", timeout=WAIT)
     cells = reader.page.locator("[data-testid=stVegaLiteChart]").first.locator(
@@ -252,7 +253,7 @@ def _read_a_cell_of_the_map(reader: Visit) -> None:
     reader.page.keyboard.press("Enter")
     reader.shows("Those that part them most come first")
     attack = "%3Cimg%20src%3Dhttp%3A%2F%2Fevil.invalid%20onerror%3Dalert(1)%3E"
-    reader.open(f"/Your_text?text={attack}&with={attack}")
+    reader.open(f"/Your_text?text={attack}&with={attack}&token=0")
     expect(equation).to_have_text("<", timeout=WAIT)
     reader.open("/Factor?factor=2&layer=3&top=50")
     expect(reader.page.locator(".tf-habit").first).to_be_visible(timeout=WAIT)

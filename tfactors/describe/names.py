@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import csc_array
 
 from tfactors.describe.label_texts import LabelText, LabelWriter
@@ -172,4 +171,4 @@ def _columns(text: LabelText, shares: tuple[float, float], judge: str) -> dict[s
     }
 
 
-NAMELESS = pd.Series(_columns(LabelText("", "", ""), (np.nan, np.nan), ""))
+NAMELESS = _columns(LabelText("", "", ""), (np.nan, np.nan), "")
