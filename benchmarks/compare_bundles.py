@@ -10,10 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from tfactors.bundle import Bundle
+from tfactors.describe import labels
 
 TOP = 50  # strongest examples of a factor at its peak layer
 LEVELS = ("low", "mid", "high")
@@ -38,9 +38,8 @@ def numbers_of(bundle: Bundle) -> dict[str, object]:
     commonest = found.groupby("factor")["word"].agg(lambda w: w.value_counts(normalize=True).max())
     first = found.assign(first=found["position"] == 0).groupby("factor")["first"].mean()
     level = factors["level"]
-    precision, recall = factors["label_precision"], factors["label_recall"]
-    f1 = (2 * precision * recall / (precision + recall)).fillna(0)
-    named = ~factors["label"].str.startswith("mixed") & (f1 >= 0.5)
+    f1 = labels.f1_score(factors["label_precision"], factors["label_recall"])
+    named = ~factors["label"].str.startswith(labels.MIXED) & (f1 >= labels.GOOD_ENOUGH)
     peaks = factors["peak_layer"].value_counts(normalize=True)
     out: dict[str, object] = {
         "factors": len(bundle.factors),
@@ -97,5 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    np.seterr(all="ignore")  # a name without precision and recall has no F1
     main()

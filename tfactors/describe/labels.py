@@ -12,6 +12,8 @@ all tokens as its precision, which is a percent or so.
 
 from __future__ import annotations
 
+import numpy as np
+
 # A token is active if its activation is this share of the factor's importance.
 ACTIVE_SHARE = 0.5
 # With fewer active tokens in the text that judges, shares would be accidents.
@@ -19,6 +21,15 @@ FEWEST_ACTIVE = 5
 # A label must reach this F1.
 GOOD_ENOUGH = 0.5
 MIXED = "mixed: "
+
+
+def f1_score(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """Return 2PR / (P + R), 0 where both are.
+
+    >>> f1_score(np.array([0.5, 0.0]), np.array([1.0, 0.0])).round(3).tolist()
+    [0.667, 0.0]
+    """
+    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
 
 
 def label_parts(label: str) -> list[str]:

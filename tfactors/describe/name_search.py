@@ -26,6 +26,7 @@ import numpy as np
 from numba import njit
 
 from tfactors import ragged
+from tfactors.describe.labels import f1_score
 from tfactors.describe.token_slots import TokenSlots
 from tfactors.describe.word_bags import FEWEST_WINDOWS, WordBags
 
@@ -172,15 +173,6 @@ class Firing:
         hits = fits[self.rows]
         precision = self.credit[hits].sum() / max(fits.sum(), 1)
         return float(precision), float(self.strong[hits].sum() / max(self.strong.sum(), 1))
-
-
-def f1_score(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
-    """Return 2PR / (P + R), 0 where both are.
-
-    >>> f1_score(np.array([0.5, 0.0]), np.array([1.0, 0.0])).round(3).tolist()
-    [0.667, 0.0]
-    """
-    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
 
 
 def search(text: SearchText, firing: Firing, topics: Sequence[Topic]) -> list[Rule]:

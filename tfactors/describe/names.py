@@ -18,8 +18,8 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from tfactors.describe.label_texts import LabelText, LabelWriter
-from tfactors.describe.labels import ACTIVE_SHARE, FEWEST_ACTIVE, GOOD_ENOUGH
-from tfactors.describe.name_search import Firing, Rule, SearchText, Topic, f1_score, search
+from tfactors.describe.labels import ACTIVE_SHARE, FEWEST_ACTIVE, GOOD_ENOUGH, f1_score
+from tfactors.describe.name_search import Firing, Rule, SearchText, Topic, search
 from tfactors.describe.token_slots import TokenSlots
 from tfactors.describe.word_bags import WordBags, telling
 

@@ -90,11 +90,10 @@ class Evaluation:
         """
         sample = draw(self.bundle, self.effort.training_tokens, self.seed, held_out=False)
         states, own = self.encoder.parts(sample.texts, self.encoder.layers)
-        if own is not None:
-            own = np.broadcast_to(own, states.shape).reshape(-1, states.shape[-1])
-        states = states.reshape(-1, states.shape[-1])
-        order = np.random.default_rng(self.seed).permutation(len(states))
-        return states[order], None if own is None else own[order]
+        width = states.shape[2]
+        order = np.random.default_rng(self.seed).permutation(states.size // width)
+        states = states.reshape(-1, width)[order]
+        return states, None if own is None else own.reshape(-1, width)[order]
 
     def codes(self, X: np.ndarray, penalties: Sequence[float]) -> list[csr_array]:
         """Return the codes (n, m) of states X (n, d) for each penalty.

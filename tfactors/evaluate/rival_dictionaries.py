@@ -145,9 +145,8 @@ def measure(evaluation: Evaluation) -> Section:
     effort, encoder = evaluation.effort, evaluation.encoder
     train, train_own = evaluation.training_parts()
     m, about = encoder.n_factors, evaluation.bundle.about
-    states, own = evaluation.states[:, : effort.rival_tokens], None
-    if about.baseline and evaluation.parts[1] is not None:
-        own = evaluation.parts[1][:, : effort.rival_tokens]
+    states, own = evaluation.states[:, : effort.rival_tokens], evaluation.parts[1]
+    own = None if own is None else own[:, : effort.rival_tokens]
     terms = tuple(k for k in TERMS if k <= train.shape[1] // 2)
     k = terms[min(2, len(terms) - 1)]
     held = _HeldOut(states, own, terms, about.coding.refit)
@@ -165,14 +164,14 @@ def measure(evaluation: Evaluation) -> Section:
             autoencoders[name] = model.fit(train, times * seconds)
             bar.update(2)
         dictionaries = {SAME: learner.components_} | rivals(train, m, evaluation.seed)
-        if encoder.exact:
-            dictionaries = {OURS: encoder.coder.dictionary} | dictionaries
+        ours = encoder.coder
+        if isinstance(ours, SparseCoder):
+            dictionaries = {OURS: ours.dictionary} | dictionaries
         for name, atoms in dictionaries.items():
-            coder = SparseCoder(atoms)
             for at, count, rebuilt, codes in held.by_dictionary(atoms):
                 found[name, at, count] = rebuilt
-                if name == OURS and not held.refit:
-                    better = coder.refitted(states[at], codes)
+                if name == OURS and isinstance(ours, SparseCoder) and not held.refit:
+                    better = ours.refitted(states[at], codes)
                     found[REFITTED, at, count] = held.quality(at, better @ atoms, better)
             bar.update(1)
         for name, model in autoencoders.items():
@@ -182,13 +181,12 @@ def measure(evaluation: Evaluation) -> Section:
             whole = DictionaryLearner(m, PENALTY_OF_WHOLE, random_state=evaluation.seed, epochs=1)
             atoms = whole.fit(train).components_
             bar.update(2)
-            found |= {
-                (WHOLE, at, count): q for at, count, q, _ in held.whole().by_dictionary(atoms)
-            }
+            states_whole = held.whole()
+            of_dictionary = states_whole.by_dictionary(atoms)
+            found |= {(WHOLE, at, count): q for at, count, q, _ in of_dictionary}
             model = TopKAutoencoder(m, k, evaluation.seed).fit(train, seconds)
-            found |= {
-                (TOPK_WHOLE, at, count): q for at, count, q in held.whole().by_autoencoder(model)
-            }
+            of_model = states_whole.by_autoencoder(model)
+            found |= {(TOPK_WHOLE, at, count): q for at, count, q in of_model}
             bar.update(2)
     layers = encoder.layers
     order = [name for name in ORDER if (name, 0, k) in found]

@@ -24,7 +24,7 @@ import streamlit as st
 from tfactors.app.frame import controls, store
 from tfactors.app.parts import level_rule
 from tfactors.bundle import Bundle
-from tfactors.describe.labels import MIXED
+from tfactors.describe.labels import MIXED, f1_score
 from tfactors.describe.levels import OlderThresholds, Thresholds
 
 # Rarer than the first, a factor may be an accident of one document; denser than the second, it
@@ -84,7 +84,7 @@ def _criteria(factors: pd.DataFrame, margin: np.ndarray, level: str) -> pd.DataF
     precision, recall = factors["label_precision"], factors["label_recall"]
     rule = factors["label_rule"].fillna("")
     criteria = {
-        "name": 2 * precision * recall / (precision + recall).where(precision + recall > 0),
+        "name": pd.Series(f1_score(precision, recall)).where(precision + recall > 0),
         "stability": factors["stability"],
         "clear": margin,
         "short": -rule.where(rule != "", factors["label"]).str.len(),

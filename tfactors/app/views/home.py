@@ -129,15 +129,13 @@ def coding_sentence(bundle: Bundle) -> str:
             "less the autoencoder's bias, and what is left over is $\\varepsilon$."
         )
     own = "b-" if bundle.about.baseline else ""
+    found, values = "found", ""
     if bundle.about.coding.refit:
-        return (
-            f"chosen by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert"
-            "\\alpha\\rVert_1$, so that most of them are zero; how active the chosen ones are, "
-            "least squares says, and what is left over is $\\varepsilon$."
-        )
+        found, values = "chosen", "; how active the chosen ones are, least squares says"
     return (
-        f"found by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert\\alpha"
-        "\\rVert_1$, so that most of them are zero, and what is left over is $\\varepsilon$."
+        f"{found} by minimising $\\tfrac12\\lVert x-{own}\\alpha\\Phi\\rVert^2+\\lambda\\lVert"
+        f"\\alpha\\rVert_1$, so that most of them are zero{values}, and what is left over is "
+        "$\\varepsilon$."
     )
 
 
