@@ -98,11 +98,15 @@ def of_context(bundle: tf.Bundle, tmp_path_factory: pytest.TempPathFactory) -> t
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two of the labelled words that come along, one of three labels: all eleven take longer."""
+    """Two of the labelled words that come along, one of three labels: all eleven take longer.
+
+    And a third of which one label is left; the table is saved as Excel saves Unicode text.
+    """
     head, *lines = labelled_senses.SHIPPED.read_text("utf-8").splitlines()
     kept = [line for line in lines if line.split("\t")[1] in ("march", "order")]
+    kept += [line for line in lines if line.split("\t")[1::2] == ["left", "other"]]
     path = tmp_path_factory.mktemp("labelled") / "two.tsv"
-    path.write_text("\n".join([head, *kept]) + "\n", "utf-8")
+    path.write_text("\n".join([head, *kept]) + "\n", "utf-16", newline="\r\n")
     return path
 
 
@@ -144,6 +148,8 @@ def test_every_labelled_word_is_told_in_every_way_at_every_layer(bundle, labelle
     # Always “purpose”: F₁ is 2 · 39 / (81 + 39) of that label, 0 of the others.
     assert by_word[1]["majority"] == pytest.approx(2 * 39 / 120 / 3)
     assert "median" in section.findings[0]
+    left_out = "Left out, since there is nothing to tell: “left” has one label or one"
+    assert section.findings[-1].startswith(left_out)
 
 
 def test_every_number_has_a_definition_a_sample_and_a_place_in_the_report(sections, bundle):

@@ -1,6 +1,9 @@
 """Tables of labelled senses: read or refused in one line, and scored as scikit-learn scores."""
 
+import csv
+import io
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from sklearn.feature_selection import f_classif
 from sklearn.metrics import precision_recall_fscore_support
 
 from tfactors.errors import InputError
-from tfactors.evaluate import label_scores, labelled_senses, word_scores
+from tfactors.evaluate import label_scores, labelled_senses, word_scores, word_senses
 
 HEAD = "text\tword\toffset\tlabel\n"
 
@@ -51,6 +54,26 @@ def test_a_byte_order_mark_changes_nothing_whichever_column_is_first(tmp_path):
             read.append(labelled_senses.read_senses(path))
         assert read[0] == read[1]
         assert read[1][0].document == "d0"  # else folds would leak
+
+
+def test_a_table_that_excel_saved_as_csv_is_the_table_that_it_was(tmp_path):
+    text = 'He said "left; or right", then "naïve".'
+    row = {"document": "d0", "text": text, "word": "naïve", "offset": str(text.index("naïve"))}
+    file = io.StringIO()
+    writer = csv.DictWriter(file, [*row, "label"], delimiter=";", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerow(row | {"label": "adjective"})
+    path = tmp_path / "senses.csv"
+    path.write_bytes(file.getvalue().encode("utf-8-sig"))
+    (read,) = labelled_senses.read_senses(path)
+    assert (read.text, read.word, read.document) == (text, "naïve", "d0")
+
+
+def test_a_table_without_a_word_of_two_labels_names_its_words(tmp_path):
+    path = tmp_path / "senses.tsv"
+    path.write_text(HEAD + "He left.\tleft\t3\tverb\nThey left.\tleft\t5\tverb\n", "utf-8")
+    with pytest.raises(InputError, match=r"no word has two labels .* the words are “left”$"):
+        word_senses.check_senses(SimpleNamespace(options={"senses": path}))
 
 
 def test_the_table_that_comes_along_has_eleven_words_each_with_its_senses_in_many_documents():

@@ -1,20 +1,20 @@
 """Turns a table of labelled senses into occurrences: a word, where it stands, what it means there.
 
 The file has the columns text, word, offset (characters before the word), label, and document if
-there are documents, separated by tabs. One comes with tfactors; `data/senses.md` says how it was
-labelled. Every row is checked, and one that cannot be used is named.
+there are documents, separated by tabs, commas or semicolons (`tfactors.tables`). One comes with
+tfactors; `data/senses.md` says how it was labelled. Every row is checked, and one that cannot be
+used is named.
 """
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tfactors.errors import InputError
+from tfactors.tables import RowError, read_table
 from tfactors.text.windows import normalize_spaces
 
 COLUMNS = ("text", "word", "offset", "label")
@@ -54,34 +54,17 @@ def read_senses(path: Path) -> list[Occurrence]:
     InputError
         The file cannot be read or holds no rows, or names the row and the column that is wrong.
     """
-    try:
-        # Excel and others write a byte-order mark, which must not become part of the first name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}: column '{missing[0]}' is missing; expected {', '.join(COLUMNS)}, "
-                    "separated by tabs"
-                )
-            occurrences = [
-                _occurrence(path, number, row) for number, row in enumerate(reader, start=1)
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    if not occurrences:
-        raise InputError(f"{path}: holds no rows")
-    return occurrences
+    return read_table(path, str(path), COLUMNS, _occurrence, optional=("document",))
 
 
-def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
+def _occurrence(row: Mapping[str, str], number: int) -> Occurrence:
     """Return a row, checked; rows are numbered from 1."""
 
-    def wrong(column: str, problem: str) -> InputError:
-        return InputError(f"{path}: row {number}, column '{column}': {problem}")
+    def wrong(column: str, problem: str) -> RowError:
+        return RowError(f", column '{column}': {problem}")
 
     for column in COLUMNS:
-        if not (row[column] or "").strip():
+        if not row[column].strip():
             raise wrong(column, "is empty")
     text, word, given = row["text"], row["word"].strip(), row["offset"].strip()
     if not given.isascii() or not given.isdigit() or len(given) > 9:
@@ -90,7 +73,7 @@ def _occurrence(path: Path, number: int, row: dict[str, Any]) -> Occurrence:
     passage = text[offset : offset + len(word)]
     if passage.casefold() != word.casefold():
         raise wrong("offset", f"{offset} is not where {word[:40]!r} stands, but {passage[:40]!r}")
-    document = (row.get("document") or "").strip() or f"row {number}"
+    document = row["document"].strip() or f"row {number}"
     return Occurrence(text, word.casefold(), offset, row["label"].strip(), document)
 
 

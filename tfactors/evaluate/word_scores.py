@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from tfactors.errors import InputError
 from tfactors.evaluate.label_scores import (
     Folds,
     folds_of,
@@ -83,15 +81,15 @@ class WordScores:
         return max(self.factor, key=lambda layer: (self.f1(method, layer), -layer))
 
 
-def score_word(
-    encoder: FactorEncoder, path: Path, word: str, rows: list[Occurrence], seed: int
-) -> WordScores:
+def can_be_told(rows: list[Occurrence]) -> bool:
+    """Return whether a word's occurrences have two labels at least, and two documents."""
+    return all(len({getattr(row, of) for row in rows}) > 1 for of in ("label", "document"))
+
+
+def score_word(encoder: FactorEncoder, word: str, rows: list[Occurrence], seed: int) -> WordScores:
     """Tell the labels of one word in every way, and score what is told.
 
-    Raises
-    ------
-    InputError
-        The word has one label alone, or stands in one document; names ``path``.
+    The word has two labels and stands in two documents (:func:`can_be_told`).
     """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
@@ -99,10 +97,6 @@ def score_word(
 
     names, labels = np.unique([row.label for row in rows], return_inverse=True)
     documents = np.unique([row.document for row in rows], return_inverse=True)[1]
-    if len(names) < 2 or len(np.unique(documents)) < 2:
-        raise InputError(
-            f"{path}: column 'label': the word {word!r} needs two labels and two documents"
-        )
     folds = folds_of(labels, documents, seed)
     guesses: Guesses = {(MAJORITY, None): np.zeros(len(rows), int)}
     for train, test in folds:

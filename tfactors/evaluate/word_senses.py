@@ -15,31 +15,51 @@ from pathlib import Path
 import numpy as np
 
 from tfactors.bundle.evidence import Chart, Column, Section, Table
+from tfactors.errors import InputError
 from tfactors.evaluate.evaluation import Evaluation
 from tfactors.evaluate.label_scores import DRAWS, FOLDS
-from tfactors.evaluate.labelled_senses import SHIPPED, read_senses
+from tfactors.evaluate.labelled_senses import SHIPPED, Occurrence, read_senses
 from tfactors.evaluate.word_scores import (
     AROUND,
     MAJORITY,
     NEIGHBOURS,
     WHOLE,
     WordScores,
+    can_be_told,
     score_word,
 )
 from tfactors.parallel import ahead
 
+MOST_LISTED = 20  # words that are named
+
 
 def check_senses(evaluation: Evaluation) -> Section:
-    """Measure the table that ``--senses`` names, or the one that comes with tfactors."""
-    path = Path(evaluation.options.get("senses") or SHIPPED)
-    rows = read_senses(path)
-    words = sorted({row.word for row in rows})
+    """Measure the table that ``--senses`` names, or the one that comes with tfactors.
 
+    A word whose occurrences have one label alone, or stand in one document, is left out by name.
+
+    Raises
+    ------
+    InputError
+        The table cannot be used, or no word of it can be told.
+    """
+    path = Path(evaluation.options.get("senses") or SHIPPED)
+    given = read_senses(path)
+    by_word: dict[str, list[Occurrence]] = {}
+    for row in given:
+        by_word.setdefault(row.word, []).append(row)
+    words = sorted(word for word, of_word in by_word.items() if can_be_told(of_word))
+    left_out = sorted(by_word.keys() - {*words})
+    if not words:
+        raise InputError(
+            f"{path}: column 'label': no word has two labels and two documents, which it takes to "
+            f"tell them; the words are {_listed(left_out)}"
+        )
+    rows = [row for row in given if row.word in words]
     encoder = evaluation.encoder  # made once, before several threads ask for it
 
     def score(word: str) -> WordScores:
-        of_word = [row for row in rows if row.word == word]
-        return score_word(encoder, path, word, of_word, evaluation.seed)
+        return score_word(encoder, word, by_word[word], evaluation.seed)
 
     scores = []
     with evaluation.progress(len(words), "word senses", "word") as bar:
@@ -58,9 +78,28 @@ def check_senses(evaluation: Evaluation) -> Section:
         "regressions on one factor and on five, beside the majority label, a bag of the words "
         f"around (up to {NEIGHBOURS} on each side) and the whole hidden state. A factor is chosen "
         "inside the training folds, by its F statistic.",
-        _findings(scores),
+        _findings(scores) + _left_out_sentence(left_out),
         (_by_word(scores, sample), _by_layer(scores, sample)),
     )
+
+
+def _left_out_sentence(words: list[str]) -> tuple[str, ...]:
+    """Say which words were left out, if any."""
+    if not words:
+        return ()
+    be = "has one label or one document" if len(words) == 1 else "have one label or one document"
+    return (f"Left out, since there is nothing to tell: {_listed(words)} {be} alone.",)
+
+
+def _listed(words: list[str]) -> str:
+    """Return some words in quotes.
+
+    >>> _listed(["bank", "left"])
+    '“bank”, “left”'
+    """
+    shown = ", ".join(f"“{word[:40]}”" for word in words[:MOST_LISTED])
+    more = len(words) - MOST_LISTED
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _findings(scores: list[WordScores]) -> tuple[str, ...]:
