@@ -4,9 +4,10 @@
 
 A section is plain: sentences (what it found), and tables whose columns carry their definition and
 whose caption says on which sample and how many they were measured; a table may be drawn as a chart.
-So a new section needs no new code to be shown. The files are no part of the sealed bundle, since
-they are measured after it, and a bundle may come from anywhere: everything that is read here is
-checked (the annotations below say how), and all text stays text. Nothing here imports torch.
+So a new section needs no new code to be shown. The files are measured after the bundle was sealed
+and have seals of their own (:mod:`tfactors.bundle.evidence_seals`). A bundle may come from
+anywhere: everything that is read here is checked (the annotations below say how), and all text
+stays text. Nothing here imports torch.
 """
 
 import json
@@ -17,9 +18,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from tfactors.bundle import evidence_seals
 from tfactors.bundle.validation import FieldError, parse_json, quoted, typed
 from tfactors.errors import InputError
-from tfactors.files import replacing
 
 FOLDER, REPORT = "evidence", "report.md"
 FORMAT, VERSION = "tfactors-evidence", 1
@@ -34,6 +35,8 @@ NAMES = (
     "senses",
     "paper",
 )
+# All files of the folder but the seals.
+FILES = (REPORT, *(f"{name}.json" for name in NAMES))
 MOST_BYTES, MOST_ROWS, MOST_COLUMNS, MOST_TABLES, MOST_FINDINGS = 4_000_000, 5_000, 30, 20, 50
 LONGEST_NAME, LONGEST_TEXT = 40, 2_000
 LARGEST_NUMBER = 1e300
@@ -163,7 +166,7 @@ def folder_of(bundle: Path) -> Path:
 
 
 def write_section(folder: Path, section: Section) -> None:
-    """Write a section whole or not at all; what could not be read again is not written.
+    """Write a section whole or not at all, and seal it; what is unreadable is not written.
 
     Raises
     ------
@@ -173,9 +176,44 @@ def write_section(folder: Path, section: Section) -> None:
     content = {"format": FORMAT, "version": VERSION} | asdict(section)
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     parse(text, section.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / f"{section.name}.json") as path:
-        path.write_text(text + "\n", "utf-8")
+    evidence_seals.write_sealed(folder, f"{section.name}.json", text + "\n", FILES)
+
+
+def write_report(folder: Path, title: str, sections: list[Section]) -> None:
+    """Write the report for people, and seal it."""
+    evidence_seals.write_sealed(folder, REPORT, markdown(title, sections), FILES)
+
+
+def seal(folder: Path) -> None:
+    """Seal evidence from before there were seals as it is; with seals nothing is done."""
+    evidence_seals.seal_all(folder, FILES)
+
+
+def is_sealed(folder: Path) -> bool:
+    """Return whether the evidence in a folder has seals."""
+    return (folder / evidence_seals.FILE).exists()
+
+
+def is_intact(folder: Path, name: str) -> bool:
+    """Return whether a section is the one that was sealed."""
+    try:
+        seals = evidence_seals.read_seals(folder) or {}
+        evidence_seals.check_seal(folder, f"{name}.json", seals)
+    except InputError:
+        return False
+    return True
+
+
+def check(folder: Path) -> None:
+    """Check that all evidence in a folder is as it was written, and can be read.
+
+    Raises
+    ------
+    InputError
+        Names the first file that is not.
+    """
+    evidence_seals.check_seals(folder, FILES)
+    read_all(folder)
 
 
 def read_section(folder: Path, name: str) -> Section | None:

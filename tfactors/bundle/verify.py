@@ -2,9 +2,10 @@
 
 Reads a whole folder, and raises one BundleError where something is wrong: it names the file, the
 column and the row (counted from 0). First the seals: the manifest against its own checksum, every
-file against the manifest's SHA-256. Then what a checksum cannot know, because a writer can be
-wrong: order and ranges (:mod:`tfactors.bundle.verify_rows`), and that the tables agree with one
-another (:mod:`tfactors.bundle.verify_tables`).
+file against the manifest's SHA-256, and at last evidence against its own. Between them what a
+checksum cannot know, because a writer can be wrong: order and ranges
+(:mod:`tfactors.bundle.verify_rows`), and that the tables agree with one another
+(:mod:`tfactors.bundle.verify_tables`).
 """
 
 import os
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tfactors.bundle import evidence
+from tfactors.bundle import evidence, evidence_seals
 from tfactors.bundle.format import (
     MANIFEST,
     PEOPLES_LABELS,
@@ -28,7 +29,7 @@ from tfactors.files import file_sha256
 # Files that operating systems leave in any folder that someone has looked into.
 _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 # What may lie in the folder and is no table.
-_EVIDENCE = [evidence.REPORT, *(f"{name}.json" for name in evidence.NAMES)]
+_EVIDENCE = [*evidence.FILES, evidence_seals.FILE]
 _BESIDE = {MANIFEST, PEOPLES_LABELS, *(f"{evidence.FOLDER}/{name}" for name in _EVIDENCE)}
 
 
@@ -85,9 +86,9 @@ def _check_names(folder: Path, manifest: Manifest, expected: list[str]) -> None:
 
 
 def _check_evidence(folder: Path) -> None:
-    """Raise unless what was measured on the bundle can be read."""
+    """Raise unless what was measured on the bundle is what was written, and can be read."""
     try:
-        evidence.read_all(evidence.folder_of(folder))
+        evidence.check(evidence.folder_of(folder))
     except InputError as error:
         raise BundleError(str(error)) from error
 

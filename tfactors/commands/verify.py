@@ -17,16 +17,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Check the bundle, and print how many files and rows are sound."""
-    from tfactors.bundle import Bundle
+    from tfactors.bundle import Bundle, evidence
 
     bundle = Bundle.open(options.bundle)
     bundle.verify()
-    files = bundle.about.files
+    files, measured = bundle.about.files, evidence.folder_of(bundle.path)
+    sealed = evidence.is_sealed(measured) if measured.is_dir() else None
     if options.json:
-        print(json.dumps({"verified": True, "files": len(files)}))
-    else:
-        rows = sum(seal.rows for seal in files.values())
-        print(f"{options.bundle}: {len(files)} files, {rows:,} rows, all as the manifest says")
+        print(json.dumps({"verified": True, "files": len(files), "evidence_sealed": sealed}))
+        return
+    rows = sum(seal.rows for seal in files.values())
+    said = {
+        None: "",
+        True: "; its evidence as it was written",
+        False: "; its evidence has no seals, which 'tfactors evaluate' sets",
+    }[sealed]
+    print(f"{options.bundle}: {len(files)} files, {rows:,} rows, all as the manifest says{said}")
 
 
 COMMAND = Command(

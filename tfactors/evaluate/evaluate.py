@@ -28,7 +28,6 @@ from tfactors.evaluate import (
     word_senses,
 )
 from tfactors.evaluate.evaluation import Effort, Evaluation
-from tfactors.files import replacing
 
 # What measures a section, by its name, in the order of `evidence.NAMES`.
 SECTIONS: dict[str, Callable[[Evaluation], Section]] = {
@@ -82,6 +81,7 @@ def evaluate(
     if not bundle.abilities.evaluation:
         raise InputError("this bundle holds published examples only: there is nothing to measure")
     folder = out or evidence.folder_of(bundle.path)
+    evidence.seal(folder)  # of an older tfactors, which did not
     evaluation = Evaluation(bundle, show_progress, device, effort or Effort(), options)
     for name, measure in SECTIONS.items():
         if only and name not in only:
@@ -95,15 +95,15 @@ def evaluate(
         evidence.write_section(folder, replace(section, bundle=bundle.fingerprint, seconds=seconds))
     sections = evidence.read_all(folder)
     if sections:
-        with replacing(folder / evidence.REPORT) as path:
-            path.write_text(evidence.markdown(bundle.title, sections), "utf-8")
+        evidence.write_report(folder, bundle.title, sections)
     return sections
 
 
 def _is_measured(folder: Path, name: str, bundle: Bundle) -> bool:
-    """Return whether a section was measured on this very bundle."""
+    """Return whether a section was measured on this very bundle, and is as it was written."""
     try:
         section = evidence.read_section(folder, name)
     except InputError:
         return False
-    return section is not None and section.bundle == bundle.fingerprint
+    measured = section is not None and section.bundle == bundle.fingerprint
+    return measured and evidence.is_intact(folder, name)
