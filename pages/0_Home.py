@@ -1,12 +1,11 @@
 """Home: the idea, three factors to begin with, and what this bundle is."""
 
-import html
-
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
 from tfactors.app.parts import definitions, downloads, factor_card, figures, own_part, showcase
 from tfactors.app.views import home as home_view
+from tfactors.display.text import as_html
 
 bundle = shell.bundle()
 
@@ -73,7 +72,7 @@ with right:
     st.subheader("This bundle", anchor=False)
     figures.show(home_view.figures(bundle))
     rows = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
+        f"<dt>{as_html(name)}</dt><dd>{as_html(text)}</dd>"
         for name, text in home_view.origin_facts(bundle)
     )
     st.html(f'<dl class="tf-facts">{rows}</dl>')

@@ -7,6 +7,7 @@ or bad input, one line on standard error; 130: interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import NoReturn
 import tfactors
 from tfactors.commands import commands
 from tfactors.errors import InputError
+from tfactors.visible import VisibleOutput, visible
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
@@ -31,9 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = given_command(arguments)
     try:
         options = options_of(arguments)
-        commands()[name].run(options)
+        # Whatever a bundle or a text holds, nothing that is printed acts on the terminal.
+        with contextlib.redirect_stdout(VisibleOutput(sys.stdout)):
+            commands()[name].run(options)
     except InputError as error:
-        print(f"tfactors: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"tfactors: {visible(' '.join(str(error).split()))}", file=sys.stderr)
         return BAD_INPUT
     except ModuleNotFoundError as error:  # where only what the reading pages need is installed
         if str(error.name).startswith("tfactors"):
@@ -58,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not error.strerror:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"tfactors: {where}{error.strerror}", file=sys.stderr)
+        print(f"tfactors: {visible(where)}{error.strerror}", file=sys.stderr)
         return BAD_INPUT
     return DONE
 
@@ -77,7 +81,7 @@ def usage_error(program: str, message: str) -> str:
     >>> usage_error("tfactors build", "unrecognized arguments: --fast")
     "tfactors build: unrecognized arguments: --fast; see 'tfactors build --help'\\n"
     """
-    return f"{program}: {' '.join(message.split())}; see '{program} --help'\n"
+    return f"{program}: {visible(' '.join(message.split()))}; see '{program} --help'\n"
 
 
 def given_command(arguments: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from tfactors.bundle.manifest import Manifest, Website
 from tfactors.display.text import documents
+from tfactors.visible import visible
 
 
 def describe(about: Manifest) -> str:
@@ -25,7 +26,7 @@ def describe(about: Manifest) -> str:
         for source in corpus.sources
     ]
     measured = _of_the_website(about) if about.coding.method == "published" else _quality(about)
-    return "\n".join([*lines, *measured])
+    return "\n".join(visible(line) for line in [*lines, *measured])
 
 
 def _quality(about: Manifest) -> list[str]:

@@ -9,9 +9,10 @@ into HTML or PDF. It has a ground of its own, so that it can be read on dark pag
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
+
+from tfactors.display.text import as_html
 
 _LOOK = """<style>
 .tf-nb ol { list-style: none; margin: 0; padding: 0; }
@@ -30,15 +31,13 @@ _LOOK = """<style>
 
 def framed(title: str, body: str) -> str:
     """Return a block of HTML with a title over it and the look of a notebook."""
-    return f'<div class="tf-nb">{_LOOK}<p><b>{html.escape(title)}</b></p>{body}</div>'
+    return f'<div class="tf-nb">{_LOOK}<p><b>{as_html(title)}</b></p>{body}</div>'
 
 
 def table(rows: list[tuple[str, str]]) -> str:
     """Return rows of a name and what is said of it as a table, both escaped."""
     left = ' style="text-align: left"'  # notebooks align cells to the right, and win over a rule
-    cells = (
-        f"<tr><th{left}>{html.escape(a)}</th><td{left}>{html.escape(b)}</td></tr>" for a, b in rows
-    )
+    cells = (f"<tr><th{left}>{as_html(a)}</th><td{left}>{as_html(b)}</td></tr>" for a, b in rows)
     return f"<table>{''.join(cells)}</table>"
 
 

@@ -8,22 +8,18 @@ share of the state's length). A full tint is the largest change of a token that 
 itself, whose own change would make all others look faint.
 """
 
-import html
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from tfactors.display.text import LONGEST_TOKEN, as_html, shorten
 from tfactors.text.words import GAP, spelled
 
-# A token longer than this is cut: a reader cannot use it, and 200 rows of 10 kB slow the page.
-LONGEST_TOKEN = 60
 # Below this share of the strongest tint of a passage a token is left plain.
 FAINTEST = 0.04
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PARAGRAPH = '<span class="tf-par" aria-hidden="true"> ¶ </span>'
 
 
@@ -75,12 +71,7 @@ class Passage:
 
 def escape(text: str) -> str:
     """Return text that HTML shows as it is: escaped, long tokens cut, control characters boxed."""
-    return html.escape(_CONTROL.sub("\ufffd", shorten(text, LONGEST_TOKEN)), quote=True)
-
-
-def shorten(text: str, longest: int) -> str:
-    """Return text of at most ``longest`` characters, an ellipsis for what is left out."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return as_html(shorten(text, LONGEST_TOKEN))
 
 
 def lines(passages: Iterable[Passage], strongest: float) -> str:
@@ -236,7 +227,7 @@ def _activation(p: Passage, strongest: float) -> str:
 
 
 def _source(p: Passage) -> str:
-    shown = html.escape(_CONTROL.sub("\ufffd", shorten(p.source, 120)), quote=True)
+    shown = as_html(shorten(p.source, 120))
     return f'<cite title="{shown}"><bdi>{shown}</bdi></cite>'
 
 

@@ -1,8 +1,32 @@
-"""Turns numbers of documents, and what is known of a saliency map, into plain text."""
+"""Turns text into what pages show as it is, and what is known of a map into a sentence."""
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
+
+from tfactors.visible import boxed
+
+# A token longer than this is cut: a reader cannot use it, and 200 rows of 10 kB slow the page.
+LONGEST_TOKEN = 60
+
+
+def as_html(text: str) -> str:
+    r"""Return text that HTML shows as it is: escaped, what would act on the page boxed.
+
+    All text of a bundle or a reader comes through here on its way into HTML. Whoever shows it in a
+    line with other text puts it into a ``<bdi>``, so that its direction is its own affair.
+
+    >>> as_html("<b>\u202e&\x1b")
+    '&lt;b&gt;�&amp;�'
+    """
+    return html.escape(boxed(text), quote=True)
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return text of at most ``longest`` characters, an ellipsis for what is left out."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def documents(count: int) -> str:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.describe.labels import named
+from tfactors.display.text import LONGEST_TOKEN, shorten
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
 from tfactors.ragged import owners
 from tfactors.text.words import spelled, word_at
+from tfactors.visible import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from tfactors.bundle import Bundle
 
 
+# Letters of a column of tokens at most; a longer token moves its own line and no other.
+_WIDEST = 24
 # What a notebook shows of a text: tokens, factors of each, letters of a token and of a name.
 _TOKENS, _TERMS, _LONGEST_TOKEN, _LONGEST_NAME = 48, 3, 40, 28
 
@@ -108,7 +112,8 @@ class Decomposition:
         if layer is not None and layer not in known:
             raise InputError(f"layer {layer}: expected one of {', '.join(map(str, known))}")
         active = dict(list(self.factors.groupby(["layer", "position"])))
-        width = max(len(spelled(token)) for token in self.tokens["token"])
+        tokens = [visible(shorten(spelled(token), LONGEST_TOKEN)) for token in self.tokens["token"]]
+        width = min(max(map(len, tokens)), _WIDEST)
         lines = []
         for shown in known if layer is None else [layer]:
             rows = self.residuals[self.residuals["layer"] == shown]
@@ -116,13 +121,12 @@ class Decomposition:
                 f"layer {shown}: {rows['explained'].mean():.0%} explained, "
                 f"{rows['l0'].mean():.1f} active factors a token"
             )
-            for row, token in zip(rows.itertuples(), self.tokens["token"], strict=True):
+            for row, token in zip(rows.itertuples(), tokens, strict=True):
                 strongest = active.get((shown, row.position))
                 factors = [] if strongest is None else strongest.head(top).itertuples()
                 terms = (_term(labels, term.factor, term.activation) for term in factors)
-                lines.append(
-                    f"  {spelled(token):<{width}}  {row.explained:4.0%}  {', '.join(terms)}"
-                )
+                said = visible(", ".join(terms))
+                lines.append(f"  {token:<{width}}  {row.explained:4.0%}  {said}")
         return "\n".join(lines)
 
 

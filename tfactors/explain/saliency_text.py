@@ -6,9 +6,10 @@ its standard error where there is one, and a star where it can be told from zero
 
 from collections.abc import Sequence
 
-from tfactors.display.text import in_words
+from tfactors.display.text import LONGEST_TOKEN, in_words, shorten
 from tfactors.explain.explanation import Explanation
 from tfactors.text.words import spelled
+from tfactors.visible import visible
 
 
 def described(explanations: Sequence[Explanation]) -> str:
@@ -22,7 +23,7 @@ def described(explanations: Sequence[Explanation]) -> str:
     first = explanations[0]
     lines = [
         f"factor {first.factor} at layer {first.layer} on "
-        f"{spelled(first.tokens[first.position])!r}: activation {first.activation:.3f}"
+        f"{_shown(first.tokens[first.position])!r}: activation {first.activation:.3f}"
     ]
     for shown in explanations:
         told = int(shown.significant.sum())
@@ -35,8 +36,13 @@ def described(explanations: Sequence[Explanation]) -> str:
     for at in range(start, stop):
         mark = ">" if at == first.position else " "
         cells = "".join(_cell(shown, at) for shown in explanations)
-        lines.append(f"{cells} {mark}{spelled(first.tokens[at])}")
-    return "\n".join(lines)
+        lines.append(f"{cells} {mark}{_shown(first.tokens[at])}")
+    return "\n".join(visible(line) for line in lines)
+
+
+def _shown(token: str) -> str:
+    """Return a token as the table shows it."""
+    return shorten(spelled(token), LONGEST_TOKEN)
 
 
 def _cell(explanation: Explanation, at: int) -> str:

@@ -11,7 +11,6 @@ and the pages say that another bundle may have the same.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from msgspec import Meta
 from tfactors.bundle import Bundle
 from tfactors.bundle.validation import FieldError, parse_json, quoted, typed
 from tfactors.errors import InputError
+from tfactors.visible import boxed
 
 FILE = "labels.json"
 FORMAT, VERSION = "tfactors-labels", 1
@@ -34,7 +34,6 @@ UNBOUND = (
     "names its bundle by the title alone, and another bundle may have the same; check its labels, "
     "and download it from Labels again to bind it to this one"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _OWN = "notes.own"  # fingerprint of a bundle -> what the reader wrote about it
 _SHOWN = "notes.shown"  # fingerprint -> what this run shows: a reader's own over the bundle's
@@ -262,8 +261,8 @@ def _read_file(
 
 
 def _clean(text: str) -> str:
-    """Return text without blanks around it and without control characters."""
-    return _CONTROL.sub("\ufffd", text).strip()
+    """Return text without blanks around it and without letters that would act on a page."""
+    return boxed(text).strip()
 
 
 def _factor(at: str, factors: int) -> int:

@@ -15,6 +15,7 @@ import streamlit as st
 from tfactors.app.frame import controls, notes, server, store, style, svg_button, url_state
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
+from tfactors.visible import boxed, kept_apart
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
@@ -210,9 +211,10 @@ def _choose_bundle(folders: dict[str, Path]) -> Path | None:
 
 
 def plain_text(text: str) -> str:
-    r"""Return text that Markdown shows as it is.
+    r"""Return text that Markdown shows as it is, what would act on the page boxed.
 
     >>> plain_text("a *b* $x$ :red[c]")
     'a \\*b\\* \\$x\\$ \\:red\\[c\\]'
     """
-    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-!|~$:^" else c for c in text)
+    shown = kept_apart(boxed(text))
+    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-!|~$:^" else c for c in shown)

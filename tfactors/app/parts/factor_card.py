@@ -1,7 +1,5 @@
 """A factor in a few lines, for a page that shows several."""
 
-import html
-
 import streamlit as st
 
 from tfactors.app.frame import store
@@ -9,6 +7,7 @@ from tfactors.app.parts import level_rule, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
+from tfactors.display.text import as_html
 
 _LINES = 4
 _WORDS = 5
@@ -29,7 +28,7 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
     st.html(
         f'<div class="tf-cards"><div class="tf-card">'
         f"<h3><bdi>{words}</bdi></h3>"
-        f'<p class="tf-sub">{html.escape(meaning.capitalize())}</p>'
+        f'<p class="tf-sub">{as_html(meaning.capitalize())}</p>'
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
         f'layer {layer}">{bars}</div></div>'
         f'<p class="tf-sub">peaks at layer {layer} of {bundle.blocks}</p>{lines}</div></div>'

@@ -4,14 +4,13 @@ A reader's label, note and lists come out as text only, on every page of this se
 :mod:`tfactors.app.frame.notes` says where they live.
 """
 
-import html
-
 import streamlit as st
 
 from tfactors.app.frame import notes
 from tfactors.app.frame.notes import Note
 from tfactors.app.parts import sidebar_section
 from tfactors.bundle import Bundle
+from tfactors.display.text import as_html
 
 STAYS_HERE = (
     "What you write stays in this browser session: nobody else sees it, and it is gone when you "
@@ -82,5 +81,5 @@ def show(bundle: Bundle, factor: int) -> None:
     """Draw the note on a factor, where there is one."""
     note = notes.shown(bundle).notes.get(factor, Note()).note
     if note:
-        lines = "<br>".join(html.escape(line) for line in note.splitlines())
+        lines = "<br>".join(as_html(line) for line in note.splitlines())
         st.html(f'<p class="tf-note"><bdi>{lines}</bdi></p>')

@@ -3,7 +3,6 @@
 The pages that show a factor all draw it with these functions, in this order.
 """
 
-import html
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from tfactors.app.parts.selection import (
 from tfactors.describe.labels import MIXED
 from tfactors.describe.levels import OlderThresholds
 from tfactors.display import passages
+from tfactors.display.text import as_html
 
 _OF_SHORT_WINDOWS = 500  # factors of the 2021 website
 _DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
@@ -43,7 +43,7 @@ def headline(selected: Selected) -> None:
         f'<header class="tf-head">'
         f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
         f"<h1>{words or 'no words'}</h1>{level_badge(selected.level, _instead_of_level(selected))}"
-        f'<p class="tf-why">{_level_meaning(selected)}{html.escape(why)}</p>'
+        f'<p class="tf-why">{_level_meaning(selected)}{as_html(why)}</p>'
         f"{_label_claim(selected)}"
         f'<p class="tf-unseen">{curve}</p></header>'
     )
@@ -108,7 +108,7 @@ def _label_claim(selected: Selected) -> str:
         claim = f"The label tells {_KINDS[kind]}{_rule(row)}: {_shares(row)}"
     else:
         return ""
-    return f'<p class="tf-why"><bdi>{html.escape(claim)}</bdi></p>'
+    return f'<p class="tf-why"><bdi>{as_html(claim)}</bdi></p>'
 
 
 def _rule(row: pd.Series) -> str:

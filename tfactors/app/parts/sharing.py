@@ -4,7 +4,6 @@
 headline, the curve and the strongest examples, with a way to the whole page.
 """
 
-import html
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -14,6 +13,7 @@ from tfactors.app.parts import factor_summary, selection, showcase, sidebar_sect
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
+from tfactors.display.text import as_html
 
 _EXAMPLES = 12
 _WORDS = 8
@@ -67,7 +67,7 @@ def sidebar(factor: int) -> None:
         st.caption("This view exactly as it is now:")
         st.code(view_address(), language=None, wrap_lines=True)
         st.caption("The factor in a page of yours:")
-        whole = html.escape(view_address(embed="true"), quote=True)
+        whole = as_html(view_address(embed="true"))
         st.code(
             f'<iframe src="{whole}" title="Factor {factor}" width="100%" height="{_HEIGHT}" '
             'style="border: 0"></iframe>',

@@ -4,8 +4,6 @@ Each function draws one part of the Factor page: activations drawn at random, th
 layer, where in the corpus the factor lives, and which factors and tokens are like it.
 """
 
-import html
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -15,6 +13,7 @@ from tfactors.app.parts import definitions, downloads, factor_table
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
+from tfactors.display.text import as_html
 
 _WORDS = 7
 _LINES = 3
@@ -158,7 +157,7 @@ def show_sources(selected: Selected, examples: pd.DataFrame) -> None:
     common = sources["title"].value_counts().head(_DOCUMENTS)
     rows = "".join(
         f"<dt>{count} example{'s' if count > 1 else ''}</dt>"
-        f"<dd><bdi>{html.escape(passages.shorten(str(title), 120))}</bdi></dd>"
+        f"<dd><bdi>{as_html(passages.shorten(str(title), 120))}</bdi></dd>"
         for title, count in common.items()
     )
     if len(counts) > _DOCUMENTS:

@@ -6,7 +6,6 @@ the thresholds of their rule. Says how far the factor is from each threshold in 
 measures any other layer live.
 """
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ import streamlit as st
 from tfactors.app.parts import definitions, downloads, level_rule, live_model
 from tfactors.app.parts.selection import Selected
 from tfactors.describe.levels import OlderThresholds, deciding_parts
+from tfactors.display.text import as_html
 from tfactors.errors import InputError
 
 _REMEMBERED = 200  # small tables
@@ -136,7 +136,7 @@ def _mean_retained(retention: pd.DataFrame, kind: str) -> float:
 def _draw_distances(selected: Selected) -> None:
     """Draw the rule with this factor's numbers in it."""
     rows = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(says)}</dd>"
+        f"<dt>{as_html(name)}</dt><dd>{as_html(says)}</dd>"
         for name, says in level_rule.distances(
             selected.row, selected.level, selected.thresholds, selected.bundle.blocks
         )

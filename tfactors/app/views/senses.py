@@ -254,9 +254,10 @@ def _draw_marking_factors(
         for factor in marks:
             column = codes[:, [factor]].toarray().ravel()
             active = int((column[rows] > 0).sum())
+            name = shell.plain_text(selection.factor_name(bundle, factor))
             shell.link(
                 controls.FACTOR_PAGE,
-                f"{selection.factor_name(bundle, factor)} · on {active} of {len(rows)}",
+                f"{name} · on {active} of {len(rows)}",
                 icon=":material/label:",
                 changes={controls.FACTOR: factor, controls.LAYER: layer},
             )

@@ -5,7 +5,6 @@ layers. :mod:`tfactors.app.views.text_beside` draws what the token shares with a
 :mod:`tfactors.app.views.text_path` how it changes with λ.
 """
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from tfactors.app.parts.figures import Figure
 from tfactors.app.views import text_beside, text_charts, text_equation, text_path
 from tfactors.bundle import Bundle
 from tfactors.display import passages
+from tfactors.display.text import as_html
 
 if TYPE_CHECKING:
     from tfactors.explain.decomposition import Decomposition
@@ -268,4 +268,4 @@ def _first_word(bundle: Bundle, factor: int) -> str:
 
 
 def _short_word(bundle: Bundle, factor: int) -> str:
-    return html.escape(passages.shorten(_first_word(bundle, factor), 24))
+    return as_html(passages.shorten(_first_word(bundle, factor), 24))

@@ -42,6 +42,7 @@ from tfactors.interchange.website_2021.tables import (
     write_word_index,
 )
 from tfactors.text.words import GAP
+from tfactors.visible import visible
 
 WIDTH = 768  # of a hidden state of bert-base-uncased
 # Columns of the long dictionary that factors of the site are known to be.
@@ -106,7 +107,7 @@ def import_site(site: str | Path, folder: str | Path, show_progress: bool = True
         raise
     # What is not there at all comes before pages that are only short.
     for problem in sorted(problems, key=lambda line: "where the site has" in line)[:10]:
-        print(f"tfactors: {problem}", file=sys.stderr)
+        print(f"tfactors: {visible(problem)}", file=sys.stderr)
     if len(problems) > 10:
         left_out = len(problems) - 10
         print(f"tfactors: and {left_out:,} more; manifest.json lists all", file=sys.stderr)
