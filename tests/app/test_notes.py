@@ -9,8 +9,9 @@ from hypothesis import strategies as some
 from opened_page import html_of, open_page, unfold, words
 from synthetic_bundle import HOSTILE
 
-from tfactors.app.frame import notes
+from tfactors.app.frame import notes, notes_table
 from tfactors.app.frame.notes import Note, Notes
+from tfactors.app.parts import downloads
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 
@@ -166,3 +167,57 @@ def test_a_downloaded_file_loads_in_another_session() -> None:
     ).run()
     assert "about the bundle “another”" in app.error[0].value
     assert "No factor has a label yet" in words(app)
+
+
+def csv_of(*rows: tuple[object, ...]) -> bytes:
+    """A table of labels as Excel saves it."""
+    names = "factor;label;note;manifest_sha256"
+    lines = [names, *(";".join(f'"{value}"' for value in row) for row in rows)]
+    return "\r\n".join([*lines, ""]).encode("utf-8-sig")
+
+
+def test_labels_that_were_downloaded_as_csv_are_loaded_again(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    labels = {
+        3: Note("=naïve", "two\nlines; and “more”"),
+        5: Note("'tis", "'=1"),
+        7: Note("", "川"),
+    }
+    table = notes_table.rows_of(Notes(labels), Notes(), bundle.fingerprint)
+    app = open_page(LABELS)
+    app.file_uploader(key="labels_file").set_value(
+        ("labels.csv", downloads.to_csv(table).encode("utf-8-sig"), "text/csv")
+    ).run()
+    assert "Loaded 3 labels and 0 lists" in app.success[0].value.replace("\\", "")
+    assert app.session_state["notes.own"][bundle.fingerprint].notes == labels
+    assert "title alone" not in app.success[0].value
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (csv_of((3, "x", "", "0" * 64)), "written about the bundle with manifest_sha256"),
+        (csv_of((3, "x", "", "a"), (4, "x", "", "b")), "rows about 2 bundles; expected those of"),
+        (csv_of((3, "x", "", ""), (3, "y", "", "")), "row 2: factor 3 is there twice"),
+        (csv_of(("3.5", "x", "", "")), "row 1, column 'factor': '3.5' is no number of a factor"),
+        (csv_of((40, "x", "", "")), "“40” is no factor of this bundle"),
+        (b"factor,labels\n3,x\n", "column 'label' is missing; it has factor, labels"),
+        ("factor,label\n3,naïve\n".encode("cp1252"), "not UTF-8 text"),
+    ],
+)
+def test_a_table_that_holds_no_labels_of_this_bundle_gets_one_line(
+    content: bytes, said: str
+) -> None:
+    app = open_page(LABELS)
+    app.file_uploader(key="labels_file").set_value(("my.csv", content, "text/csv")).run()
+    assert said in app.error[0].value.replace("\\", "")
+    assert not app.exception
+
+
+def test_a_table_without_a_fingerprint_is_loaded_with_a_word_of_caution() -> None:
+    app = open_page(LABELS)
+    app.file_uploader(key="labels_file").set_value(
+        ("my.csv", b"label,factor\nthree,3\n", "text/csv")
+    ).run()
+    assert "Loaded 1 label" in app.success[0].value
+    assert "another bundle may have the same" in app.success[0].value

@@ -338,7 +338,9 @@ def test_the_list_is_downloaded_as_csv(visit: Visit, made_up: Path) -> None:
     visit.open("/Factor?factor=7&top=10")
     with visit.page.expect_download() as waiting:
         visit.page.get_by_role("button", name="CSV").click()
-    with open(waiting.value.path(), newline="") as file:
+    whole = Path(waiting.value.path()).read_bytes()
+    assert whole.startswith(b"\xef\xbb\xbf")  # by which Excel knows UTF-8
+    with open(waiting.value.path(), encoding="utf-8-sig", newline="") as file:
         lines = list(csv.reader(file))
     peak = int(bundle.factors["peak_layer"][7])
     assert waiting.value.suggested_filename == f"factor_7_layer_{peak}.csv"

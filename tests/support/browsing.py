@@ -90,8 +90,8 @@ def until_healthy(process: subprocess.Popen, address: str) -> None:
 
 
 @contextlib.contextmanager
-def serve(bundles: Path) -> Iterator[Server]:
-    port = free_port()
+def serve(bundles: Path, port: int | None = None) -> Iterator[Server]:
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
     options = {
         "server.headless": "true",

@@ -1,9 +1,10 @@
 """What people write about factors: labels, notes and lists of factors.
 
 Turns JSON (a file from a reader, or ``labels.json`` beside the bundle's manifest) into plain texts
-by factor. A reader's own live in the browser session and nowhere else, until they are downloaded;
-what stands beside the bundle is shown to everybody. Where both speak of a factor, the reader's own
-counts. All of it is text and stays text: whoever draws it escapes it.
+by factor. A reader's own live in the session and in the reader's browser
+(:mod:`tfactors.app.frame.kept_notes`), and nowhere else until they are downloaded; what stands
+beside the bundle is shown to everybody. Where both speak of a factor, the reader's own counts. All
+of it is text and stays text: whoever draws it escapes it.
 
 A file is about the bundle whose fingerprint it holds; the title beside it is for people. Files from
 before there was one, and those written by hand, have the title alone: they are read where it fits,
@@ -142,6 +143,11 @@ def put_on_lists(bundle: Bundle, factor: int, names: list[str]) -> None:
     mine = {name: members for name, members in lists.items() if members != known.get(name)}
     full = dict(list(mine.items())[:MOST_LISTS])
     _keep(bundle, replace(own(bundle), lists={n: m for n, m in full.items() if m or n in known}))
+
+
+def add(bundle: Bundle, found: Notes) -> None:
+    """Take over what a reader wrote earlier; what the session has of the same stays."""
+    _keep(bundle, own(bundle).over(found))
 
 
 def load(bundle: Bundle, text: str | bytes) -> Notes:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import streamlit as st
 
-from tfactors.app.frame import controls, notes, server, store, style, svg_button, url_state
+from tfactors.app.frame import (
+    controls,
+    kept_notes,
+    notes,
+    server,
+    store,
+    style,
+    svg_button,
+    url_state,
+)
 from tfactors.bundle import Bundle, BundleError
 from tfactors.errors import InputError
 from tfactors.visible import boxed, kept_apart
@@ -29,6 +38,7 @@ ICON = (
     '<path d="M3 12V9h2.2v3zm3.9 0V4h2.2v8zm3.9 0V7H13v5z" fill="#FDE68A"/></svg>'
 )
 
+_DRAWN = "frame.drawn"  # whether this session has drawn a page
 _OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
 
 
@@ -66,13 +76,18 @@ def _run() -> None:
         opened = store.open_bundle(path)
         url_state.check_against(here.controls, opened)
         wrong = notes.begin(opened)
-        for sentence in [*url_state.notices(), *([wrong] if wrong else [])]:
+        if not st.context.is_embedded:
+            with st.sidebar:
+                kept_notes.draw(opened)
+        said = [wrong, kept_notes.notice(opened), url_state.long_link()]
+        for sentence in [*url_state.notices(), *filter(None, said)]:
             st.info(plain_text(sentence), icon=":material/info:")
         token = _OPEN.set(opened)
         try:
             current.run()
         finally:
             _OPEN.reset(token)
+        st.session_state[_DRAWN] = True
         if not st.context.is_embedded:
             with st.sidebar:
                 svg_button.show()
@@ -87,6 +102,11 @@ def bundle() -> Bundle:
         draw_dashboard()
         st.stop()
     return opened
+
+
+def has_drawn() -> bool:
+    """Return whether this session has drawn a page before."""
+    return _DRAWN in st.session_state
 
 
 Changes = Mapping[url_state.Control[Any], Any]

@@ -14,10 +14,15 @@ sentence that says so.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
 T = TypeVar("T")
+
+# Servers take a request of 8 kB (nginx, Apache): its first line with this query, and room for the
+# page's path and what proxies add.
+LONGEST_LINK = 7_900
 
 _VALUES = "view.values"  # name of a control -> its value, where that is not the default
 _WRITTEN = "view.written"  # (page, query) as we last wrote or read it
@@ -99,6 +104,18 @@ def check_against(controls: Iterable[Control[Any]], bundle: Any) -> None:
         except Unusable as error:
             st.session_state[_NOTICES].append(_sentence(control, control.write(value), error))
             _put(control, control.default)
+
+
+def long_link() -> str | None:
+    """Return that the link of this page is too long for many servers, where it is."""
+    length = len(urlencode(query_of(controls_of_page())))
+    if length <= LONGEST_LINK:
+        return None
+    return (
+        f"The link to this view has {length:,} characters, and many servers refuse more than "
+        f"{LONGEST_LINK:,}: it may not open after a reload, or where you send it. Keep the text "
+        "itself, or take a shorter one."
+    )
 
 
 def controls_of_page() -> tuple[Control[Any], ...]:

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from tfactors.tables import guarded
+
 
 def show(table: Callable[[], pd.DataFrame], name: str) -> None:
     """Draw the buttons; ``name`` is the file's, without its ending, and unique on the page."""
@@ -20,7 +22,8 @@ def show(table: Callable[[], pd.DataFrame], name: str) -> None:
     with st.container(horizontal=True, gap="xsmall", width="content"):
         _button(
             "CSV",
-            lambda: to_csv(table()),
+            # With the mark by which Excel knows UTF-8 from the code page of its country.
+            lambda: to_csv(table()).encode("utf-8-sig"),
             f"{name}.csv",
             "text/csv",
             "Download this table for a spreadsheet.",
@@ -68,7 +71,7 @@ def to_parquet(table: pd.DataFrame) -> bytes:
 
 def _csv_cell(value: object) -> object:
     if isinstance(value, str):
-        return "'" + value if value.lstrip()[:1] in ("=", "+", "-", "@") else value
+        return guarded(value)
     if isinstance(value, np.ndarray | list | tuple):
         return _joined_by_semicolons(value)
     return value

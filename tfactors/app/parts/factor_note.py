@@ -6,15 +6,15 @@ A reader's label, note and lists come out as text only, on every page of this se
 
 import streamlit as st
 
-from tfactors.app.frame import notes
+from tfactors.app.frame import notes, shell
 from tfactors.app.frame.notes import Note
 from tfactors.app.parts import sidebar_section
 from tfactors.bundle import Bundle
 from tfactors.display.text import as_html
 
 STAYS_HERE = (
-    "What you write stays in this browser session: nobody else sees it, and it is gone when you "
-    "close the page. Download it on the page *Labels* to keep it or to share it."
+    "What you write is kept in this browser, for this bundle: nobody else sees it, and it is there "
+    "when you come back. Download it on the page *Labels* to share it, or to keep it elsewhere."
 )
 
 
@@ -27,11 +27,16 @@ def sidebar(bundle: Bundle, factor: int) -> None:
     lists = notes.shown(bundle).lists
     listed_on = [name for name, members in lists.items() if factor in members]
     with section:
-        keys = [
-            _field_key(name, factor, value)
-            for name, value in (("label", note.label), ("note", note.note), ("lists", listed_on))
-        ]
-        st.text_input(
+        keys = [f"own_{name}_{factor}" for name in ("label", "note", "lists")]
+        # A page that stays open while the server restarts hands the new session what stands in its
+        # fields. Nobody else knows it, so that it is taken over and not written over.
+        resumed = not shell.has_drawn() and not any(key in st.session_state for key in keys)
+        known = (note.label, note.note, listed_on)
+        if not resumed:
+            for key, value in zip(keys, known, strict=True):
+                if st.session_state.get(key) != value:
+                    st.session_state[key] = value
+        label = st.text_input(
             f"Label of factor {factor:,}",
             max_chars=notes.LONGEST_LABEL,
             key=keys[0],
@@ -39,16 +44,18 @@ def sidebar(bundle: Bundle, factor: int) -> None:
             help=STAYS_HERE,
             on_change=_write_note,
             args=(bundle, factor, keys),
+            **({"value": note.label} if resumed else {}),
         )
-        st.text_area(
+        text = st.text_area(
             "Note",
             max_chars=notes.LONGEST_NOTE,
             height=90,
             key=keys[1],
             on_change=_write_note,
             args=(bundle, factor, keys),
+            **({"value": note.note} if resumed else {}),
         )
-        st.multiselect(
+        chosen = st.multiselect(
             "On the lists",
             sorted(lists),
             accept_new_options=True,
@@ -57,15 +64,14 @@ def sidebar(bundle: Bundle, factor: int) -> None:
             max_selections=10,
             on_change=_write_lists,
             args=(bundle, factor, keys[2]),
+            **({"default": listed_on} if resumed else {}),
         )
-
-
-def _field_key(name: str, factor: int, value: object) -> str:
-    """Return the key of a field, after giving it what is known, unless that is what it shows."""
-    key = f"own_{name}_{factor}"
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
-    return key
+    if resumed and (label, text) != known[:2]:
+        notes.write(bundle, factor, Note(label or "", text or ""))
+    if resumed and {*chosen} != {*listed_on}:
+        notes.put_on_lists(bundle, factor, [str(name) for name in chosen])
+    if resumed and (label, text, {*chosen}) != (*known[:2], {*listed_on}):
+        st.rerun()
 
 
 def _write_note(bundle: Bundle, factor: int, keys: list[str]) -> None:

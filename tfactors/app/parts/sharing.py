@@ -66,6 +66,8 @@ def sidebar(factor: int) -> None:
     with share:
         st.caption("This view exactly as it is now:")
         st.code(view_address(), language=None, wrap_lines=True)
+        if long_link := url_state.long_link():
+            st.warning(long_link, icon=":material/link_off:")
         st.caption("The factor in a page of yours:")
         whole = as_html(view_address(embed="true"))
         st.code(

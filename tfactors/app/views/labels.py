@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.frame import controls, notes, shell, url_state
+from tfactors.app.frame import controls, notes, notes_table, shell, url_state
 from tfactors.app.parts import definitions, downloads, factor_note, factor_table
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
@@ -78,14 +78,27 @@ def show_files(bundle: Bundle) -> None:
             "folder, beside manifest.json, and everybody who opens the bundle sees it.",
         )
         if notes.shown(bundle).notes:
-            downloads.show(lambda: _label_rows(bundle), "labels")
+            downloads.show(
+                lambda: notes_table.rows_of(
+                    notes.shown(bundle), notes.own(bundle), bundle.fingerprint
+                ),
+                "labels",
+            )
     st.caption(f"Of your own: {count}. {factor_note.STAYS_HERE}")
-    given = st.file_uploader("Load a labels.json", type="json", key="labels_file")
+    given = st.file_uploader(
+        "Load a labels.json, or a table of labels", type=["json", "csv", "tsv"], key="labels_file"
+    )
     stamp = (given.file_id, bundle.fingerprint) if given is not None else None
     if given is not None and st.session_state.get("notes.loaded") != stamp:
         st.session_state["notes.loaded"] = stamp
         try:
-            loaded = notes.load(bundle, given.getvalue())
+            is_json = given.name.lower().endswith(".json")
+            content = given.getvalue()
+            loaded = (
+                notes.load(bundle, content)
+                if is_json
+                else notes_table.load(bundle, given.name, content)
+            )
         except InputError as error:
             st.session_state["notes.said"] = (False, str(error))
         else:
@@ -100,14 +113,3 @@ def show_files(bundle: Bundle) -> None:
 def _count_sentence(content: notes.Notes) -> str:
     labels, lists = len(content.notes), len(content.lists)
     return f"{labels} label{'s' if labels != 1 else ''} and {lists} list{'s' if lists != 1 else ''}"
-
-
-def _label_rows(bundle: Bundle) -> pd.DataFrame:
-    shown, own_notes = notes.shown(bundle), notes.own(bundle)
-    return pd.DataFrame(
-        [
-            (at, note.label, note.note, "you" if at in own_notes.notes else "the bundle")
-            for at, note in sorted(shown.notes.items())
-        ],
-        columns=["factor", "label", "note", "by"],
-    )
