@@ -13,6 +13,7 @@ how often two readers agree. A factor has a pattern where a reader says so.
 
 import argparse
 import json
+from collections.abc import Mapping
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pandas as pd
 
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import cut
+from tfactors.tables import RowError, read_table
 
 LEVELS = ("low", "mid", "high")
 EACH, CONTEXTS, WORDS = 30, 20, 22
@@ -80,10 +82,24 @@ def joined(tokens: np.ndarray) -> str:
     return "".join(tokens).replace("\n", " ")
 
 
+def answers_of(path: Path) -> list[tuple[int, str]]:
+    """Return the level that a reader gave each section, however the table was saved."""
+    return read_table(path, str(path), ("number", "level"), _answer)
+
+
+def _answer(row: Mapping[str, str], _: int) -> tuple[int, str]:
+    number, level = row["number"].strip(), row["level"].strip().lower()
+    if not number.isdigit():
+        raise RowError(f", column 'number': {number[:20]!r} is no number of a section")
+    if level not in (*LEVELS, "none"):
+        raise RowError(f", column 'level': {level[:20]!r}; expected {', '.join(LEVELS)} or none")
+    return int(number), level
+
+
 def score(folder: Path, answers: list[Path], out: Path | None) -> None:
     """Print how the readers agree with the rule and with each other."""
     key = pd.read_csv(folder / "key.csv").set_index("number")
-    readers = {path.stem: pd.read_csv(path).set_index("number")["level"] for path in answers}
+    readers = {path.stem: pd.Series(dict(answers_of(path))) for path in answers}
     said = pd.DataFrame(readers).reindex(key.index)
     rows = []
     for level in LEVELS:

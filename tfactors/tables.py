@@ -28,7 +28,7 @@ Rows = list[list[str]]
 
 # Signs with which a formula begins.
 FORMULAS = ("=", "+", "-", "@")
-DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 # The mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -4,6 +4,8 @@ A reader's label, note and lists come out as text only, on every page of this se
 :mod:`tfactors.app.frame.notes` says where they live.
 """
 
+from typing import Any
+
 import streamlit as st
 
 from tfactors.app.frame import notes, shell
@@ -28,14 +30,7 @@ def sidebar(bundle: Bundle, factor: int) -> None:
     listed_on = [name for name, members in lists.items() if factor in members]
     with section:
         keys = [f"own_{name}_{factor}" for name in ("label", "note", "lists")]
-        # A page that stays open while the server restarts hands the new session what stands in its
-        # fields. Nobody else knows it, so that it is taken over and not written over.
-        resumed = not shell.has_drawn() and not any(key in st.session_state for key in keys)
-        known = (note.label, note.note, listed_on)
-        if not resumed:
-            for key, value in zip(keys, known, strict=True):
-                if st.session_state.get(key) != value:
-                    st.session_state[key] = value
+        starts = _starting_values(keys, note, listed_on)
         label = st.text_input(
             f"Label of factor {factor:,}",
             max_chars=notes.LONGEST_LABEL,
@@ -44,7 +39,7 @@ def sidebar(bundle: Bundle, factor: int) -> None:
             help=STAYS_HERE,
             on_change=_write_note,
             args=(bundle, factor, keys),
-            **({"value": note.label} if resumed else {}),
+            **starts.get("label", {}),
         )
         text = st.text_area(
             "Note",
@@ -53,7 +48,7 @@ def sidebar(bundle: Bundle, factor: int) -> None:
             key=keys[1],
             on_change=_write_note,
             args=(bundle, factor, keys),
-            **({"value": note.note} if resumed else {}),
+            **starts.get("note", {}),
         )
         chosen = st.multiselect(
             "On the lists",
@@ -64,14 +59,31 @@ def sidebar(bundle: Bundle, factor: int) -> None:
             max_selections=10,
             on_change=_write_lists,
             args=(bundle, factor, keys[2]),
-            **({"default": listed_on} if resumed else {}),
+            **starts.get("lists", {}),
         )
-    if resumed and (label, text) != known[:2]:
+    if starts and (label, text, {*chosen}) != (note.label, note.note, {*listed_on}):
         notes.write(bundle, factor, Note(label or "", text or ""))
-    if resumed and {*chosen} != {*listed_on}:
         notes.put_on_lists(bundle, factor, [str(name) for name in chosen])
-    if resumed and (label, text, {*chosen}) != (*known[:2], {*listed_on}):
         st.rerun()
+
+
+def _starting_values(keys: list[str], note: Note, listed_on: list[str]) -> dict[str, Any]:
+    """Give the fields what is known, unless that is what they show.
+
+    A page that stays open while the server restarts hands the new session what stands in its
+    fields, which nobody else knows. So in the first run of a session the fields are given nothing:
+    what is known is returned, as what they begin with where the browser has nothing for them.
+    """
+    if not shell.has_drawn() and not any(key in st.session_state for key in keys):
+        return {
+            "label": {"value": note.label},
+            "note": {"value": note.note},
+            "lists": {"default": listed_on},
+        }
+    for key, value in zip(keys, (note.label, note.note, listed_on), strict=True):
+        if st.session_state.get(key) != value:
+            st.session_state[key] = value
+    return {}
 
 
 def _write_note(bundle: Bundle, factor: int, keys: list[str]) -> None:
