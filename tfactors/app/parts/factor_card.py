@@ -16,7 +16,9 @@ _WORDS = 5
 def show(bundle: Bundle, factor: int, level: str) -> None:
     """Draw a factor's words, importance over the layers and strongest examples."""
     layer = selection.peak_layer(bundle, factor)
-    words = " · ".join(passages.escape(word) for word in selection.name_words(bundle, factor)[:3])
+    words = " · ".join(
+        f"<bdi>{passages.escape(word)}</bdi>" for word in selection.name_words(bundle, factor)[:3]
+    )
     shares = store.overview(bundle).share_of_peak[factor]
     bars = "".join(
         f'<b{" class=tf-here" if at == layer else ""} style="--h:{share:.3f}"></b>'
@@ -27,7 +29,7 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
     meaning = level_rule.level_meaning(level, selection.thresholds_in_force(bundle))
     st.html(
         f'<div class="tf-cards"><div class="tf-card">'
-        f"<h3><bdi>{words}</bdi></h3>"
+        f"<h3>{words}</h3>"
         f'<p class="tf-sub">{as_html(meaning.capitalize())}</p>'
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
         f'layer {layer}">{bars}</div></div>'
