@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class SlowTokenizer:
         self._tokenizer, self._name = tokenizer, name
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what copying asks before there is anything to hand on
+        if name.startswith("_"):  # what copying asks before there is anything to hand on
             raise AttributeError(name)
         return getattr(self._tokenizer, name)
 
@@ -93,26 +94,38 @@ class SlowTokenizer:
         return len(self._tokenizer)
 
     def __call__(self, text: str, add_special_tokens: bool = True, **_: Any) -> Any:
-        """Return a BatchEncoding of one text, with `LaidPieces` as its only encoding."""
+        """Return a BatchEncoding of one text, with `LaidPieces` as its only encoding.
+
+        What the text spells are letters, also the name of a special token.
+        """
         from transformers import BatchEncoding
 
-        pieces = self._encode(text, self._tokenizer.tokenize(text))
+        pieces = self.encode_letters(text)
         if add_special_tokens:
             pieces = self._between_marks(pieces)
         data = {"input_ids": pieces.ids, "offset_mapping": pieces.offsets}
         encodings: list[Any] = [pieces]
         return BatchEncoding(data, encoding=encodings, n_sequences=1)
 
-    def encode_letters(self, text: str, names: Iterable[str]) -> LaidPieces:
-        """Return the pieces of a text in which none of some special tokens is seen by its name.
+    def encode_letters(self, text: str, keep_mask: bool = False) -> LaidPieces:
+        """Return the pieces of a text in which no letters are taken for a special token.
 
-        The text is given to the tokenizer in parts, each name that it spells cut behind its first
-        letter.
+        The text is given to the tokenizer in parts: a name that it spells is cut behind its first
+        letter. With ``keep_mask`` that of the mask stands for the mask token.
         """
+        names = self._special_names - ({self._tokenizer.mask_token} if keep_mask else set())
         spelled = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
         cuts = [at.start() + 1 for at in re.finditer(spelled, text)] if spelled else []
-        parts = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])]
-        return self._encode(text, [p for part in parts for p in self._tokenizer.tokenize(part)])
+        tokens: list[str] = []
+        for start, stop in pairwise([0, *cuts, len(text)]):
+            tokens += self._tokenizer.tokenize(text[start:stop])
+        return self._encode(text, tokens)
+
+    @cached_property
+    def _special_names(self) -> set[str]:
+        added = self._tokenizer.added_tokens_decoder.values()
+        names = {token.content for token in added if token.special}
+        return {name for name in {*names, *self._tokenizer.all_special_tokens} if len(name) > 1}
 
     def _encode(self, text: str, tokens: list[str]) -> LaidPieces:
         ids = self._tokenizer.convert_tokens_to_ids(tokens)
