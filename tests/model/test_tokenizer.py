@@ -9,7 +9,7 @@ from tiny_slow import AMINO_ACIDS, write_tiny_byt5, write_tiny_esm
 
 from tfactors.cli import main
 from tfactors.model.hidden_states import load_model
-from tfactors.model.loading import ModelError
+from tfactors.model.loading import ModelError, positions
 from tfactors.model.tokenizer import SlowTokenizer, lay_along
 from tfactors.text.windows import tokenize
 
@@ -127,6 +127,7 @@ def test_a_model_with_a_slow_tokenizer_reads_what_transformers_reads(
     model = load_model(str(folder), marks=True)
     ids, tokens, starts = tokenize(text, model.tokenizer)
     assert "".join(tokens) == text
+    assert positions(str(folder), marks=True) in (None, model.max_length)
     given = transformers.AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")
     before, after = (mark.tolist() for mark in model.marks)
     assert given["input_ids"][0].tolist() == [*before, *ids.tolist(), *after]

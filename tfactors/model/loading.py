@@ -19,7 +19,7 @@ from tfactors.model.folder import (
     hub_folder,
     local_folder,
 )
-from tfactors.model.marks import number_of_marks
+from tfactors.model.marks import marks_of, number_of_marks
 from tfactors.model.memory import check_memory
 from tfactors.model.packed_linear import pack_linear_layers
 from tfactors.model.precision import precision_of, torch_precision
@@ -68,6 +68,8 @@ def positions(name: str, marks: bool = False) -> int | None:
     kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
     padding = config.get("pad_token_id", 1)
     most -= padding + 1 if kin and isinstance(padding, int) else 0
+    if marks and not (folder / "tokenizer.json").is_file():  # a slow one, which transformers reads
+        return most - sum(map(len, marks_of(load_tokenizer(folder, name))))
     return most - number_of_marks(folder) if marks else most
 
 
