@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import transformers
 from tiny_slow import AMINO_ACIDS, write_tiny_byt5, write_tiny_esm
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tqdm import tqdm
 
 from tfactors.cli import main
 from tfactors.model.hidden_states import load_model
 from tfactors.model.loading import ModelError, positions
 from tfactors.model.tokenizer import SlowTokenizer, lay_along
+from tfactors.stages.corpus import CorpusReader
+from tfactors.stages.settings import Settings
 from tfactors.text.windows import tokenize
 
 pytestmark = pytest.mark.model
@@ -150,6 +156,18 @@ def test_a_bundle_of_a_model_with_a_slow_tokenizer(tmp_path: Path) -> None:
     line = ["build", str(tmp_path / "proteins.txt"), "--model", str(folder), "--out", str(out)]
     assert main([*line, *settings.split(), "--importance-k", "10", "--quiet"]) == 0
     assert main(["verify", str(out)]) == 0
+
+
+def test_ids_of_a_vocabulary_with_holes_are_counted(tmp_path: Path) -> None:
+    vocabulary = {"<unk>": 0, "one": 7, "two": 900}
+    inner = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    inner.pre_tokenizer = Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>")
+    assert len(tokenizer) < 900
+    (tmp_path / "text.txt").write_text("one two two " * 8, "utf-8")
+    reader = CorpusReader(Settings(corpora=(str(tmp_path / "text.txt"),)), tokenizer, 12)
+    assert list(reader.tables(tqdm(disable=True)))
+    assert reader.token_counts[[0, 7, 900]].tolist() == [0, 8, 16]
 
 
 def test_a_model_of_letters_is_refused_for_what_it_is(tmp_path: Path) -> None:
