@@ -18,6 +18,7 @@ from tiny_families import CAUSAL, FAMILIES, random_module
 from tiny_model import write_tiny_bert
 
 from tfactors.model import loading as model_loading
+from tfactors.model import memory
 from tfactors.model.hidden_states import Model, layer_scales, load_model, model_available
 from tfactors.model.loading import ModelError
 
@@ -326,7 +327,7 @@ def vision_model(folder: Path) -> None:
         (config_of_an_unknown_model, "perpetuum_mobile"),
         (config_with_code, "brings code of its own"),
         (config_of_another_size, "do not fit config.json"),
-        (cut_weights, "cannot be loaded"),
+        (cut_weights, "as a download does that was cut"),
         (no_config, "no config.json"),
         (no_tokenizer, "tokenizer"),
         (vision_model, "reads no text"),
@@ -366,17 +367,17 @@ def test_a_model_larger_than_the_memory_that_is_free_gets_one_line(
     read: list[Path] = []
     summed = model_loading.weights_sha256
     monkeypatch.setattr(model_loading, "weights_sha256", lambda f: read.extend(f) or summed(f))
-    monkeypatch.setattr(model_loading, "free_memory", lambda device: 4 * weights - 1)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 4 * weights - 1)
     with pytest.raises(ModelError, match=rf"its {weights:,} weights take .* are free on cpu"):
         load_model(str(tiny))
     assert not read  # hundreds of gigabytes are not read through to be refused
-    monkeypatch.setattr(model_loading, "free_memory", lambda device: 4 * weights)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 4 * weights)
     load_model(str(tiny))
 
 
 def test_free_memory_is_some_and_no_more_than_the_machine_has() -> None:
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 0 < model_loading.free_memory(torch.device("cpu")) <= machine
+    assert 0 < memory.free_memory(torch.device("cpu")) <= machine
 
 
 def test_a_device_that_is_not_there_gets_one_line(tiny: Path) -> None:

@@ -43,6 +43,8 @@ class Model:
         Whether a token sees only what stands before it.
     marks : bool
         Whether it read every window between the marks that its tokenizer puts around a text.
+    dtype : str
+        What its weights and states were held in: ``float32``, ``bfloat16`` or ``float16``.
     folder : str or None
         The way to a local model from the bundle, or None.
     """
@@ -54,6 +56,7 @@ class Model:
     width: int
     causal: bool = False
     marks: bool = False
+    dtype: str = "float32"
     folder: str | None = None
 
 

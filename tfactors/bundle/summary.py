@@ -16,7 +16,8 @@ def describe(about: Manifest) -> str:
     model, corpus = about.model, about.corpus
     lines = [
         about.title,
-        f"model    {model.name}, {model.blocks} blocks, width {model.width}",
+        f"model    {model.name}, {model.blocks} blocks, width {model.width}"
+        f"{'' if model.dtype == 'float32' else f', read in {model.dtype}'}",
         f"corpus   {corpus.tokens:,} tokens in {corpus.windows:,} windows of "
         f"{documents(corpus.documents)}{', each read between marks' if model.marks else ''}",
     ]

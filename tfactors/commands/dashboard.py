@@ -55,7 +55,9 @@ def run(options: argparse.Namespace) -> None:
         bundle = Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
         environment["TFACTORS_BUNDLE"] = str(bundle.path.resolve())
     if options.model is not None:
-        if not (options.model / "config.json").is_file():
+        from tfactors.model.folder import inner_folder
+
+        if not (options.model / inner_folder(options.model) / "config.json").is_file():
             raise InputError(f"{options.model}: holds no config.json; give the folder of a model")
         environment["TFACTORS_MODEL"] = str(options.model.resolve())
     # The server starts in the folder of the pages, where nobody keeps bundles.

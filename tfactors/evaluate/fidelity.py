@@ -45,7 +45,7 @@ def measure(evaluation: Evaluation) -> Section:
     """Measure what the network makes of reconstructed states, layer by layer."""
     encoder, sample = evaluation.encoder, evaluation.held_out_for_fidelity
     model, texts = encoder.model, sample.texts
-    head, saved_as = language_head(model.name, evaluation.device)
+    head, saved_as = language_head(model.name, evaluation.device, model.dtype)
     asked, targets = _questions(evaluation, texts, saved_as) if head else (texts, None)
     lengths = [len(text) for text in texts]
     starts = ragged.offsets(lengths)[:-1]

@@ -67,9 +67,10 @@ class FactorEncoder:
         from tfactors.coding.solver import SparseCoder
         from tfactors.coding.state_transform import StateTransform
 
-        expected = bundle.about.model.sha256
-        name = model_to_load(bundle.about.model, bundle.path)
-        model = load_model(name, device, bundle.about.model.marks)
+        about = bundle.about.model
+        expected = about.sha256
+        name = model_to_load(about, bundle.path)
+        model = load_model(name, device, about.marks, about.dtype)
         if model.sha256 != expected:
             raise ModelError(
                 f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "

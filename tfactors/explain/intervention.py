@@ -361,7 +361,7 @@ def _changed_words(
     """Return the words that change most by what the head makes of a final state, (d,) each."""
     import pandas as pd
 
-    head = head_of(encoder.model.name, encoder.model.device)
+    head = head_of(encoder.model.name, encoder.model.device, encoder.model.dtype)
     if head is None:
         return None
     p = _softmax(head(np.stack([before, after]).astype(np.float32)))
@@ -381,11 +381,11 @@ def _changed_words(
 
 
 @lru_cache(maxsize=1)
-def head_of(name: str, device: str) -> Any:
+def head_of(name: str, device: str, dtype: str = "float32") -> Any:
     """Return the head of the model used last, or None where it was saved without one."""
     from tfactors.model.language_head import language_head
 
-    return language_head(name, device)[0]
+    return language_head(name, device, dtype)[0]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ from tfactors.model.loading import (
     weight_files,
 )
 from tfactors.model.marks import NO_MARKS, marks_of
+from tfactors.model.precision import check_finite, torch_precision
 from tfactors.model.tapped_blocks import (
     LayerReached,
     form_of_answers,
@@ -71,7 +72,10 @@ class Model:
         Token ids that it reads before and after every text; empty unless loaded with its marks.
     max_length : int
         Tokens of a text it can read at once, the marks not counted.
+    dtype : str
+        What its weights and states are held in: ``float32``, ``bfloat16`` or ``float16``.
     tokenizer : fast tokenizer of transformers
+        Or a slow one, called the same way (`tfactors.model.tokenizer`).
     unknown_id : int
         Token id that stands for an unknown word, for masking a word.
     """
@@ -90,6 +94,7 @@ class Model:
         self.tokenizer = tokenizer
         self.device = device
         self._module = module
+        self.dtype = str(module.dtype).removeprefix("torch.")
         config = module.config
         self.blocks = int(config.num_hidden_layers)
         self.width = int(config.hidden_size)
@@ -98,9 +103,12 @@ class Model:
         stored = int(getattr(config, "num_hidden_groups", self.blocks))
         self._blocks_path = path_of_blocks(module, stored, name)
         self._forward_parameters = inspect.signature(module.forward).parameters
-        # RoBERTa and its kin count positions from padding_idx + 1.
-        table = getattr(getattr(module, "embeddings", None), "position_embeddings", None)
+        # RoBERTa and its kin count positions from padding_idx + 1; a table turns −1 into its end.
+        embeddings = getattr(module, "embeddings", None)
+        table = getattr(embeddings, "position_embeddings", None)
         padding_index = getattr(table, "padding_idx", None)
+        if padding_index is not None:
+            padding_index = getattr(embeddings, "padding_idx", padding_index)
         self._first_position = 0 if padding_index is None else int(padding_index) + 1
         longest = getattr(config, "max_position_embeddings", None)
         if not longest or longest < 0:
@@ -108,10 +116,17 @@ class Model:
         self.marks = marks_of(tokenizer) if marks else NO_MARKS
         self._marked = sum(map(len, self.marks))
         self.max_length = int(longest) - self._first_position - self._marked
-        self._padding_id = _first_id(tokenizer.pad_token_id, config.pad_token_id)
-        self.unknown_id = _first_id(
+        # Some say -1, or an id that was never given a row: what lies under a mask does not matter.
+        self._padding_id = self._first_id(
+            tokenizer.pad_token_id, getattr(config, "pad_token_id", None)
+        )
+        self.unknown_id = self._first_id(
             tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.eos_token_id
         )
+
+    def _first_id(self, *ids: Any) -> int:
+        """Return the first id that the vocabulary has, 0 where there is none."""
+        return next((i for i in ids if isinstance(i, int) and 0 <= i < self.vocabulary), 0)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, blocks={self.blocks}, width={self.width})"
@@ -209,6 +224,7 @@ class Model:
                 for row, text in enumerate(batch):
                     tokens = slice(edges[text], edges[text + 1])
                     states[slot, tokens] = values[row, first : first + lengths[text]]
+        check_finite(states, self.dtype, self.name)
         return states
 
     def last_states(
@@ -268,7 +284,7 @@ class Model:
             padded = self._states_of_marks(tensors, layer)
             for row, text in enumerate(batch):
                 padded[row, first : first + lengths[text]] = last[edges[text] : edges[text + 1]]
-            given = torch.from_numpy(padded).to(self.device)
+            given = torch.from_numpy(padded).to(self.device, torch_precision(self.dtype))
             with torch.inference_mode():
                 module = replacing_copy(
                     self._module, self._blocks_path, layer, given, self._form_of_answers
@@ -374,7 +390,9 @@ class Model:
         return tensors
 
 
-def load_model(name: str, device: str = "cpu", marks: bool = False) -> Model:
+def load_model(
+    name: str, device: str = "cpu", marks: bool = False, dtype: str = "float32"
+) -> Model:
     """Load a frozen transformer by folder, installed package or hub name.
 
     Parameters
@@ -387,13 +405,16 @@ def load_model(name: str, device: str = "cpu", marks: bool = False) -> Model:
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``, as torch names them.
     marks : bool
         Whether it reads each text between the marks that its tokenizer puts around one.
+    dtype : str
+        What weights and states are held in: ``float32``, ``bfloat16``, ``float16``, or ``auto``, as
+        it was saved. States are given as float32.
 
     Raises
     ------
     ModelError
         No such model, no safetensors, a broken or unsupported one; one line.
     """
-    module, tokenizer, digest = load_transformer(name, device)
+    module, tokenizer, digest = load_transformer(name, device, dtype)
     return Model(name, digest, module, tokenizer, device, marks)
 
 
@@ -445,8 +466,3 @@ def _batches(lengths: np.ndarray, size: int, marks: int) -> Iterator[np.ndarray]
         count = max(1, size // (int(lengths[order[start]]) + marks))
         yield order[start : start + count]
         start += count
-
-
-def _first_id(*ids: int | None) -> int:
-    """Return the first id that there is, 0 where there is none."""
-    return next((int(i) for i in ids if i is not None), 0)

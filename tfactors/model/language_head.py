@@ -15,29 +15,27 @@ from typing import Any
 
 import numpy as np
 
-from tfactors.model.loading import (
-    ModelError,
-    check_memory,
-    hub_folder,
-    local_folder,
-    quiet_transformers,
-    weight_files,
-)
+from tfactors.model.folder import ModelError, hub_folder, local_folder
+from tfactors.model.loading import model_config, module_of, quiet_transformers
+from tfactors.model.memory import check_memory
+from tfactors.model.weights import stored_tensors, weight_files
 
 
-def language_head(name: str, device: str = "cpu") -> tuple[Callable | None, str]:
+def language_head(
+    name: str, device: str = "cpu", dtype: str = "float32"
+) -> tuple[Callable | None, str]:
     """Return the head of a model and the class it was saved as; None where it has none of use.
 
-    The head takes raw last hidden states, (n, d), and gives logits, (n, vocabulary), both float32.
-    Only a head whose weights are all there is used.
+    The head takes raw last hidden states, (n, d), and gives logits, (n, vocabulary), both float32,
+    whatever it reckons in (``dtype``, as of the body). Only a head whose weights are all there is
+    used.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
     from transformers.models.auto import modeling_auto
 
     folder = local_folder(name) or hub_folder(name)
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(folder, **safe)
+    config = model_config(folder, name)
     saved_as = (config.architectures or [""])[0]
     kinds: list[tuple[dict, Any]] = [
         (modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES, AutoModelForMaskedLM),
@@ -47,12 +45,11 @@ def language_head(name: str, device: str = "cpu") -> tuple[Callable | None, str]
     if auto is None:
         return None, saved_as
     try:
-        check_memory(weight_files(folder, name), name, torch.device(device))
+        weights = weight_files(folder, name)
+        check_memory(stored_tensors(weights, name), dtype, name, torch.device(device))
         with quiet_transformers():
-            model, report = auto.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
-            )
-        if any("pooler" not in key for key in report["missing_keys"]):
+            model, lacking = module_of(auto, config, weights, name, dtype)
+        if any("pooler" not in key for key in lacking):
             return None, saved_as
         head = _Head(model.eval().requires_grad_(False), device)
         head(np.zeros((1, config.hidden_size), np.float32))
@@ -81,7 +78,7 @@ class _Head:
         """Logits (n, vocabulary) of last states (n, d)."""
         import torch
 
-        self._given.states = torch.from_numpy(states)[None].to(self._device)
+        self._given.states = torch.from_numpy(states)[None].to(self._device, self._model.dtype)
         ids = torch.zeros((1, len(states)), dtype=torch.int64, device=self._device)
         with torch.inference_mode():
             return self._model(input_ids=ids).logits[0].float().cpu().numpy()

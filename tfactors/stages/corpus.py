@@ -94,7 +94,9 @@ class CorpusReader:
         self._settings, self._tokenizer, self._length = settings, tokenizer, window_length
         self.documents: list[dict[str, Any]] = []
         self.lengths: list[int] = []
-        self.token_counts = np.zeros(len(tokenizer), np.int64)
+        # Ids may have holes: the largest can be beyond the number of tokens.
+        largest = max(tokenizer.get_vocab().values(), default=0)
+        self.token_counts = np.zeros(max(len(tokenizer), largest + 1), np.int64)
 
     def tables(self, bar: tqdm) -> Iterator[pa.Table]:
         """Yield the rows of windows.parquet, some windows a table; the bar counts their tokens."""

@@ -50,7 +50,7 @@ def find_vocabulary(run: Run) -> dict[str, Any]:
     tables = vocabulary.near_input(atoms, run.model, tokens)
     head, saved_as = None, ""
     if run.layers[-1] == run.model.blocks:  # else nobody knows how long last states are
-        head, saved_as = language_head(run.settings.model, run.ranks.device)
+        head, saved_as = language_head(run.settings.model, run.ranks.device, run.model.dtype)
     if head:
         length = run.marker("survey")["notes"]["layers"][-1]["mean_norm"] / float(run.scale[-1])
         tables += vocabulary.near_logits(atoms, length, head, tokens)

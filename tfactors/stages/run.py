@@ -63,7 +63,8 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The frozen transformer."""
-        return load_model(self.settings.model, self.ranks.device, self.settings.marks)
+        settings = self.settings
+        return load_model(settings.model, self.ranks.device, settings.marks, settings.dtype)
 
     def check_model(self) -> None:
         """Load the model, and check that it has the layers that are asked for.

