@@ -7,7 +7,7 @@ asks a model for one activation goes through :class:`FactorEncoder`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -65,11 +65,11 @@ class FactorEncoder:
         from tfactors.coding.baseline import TokenBaseline
         from tfactors.coding.imported_dictionary import ImportedDictionary
         from tfactors.coding.solver import SparseCoder
-        from tfactors.coding.state_transform import StateTransform
+        from tfactors.coding.state_transform import scaling
 
         expected = bundle.about.model.sha256
         name = model_to_load(bundle.about.model, bundle.path)
-        model = load_model(name, device, bundle.about.model.marks)
+        model = load_model(name, device, bundle.about.model.marks, bundle.about.model.bos)
         if model.sha256 != expected:
             raise ModelError(
                 f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "
@@ -93,8 +93,8 @@ class FactorEncoder:
         if bundle.about.baseline:
             stored = bundle.baseline()
             baseline = TokenBaseline(tuple(bundle.layers), **stored, embed=model.unit_embeddings)
-        by_length = coding.scale_by == "state"
-        transform = StateTransform(bundle.scale, by_length, offset, baseline)
+        scaled = scaling(bundle.scale, coding.scale_by)
+        transform = replace(scaled, offset=offset, baseline=baseline)
         return cls(model, coder, transform, coding.penalty, coding.tol)
 
     @property

@@ -181,10 +181,11 @@ def weights_sha256(files: Sequence[Path]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def positions(name: str, marks: bool = False) -> int | None:
+def positions(name: str, marks: bool = False, bos: bool = False) -> int | None:
     """Return how many tokens of a text a model that is here reads at once, from its files alone.
 
-    With ``marks`` those of its tokenizer take their places. None where config.json does not say.
+    With ``marks`` those of its tokenizer take their places, with ``bos`` the one token that begins
+    a text. None where config.json does not say.
     ``Model.max_length`` says it for certain, of a loaded model.
     """
     folder = local_folder(name) or hub_folder(name, download=False)
@@ -198,6 +199,8 @@ def positions(name: str, marks: bool = False) -> int | None:
     # RoBERTa and its kin count positions from the one behind that of padding.
     kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
     most -= int(config.get("pad_token_id", 1)) + 1 if kin else 0
+    if bos:
+        return most - 1
     return most - number_of_marks(folder) if marks else most
 
 
