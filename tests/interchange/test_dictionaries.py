@@ -194,7 +194,7 @@ def broken_files(folder):
             "holds b_mag, which no topk",
         ),
         "a tensor too short": (write_saelens(folder / "short", "topk", short), "b_enc has shape"),
-        "layer norm": (
+        "a norm of the batch": (
             write_saelens(folder / "norm", "topk", w, normalize_activations="batch_norm"),
             "normalize_activations is 'batch_norm'",
         ),

@@ -167,7 +167,17 @@ def refused_files(folder: Path) -> dict[str, tuple[Path, str]]:
     half = write_goodfire(folder / "half", w)
     state = torch.load(half, weights_only=True)
     torch.save({n: t for n, t in state.items() if "decoder" not in n}, half)
+    odd = {
+        "prepend_bos": ("perhaps", "prepend_bos is 'perhaps'; expected true or false"),
+        "context_size": ("many", "context_size is 'many'; expected a whole number"),
+        "metadata": ("none", "metadata is 'none'; expected an object of JSON"),
+        "hook_head_index": (3, "hook_head_index is 3"),
+    }
+    standard = weights("standard", M, D)
     return {
+        name: (write_saelens(folder / name, "standard", standard, **{name: value}), said)
+        for name, (value, said) in odd.items()
+    } | {
         "Lorsa": (lorsa, "a lorsa, which reads several tokens"),
         "its config is missing": (wrapped, "without the config.json or hyperparams.json"),
         "a transcoder": (through, "a transcoder, which reads one place"),

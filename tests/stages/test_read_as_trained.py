@@ -164,12 +164,18 @@ def test_what_a_file_asks_for_and_does_not_get_is_said(
     w = fitting(world)
     place = {"hook_name": "blocks.0.hook_resid_post"}
     asked = {"prepend_bos": True, "context_size": 40, "seqpos_slice": [5, None]}
+    asked |= {"model_from_pretrained_kwargs": {"revision": "step3000"}}
     source = write_saelens(tmp_path / "sae", "standard", w, metadata=place | asked)
     more = ("--no-bos", "--window-length", "30")
     assert run_import(world, source, tmp_path / "out", *more) == 0
     printed = capsys.readouterr().err
     bundle = opened(tmp_path / "out")
-    expected = ("read without it, as was asked", "texts of 40 tokens", "some places of each text")
+    expected = (
+        "read without it, as was asked",
+        "texts of 40 tokens; here a window holds 30",
+        "some places of each text",
+        "the revision 'step3000' of its model",
+    )
     for sentence in expected:
         assert sentence in " ".join(bundle.manifest["dictionary"]["notes"])
         assert sentence in said(bundle)

@@ -17,6 +17,7 @@ or places, and are refused.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,10 @@ def config_of(weights: Path) -> Path | None:
     """
     folders = [weights.parent, *[weights.parent.parent] * (weights.parent.name == "checkpoints")]
     for path in (folder / name for folder in folders for name in CONFIGS):
-        if path.is_file() and {"hook_point_in", "sae_type"} & read_config(path).keys():
-            return path
+        # A file of that name may be somebody else's.
+        with suppress(InputError):
+            if path.is_file() and {"hook_point_in", "sae_type"} & read_config(path).keys():
+                return path
     return None
 
 

@@ -6,6 +6,7 @@ stood side by side, and some keys had other names and other defaults. Nothing in
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tfactors.interchange.tensors import (
     read_config,
     refuse,
     rows_a_factor,
+    section,
     whole_number,
     yes_or_no,
 )
@@ -40,11 +42,13 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     """Read what SAELens saves; versions before 6 name some keys otherwise."""
     config = read_config(path.with_name("cfg.json"))
     tensors, dtype, _ = load_tensors(path)
-    meta: dict[str, Any] = config | (config.get("metadata") or {})
+    meta: dict[str, Any] = config | section(path, config, "metadata")
     architecture = str(config.get("architecture", "standard"))
     # Before version 6 a TopK autoencoder was a standard one with another activation function.
     activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
-    k = config.get("k") or (config.get("activation_fn_kwargs") or {}).get("k") or 0
+    k = config.get("k") or section(path, config, "activation_fn_kwargs").get("k") or 0
+    if not isinstance(k, int | float):
+        raise InputError(f"{path}: k is {k!r}; expected a number")
     if architecture == "standard" and activation == "topk":
         architecture = "topk"
     _refuse_what_is_not_read(path, config, meta, architecture)
@@ -68,7 +72,7 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         file_sha256(path),
         architecture,
         dtype,
-        int(k),
+        int(k),  # of BatchTopK an average, and not always whole
         centred=bool(config.get("apply_b_dec_to_input", True)),
         rescaled=rescaled,
         scale=_scale(path, config),
@@ -76,7 +80,7 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         model=str(meta.get("model_name") or ""),
         bos=yes_or_no(path, meta, "prepend_bos", default=_bos_by_default(meta)),
         context=whole_number(path, meta, "context_size"),
-        notes=_notes(meta),
+        notes=_notes(path, meta),
     )
     exported = meta.get("tfactors")  # what our own export says of a dictionary without an encoder
     if isinstance(exported, dict):
@@ -100,8 +104,10 @@ def _refuse_what_is_not_read(
         raise InputError(f"{path}: a {architecture}, which {NO_AUTOENCODER}")
     refuse(path, config, "finetuning_scaling_factor", (None, False))
     refuse(path, config, "reshape_activations", (None, "none"))
-    kwargs = meta.get("model_from_pretrained_kwargs") or {}
+    kwargs = section(path, meta, "model_from_pretrained_kwargs")
     refuse(path, kwargs, "center_writing_weights", (None, False))
+    for name in ("hook_head_index", "hook_point_head_index"):
+        refuse(path, meta, name, (None,))
 
 
 def _scale(path: Path, config: dict[str, Any]) -> str:
@@ -124,13 +130,20 @@ def _bos_by_default(meta: dict[str, Any]) -> bool:
     return int("".join(letter for letter in version.split(".")[0] if letter.isdigit()) or 0) < 6
 
 
-def _notes(meta: dict[str, Any]) -> tuple[str, ...]:
+def _notes(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
     """Return what the file says of its training that is not followed here."""
-    places = [place for place in meta.get("seqpos_slice") or () if place is not None]
-    # Place 0 is that of BOS, which is never surveyed.
-    if not places or places == [1]:
-        return ()
-    return (
-        f"The autoencoder was trained on some places of each text (seqpos_slice is "
-        f"{meta['seqpos_slice']}); all places are surveyed.",
-    )
+    notes = []
+    slices = meta.get("seqpos_slice")
+    places = [place for place in slices if place is not None] if isinstance(slices, list) else []
+    if places and places != [1]:  # place 0 is that of BOS, which is never surveyed
+        said = json.dumps(slices)
+        notes.append(
+            f"The autoencoder was trained on some places of each text (seqpos_slice is {said}); "
+            "all places are surveyed."
+        )
+    if revision := section(path, meta, "model_from_pretrained_kwargs").get("revision"):
+        notes.append(
+            f"The autoencoder was trained on the revision {str(revision)[:80]!r} of its model; "
+            "nothing here says whether this model is that one."
+        )
+    return tuple(notes)

@@ -25,6 +25,7 @@ from tfactors.interchange.tensors import (
     autoencoder,
     hidden_state_at,
     read_config,
+    section,
     unreadable,
     whole_number,
 )
@@ -89,7 +90,7 @@ def _read_dictionary_learning(
     buffer: dict[str, Any] = {}
     if (beside := path.with_name("config.json")).is_file():
         config = read_config(beside)
-        trainer, buffer = (config.get(name) or {} for name in ("trainer", "buffer"))
+        trainer, buffer = (section(beside, config, name) for name in ("trainer", "buffer"))
     names = set(tensors)
     k, centred, encoder_rows_first = int(tensors.pop("k", np.zeros(()))), True, True
     dictionary_class = str(trainer.get("dict_class", ""))

@@ -165,6 +165,14 @@ def whole_number(path: Path, config: dict[str, Any], name: str) -> int:
     return max(0, int(value))
 
 
+def section(path: Path, config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a part of the configuration, empty where it is not there."""
+    part = config.get(name)
+    if part is not None and not isinstance(part, dict):
+        raise InputError(f"{path}: {name} is {str(part)[:80]!r}; expected an object of JSON")
+    return part or {}
+
+
 def yes_or_no(path: Path, config: dict[str, Any], name: str, default: bool = False) -> bool:
     """Return a truth of the configuration, the default where it says nothing."""
     value = config.get(name)

@@ -33,6 +33,8 @@ from tfactors.stages.run import Run
 from tfactors.stages.settings import IMPORT, SHORTEST_WINDOW, Settings, changed
 from tfactors.text.windows import document_windows, read_documents
 
+# Places in a window are numbers of 16 bits.
+LONGEST_WINDOW = 32_767
 # λ where nobody says another: of the 2021 code on raw states, ours on states of norm √d.
 PENALTIES = {"none": 0.3, "unit": 2.0, "state": 1.2, "norm": 1.2}
 
@@ -140,7 +142,7 @@ def _window_length(origin: Origin, bos: bool) -> int:
     """Return how many tokens a window holds: as many as in training, less the mark before them."""
     if not origin.context:
         return IMPORT.window_length
-    return max(origin.context - bos, SHORTEST_WINDOW)
+    return min(max(origin.context - bos, SHORTEST_WINDOW), LONGEST_WINDOW)
 
 
 def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
