@@ -91,11 +91,7 @@ def read_llama_scope(path: Path, width: int, form: str) -> ImportedDictionary:
             "encoder reads; put it beside the file"
         )
     config = read_config(beside)
-    if path.suffix == ".pt":
-        state = load_state_dict(path)
-        stored, dtype = state.tensors, state.dtype
-    else:
-        stored, dtype, _ = load_tensors(path)
+    stored, dtype = _stored(path)
     place = _place(path, config)
     tensors = {_RENAMED.get(n, n): t for n, t in stored.items() if not n.startswith(_NORM)}
     decoder = rows_a_factor(path, "W_dec", _needed(path, tensors), width, "W_D" in stored)
@@ -113,9 +109,8 @@ def read_llama_scope(path: Path, width: int, form: str) -> ImportedDictionary:
     for name in ("W_dec", "b_dec"):
         if name in tensors:
             tensors[name] = tensors[name] / np.float32(out)
-    language_model: dict[str, Any] = {}
-    if (said := beside.with_name("lm_config.json")).is_file():
-        language_model = read_config(said)
+    said = beside.with_name("lm_config.json")
+    language_model = read_config(said) if said.is_file() else {}
     origin = Origin(
         "llama_scope",
         (path.parent.parent if path.parent.name == "checkpoints" else path.parent).name,
@@ -140,6 +135,15 @@ def read_llama_scope(path: Path, width: int, form: str) -> ImportedDictionary:
         encoder_rows_first="W_E" not in stored,
         decoder_rows_first=True,
     )
+
+
+def _stored(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """Return the tensors of a file of weights as float32, and their type."""
+    if path.suffix == ".pt":
+        state = load_state_dict(path)
+        return state.tensors, state.dtype
+    tensors, dtype, _ = load_tensors(path)
+    return tensors, dtype
 
 
 def _needed(path: Path, tensors: dict[str, np.ndarray]) -> np.ndarray:

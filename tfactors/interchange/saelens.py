@@ -82,18 +82,28 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         context=whole_number(path, meta, "context_size"),
         notes=_notes(path, meta),
     )
-    exported = meta.get("tfactors")  # what our own export says of a dictionary without an encoder
+    exported = meta.get("tfactors")  # what our own export says
     if isinstance(exported, dict):
         origin = replace(origin, marks=exported.get("marks") is True)
-    if isinstance(exported, dict) and exported.get("stand_in") and "W_dec" in tensors:
-        penalty, layers = float(exported.get("penalty", 0)), tuple(exported.get("layers", ()))
-        origin = replace(origin, form=PLAIN, penalty=penalty, layers=layers)
-        origin = replace(origin, refit=exported.get("refit") is True)
-        if exported.get("baseline") == "token":
-            origin = replace(origin, baseline="token")
-        decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
-        return ImportedDictionary(origin, {"W_dec": decoder})
+        if exported.get("stand_in") and "W_dec" in tensors:
+            decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
+            return _without_encoder(origin, exported, decoder)
     return autoencoder(path, width, origin, tensors, encoder_rows_first=False)
+
+
+def _without_encoder(
+    origin: Origin, exported: dict[str, Any], decoder: np.ndarray
+) -> ImportedDictionary:
+    """Return a dictionary that our own export gave a stand-in of an encoder, without it."""
+    origin = replace(
+        origin,
+        form=PLAIN,
+        penalty=float(exported.get("penalty", 0)),
+        layers=tuple(exported.get("layers", ())),
+        refit=exported.get("refit") is True,
+        baseline="token" if exported.get("baseline") == "token" else "none",
+    )
+    return ImportedDictionary(origin, {"W_dec": decoder})
 
 
 def _refuse_what_is_not_read(

@@ -78,7 +78,16 @@ def autoencoder(
     turned["W_dec"] = rows_a_factor(path, "W_dec", turned["W_dec"], width, decoder_rows_first)
     if "W_enc" in turned:
         turned["W_enc"] = rows_a_factor(path, "W_enc", turned["W_enc"], width, encoder_rows_first)
+    _shape_vectors(path, turned)
     factors = len(turned["W_dec"])
+    if origin.form == "topk" and not 0 < origin.k <= factors:
+        raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
+    return ImportedDictionary(origin, turned)
+
+
+def _shape_vectors(path: Path, turned: dict[str, np.ndarray]) -> None:
+    """Bring what belongs to a factor or to a number of a state into one axis, or raise."""
+    factors, width = turned["W_dec"].shape
     for name, values in turned.items():
         if name not in ("W_dec", "W_enc"):
             values = turned[name] = _as_vector(values)
@@ -90,9 +99,6 @@ def autoencoder(
                 f"{path}: {name} has shape {values.shape}; expected "
                 f"{expected.get(name, (factors,))} beside {factors:,} factors of {width} numbers"
             )
-    if origin.form == "topk" and not 0 < origin.k <= factors:
-        raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
-    return ImportedDictionary(origin, turned)
 
 
 def _as_vector(values: np.ndarray) -> np.ndarray:
