@@ -34,6 +34,9 @@ bundle = shell.bundle()
 factors = bundle.factors[["factor"]].copy()
 limits = selection.thresholds_in_force(bundle)
 factors["level"] = level_rule.levels_in_force(bundle.factors, limits)
+if bundle.about.website and any(bundle.about.website.levels.values()):
+    # The paper's own lists, and not what our rule adds to them.
+    factors.loc[np.array(bundle.about.listed_levels) == "", "level"] = ""
 level = url_state.value_of(controls.LEVEL)
 
 st.title("A random factor of a level", anchor=False)

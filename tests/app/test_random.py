@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from opened_page import open_page, query, words
+from tiny_site import write_tiny_site
 
 from tfactors.app.frame import controls
 from tfactors.bundle import Bundle
+from tfactors.interchange.website_2021.site import import_site
 
 
 @pytest.mark.parametrize("level", controls.LEVELS)
@@ -68,3 +70,17 @@ def test_a_drawn_factor_without_a_name_says_so_and_one_with_a_name_does_not(made
         if seen == {False, True}:
             return
     pytest.fail("sixty draws gave no factor of both kinds")
+
+
+def test_factors_of_the_website_are_drawn_from_its_own_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our rule calls factor 0 low, and in this site it stands in no list."""
+    write_tiny_site(tmp_path / "site")
+    (tmp_path / "site" / "low_level.js").write_text("var low_level = ['7'];\n")
+    bundle = import_site(tmp_path / "site", tmp_path / "bundles" / "published", False)
+    assert bundle.factors["level"][0] == "low"
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path / "bundles"))
+    path = "pages/2_Random_by_level.py"
+    assert "No factor is low-level" in words(open_page(path, level="low", seed="1"))
+    assert "Factor 1 at layer" in words(open_page(path, level="mid", seed="1"))

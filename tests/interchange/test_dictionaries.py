@@ -194,9 +194,9 @@ def broken_files(folder):
             "holds b_mag, which no topk",
         ),
         "a tensor too short": (write_saelens(folder / "short", "topk", short), "b_enc has shape"),
-        "layer norm": (
-            write_saelens(folder / "norm", "topk", w, normalize_activations="layer_norm"),
-            "normalize_activations is 'layer_norm'",
+        "a norm of the batch": (
+            write_saelens(folder / "norm", "topk", w, normalize_activations="batch_norm"),
+            "normalize_activations is 'batch_norm'",
         ),
         "an unknown form": (write_saelens(folder / "form", "temporal", w), "form 'temporal'"),
         "a transcoder": (

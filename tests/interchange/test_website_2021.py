@@ -19,6 +19,7 @@ from tiny_site import (
 
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
+from tfactors.bundle.summary import describe
 from tfactors.cli import main
 from tfactors.display.passages import lines
 from tfactors.errors import InputError
@@ -235,6 +236,8 @@ def test_the_lists_of_the_site_stand_beside_our_rule(imported):
     agreement = imported.manifest["website"]["agreement"]
     assert (agreement["low"], agreement["low_listed"]) == (1, 1)
     assert (agreement["high"], agreement["high_listed"]) == (2, 2)
+    said = describe(imported.about)
+    assert "1 of 1 low, 1 of 1 mid, 2 of 2 high factors of the lists peak where our rule" in said
 
 
 def test_weights_of_the_long_factors_are_stored(imported):

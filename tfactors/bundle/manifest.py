@@ -45,6 +45,8 @@ class Model:
         Whether it read every window between the marks that its tokenizer puts around a text.
     dtype : str
         What its weights and states were held in: ``float32``, ``bfloat16`` or ``float16``.
+    bos : bool
+        Whether it read every window behind the token that begins a text, and no other mark.
     folder : str or None
         The way to a local model from the bundle, or None.
     """
@@ -57,6 +59,7 @@ class Model:
     causal: bool = False
     marks: bool = False
     dtype: str = "float32"
+    bos: bool = False
     folder: str | None = None
 
 
@@ -116,7 +119,8 @@ class Coding:
         ``solver``, ``encoder`` (an autoencoder's own) or ``published`` (not coded here).
     scale_by : str
         ``layer``: the scale is one number a layer; ``state``: every state is divided by its own
-        length, times √d, and the scale is what that is on average.
+        length, times √d, and the scale is what that is on average; ``norm``: the same after the
+        mean of its numbers was subtracted, as a layer norm does.
     refit : bool
         Whether λ only chose the factors of a code, and least squares on them gave its values.
     """
@@ -174,6 +178,9 @@ class Imported:
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""
+    bos: bool = False
+    context: int = 0
+    folded: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,8 @@ class Dictionary:
     """The dictionary Φ: how many factors, from which seed, and how many samples it was learnt on.
 
     ``layer_weights`` says what a sample of each layer weighed, empty where all weighed the same;
-    ``imported`` where it comes from if it was not learnt here.
+    ``imported`` where it comes from if it was not learnt here, and ``notes`` what its file says and
+    the bundle does not follow, a sentence each.
     """
 
     factors: int
@@ -189,6 +197,7 @@ class Dictionary:
     samples: int
     layer_weights: tuple[float, ...] = ()
     imported: Imported | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -306,12 +315,17 @@ class Website:
     long_columns : mapping of int or None
         By factor (its number as text) the column of the other dictionary that it is known to be;
         None where there is no such dictionary.
+    agreement : mapping of int
+        By level how many of the factors that are listed there, and have a curve, peak where our
+        rule would have them (``low`` at layer 0 or 2, the others at 8 or 10); under ``low_listed``
+        and so on how many there are. Empty in older bundles.
     """
 
     notes: tuple[str, ...] = ()
     levels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     long_columns: Mapping[str, int] | None = None
+    agreement: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

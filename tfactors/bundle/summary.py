@@ -6,7 +6,7 @@ factors, quality by layer, levels, and how long the build took.
 
 from collections.abc import Mapping
 
-from tfactors.bundle.manifest import Manifest, Website
+from tfactors.bundle.manifest import Manifest, Model, Website
 from tfactors.display.text import documents
 from tfactors.visible import visible
 
@@ -19,7 +19,7 @@ def describe(about: Manifest) -> str:
         f"model    {model.name}, {model.blocks} blocks, width {model.width}"
         f"{'' if model.dtype == 'float32' else f', read in {model.dtype}'}",
         f"corpus   {corpus.tokens:,} tokens in {corpus.windows:,} windows of "
-        f"{documents(corpus.documents)}{', each read between marks' if model.marks else ''}",
+        f"{documents(corpus.documents)}{_marks_in_words(model)}",
     ]
     lines += [
         f"         {source.title}: {documents(source.documents)}, {source.tokens:,} tokens. "
@@ -28,6 +28,13 @@ def describe(about: Manifest) -> str:
     ]
     measured = _of_the_website(about) if about.coding.method == "published" else _quality(about)
     return "\n".join(visible(line) for line in [*lines, *measured])
+
+
+def _marks_in_words(model: Model) -> str:
+    """Return how each window was read, to be put behind their number."""
+    if model.bos:
+        return ", each read behind the token that begins a text (BOS)"
+    return ", each read between marks" if model.marks else ""
 
 
 def _quality(about: Manifest) -> list[str]:
@@ -46,6 +53,7 @@ def _quality(about: Manifest) -> list[str]:
         f"{_number(of.duality_gap, '.1e'):>12}"
         for of in metrics.layers
     ]
+    lines += [f"note     {note}" for note in about.dictionary.notes]
     if metrics.levels:
         lines.append(f"levels   {_counts(metrics.levels)}")
     seconds = about.created.seconds
@@ -61,8 +69,24 @@ def _of_the_website(about: Manifest) -> list[str]:
     return [
         f"factors  {about.dictionary.factors:,}; {coding_in_words(about)}",
         f"levels   {_counts(about.metrics.levels)}; listed on the website: {lists}",
+        *_agreement_with_rule(website),
         f"missing  {len(website.missing):,} files of the website were not there or damaged",
         f"built    {about.created.at}",
+    ]
+
+
+def _agreement_with_rule(website: Website) -> list[str]:
+    """Return how the website's lists fit the rule by the layer where a factor peaks."""
+    counted = [
+        f"{website.agreement[level]:,} of {website.agreement[f'{level}_listed']:,} {level}"
+        for level in website.levels
+        if f"{level}_listed" in website.agreement
+    ]
+    if not counted:
+        return []
+    return [
+        f"rule     {', '.join(counted)} factors of the lists peak where our rule has such factors: "
+        "low at layer 0 or 2, the others at 8 or 10"
     ]
 
 

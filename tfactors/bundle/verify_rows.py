@@ -78,7 +78,7 @@ def parts(file: TableFile, factors: int, layers: Sequence[int]) -> Iterator[Part
         row = first_disorder(part.table, layout.keys, last)
         if row is not None:
             part.fail(layout.keys[0], row, f"is out of order: rows ascend by {_all(layout.keys)}")
-        _check_numbers(part)
+        _check_numbers(part, file.kind != "imported")
         if "factor" in part.table.column_names:
             inside = (part["factor"] >= 0) & (part["factor"] < factors)
             part.require(inside, "factor", f"is none of the factors 0 to {factors - 1:,}")
@@ -109,8 +109,11 @@ def _batches(file: TableFile) -> Iterator[list[int]]:
         yield batch
 
 
-def _check_numbers(part: Part) -> None:
-    """Raise at a NaN, an infinity, or a gap in a list."""
+def _check_numbers(part: Part, all_finite: bool) -> None:
+    """Raise at a gap in a list and, where all have to be finite, at a NaN or an infinity.
+
+    An imported file has its own numbers, also those of dead factors: `check_imported` asks whose.
+    """
     for field in part.table.schema:
         values = part.array(field.name)
         row_of = None
@@ -118,7 +121,7 @@ def _check_numbers(part: Part) -> None:
             row_of = pc.list_parent_indices(values)
             values = values.flatten()
             _require_flat(part, field.name, values.is_valid(), row_of, "holds a missing value")
-        if pa.types.is_floating(values.type):
+        if all_finite and pa.types.is_floating(values.type):
             finite = pc.fill_null(pc.is_finite(values), True)
             _require_flat(part, field.name, finite, row_of, "is not a finite number")
 

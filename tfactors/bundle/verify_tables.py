@@ -28,6 +28,9 @@ _SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in
 class Tables(OpenTables):
     """The tables of a bundle, checked in an order in which each may use the ones before it."""
 
+    # Which factors have an atom of zeros, (m,) bool; None where no dictionary was published.
+    without_atom: np.ndarray | None = None
+
     def checks(self) -> list[tuple[str, Callable[[], None]]]:
         """Return the name of each file with the function that checks its rows."""
         return [
@@ -108,18 +111,25 @@ class Tables(OpenTables):
         self.word_of_token = code_of_word[_joined(word_numbers, np.int64)]
 
     def check_dictionary(self) -> None:
-        """Atoms are numbered and have norm 1."""
-        rows = 0
+        """Atoms are numbered and have norm 1, or 0 where a factor of an imported one is dead."""
+        rows, blank = 0, []
         for part in self.parts("dictionary.parquet"):
             _require_numbered(part, "factor")
             atoms = part.array("atom").flatten().to_numpy().reshape(len(part), -1)
             norm = np.linalg.norm(atoms.astype(np.float64), axis=1)
-            part.require(np.abs(norm - 1) <= _UNIT_NORM, "atom", "has not norm 1")
+            blank.append((norm == 0) & (self.about.dictionary.imported is not None))
+            part.require((np.abs(norm - 1) <= _UNIT_NORM) | blank[-1], "atom", "has not norm 1")
             rows += len(part)
         self._require_count("dictionary.factors", self.factors, rows)
+        self.without_atom = np.concatenate(blank)
 
     def check_imported(self) -> None:
-        """Tensors are whole: numbered rows of one length, and every factor has one in a matrix."""
+        """Tensors are whole: numbered rows of one length, and every factor has one in a matrix.
+
+        Only where a factor is dead may there be what is not a finite number.
+        """
+        dead = self.without_atom
+        assert dead is not None  # checked before
         rows: dict[str, list[int]] = {}
         for part in self.parts("imported.parquet"):
             lengths = part.lengths("values")
@@ -130,6 +140,13 @@ class Tables(OpenTables):
                 if lengths[at] != known[1]:
                     part.fail("values", at, f"has not {known[1]} numbers, as the rows before")
                 known[0] += 1
+                values = part.table["values"][at].values.to_numpy(zero_copy_only=False)
+                if np.isfinite(values).all():
+                    continue
+                row = part["row"][at]
+                mine = dead[row : row + 1] if name.startswith("W_") else dead
+                if name == "b_dec" or not (np.isfinite(values) | _never(name, values) | mine).all():
+                    part.fail("values", at, "is not a finite number, and its factor is not dead")
         for name, (count, _) in rows.items():
             if count not in (1, self.factors):
                 raise BundleError(
@@ -167,6 +184,9 @@ class Tables(OpenTables):
             alive, peak, depth = part["alive"].astype(bool), part["peak_layer"], part["depth"]
             active = self.maximum[mine].max(axis=1) > 0
             part.require(alive == active, "alive", "does not go with importance.parquet")
+            if self.without_atom is not None:
+                directed = ~(alive & self.without_atom[mine])
+                part.require(directed, "alive", "is true of a factor whose atom is zeros")
             placed = alive & ((self.importance[mine].max(axis=1) > 0) | (not self.published))
             part.require(placed | (peak == -1), "peak_layer", "is not -1, and the factor is dead")
             part.require(~placed | np.isin(peak, self.layers), "peak_layer", "is not a layer")
@@ -420,6 +440,11 @@ def _stripped(words: pa.Array) -> pa.Array:
 
 def _joined(arrays: list[np.ndarray], kind: Any) -> np.ndarray:
     return np.concatenate([*arrays, np.zeros(0, kind)]).astype(kind)
+
+
+def _never(name: str, values: np.ndarray) -> np.ndarray:
+    """Return which numbers of an encoder say that a factor never fires."""
+    return values == {"threshold": np.inf, "b_enc": -np.inf, "b_gate": -np.inf}.get(name, np.nan)
 
 
 def _require_numbered(part: Part, column: str) -> None:

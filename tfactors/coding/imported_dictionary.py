@@ -9,7 +9,9 @@ coded exactly. A sparse autoencoder brings its own encoder. With p = z·Wᵀ + �
     BatchTopK, JumpReLU α = relu(p) where p > θ, else 0
     Gated               α = relu(eʳ ∘ z·Wᵀ + β_mag) where z·Wᵀ + β_gate > 0, else 0
 
-each times the norm of its row of the decoder, because our atoms have norm 1. These are the forms of
+each times the norm of its row of the decoder, because our atoms have norm 1. A row of zeros writes
+nothing: its factor is dead, and keeps its number; so is one whose row is not a number, as long as
+its encoder never calls for it. These are the forms of
 Cunningham et al. (arXiv 2309.08600), Gao et al. (2406.04093), Bussmann et al. (2412.06410) and
 Rajamanoharan et al. (2407.14435 and 2404.16014) as the published libraries compute them. Codes of
 an encoder are not optimal for any λ, so they have no duality gap.
@@ -46,8 +48,8 @@ class Origin:
     Attributes
     ----------
     format : str
-        ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning``, ``gemma_scope`` or
-        ``safetensors``.
+        ``npy``, ``saelens``, ``sparsify``, ``dictionary_learning``, ``gemma_scope``,
+        ``llama_scope``, ``goodfire``, ``openai`` or ``safetensors``.
     file : str
         Name of the file or folder.
     sha256 : str
@@ -57,14 +59,14 @@ class Origin:
     dtype : str
         Number type of the weights in the file.
     k : int
-        Active factors a token of TopK, else 0.
+        Active factors a token of TopK, on average of BatchTopK; 0 where the file does not say.
     centred : bool
         Whether the encoder reads x − b, as most do, or x.
     rescaled : bool
         Whether TopK compares p · norm of the decoder's row instead of p.
     scale : str
         ``none`` for raw hidden states, ``unit`` for states of mean norm √d, ``state`` for states
-        that have that norm each.
+        that have that norm each, ``norm`` for states of mean 0 and deviation 1.
     baseline : str
         ``token`` where what each token brings of its own was subtracted, else ``none``.
     marks : bool
@@ -77,6 +79,14 @@ class Origin:
         The hidden states that the file says it was trained on; empty if it does not say.
     model : str
         The model that the file names, or "".
+    bos : bool
+        Whether the model read every text behind the token that begins a text.
+    context : int
+        Tokens of a text that it was trained on, that token counted; 0 where the file does not say.
+    folded : float
+        What the file multiplies raw states by; its tensors are those for raw states.
+    notes : tuple of str
+        What the file says and we do not follow, a sentence each; not part of the JSON.
     """
 
     format: str
@@ -94,10 +104,16 @@ class Origin:
     penalty: float = 0.0
     layers: tuple[int, ...] = ()
     model: str = ""
+    bos: bool = False
+    context: int = 0
+    folded: float = 1.0
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""
-        return asdict(self) | {"layers": list(self.layers)}
+        record = asdict(self) | {"layers": list(self.layers)}
+        del record["notes"]
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Origin:
@@ -117,37 +133,107 @@ class ImportedDictionary:
         Those that TENSORS lists, as they were read: ``W_dec`` and ``W_enc`` (m, d), ``b_dec`` (d,),
         the others (m,).
     atoms : (m, d) float32
-        The rows of ``W_dec`` with norm 1; the very bits of the file where they have it there.
+        The rows of ``W_dec`` with norm 1; the very bits of the file where they have it there. Zeros
+        where the row is zeros or holds what is not a number.
     norms : (m,) float32
-        Norms of the rows of ``W_dec``; exactly 1 where all are so to 1e-4.
+        Norms of the rows of ``W_dec``; exactly 1 where all are so to 1e-4, and 0 of zero atoms.
+    unwritten : (u,) int
+        The factors whose encoder is whole and whose row of ``W_dec`` holds what is not a number:
+        they are dead as long as their encoder never calls for them.
     """
 
     origin: Origin
     tensors: dict[str, np.ndarray]
     atoms: np.ndarray = field(init=False)
     norms: np.ndarray = field(init=False)
+    unwritten: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         decoder = self.tensors["W_dec"]
-        for name, values in self.tensors.items():
-            if not np.isfinite(values).all():
-                raise InputError(f"{self.origin.file}: {name} holds NaN or infinity")
-        norms = np.sqrt(np.einsum("ij,ij->i", decoder, decoder, dtype=np.float64))
-        if not norms.all():
-            row = int(np.argmin(norms))
-            raise InputError(
-                f"{self.origin.file}: factor {row} has a decoder of zeros; remove it from the file"
-            )
-        unit = bool((np.abs(norms - 1) < 0.9 * UNIT).all())
-        atoms = decoder if unit else (decoder / norms[:, None]).astype(np.float32)
+        whole = np.isfinite(decoder).all(axis=1)
+        nothing = ~(np.isfinite(decoder) & (decoder != 0)).any(axis=1)
+        broken = self._broken_encoders()
+        self._refuse_what_lives(whole, nothing, broken)
+        written = np.where((whole & ~nothing)[:, None], decoder, np.float32(0))
+        norms = np.sqrt(np.einsum("ij,ij->i", written, written, dtype=np.float64))
+        alive = norms > 0
+        unit = bool((np.abs(norms[alive] - 1) < 0.9 * UNIT).all())
+        if unit:
+            atoms = decoder if whole.all() else written
+        else:
+            atoms = (written / np.where(alive, norms, 1)[:, None]).astype(np.float32)
         object.__setattr__(self, "atoms", atoms)
-        object.__setattr__(self, "norms", np.where(unit, 1.0, norms).astype(np.float32))
+        object.__setattr__(self, "norms", np.where(unit & alive, 1.0, norms).astype(np.float32))
+        object.__setattr__(self, "unwritten", np.flatnonzero(~whole & ~broken))
+
+    def _broken_encoders(self) -> np.ndarray:
+        """Return which factors' encoders hold what is not a number, (m,) bool.
+
+        A threshold of infinity, or a bias of less than any number, says that a factor never fires.
+        """
+        broken = np.zeros(len(self.tensors["W_dec"]), bool)
+        for name, values in self.tensors.items():
+            if name in ("W_dec", "b_dec"):
+                continue
+            never = {"threshold": np.inf, "b_enc": -np.inf, "b_gate": -np.inf}.get(name)
+            odd = ~np.isfinite(values) & ~(values == never if never else False)
+            broken |= odd.reshape(len(broken), -1).any(axis=1)
+        return broken
+
+    def readable_encoder(self) -> dict[str, np.ndarray]:
+        """Return the tensors with zeros in the rows of broken encoders, which never fire then."""
+        broken = self._broken_encoders()
+        tensors = dict(self.tensors)
+        for name, values in self.tensors.items():
+            if name in ("b_enc", "b_gate"):
+                tensors[name] = np.maximum(values, np.finfo(np.float32).min)
+            if broken.any() and name != "b_dec":
+                rows = broken.reshape(-1, *[1] * (values.ndim - 1))
+                tensors[name] = np.where(rows, np.float32(0), tensors[name])
+        return tensors
+
+    def _refuse_what_lives(
+        self, whole: np.ndarray, nothing: np.ndarray, broken: np.ndarray
+    ) -> None:
+        """Raise where numbers are missing that somebody needs: only the dead may lack them."""
+        file, offset = self.origin.file, self.tensors.get("b_dec")
+        if offset is not None and not np.isfinite(offset).all():
+            raise InputError(f"{file}: b_dec holds NaN or infinity")
+        missing = ~whole if self.origin.form == PLAIN else broken & ~nothing
+        if missing.any():
+            row = int(np.argmax(missing))
+            odd = (n for n, v in self.tensors.items() if n != "b_dec" and np.isnan(v[row]).any())
+            raise InputError(
+                f"{file}: {next(odd, 'W_dec')} holds NaN or infinity for factor {row}, and only a "
+                "factor that never fires may lack its numbers; mend the file, or set the row to "
+                "zeros"
+            )
+        if nothing.all():
+            raise InputError(
+                f"{file}: factor 0 has a decoder of zeros or NaN, and so have all others; "
+                "give a dictionary that was trained"
+            )
 
     @property
     def offset(self) -> np.ndarray | None:
         """What is subtracted from scaled hidden states before they are coded, (d,), or None."""
         offset = self.tensors.get("b_dec")
         return offset if offset is not None and offset.any() else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know of the file, a sentence each: what of it is not followed."""
+        dead = int((self.norms == 0).sum())
+        if not dead:
+            return self.origin.notes
+        first = ", ".join(map(str, np.flatnonzero(self.norms == 0)[:3]))
+        counted = f"{dead:,} factor{'s have' if dead > 1 else ' has'} no direction in the file"
+        named = f"{first}{', …' if dead > 3 else ''}"
+        return (
+            *self.origin.notes,
+            f"{counted} (zeros or NaN: {named}): dead, under {'their' if dead > 1 else 'its'} "
+            f"number{'s' if dead > 1 else ''}.",
+        )
 
     def coder(self, coding: str, refit: bool = False) -> SparseCoder | EncoderCoder:
         """Return what codes hidden states: ``solver`` for exact codes, ``encoder`` for its own."""
@@ -180,7 +266,8 @@ class EncoderCoder:
     def __init__(self, imported: ImportedDictionary) -> None:
         self.dictionary = imported.atoms
         self._origin, self._norms = imported.origin, imported.norms
-        t = imported.tensors
+        self._unwritten = imported.unwritten
+        t = imported.readable_encoder()
         self._weights = t["W_enc"]
         # What the encoder sees where it reads x itself: z·Wᵀ + b·Wᵀ.
         seen = 0.0 if imported.origin.centred else t["b_dec"] @ t["W_enc"].T
@@ -217,11 +304,23 @@ class EncoderCoder:
 
     def _dense(self, z: np.ndarray) -> np.ndarray:
         """Return the codes of one block of states, (rows, m) float32."""
+        values = self._fired(z)
+        if len(self._unwritten) and (found := values[:, self._unwritten] > 0).any():
+            factor = self._unwritten[int(np.argmax(found.any(axis=0)))]
+            raise InputError(
+                f"{self._origin.file}: W_dec holds NaN or infinity for factor {factor}, and it "
+                "fires on this text; only a factor that never fires may lack its direction: mend "
+                "the file"
+            )
+        return values * self._norms
+
+    def _fired(self, z: np.ndarray) -> np.ndarray:
+        """Return what the encoder makes of one block of states, (rows, m) float32."""
         p = z @ self._weights.T
         if self._origin.form == "gated":
             values = np.maximum(self._gain * p + self._magnitude, 0)
             values[p + self._bias <= 0] = 0
-            return values * self._norms
+            return values
         p += self._bias
         if self._origin.form in ("batchtopk", "jumprelu"):
             p[p <= self._threshold] = 0
@@ -229,7 +328,7 @@ class EncoderCoder:
             ranked = p * self._norms if self._origin.rescaled else p
             others = np.argpartition(-ranked, self._origin.k, axis=1)[:, self._origin.k :]
             np.put_along_axis(p, others, 0, axis=1)
-        return np.maximum(p, 0) * self._norms
+        return np.maximum(p, 0)
 
 
 def _blocks(X: np.ndarray) -> Iterator[np.ndarray]:

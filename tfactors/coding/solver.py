@@ -47,7 +47,7 @@ class SparseCoder:
     Parameters
     ----------
     dictionary : (m, d) array
-        One atom a row, unit norm.
+        One atom a row, unit norm; one of zeros is dead, and never active.
     threads : int, optional
         All the processor's cores by default. The codes do not depend on it.
     refit : bool
@@ -339,7 +339,7 @@ def _checked_dictionary(dictionary: np.ndarray) -> np.ndarray:
             f"dictionary has shape {atoms.shape}; expected (m, d), one atom a row, at least one"
         )
     norms = np.sqrt(np.einsum("ij,ij->i", atoms, atoms, dtype=np.float64))
-    wrong = np.flatnonzero(~(np.abs(norms - 1) <= UNIT))
+    wrong = np.flatnonzero(~((np.abs(norms - 1) <= UNIT) | (norms == 0)))
     if len(wrong):
         raise InputError(
             f"dictionary: atom {wrong[0]} has norm {norms[wrong[0]]:.6g}; expected 1, "

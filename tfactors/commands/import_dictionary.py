@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tfactors.commands.command import Command
@@ -36,7 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "dictionary",
         type=Path,
         help="a 2021 .npy (width × factors), the folder that SAELens, sparsify, "
-        "dictionary_learning or Gemma Scope saved, or what 'tfactors export' wrote",
+        "dictionary_learning, Gemma Scope or Llama Scope saved, a file of Goodfire or OpenAI, or "
+        "what 'tfactors export' wrote",
     )
     add_corpora(parser, "texts to survey it on, as for build")
     add_bundle_folder(parser)
@@ -62,6 +64,9 @@ def run(options: argparse.Namespace) -> None:
     )
     if not options.quiet:
         print_finished_bundle(bundle, options.out)
+        return
+    for note in bundle.about.dictionary.notes:  # what a file asks for is never passed over
+        print(f"tfactors: {bundle.about.title}: {note}", file=sys.stderr)
 
 
 COMMAND = Command(

@@ -143,14 +143,15 @@ def _replacements(
     raw = encoder.model.hidden_states(texts, [layer])
     # A state that is coded at length √d goes back to the length it had.
     scale = encoder.transform.multipliers(raw, [layer])[0]
-    whole = raw[0] * scale
+    middle = encoder.transform.means(raw)[0]  # and to the mean that it had
+    whole = (raw[0] - middle) * scale
     where = tokens_and_places(encoder.model, texts)
     own = encoder.transform.own_part(*where, [layer])
     own = np.zeros(whole.shape, np.float32) if own is None else own
     states = (whole - own).reshape(whole.shape)
     codes = encoder.coder.encode(states, encoder.penalty, encoder.tol)
-    rebuilt = (codes @ encoder.coder.dictionary + own).reshape(whole.shape) / scale
-    mean = np.broadcast_to(whole.mean(axis=0), whole.shape) / scale
+    rebuilt = (codes @ encoder.coder.dictionary + own).reshape(whole.shape) / scale + middle
+    mean = np.broadcast_to(whole.mean(axis=0), whole.shape) / scale + middle
     return {
         "reconstruction": rebuilt.astype(np.float32),
         "mean": mean.astype(np.float32),

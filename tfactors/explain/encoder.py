@@ -7,7 +7,7 @@ asks a model for one activation goes through :class:`FactorEncoder`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -65,12 +65,12 @@ class FactorEncoder:
         from tfactors.coding.baseline import TokenBaseline
         from tfactors.coding.imported_dictionary import ImportedDictionary
         from tfactors.coding.solver import SparseCoder
-        from tfactors.coding.state_transform import StateTransform
+        from tfactors.coding.state_transform import scaling
 
         about = bundle.about.model
         expected = about.sha256
         name = model_to_load(about, bundle.path)
-        model = load_model(name, device, about.marks, about.dtype)
+        model = load_model(name, device, about.marks, about.bos, about.dtype)
         if model.sha256 != expected:
             raise ModelError(
                 f"model {name!r}: its weights have sha256 {model.sha256[:12]}…, the bundle was "
@@ -94,8 +94,8 @@ class FactorEncoder:
         if bundle.about.baseline:
             stored = bundle.baseline()
             baseline = TokenBaseline(tuple(bundle.layers), **stored, embed=model.unit_embeddings)
-        by_length = coding.scale_by == "state"
-        transform = StateTransform(bundle.scale, by_length, offset, baseline)
+        scaled = scaling(bundle.scale, coding.scale_by)
+        transform = replace(scaled, offset=offset, baseline=baseline)
         return cls(model, coder, transform, coding.penalty, coding.tol)
 
     @property

@@ -1,6 +1,7 @@
 """Turns a file or folder into a dictionary, whichever library wrote it.
 
-Known are the 2021 code, SAELens, sparsify, dictionary_learning, Gemma Scope and our own export. An
+Known are the 2021 code, SAELens, sparsify, dictionary_learning, Gemma Scope, Llama Scope, OpenAI's
+and Goodfire's files, and our own export. An
 :class:`ImportedDictionary` has one row a factor in every matrix. The proof by reconstruction
 (`dictionary_proof`) can still refuse it. Nothing in a file is run: .npy without pickle,
 safetensors, and ae.pt as weights only.
@@ -18,13 +19,16 @@ import numpy as np
 from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
 from tfactors.errors import InputError
 from tfactors.files import file_sha256
-from tfactors.interchange.autoencoders import read_saelens, read_sparsify, read_torch
 from tfactors.interchange.gemma_scope import (
     GEMMA_2_WEIGHTS,
     GEMMA_3_WEIGHTS,
     read_gemma_2,
     read_gemma_3,
 )
+from tfactors.interchange.llama_scope import config_of, read_llama_scope, weights_in
+from tfactors.interchange.saelens import read_saelens
+from tfactors.interchange.sparsify import read_sparsify
+from tfactors.interchange.state_dicts import read_torch
 from tfactors.interchange.tensors import autoencoder, load_tensors, rows_a_factor, unreadable
 
 SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
@@ -35,10 +39,10 @@ SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, TORCH_WEIGHTS = (
 # The parts of an origin that say how the encoder works, kept in our own files.
 ENCODER = (
     *("form", "k", "centred", "rescaled", "scale", "baseline", "marks", "refit", "penalty"),
-    "dtype",
+    *("dtype", "bos", "context"),
 )
 # Of these, what older files do not have: they were written where there was no choice.
-ADDED = ("baseline", "marks", "refit")
+ADDED = ("baseline", "marks", "refit", "bos", "context")
 
 
 def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDictionary:
@@ -48,7 +52,7 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
     ----------
     path : str or Path
         A .npy or .safetensors file, an ae.pt, or the folder that SAELens, sparsify,
-        dictionary_learning or Gemma Scope saved.
+        dictionary_learning, Gemma Scope or Llama Scope saved.
     width : int
         d.
     form : str
@@ -62,17 +66,32 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
     path = Path(path)
     if path.is_dir():
         for name, reader in _FOLDERS.items():
-            if (path / name).is_file():
+            if (path / name).is_file() and not _of_llama_scope(path / name):
                 return reader(path / name, width, form)
+        if weights := weights_in(path):
+            return read_llama_scope(weights, width, form)
+        alone = [file for suffix in ("*.pth", "*.pt") for file in path.glob(suffix)]
+        if len(alone) == 1:  # a repository of one file, as Goodfire's
+            return read_torch(alone[0], width, form)
         raise InputError(f"{path}: {_contents_of(path)}")
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give the dictionary to import")
     reader_of_file = _FOLDERS.get(path.name) or _SUFFIXES.get(path.suffix)
+    if path.suffix in (".safetensors", ".pt") and _of_llama_scope(path):
+        reader_of_file = read_llama_scope
     if reader_of_file is None:
         raise InputError(
             f"{path}: not a known kind of dictionary; expected .npy, .safetensors, .pt or a folder"
         )
     return reader_of_file(path, width, form)
+
+
+def _of_llama_scope(weights: Path) -> bool:
+    """Return whether a file of weights lies with a configuration of Language-Model-SAEs.
+
+    SAELens writes a cfg.json, dictionary_learning a config.json that says something else.
+    """
+    return not weights.with_name("cfg.json").is_file() and config_of(weights) is not None
 
 
 def _contents_of(folder: Path) -> str:
@@ -85,7 +104,8 @@ def _contents_of(folder: Path) -> str:
         return f"holds {len(below)} dictionaries in folders of their own ({named}); give one"
     return (
         f"holds no dictionary; expected {SAELENS_WEIGHTS} (SAELens), {SPARSIFY_WEIGHTS} "
-        f"(sparsify), {TORCH_WEIGHTS} (dictionary_learning) or {GEMMA_2_WEIGHTS} (Gemma Scope)"
+        f"(sparsify), {TORCH_WEIGHTS} (dictionary_learning), {GEMMA_2_WEIGHTS} (Gemma Scope) or "
+        "hyperparams.json with checkpoints/final.safetensors (Llama Scope)"
     )
 
 

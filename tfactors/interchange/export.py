@@ -14,8 +14,8 @@ import numpy as np
 
 from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary, Origin
 from tfactors.errors import InputError
-from tfactors.interchange.autoencoders import SAELENS_SCALES
 from tfactors.interchange.dictionaries import ENCODER, SAELENS_WEIGHTS
+from tfactors.interchange.saelens import SAELENS_SCALES
 
 if TYPE_CHECKING:
     from tfactors.bundle import Bundle
@@ -81,6 +81,7 @@ def _learnt(bundle: Bundle) -> ImportedDictionary:
         scale="state" if about.coding.scale_by == "state" else scale,
         baseline=about.baseline.kind if about.baseline else "none",
         marks=about.model.marks,
+        bos=about.model.bos,
         refit=about.coding.refit,
         penalty=about.coding.penalty,
     )
@@ -113,6 +114,8 @@ def _write_saelens(bundle: Bundle, imported: ImportedDictionary, folder: Path) -
         "metadata": {
             "model_name": bundle.about.model.name,
             "hook_name": _hook_of_layer(bundle.layers[0]) if len(bundle.layers) == 1 else None,
+            "prepend_bos": origin.bos,
+            **({"context_size": origin.context} if origin.context else {}),
             "tfactors": {
                 "stand_in": origin.form == PLAIN,  # the encoder is one step towards the code
                 "penalty": coding.penalty,

@@ -21,8 +21,8 @@ import numpy as np
 from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
 from tfactors.errors import InputError
 from tfactors.files import file_sha256
-from tfactors.interchange.autoencoders import NO_AUTOENCODER
 from tfactors.interchange.tensors import (
+    NO_AUTOENCODER,
     autoencoder,
     hidden_state_at,
     load_tensors,
@@ -86,6 +86,7 @@ def _read(
         centred=False,
         layers=layers,
         model=model,
+        bos=True,  # Gemma's tokenizer puts it before every text
     )
     renamed = {re.sub("^w_", "W_", name): values for name, values in tensors.items()}
     return autoencoder(path, width, origin, renamed, encoder_rows_first=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ import numpy as np
 
 from tfactors.coding.imported_dictionary import TENSORS, ImportedDictionary, Origin
 from tfactors.errors import InputError
+
+NO_AUTOENCODER = (
+    "reads one place of the model and writes another; tfactors imports autoencoders, which give "
+    "back the hidden states that they read"
+)
 
 
 def autoencoder(
@@ -56,6 +62,10 @@ def autoencoder(
             f"{path}: an autoencoder of the form {origin.form!r}; known are {', '.join(TENSORS)}"
         )
     needed = set(TENSORS[origin.form])
+    if "b_dec" in needed - tensors.keys():
+        tensors = tensors | {"b_dec": np.zeros(width, np.float32)}
+        note = "The file has no b_dec: nothing is added to what its factors write."
+        origin = replace(origin, notes=(*origin.notes, note))
     if missing := sorted(needed - tensors.keys()):
         raise InputError(f"{path}: lacks {', '.join(missing)} of a {origin.form} autoencoder")
     if unknown := sorted(tensors.keys() - needed):
@@ -68,19 +78,32 @@ def autoencoder(
     turned["W_dec"] = rows_a_factor(path, "W_dec", turned["W_dec"], width, decoder_rows_first)
     if "W_enc" in turned:
         turned["W_enc"] = rows_a_factor(path, "W_enc", turned["W_enc"], width, encoder_rows_first)
+    _shape_vectors(path, turned)
     factors = len(turned["W_dec"])
+    if origin.form == "topk" and not 0 < origin.k <= factors:
+        raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
+    return ImportedDictionary(origin, turned)
+
+
+def _shape_vectors(path: Path, turned: dict[str, np.ndarray]) -> None:
+    """Bring what belongs to a factor or to a number of a state into one axis, or raise."""
+    factors, width = turned["W_dec"].shape
     for name, values in turned.items():
-        if name == "threshold" and values.ndim == 0:
-            values = turned[name] = np.full(factors, values, np.float32)
+        if name not in ("W_dec", "W_enc"):
+            values = turned[name] = _as_vector(values)
+        if name == "threshold" and values.size == 1:
+            values = turned[name] = np.full(factors, values.item(), np.float32)
         expected = {"W_dec": (factors, width), "W_enc": (factors, width), "b_dec": (width,)}
         if values.shape != expected.get(name, (factors,)):
             raise InputError(
                 f"{path}: {name} has shape {values.shape}; expected "
                 f"{expected.get(name, (factors,))} beside {factors:,} factors of {width} numbers"
             )
-    if origin.form == "topk" and not 0 < origin.k <= factors:
-        raise InputError(f"{path}: k is {origin.k}; expected 1 to {factors:,} for TopK")
-    return ImportedDictionary(origin, turned)
+
+
+def _as_vector(values: np.ndarray) -> np.ndarray:
+    """Return a vector that was saved as one row or one column; anything else as it is."""
+    return values.reshape(-1) if max(values.shape, default=1) == values.size else values
 
 
 def rows_a_factor(
@@ -136,6 +159,34 @@ def refuse(path: Path, config: dict[str, Any], name: str, allowed: tuple[Any, ..
     """Raise if a setting of the configuration is none of the values that are understood."""
     if config.get(name) not in allowed:
         raise InputError(f"{path}: {name} is {config[name]!r}, which tfactors does not support")
+
+
+def whole_number(path: Path, config: dict[str, Any], name: str) -> int:
+    """Return a count of the configuration, 0 where it says none."""
+    value = config.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise InputError(f"{path}: {name} is {value!r}; expected a whole number")
+    return max(0, int(value))
+
+
+def section(path: Path, config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a part of the configuration, empty where it is not there."""
+    part = config.get(name)
+    if part is not None and not isinstance(part, dict):
+        raise InputError(f"{path}: {name} is {str(part)[:80]!r}; expected an object of JSON")
+    return part or {}
+
+
+def yes_or_no(path: Path, config: dict[str, Any], name: str, default: bool = False) -> bool:
+    """Return a truth of the configuration, the default where it says nothing."""
+    value = config.get(name)
+    if value is None:
+        return default
+    if value not in (True, False):  # also 1 and 0
+        raise InputError(f"{path}: {name} is {value!r}; expected true or false")
+    return bool(value)
 
 
 def unreadable(path: Path, error: Exception) -> InputError:

@@ -30,7 +30,7 @@ from tfactors.model.loading import (
     local_folder,
     weight_files,
 )
-from tfactors.model.marks import NO_MARKS, marks_of
+from tfactors.model.marks import NO_MARKS, beginning_of, marks_of
 from tfactors.model.precision import check_finite, torch_precision
 from tfactors.model.tapped_blocks import (
     LayerReached,
@@ -69,7 +69,8 @@ class Model:
     vocabulary : int
         Token ids are 0 … vocabulary − 1.
     marks : pair of int64 arrays
-        Token ids that it reads before and after every text; empty unless loaded with its marks.
+        Token ids that it reads before and after every text; empty unless loaded with its marks or
+        with the token that begins a text.
     max_length : int
         Tokens of a text it can read at once, the marks not counted.
     dtype : str
@@ -88,6 +89,7 @@ class Model:
         tokenizer: Any,
         device: str,
         marks: bool = False,
+        bos: bool = False,
     ) -> None:
         self.name = name
         self.sha256 = sha256
@@ -113,7 +115,8 @@ class Model:
         longest = getattr(config, "max_position_embeddings", None)
         if not longest or longest < 0:
             longest = min(tokenizer.model_max_length, NO_LENGTH_LIMIT)
-        self.marks = marks_of(tokenizer) if marks else NO_MARKS
+        own = marks_of(tokenizer) if marks else NO_MARKS
+        self.marks = beginning_of(tokenizer) if bos else own
         self._marked = sum(map(len, self.marks))
         self.max_length = int(longest) - self._first_position - self._marked
         # Some say -1, or an id that was never given a row: what lies under a mask does not matter.
@@ -131,9 +134,13 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r}, blocks={self.blocks}, width={self.width})"
 
-    def between_marks(self, marks: bool) -> "Model":
-        """Return the model with the same weights that reads between its marks, or without them."""
-        return Model(self.name, self.sha256, self._module, self.tokenizer, self.device, marks=marks)
+    def between_marks(self, marks: bool, bos: bool = False) -> "Model":
+        """Return the model with the same weights that reads between its marks, or without them.
+
+        With ``bos`` it reads each text behind the token that begins one, and nothing else.
+        """
+        shared = (self.name, self.sha256, self._module, self.tokenizer, self.device)
+        return Model(*shared, marks=marks, bos=bos)
 
     @property
     def layers(self) -> list[int]:
@@ -391,7 +398,11 @@ class Model:
 
 
 def load_model(
-    name: str, device: str = "cpu", marks: bool = False, dtype: str = "float32"
+    name: str,
+    device: str = "cpu",
+    marks: bool = False,
+    bos: bool = False,
+    dtype: str = "float32",
 ) -> Model:
     """Load a frozen transformer by folder, installed package or hub name.
 
@@ -405,6 +416,8 @@ def load_model(
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``, as torch names them.
     marks : bool
         Whether it reads each text between the marks that its tokenizer puts around one.
+    bos : bool
+        Whether it reads each text behind the token that begins a text, and no other mark.
     dtype : str
         What weights and states are held in: ``float32``, ``bfloat16``, ``float16``, or ``auto``, as
         it was saved. States are given as float32.
@@ -415,7 +428,7 @@ def load_model(
         No such model, no safetensors, a broken or unsupported one; one line.
     """
     module, tokenizer, digest = load_transformer(name, device, dtype)
-    return Model(name, digest, module, tokenizer, device, marks)
+    return Model(name, digest, module, tokenizer, device, marks, bos)
 
 
 def model_available(name: str) -> bool:

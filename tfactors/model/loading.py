@@ -53,10 +53,11 @@ KNOWN_SHA256 = {
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
-def positions(name: str, marks: bool = False) -> int | None:
+def positions(name: str, marks: bool = False, bos: bool = False) -> int | None:
     """Return how many tokens of a text a model that is here reads at once, from its files alone.
 
-    With ``marks`` those of its tokenizer take their places. None where config.json does not say.
+    With ``marks`` those of its tokenizer take their places, with ``bos`` the one token that begins
+    a text. None where config.json does not say.
     ``Model.max_length`` says it for certain, of a loaded model.
     """
     folder = local_folder(name) or hub_folder(name, download=False)
@@ -68,6 +69,8 @@ def positions(name: str, marks: bool = False) -> int | None:
     kin = re.search("roberta|mpnet|camembert|longformer", str(config.get("model_type")))
     padding = config.get("pad_token_id", 1)
     most -= padding + 1 if kin and isinstance(padding, int) else 0
+    if bos:
+        return most - 1
     if marks and not (folder / "tokenizer.json").is_file():  # a slow one, which transformers reads
         return most - sum(map(len, marks_of(load_tokenizer(folder, name))))
     return most - number_of_marks(folder) if marks else most

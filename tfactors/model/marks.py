@@ -4,6 +4,9 @@ Most models were trained on texts between marks: [CLS] … [SEP] for BERT and it
 RoBERTa's, one mark before the text for many decoders, </s> behind it for T5; none for GPT-2.
 
     prefix · the ids of the text · suffix        as the tokenizer itself encodes the text
+
+Autoencoders are mostly trained on texts behind the token that begins a text (BOS), whether the
+tokenizer puts it there or not: `beginning_of`.
 """
 
 from pathlib import Path
@@ -35,6 +38,17 @@ def marks_of(tokenizer: Any) -> Marks:
     if marked.ids[start:stop] != plain.ids:
         return NO_MARKS
     return np.array(marked.ids[:start], np.int64), np.array(marked.ids[stop:], np.int64)
+
+
+def beginning_of(tokenizer: Any) -> Marks:
+    """Return the id that begins a text (BOS) as the only mark; none where the tokenizer has none.
+
+    Where a tokenizer has a token that ends a text and none that begins it (Qwen's), that one stands
+    in for it, as TransformerLens does, with which most autoencoders are trained.
+    """
+    named = (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    first = next((number for number in named if number is not None), None)
+    return NO_MARKS if first is None else (np.array([first], np.int64), NO_MARKS[1])
 
 
 def number_of_marks(folder: Path) -> int:

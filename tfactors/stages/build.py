@@ -26,6 +26,7 @@ import tfactors
 from tfactors.bundle import Bundle
 from tfactors.bundle.manifest import Manifest, read_manifest
 from tfactors.bundle.writing import write_manifest
+from tfactors.coding.state_transform import BY_STATE
 from tfactors.errors import InputError
 from tfactors.files import write_json
 from tfactors.interchange.dictionaries import read_dictionary
@@ -227,7 +228,8 @@ def _manifest(run: Run) -> dict[str, Any]:
             "blocks": run.model.blocks,
             "width": run.model.width,
             "causal": run.model.causal,
-            "marks": any(map(len, run.model.marks)),
+            "marks": any(map(len, run.model.marks)) and not settings.bos,
+            "bos": any(map(len, run.model.marks)) and settings.bos,
             "dtype": run.model.dtype,
         },
         "corpus": corpus,
@@ -236,7 +238,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "penalty": settings.penalty,
             "refit": settings.refit,
             "scale": dict(zip(map(str, run.layers), run.scale.tolist(), strict=True)),
-            "scale_by": "state" if settings.scale == "state" else "layer",
+            "scale_by": settings.scale if settings.scale in BY_STATE else "layer",
             "scale_tokens": notes["scale"]["tokens"],
             "tol": settings.tol,
         },

@@ -59,8 +59,13 @@ def find_vocabulary(run: Run) -> dict[str, Any]:
 
 
 def map_factors(run: Run) -> dict[str, Any]:
-    """Find a place for each factor on the map, and keep it."""
-    run.save_array("map", factor_map(run.files.dictionary, run.settings.seed))
+    """Find a place on the map for each factor that lives, and keep it; the dead have none."""
+    peak, _ = peaks(run)
+    atoms, alive = run.files.dictionary, peak >= 0
+    places = np.full((len(atoms), 2), np.nan, np.float32)
+    if alive.any():
+        places[alive] = factor_map(atoms[alive], run.settings.seed)
+    run.save_array("map", places)
     return {}
 
 
@@ -87,8 +92,8 @@ def describe_factors(run: Run) -> dict[str, Any]:
         "label_judge": labels["judge"].tolist(),
         "label_precision": labels["precision"].to_numpy(),
         "label_recall": labels["recall"].to_numpy(),
-        "map_x": places[:, 0],
-        "map_y": places[:, 1],
+        "map_x": pa.array(places[:, 0], from_pandas=True),
+        "map_y": pa.array(places[:, 1], from_pandas=True),
     }
     write_table(run.folder, "factors.parquet", pa.table(columns))
     return {"levels": {name: int((level == name).sum()) for name in ("low", "mid", "high")}}

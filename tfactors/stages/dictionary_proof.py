@@ -4,7 +4,8 @@
     solver    with P(α) the minimised objective and P(0) that of the empty code, the share
               1 − ΣP(α) / ΣP(0) closes a tenth or more of what random directions leave open
 
-A file that was transposed, another model, another layer or another scale of the states fails.
+A file that was transposed, another model, another layer or another scale of the states fails. So
+does a BatchTopK autoencoder whose threshold was never set: all that is positive would be active.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tfactors.coding.solver import SparseCoder
 from tfactors.errors import InputError
 from tfactors.explain.read_states import read_states
 from tfactors.interchange.dictionaries import read_dictionary
+from tfactors.stages.import_notes import import_notes
 from tfactors.stages.run import Run
 
 # The proof is made on so many tokens, at every layer, and with so many states in all.
@@ -40,7 +42,13 @@ def take_in_dictionary(run: Run) -> dict[str, Any]:
     write_dictionary(run.folder, dictionary.atoms)
     if encoder_tensors := dictionary.kept():
         write_imported(run.folder, encoder_tensors)
-    return {"samples": 0, "imported": dictionary.origin.to_json(), "proof": proof}
+    notes = import_notes(dictionary, run.settings, run.model, proof.get("l0"))
+    return {
+        "samples": 0,
+        "imported": dictionary.origin.to_json(),
+        "proof": proof,
+        **({"notes": notes} if notes else {}),
+    }
 
 
 def prove_dictionary(
@@ -62,16 +70,21 @@ def prove_dictionary(
     Returns
     -------
     dict
-        explained (the share above), limit (what it has to exceed), states (n).
+        explained (the share above), limit (what it has to exceed), states (n), and of an encoder
+        l0 (its mean number of active factors).
 
     Raises
     ------
     InputError
         It does not, with the numbers and, where the file seems to be transposed, that.
     """
+    counted: dict[str, float] = {}
+    if coding == "encoder":
+        counted["l0"] = EncoderCoder(dictionary).encode(states).nnz / len(states)
+        _refuse_unset_threshold(dictionary, counted["l0"])
     explained, limit = _explained_and_limit(dictionary, coding, penalty, states)
     if explained > limit:
-        return {"explained": explained, "limit": limit, "states": len(states)}
+        return {"explained": explained, "limit": limit, "states": len(states)} | counted
     shortfall = (
         f"explains {explained:.0%} of the variance"
         if coding == "encoder"
@@ -81,6 +94,24 @@ def prove_dictionary(
         f"{dictionary.origin.file}: does not reconstruct the model's hidden states: on "
         f"{len(states):,} of them it {shortfall}; {_advice(dictionary, coding, penalty, states)}"
     )
+
+
+def _refuse_unset_threshold(dictionary: ImportedDictionary, l0: float) -> None:
+    """Raise where a BatchTopK autoencoder has no threshold yet, and so fires more than k.
+
+    Libraries write -1 or 0 until so many steps of training are done.
+    """
+    origin = dictionary.origin
+    if origin.form != "batchtopk" or not 0 < origin.k < l0:
+        return
+    highest = float(dictionary.tensors["threshold"].max())
+    if highest <= 0:
+        way_out = "give --form topk, or " if origin.format == "dictionary_learning" else ""
+        raise InputError(
+            f"{origin.file}: its threshold is {highest:g}, as before training sets one: "
+            f"{l0:.1f} factors are active a token where k is {origin.k}; {way_out}train it until "
+            "the threshold is set"
+        )
 
 
 def _advice(dictionary: ImportedDictionary, coding: str, penalty: float, states: np.ndarray) -> str:

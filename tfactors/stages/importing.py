@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tfactors.bundle import Bundle
-from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary
-from tfactors.coding.state_transform import StateTransform
+from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary, Origin
+from tfactors.coding.state_transform import scaling
 from tfactors.errors import InputError
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.hidden_states import layer_scales
@@ -30,11 +30,13 @@ from tfactors.stages.dictionary_proof import (
     sample_states,
 )
 from tfactors.stages.run import Run
-from tfactors.stages.settings import IMPORT, Settings, changed
+from tfactors.stages.settings import IMPORT, SHORTEST_WINDOW, Settings, changed
 from tfactors.text.windows import document_windows, read_documents
 
+# Places in a window are numbers of 16 bits.
+LONGEST_WINDOW = 32_767
 # λ where nobody says another: of the 2021 code on raw states, ours on states of norm √d.
-PENALTIES = {"none": 0.3, "unit": 2.0, "state": 1.2}
+PENALTIES = {"none": 0.3, "unit": 2.0, "state": 1.2, "norm": 1.2}
 
 
 def import_dictionary(
@@ -72,8 +74,8 @@ def import_dictionary(
 def _check_settings(run: Run, path: str | Path, changes: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of the import, as JSON, once the dictionary has proved itself."""
     dictionary = read_dictionary(path, run.model.width, run.settings.form)
-    run.settings = _resolve_settings(run.settings, changes, dictionary)
-    run.model = run.model.between_marks(run.settings.marks)  # the file may have asked for them
+    run.settings = settings = _resolve_settings(run.settings, changes, dictionary)
+    run.model = run.model.between_marks(settings.marks, settings.bos)  # the file may ask for them
     records = (run.folder / "manifest.json", run.work / "settings.json")
     # Else it has proved itself already, or will when it is known what each token brings.
     if not any(record.exists() for record in records) and run.settings.baseline == "none":
@@ -116,12 +118,17 @@ def _resolve_settings(
                 f"{origin.file}: an autoencoder has no λ; give --penalty with --coding solver"
             )
         penalty = origin.penalty or PENALTIES[scale]
+    asked = changes.get("marks") is not None  # then the reader decides, and not the file
+    bos = origin.bos and not asked if changes.get("bos") is None else changes["bos"]
+    marks = changes["marks"] if asked else origin.marks and not bos
     title = changes.get("title") or f"{origin.file} on {shared_path(settings.model)}"
     resolved = {
         "coding": coding,
         "scale": scale,
         "baseline": baseline,
-        "marks": origin.marks if changes.get("marks") is None else changes["marks"],
+        "marks": marks,
+        "bos": bos,
+        "window_length": changes.get("window_length") or _window_length(origin, bos),
         "refit": origin.refit if changes.get("refit") is None else changes["refit"],
         "layers": layers,
         "penalty": float(penalty),
@@ -129,6 +136,13 @@ def _resolve_settings(
         "title": title,
     }
     return changed(IMPORT, **changes | resolved, dictionary=settings.dictionary)
+
+
+def _window_length(origin: Origin, bos: bool) -> int:
+    """Return how many tokens a window holds: as many as in training, less the mark before them."""
+    if not origin.context:
+        return IMPORT.window_length
+    return min(max(origin.context - bos, SHORTEST_WINDOW), LONGEST_WINDOW)
 
 
 def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
@@ -152,7 +166,6 @@ def _first_states(run: Run, dictionary: ImportedDictionary) -> np.ndarray:
     if run.settings.scale != "none":
         norms = np.linalg.norm(states, axis=2).mean(axis=1, dtype=np.float64)
         scale = layer_scales(norms, run.model.width)
-        states *= StateTransform(
-            dict(zip(run.layers, scale.tolist(), strict=True)), run.settings.scale == "state"
-        ).multipliers(states, run.layers)
+        transform = scaling(dict(zip(run.layers, scale.tolist(), strict=True)), run.settings.scale)
+        transform.scale_states(states, run.layers)
     return sample_states(states, dictionary)

@@ -21,7 +21,7 @@ from tfactors.bundle import Bundle
 from tfactors.coding.baseline import TokenBaseline
 from tfactors.coding.imported_dictionary import EncoderCoder, ImportedDictionary, Origin
 from tfactors.coding.solver import SparseCoder
-from tfactors.coding.state_transform import StateTransform
+from tfactors.coding.state_transform import StateTransform, scaling
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.read_states import read_states
@@ -64,7 +64,9 @@ class Run:
     def model(self) -> Model:
         """The frozen transformer."""
         settings = self.settings
-        return load_model(settings.model, self.ranks.device, settings.marks, settings.dtype)
+        return load_model(
+            settings.model, self.ranks.device, settings.marks, settings.bos, settings.dtype
+        )
 
     def check_model(self) -> None:
         """Load the model, and check that it has the layers that are asked for.
@@ -139,7 +141,7 @@ class Run:
     def scaling(self) -> StateTransform:
         """How hidden states are scaled, before anything is subtracted of them."""
         scale = dict(zip(self.layers, self.scale.tolist(), strict=True))
-        return StateTransform(scale, by_length=self.settings.scale == "state")
+        return scaling(scale, self.settings.scale)
 
     @cached_property
     def coder(self) -> SparseCoder | EncoderCoder:

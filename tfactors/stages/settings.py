@@ -38,6 +38,11 @@ class Settings:
     marks: bool = setting(
         False, "read each window between the marks that the model's tokenizer puts around a text"
     )
+    bos: bool = setting(
+        False,
+        "read each window behind the token that begins a text (BOS) and no other mark, as most "
+        "autoencoders were trained",
+    )
     max_tokens: int = setting(0, "use at most this many tokens of the corpora; 0 = all")
     dictionary: str = setting("", "dictionary to import instead of learning one")
     form: str = setting("", "topk or batchtopk, of an ae.pt without its config.json")
@@ -45,7 +50,9 @@ class Settings:
     factors: int = setting(1500, "rows of the dictionary")
     penalty: float = setting(2.0, "λ, the weight of the L1 norm of the codes")
     scale: str = setting(
-        "unit", "'state': every state at norm √d; 'unit': each layer's mean norm; 'none': raw"
+        "unit",
+        "'state': every state at norm √d; 'unit': each layer's mean norm; 'norm': every state less "
+        "its mean, over its deviation, as a layer norm does; 'none': raw",
     )
     refit: bool = setting(
         False, "λ chooses the factors of a token; least squares on these says how active they are"
@@ -128,16 +135,18 @@ class Settings:
 
 OLDER_RULE = ("low_depth", "word_share", "sentence_share")
 
+SHORTEST_WINDOW = 8
+
 _CHOICES = {
     "dtype": CHOICES,
-    "scale": ("unit", "state", "none"),
+    "scale": ("unit", "state", "norm", "none"),
     "baseline": ("none", "token"),
     "learner": ("online", "2021"),
     "coding": ("solver", "encoder"),
     "form": ("", "topk", "batchtopk"),
 }
 _SMALLEST = {
-    "window_length": 8,
+    "window_length": SHORTEST_WINDOW,
     "max_tokens": 0,
     "factors": 2,
     "penalty": 0,

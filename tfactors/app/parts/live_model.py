@@ -90,7 +90,7 @@ def _context_length(fingerprint: str, _bundle: Bundle) -> int | None:
 
     try:
         model = _bundle.about.model
-        return positions(model_to_load(model, _bundle.path), model.marks)
+        return positions(model_to_load(model, _bundle.path), model.marks, model.bos)
     except InputError:
         return None
 

@@ -103,7 +103,7 @@ def origin_facts(bundle: Bundle) -> list[tuple[str, str]]:
         *(("Text", _source_fact(source)) for source in corpus.sources),
         ("Windows", _window_fact(about)),
         ("Codes", _coding_fact(bundle)),
-        *(("Note", note) for note in website.notes),
+        *(("Note", note) for note in (*about.dictionary.notes, *website.notes)),
     ]
     if missing := len(website.missing):
         files = "file of the website was" if missing == 1 else "files of the website were"
@@ -158,6 +158,8 @@ def level_lines(bundle: Bundle) -> str:
 def _window_fact(about: Manifest) -> str:
     """Return how many windows there are, how long, and how the model read them."""
     windows = f"{about.corpus.windows:,} of up to {about.corpus.window_length} tokens"
+    if about.model.bos:
+        return windows + ", each read behind the token that begins a text (BOS)"
     marks = ", each read between the marks that the model was trained with"
     return windows + marks if about.model.marks else windows
 

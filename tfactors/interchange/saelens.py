@@ -1,0 +1,159 @@
+"""Turns folders of SAELens into dictionaries, as SAELens means them: cfg.json beside the weights.
+
+Version 6 parts what the autoencoder is from how it was trained (``metadata``); before it, both
+stood side by side, and some keys had other names and other defaults. Nothing in a file is run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary, Origin
+from tfactors.errors import InputError
+from tfactors.files import file_sha256
+from tfactors.interchange.tensors import (
+    NO_AUTOENCODER,
+    autoencoder,
+    hidden_state_at,
+    load_tensors,
+    read_config,
+    refuse,
+    rows_a_factor,
+    section,
+    whole_number,
+    yes_or_no,
+)
+
+# How SAELens names the scales of hidden states that are known here.
+SAELENS_SCALES = {
+    "none": "none",
+    "unit": "expected_average_only_in",
+    "state": "constant_norm_rescale",
+    "norm": "layer_norm",
+}
+
+
+def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
+    """Read what SAELens saves; versions before 6 name some keys otherwise."""
+    config = read_config(path.with_name("cfg.json"))
+    tensors, dtype, _ = load_tensors(path)
+    meta: dict[str, Any] = config | section(path, config, "metadata")
+    architecture = str(config.get("architecture", "standard"))
+    # Before version 6 a TopK autoencoder was a standard one with another activation function.
+    activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
+    k = config.get("k") or section(path, config, "activation_fn_kwargs").get("k") or 0
+    if not isinstance(k, int | float):
+        raise InputError(f"{path}: k is {k!r}; expected a number")
+    if architecture == "standard" and activation == "topk":
+        architecture = "topk"
+    _refuse_what_is_not_read(path, config, meta, architecture)
+    if "log_threshold" in tensors:
+        tensors["threshold"] = np.exp(tensors.pop("log_threshold"))
+    rescaled = bool(config.get("rescale_acts_by_decoder_norm", False))
+    if "topk_threshold" in tensors:  # in training; for use SAELens saves these two as JumpReLU
+        architecture = "batchtopk" if architecture == "matryoshka_batchtopk" else architecture
+        tensors["threshold"] = tensors.pop("topk_threshold")
+        if rescaled and "W_dec" in tensors:  # p · norm > θ, so p > θ / norm
+            decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
+            norms = np.linalg.norm(decoder, axis=1).clip(1e-8)
+            tensors["threshold"] = (tensors["threshold"] / norms).astype(np.float32)
+    for name in ("scaling_factor", "finetuning_scaling_factor"):  # ones, where it was not tuned
+        if (scaling := tensors.pop(name, None)) is not None and not np.allclose(scaling, 1):
+            raise InputError(f"{path}: {name} is not 1, which tfactors does not support")
+    hook = str(meta.get("hook_name") or meta.get("hook_point") or "")
+    origin = Origin(
+        "saelens",
+        path.parent.name,
+        file_sha256(path),
+        architecture,
+        dtype,
+        int(k),  # of BatchTopK an average, and not always whole
+        centred=bool(config.get("apply_b_dec_to_input", True)),
+        rescaled=rescaled,
+        scale=_scale(path, config),
+        layers=hidden_state_at(path, hook),
+        model=str(meta.get("model_name") or ""),
+        bos=yes_or_no(path, meta, "prepend_bos", default=_bos_by_default(meta)),
+        context=whole_number(path, meta, "context_size"),
+        notes=_notes(path, meta),
+    )
+    exported = meta.get("tfactors")  # what our own export says
+    if isinstance(exported, dict):
+        origin = replace(origin, marks=exported.get("marks") is True)
+        if exported.get("stand_in") and "W_dec" in tensors:
+            decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
+            return _without_encoder(origin, exported, decoder)
+    return autoencoder(path, width, origin, tensors, encoder_rows_first=False)
+
+
+def _without_encoder(
+    origin: Origin, exported: dict[str, Any], decoder: np.ndarray
+) -> ImportedDictionary:
+    """Return a dictionary that our own export gave a stand-in of an encoder, without it."""
+    origin = replace(
+        origin,
+        form=PLAIN,
+        penalty=float(exported.get("penalty", 0)),
+        layers=tuple(exported.get("layers", ())),
+        refit=exported.get("refit") is True,
+        baseline="token" if exported.get("baseline") == "token" else "none",
+    )
+    return ImportedDictionary(origin, {"W_dec": decoder})
+
+
+def _refuse_what_is_not_read(
+    path: Path, config: dict[str, Any], meta: dict[str, Any], architecture: str
+) -> None:
+    """Raise for kinds and settings of SAELens that are not understood."""
+    if "transcoder" in architecture:
+        raise InputError(f"{path}: a {architecture}, which {NO_AUTOENCODER}")
+    refuse(path, config, "finetuning_scaling_factor", (None, False))
+    refuse(path, config, "reshape_activations", (None, "none"))
+    kwargs = section(path, meta, "model_from_pretrained_kwargs")
+    refuse(path, kwargs, "center_writing_weights", (None, False))
+    for name in ("hook_head_index", "hook_point_head_index"):
+        refuse(path, meta, name, (None,))
+
+
+def _scale(path: Path, config: dict[str, Any]) -> str:
+    """Return how hidden states are scaled before the encoder reads them."""
+    normalise = config.get("normalize_activations") or "none"
+    scales = {name: scale for scale, name in SAELENS_SCALES.items()} | {True: "unit"}
+    if normalise not in scales:
+        raise InputError(
+            f"{path}: normalize_activations is {normalise!r}; supported are "
+            f"{', '.join(SAELENS_SCALES.values())}"
+        )
+    return scales[normalise]
+
+
+def _bos_by_default(meta: dict[str, Any]) -> bool:
+    """Return whether texts began with BOS where the file does not say: so before version 6."""
+    if "tfactors" in meta:  # our own export names no version
+        return False
+    version = str(meta.get("sae_lens_version") or "0")
+    return int("".join(letter for letter in version.split(".")[0] if letter.isdigit()) or 0) < 6
+
+
+def _notes(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
+    """Return what the file says of its training that is not followed here."""
+    notes = []
+    slices = meta.get("seqpos_slice")
+    places = [place for place in slices if place is not None] if isinstance(slices, list) else []
+    if places and places != [1]:  # place 0 is that of BOS, which is never surveyed
+        said = json.dumps(slices)
+        notes.append(
+            f"The autoencoder was trained on some places of each text (seqpos_slice is {said}); "
+            "all places are surveyed."
+        )
+    if revision := section(path, meta, "model_from_pretrained_kwargs").get("revision"):
+        notes.append(
+            f"The autoencoder was trained on the revision {str(revision)[:80]!r} of its model; "
+            "nothing here says whether this model is that one."
+        )
+    return tuple(notes)
