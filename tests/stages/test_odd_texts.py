@@ -78,3 +78,11 @@ def test_the_index_of_words_takes_memory_by_the_letters_there_are():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
+
+
+def test_words_of_a_script_without_blanks_are_in_the_index_and_found_inside_longer_ones(built):
+    bundle, _ = built
+    assert len(bundle.word_factors("天気"))
+    assert len(bundle.word_factors("公園"))
+    assert "公園" in bundle.words_around("公")
+    assert bundle.words_around("report") == []
