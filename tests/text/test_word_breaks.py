@@ -90,6 +90,17 @@ def test_a_token_of_two_words_joins_them_and_no_word_is_cut():
     assert words("今日は天気が", tokenizer) == ["今日は天気", "が"]
 
 
+def test_two_tokens_of_many_words_are_not_joined_for_the_one_that_they_part():
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [(piece, -1.0) for piece in ("<unk>", "▁", "本を借りた。彼", "女は来た。", "彼")]
+    model = Tokenizer(models.Unigram(pieces, unk_id=0))
+    model.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=model, unk_token="<unk>")
+    assert words("本を借りた。彼女は来た。", tokenizer) == ["本を借りた。彼", "女は来た。"]
+    assert words("彼女は来た。", tokenizer) == ["彼女は来た。"]
+
+
 def test_the_blank_before_a_text_takes_no_letter_from_the_token_that_reads_it():
     _, tokens, starts = tokenize("川の", characters())
     assert tokens == ["", "川", "の"]

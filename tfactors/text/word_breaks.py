@@ -104,8 +104,9 @@ def mend_word_starts(text: str, edges: Sequence[int], word_starts: np.ndarray) -
     """Put words together, and part them, as a reader of their script does; in place.
 
     Where a script without blanks is on either side, a word starts where `word_breaks` says; so a
-    word is the shortest run of tokens that begins and ends where a reader's word does. What follows
-    inside a character starts none.
+    word is the shortest run of tokens that begins and ends where a reader's word does. Only where
+    two tokens meet inside a word and each holds other words as well, it is parted: it would join
+    two clauses. What follows inside a character starts none.
 
     Parameters
     ----------
@@ -122,17 +123,20 @@ def mend_word_starts(text: str, edges: Sequence[int], word_starts: np.ndarray) -
     unspaced = set(filter(is_unspaced, characters))
     joining = {character for character in characters if character > "\x7f" and joins(character)}
     breaks = word_breaks(text) if unspaced or joining else np.ones(len(text) + 1, bool)
+    start = 0  # of the token before that has letters
     for token, (edge, stop) in enumerate(zip(edges, [*edges[1:], len(text)], strict=True)):
+        last, start = start, edge
         if token == 0 or edge == 0:
             continue
         if edge == stop:  # the rest of a character
-            word_starts[token] = False
+            word_starts[token], start = False, last
             continue
         before, after = text[edge - 1], text[edge]
         if before.isspace() or after.isspace():
             continue
         if before in unspaced or after in unspaced:
-            word_starts[token] = breaks[edge]
+            of_more = breaks[last + 1 : edge].any() and breaks[edge + 1 : stop].any()
+            word_starts[token] = breaks[edge] or of_more
         elif after in joining or (before in joining and not is_mark(after)):
             word_starts[token] &= breaks[edge]
 
