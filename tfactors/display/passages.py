@@ -24,6 +24,10 @@ LONGEST_TOKEN = 60
 FAINTEST = 0.04
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Hebrew, Arabic, Syriac, Thaana, N'Ko and others, and their presentation forms.
+_FROM_RIGHT = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]+"
+)
 _PARAGRAPH = '<span class="tf-par" aria-hidden="true"> ¶ </span>'
 
 
@@ -90,11 +94,12 @@ def lines(passages: Iterable[Passage], strongest: float) -> str:
         before = _outside(p.earlier) + _tokens(p, 0, p.start).rstrip()
         after = _after(p).rstrip()
         space = " " if before and p.tokens[p.start][:1].isspace() else ""
+        side = _side(p)
         rows.append(
-            f'<li class="tf-line">{_activation(p, strongest)}'
-            f'<span class="tf-before"><bdi>{before}{space}</bdi></span>'
+            f'<li class="tf-line{" tf-rtl" if side else ""}">{_activation(p, strongest)}'
+            f'<span class="tf-before"{side}><bdi{side}>{before}{space}</bdi></span>'
             f"{_mark(p)}"
-            f'<span class="tf-after"><bdi>{after}</bdi></span>{_source(p)}</li>'
+            f'<span class="tf-after"{side}><bdi{side}>{after}</bdi></span>{_source(p)}</li>'
         )
     return _list(rows)
 
@@ -108,9 +113,24 @@ def texts(passages: Iterable[Passage], strongest: float, numbers: bool = False) 
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
         rows.append(
             f'<li class="tf-text">{number}{_activation(p, strongest)}'
-            f"<p><bdi>{body.strip()}</bdi></p>{_source(p)}</li>"
+            f"<p{_side(p)}><bdi{_side(p)}>{body.strip()}</bdi></p>{_source(p)}</li>"
         )
     return _list(rows)
+
+
+def from_right(text: str) -> bool:
+    """Whether most letters of a text are of a script that is written from right to left.
+
+    >>> from_right("باع التاجر الكتاب (book)"), from_right("the word كتاب"), from_right("42")
+    (True, False, False)
+    """
+    number = sum(map(len, _FROM_RIGHT.findall(text)))
+    return number > 0 and 2 * number > sum(map(str.isalpha, text))
+
+
+def _side(p: Passage) -> str:
+    """Return the attribute of what is written from right to left; nothing of other text."""
+    return ' dir="rtl"' if from_right("".join(p.tokens)) else ""
 
 
 def _list(rows: Sequence[str]) -> str:
@@ -264,4 +284,5 @@ def strip(tokens: Sequence[str], change: np.ndarray, moved: Sequence[int]) -> st
             f'{space}<span class="{classes}" style="--a:{share:.2f}" '
             f'title="its final state changes by {value:.1%}">{written}</span>'
         )
-    return f'<p class="tf-strip"><bdi>{"".join(parts).strip()}</bdi></p>'
+    side = ' dir="rtl"' if from_right("".join(tokens)) else ""
+    return f'<p class="tf-strip"{side}><bdi{side}>{"".join(parts).strip()}</bdi></p>'
