@@ -118,8 +118,12 @@ def _records(path: Path, separator: str, quoted: bool) -> Iterator[tuple[int, li
     read = parted_at_returns(lines(path))
     first = next(read, "")
     before = [] if _SEPARATOR_LINE.fullmatch(first) else [first]
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(chain(before, read), delimiter=separator, quoting=quoting, strict=True)
+    reader = csv.reader(
+        chain(before, read),
+        delimiter=separator,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
     try:
         yield from ((reader.line_num + 1 - len(before), cells) for cells in reader if cells)
     except csv.Error as error:
@@ -196,7 +200,7 @@ def _read_json(path: Path, title: str, column: str) -> Rows:
     try:
         content = json.loads("".join(lines(path)) or "[]")
     except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: not JSON: {error}") from error
+        raise NoColumnError(f"{path}: not JSON: {error}") from error
     return _rows_of_json(path, title, column, content)
 
 
