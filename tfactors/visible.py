@@ -19,8 +19,9 @@ _SEPARATORS = "\u2028\u2029"
 # Halves of letters, as a file name that is not UTF-8 leaves them; no stream can encode them.
 _HALVES = "\ud800-\udfff"
 _ACTING = f"\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDIRECTIONAL}{_SEPARATORS}{_HALVES}"
-_RIGHT_TO_LEFT = re.compile(
-    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+# Hebrew, Arabic, Syriac, Thaana, N'Ko and others, and their presentation forms.
+RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]+"
 )
 _IN_A_LINE = re.compile(f"[{_ACTING}\t\n]")
 _IN_LINES = re.compile(f"[{_ACTING}]")
@@ -53,7 +54,7 @@ def kept_apart(text: str) -> str:
     >>> kept_apart("left"), kept_apart("שמאל")[-1]
     ('left', '\u200e')
     """
-    return f"{text}\u200e" if _RIGHT_TO_LEFT.search(text) else text
+    return f"{text}\u200e" if RIGHT_TO_LEFT.search(text) else text
 
 
 class VisibleOutput(io.TextIOBase):

@@ -19,7 +19,7 @@ from tfactors.bundle.writing import write_dictionary
 from tfactors.coding.state_transform import StateTransform
 from tfactors.errors import InputError
 from tfactors.explain.decomposition import decompose, read_text, take_apart
-from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.encoder import FactorEncoder, tokenize_checked
 from tfactors.model.loading import ModelError
 
 pytestmark = pytest.mark.model
@@ -202,3 +202,12 @@ def test_another_model_under_the_same_name_is_refused(
     manifest["model"]["name"] = str(other)
     with pytest.raises(ModelError, match="the bundle was made with"):
         FactorEncoder.from_bundle(Bundle(bundle.path, manifest))
+
+
+def test_a_mask_typed_in_a_text_is_one_and_other_special_tokens_are_letters(
+    encoder: FactorEncoder,
+) -> None:
+    token_ids = tokenize_checked("The [MASK] of [PAD] and [SEP].", encoder.model)[0]
+    tokenizer = encoder.model.tokenizer
+    assert tokenizer.mask_token_id in token_ids
+    assert not {tokenizer.pad_token_id, tokenizer.sep_token_id} & set(token_ids.tolist())

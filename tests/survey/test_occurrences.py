@@ -26,3 +26,8 @@ def test_the_draw_is_the_same_however_the_windows_are_cut_into_batches():
     assert np.array_equal(whole, parts)
     assert len(whole[0]) == 2 * occurrences.OCCURRENCES
     assert whole[0].max() > 200, "drawn from the whole corpus, not from its beginning"
+
+
+def test_a_word_of_letters_with_vowel_signs_is_one_and_so_is_one_chinese_character():
+    assert all(map(occurrences.is_word, ["left", "नमस्ते", "مَرْحَبًا", "人", "天気"]))
+    assert not any(map(occurrences.is_word, ["a", "don't", "1790", "。", "x1"]))

@@ -369,3 +369,12 @@ def test_parts_of_a_corpus_merge_to_the_sample_of_the_whole(corpus):
     for c in range(FACTORS):
         for mine, theirs in zip(whole.draws_of(c), parts[0].draws_of(c), strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+def test_words_of_odd_letters_come_back_from_a_checkpoint(tmp_path):
+    """A token may hold a newline or a U+0000, and so may a word."""
+    survey = Survey([0], factors=2)
+    words = ["one", "two\n\nlines", "nul\0", "\0", "[bracket"]
+    survey.number_words(words)
+    survey.save(tmp_path / "survey.npz")
+    assert Survey.load(tmp_path / "survey.npz").vocabulary == words

@@ -3,15 +3,17 @@
 import csv
 import gzip
 import json
+import os
 import tracemalloc
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tfactors.text.documents import CorpusError, Document, join_wrapped_lines, read_files
+from tfactors.text.documents import Document, left_out_line, read_files
+from tfactors.text.lines import CorpusError
+from tfactors.text.windows import named_corpus
 
 
 def texts(path, column=None):
@@ -99,7 +101,33 @@ def write_parquet(path, rows):
     pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=100)
 
 
-WRITERS = {"a.jsonl": write_jsonl, "a.csv": write_csv, "a.parquet": write_parquet}
+def write_tsv(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_json(path, rows):
+    path.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+
+
+def write_arrow(path, rows):
+    table = pa.Table.from_pylist(rows)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+WRITERS = {
+    "a.jsonl": write_jsonl,
+    "a.ndjson": write_jsonl,
+    "a.json": write_json,
+    "lines.json": write_jsonl,
+    "a.csv": write_csv,
+    "a.tsv": write_tsv,
+    "a.parquet": write_parquet,
+    "a.arrow": write_arrow,
+}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -124,15 +152,20 @@ def test_a_missing_column_names_the_columns_there_are(tmp_path, name):
     assert "--column" in message
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.jsonl", "a.csv"])
-def test_a_gzipped_file_reads_as_the_file_itself(tmp_path, name):
+def zstd(data):
+    return pa.compress(data, codec="zstd", asbytes=True)
+
+
+@pytest.mark.parametrize(("ending", "packed"), [(".gz", gzip.compress), (".zst", zstd)])
+@pytest.mark.parametrize("name", ["a.txt", "a.md", *WRITERS])
+def test_a_packed_file_reads_as_the_file_itself(tmp_path, name, ending, packed):
     path = tmp_path / name
     if name in WRITERS:
         WRITERS[name](path, ROWS)
     else:
         path.write_text("some text")
-    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    assert texts(tmp_path / f"{name}.gz") == texts(path)
+    (tmp_path / f"{name}{ending}").write_bytes(packed(path.read_bytes()))
+    assert texts(tmp_path / f"{name}{ending}") == texts(path)
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
@@ -180,13 +213,13 @@ def test_an_empty_file(tmp_path, name, content):
 
 def test_a_folder_without_text_names_the_suffixes_it_looked_for(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
-    assert ".txt, .md, .jsonl, .csv, .parquet or .tokens" in error(tmp_path)
+    assert ".parquet, .arrow or .tokens" in error(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["paper.pdf", "README", "a.parquet.gz"])
+@pytest.mark.parametrize("name", ["paper.pdf", "corpus.zip", "README", "a.pdf.gz"])
 def test_an_unknown_suffix_names_those_that_are_known(tmp_path, name):
     (tmp_path / name).write_text("text")
-    assert ".txt, .md, .jsonl, .csv, .parquet or .tokens" in error(tmp_path / name)
+    assert ".parquet, .arrow or .tokens" in error(tmp_path / name)
 
 
 def test_a_binary_file_is_refused_with_the_offset_of_its_first_nul_byte(tmp_path):
@@ -235,32 +268,6 @@ def test_a_damaged_file_is_named(tmp_path):
         assert "cannot be read" in error(tmp_path / "a.txt.gz")
 
 
-def test_hard_wrapped_lines_are_joined_and_paragraphs_are_not():
-    wrapped = (
-        "CHAPTER I\n\nCall me Ishmael. Some years ago, never mind how long\n"
-        "precisely, having little or no money in my purse, and\n"
-        "nothing particular to interest me on shore, I thought\n"
-        "I would sail about a little.\n\nIt is a way I have.\n"
-    )
-    assert join_wrapped_lines(wrapped) == (
-        "CHAPTER I\n\nCall me Ishmael. Some years ago, never mind how long precisely, having "
-        "little or no money in my purse, and nothing particular to interest me on shore, I "
-        "thought I would sail about a little.\n\nIt is a way I have.\n"
-    )
-
-
-def test_long_lines_and_lists_keep_their_newlines():
-    paragraphs = "\n".join("a sentence of a long paragraph " * 10 for _ in range(5))
-    assert join_wrapped_lines(paragraphs) == paragraphs
-    shopping = "apples and pears\n- a loaf of bread\n- eight eggs\nmilk"
-    assert join_wrapped_lines(shopping) == shopping
-
-
-@given(st.text(alphabet="ab \n\r-1.", max_size=300))
-def test_joining_lines_changes_nothing_but_line_ends(text):
-    assert join_wrapped_lines(text).split() == text.split()
-
-
 def test_about_one_document_in_twenty_is_held_out_whatever_the_order():
     documents = [Document("s", f"{n}", f"text number {n}") for n in range(4000)]
     held_out = {document.title for document in documents if document.held_out}
@@ -284,3 +291,194 @@ def test_a_wikitext_file_is_parted_at_its_article_headings_and_short_articles_ar
     assert [d.title for d in documents] == ["First Article", "Second"]
     assert "A section" in documents[0].text
     assert "short" not in documents[0].text
+
+
+# --- encodings --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.json"])
+def test_a_byte_order_mark_says_how_a_file_is_encoded(tmp_path, name, encoding):
+    text = "Ein Café in 東京, \U0001f600."
+    content = {
+        "a.txt": f"{text}\r\n",
+        "a.csv": f'text\r\n"{text}"\r\n',
+        "a.jsonl": json.dumps({"text": text}) + "\n",
+        "a.json": json.dumps([{"text": text}]),
+    }[name]
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    (tmp_path / name).write_bytes((mark + content).encode(encoding))
+    assert [found.strip() for found in texts(tmp_path / name)] == [text]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-32-le", "UTF-32")],
+)
+def test_text_of_wide_units_without_a_mark_is_refused_by_its_name(tmp_path, encoding, name):
+    (tmp_path / "a.txt").write_bytes(("Some plain text. " * 20).encode(encoding))
+    assert f"{name} text without a byte-order mark" in error(tmp_path / "a.txt")
+
+
+def test_half_a_character_at_the_end_is_told_with_the_encoding(tmp_path):
+    (tmp_path / "a.txt").write_bytes("text".encode("utf-16") + b"x")
+    assert "not the UTF-16 text that its byte-order mark tells" in error(tmp_path / "a.txt")
+
+
+def test_marks_of_files_that_were_joined_are_no_part_of_the_text(tmp_path):
+    joined = "\ufeffOne.\n".encode() + "\ufeffTwo.\n".encode()
+    (tmp_path / "a.txt").write_bytes(joined)
+    assert texts(tmp_path / "a.txt") == ["One.\nTwo.\n"]
+    row = '\ufeff{"text": "One."}\n'.encode()
+    (tmp_path / "a.jsonl").write_bytes(row * 2)
+    assert texts(tmp_path / "a.jsonl") == ["One.", "One."]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"%PDF-1.7 \n", "a PDF"),
+        (b"PK\x03\x04 \n", "a zip archive"),
+        (gzip.compress(b"text"), "packed by gzip"),
+        (b"\x28\xb5\x2f\xfd", "packed by Zstandard"),
+        (b"PAR1", "a Parquet file"),
+    ],
+)
+def test_what_is_no_text_is_called_by_its_name_whatever_the_file_is_called(tmp_path, head, kind):
+    (tmp_path / "a.txt").write_bytes(head)
+    assert f"{kind}" in error(tmp_path / "a.txt")
+
+
+def test_a_file_name_that_is_not_utf_8_is_shown_with_a_replacement_character(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / os.fsdecode(b"na\xefve.txt")).write_text("Some text.")
+    [document] = read_files(folder)
+    assert (document.source, document.title) == ("caf\ufffd", "na\ufffdve.txt")
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_says_what_separates_the_cells_of_a_csv_file(tmp_path, separator):
+    (tmp_path / "a.csv").write_text(
+        f'id{separator}text\n1{separator}"He said ""no""{separator} left,\nand; slept|."\n'
+    )
+    assert texts(tmp_path / "a.csv") == [f'He said "no"{separator} left,\nand; slept|.']
+
+
+def test_excel_may_say_the_separator_in_a_line_of_its_own(tmp_path):
+    (tmp_path / "a.csv").write_text("sep=;\nid;text\n1;One, two\n")
+    assert texts(tmp_path / "a.csv") == ["One, two"]
+    (tmp_path / "a.csv").write_text('sep=;\nid;text\n1;"One" two\n')
+    assert "line 3 is not CSV" in error(tmp_path / "a.csv")
+
+
+def test_lines_of_a_csv_file_may_end_as_on_an_old_mac(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'id,text\r1,One\r2,"Two\r\nlines"\r')
+    assert texts(tmp_path / "a.csv") == ["One", "Two\nlines"]
+
+
+def test_a_text_that_a_separator_cuts_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nI came\nI came, I saw\n")
+    assert "line 3 has 2 cells, and the header has 1" in error(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("id,text\n1,I came,,\n")
+    assert texts(tmp_path / "a.csv") == ["I came"]
+
+
+def test_quotes_in_a_file_of_tabs_enclose_cells_or_are_part_of_the_text(tmp_path):
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\t"Two\nlines"\n2\t"a ""b"""\n')
+    assert texts(tmp_path / "a.tsv") == ["Two\nlines", 'a "b"']
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\t"No," he said.\n2\tWhy?\n')
+    assert texts(tmp_path / "a.tsv") == ['"No," he said.', "Why?"]
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\t"No\n2\tyes"\n3\tWhy?\n')
+    assert texts(tmp_path / "a.tsv") == ['"No', 'yes"', "Why?"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv"])
+def test_a_column_of_texts_that_is_there_twice_is_refused(tmp_path, name):
+    columns = pa.table([["one"], ["two"], ["x"]], names=["text", "text", "other"])
+    path = tmp_path / name
+    if name == "a.csv":
+        path.write_text("text,text,other\none,two,x\n")
+    elif name == "a.parquet":
+        pq.write_table(columns, path)
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, columns.schema) as out:
+            out.write_table(columns)
+    assert "column 'text' is there 2 times" in error(path)
+    assert texts(path, "other") == ["x"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["one", "two"],
+        [{"text": "one"}, {"text": "two"}],
+        {"data": [{"text": "one"}, {"text": "two"}], "version": "1.0"},
+        {"text": ["one", "two"]},
+        {"text": {"0": "one", "1": "two"}},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_may_write_its_rows_in_any_of_the_usual_ways(tmp_path, content, indent):
+    (tmp_path / "a.json").write_text(json.dumps(content, indent=indent))
+    assert texts(tmp_path / "a.json") == ["one", "two"]
+
+
+def test_one_object_of_json_is_one_row(tmp_path):
+    (tmp_path / "a.json").write_text('{"text": "one", "title": "The title"}')
+    [document] = read_files(tmp_path / "a.json")
+    assert (document.title, document.text) == ("The title", "one")
+
+
+@pytest.mark.parametrize("content", ["7", '{"a": 1}', "[1, 2]", '[{"body": "b"}]'])
+def test_json_without_texts_says_what_was_expected(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    assert "expected" in error(tmp_path / "a.json") or "no column 'text'" in error(
+        tmp_path / "a.json"
+    )
+
+
+def test_malformed_json_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('[{"text": "one"},')
+    assert "not JSON" in error(tmp_path / "a.json")
+
+
+# --- folders ----------------------------------------------------------------------------------
+
+
+def test_all_kinds_of_files_below_a_folder_are_read_and_the_others_counted(tmp_path):
+    for name, write in WRITERS.items():
+        write(tmp_path / name, [{"text": f"a row of {name}"}])
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a packed text"))
+    for name in ("one.pdf", "two.pdf", "photo.JPG", "Makefile"):
+        (tmp_path / name).write_text("not read")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    left_out = Counter()
+    documents = list(read_files(tmp_path, left_out=left_out))
+    assert len(documents) == len(WRITERS) + 1
+    told = "2 .pdf, 1 .jpg, 1 .json without a column 'text', 1 without a suffix"
+    assert left_out_line("here", left_out) == f"here: 5 files left out ({told})"
+
+
+def test_a_folder_of_tables_without_the_column_names_the_columns_there_are(tmp_path):
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text('[{"body": "one"}]')
+    assert "row 1 has body; name one with --column" in error(tmp_path)
+
+
+def test_a_data_set_that_was_saved_to_disk_is_its_rows(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_list([{"text": "one", "title": "First"}, {"text": "two"}])
+    rows.save_to_disk(str(tmp_path / "rows"))
+    left_out = Counter()
+    documents = list(read_files(tmp_path / "rows", left_out=left_out))
+    assert [document.text for document in documents] == ["one", "two"]
+    assert documents[0].title == "First"
+    splits = datasets.DatasetDict({"train": rows, "test": rows.select([1])})
+    splits.save_to_disk(str(tmp_path / "splits"))
+    assert texts(tmp_path / "splits") == ["two", "one", "two"]
+    assert not left_out
+    assert named_corpus(str(tmp_path / "splits")) == str(tmp_path / "splits")

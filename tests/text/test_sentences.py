@@ -79,3 +79,11 @@ def test_the_sentences_of_a_window_part_its_tokens(tokens, data):
     assert 0 <= start <= position < stop <= len(tokens)
     assert {sentence_bounds(tokens, i) for i in range(start, stop)} == {(start, stop)}
     assert start == 0 or sentence_bounds(tokens, start - 1)[1] == start
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["यह घर है। वह पेड़ है।", "هل هذا بيت؟ نعم.", "یہ گھر ہے۔ وہ پیڑ ہے۔", "これは家だ。あれは木だ。"],
+)
+def test_a_sentence_ends_at_the_marks_of_its_script(text):
+    assert len(sentence_starts(text)) == 1

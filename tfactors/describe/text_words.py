@@ -20,6 +20,7 @@ import pandas as pd
 from tfactors import ragged
 from tfactors.describe.word_classes import NAME, word_class
 from tfactors.text.sentences import sentence_starts
+from tfactors.text.word_breaks import is_unspaced, words_of_text
 from tfactors.text.words import spelled
 
 # A word is told by its first letters; what is longer is no word.
@@ -56,6 +57,21 @@ def stem(word: str) -> str:
     if word.endswith("y"):
         return word[:-1] + "i"
     return word.removesuffix("e")
+
+
+def words_asked_for(query: str) -> list[str]:
+    """Return the words of a query, in lower case: its parts between blanks, without marks around.
+
+    A part in a script without blanks is several words.
+
+    >>> words_asked_for("Left, right  and 1,000 公園を散歩")
+    ['left', 'right', 'and', '1,000', '公園', 'を', '散歩']
+    """
+    words = []
+    for part in query.casefold().split():
+        words += words_of_text(part) if any(map(is_unspaced, part)) else [part]
+    stripped = (word.strip(".,;:!?\"'()[]。、「」！？") for word in words)
+    return list(dict.fromkeys(filter(None, stripped)))
 
 
 @dataclass(frozen=True)

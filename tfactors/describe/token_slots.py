@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tfactors.describe.text_words import TextWords, Values
+from tfactors.text.words import of_letters
 
 # How many words before and after a token a pattern may name.
 NEIGHBOURS = 3
@@ -179,6 +180,6 @@ def _questions(text, windows, positions, source_of_window):  # type: ignore[no-u
 
 
 def _affix(folded: str, letters: int, end: bool) -> str:
-    if not folded.isalpha() or len(folded) < letters + AFFIX_LEAVES:
+    if not of_letters(folded) or len(folded) < letters + AFFIX_LEAVES:
         return NO_ANSWER
     return f"-{folded[-letters:]}" if end else f"{folded[:letters]}-"

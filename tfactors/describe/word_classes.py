@@ -73,12 +73,12 @@ for _name, _words in CLOSED.items():
 
 # Marks that are the same to a reader; any other mark is a class of its own.
 _MARKS = {
-    **dict.fromkeys("\"“”„«»'‘’`", "quote"),
-    **dict.fromkeys("()[]{}", "bracket"),
+    **dict.fromkeys("\"“”„«»'‘’`「」『』", "quote"),
+    **dict.fromkeys("()[]{}（）【】〔〕〈〉《》", "bracket"),
     **dict.fromkeys("-–—‐", "dash"),
-    **dict.fromkeys(".!?…", "stop"),
-    **dict.fromkeys(":;", "colon"),
-    ",": "comma",
+    **dict.fromkeys(".!?…。．｡！？؟۔।॥።။།។", "stop"),
+    **dict.fromkeys(":;：；؛", "colon"),
+    **dict.fromkeys(",，、､،", "comma"),
 }
 _YEAR = re.compile("1[0-9]{3}s?|20[0-9]{2}s?")
 _ENDINGS = ("ing", "ed", "ly", "tion", "s")

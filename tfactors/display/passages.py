@@ -16,6 +16,7 @@ import numpy as np
 
 from tfactors.display.text import LONGEST_TOKEN, as_html, shorten
 from tfactors.text.words import GAP, spelled
+from tfactors.visible import RIGHT_TO_LEFT
 
 # Below this share of the strongest tint of a passage a token is left plain.
 FAINTEST = 0.04
@@ -81,11 +82,12 @@ def lines(passages: Iterable[Passage], strongest: float) -> str:
         before = _outside(p.earlier) + _tokens(p, 0, p.start).rstrip()
         after = _after(p).rstrip()
         space = " " if before and p.tokens[p.start][:1].isspace() else ""
+        side = _side(p)
         rows.append(
-            f'<li class="tf-line">{_activation(p, strongest)}'
-            f'<span class="tf-before"><bdi>{before}{space}</bdi></span>'
+            f'<li class="tf-line{" tf-rtl" if side else ""}">{_activation(p, strongest)}'
+            f'<span class="tf-before"{side}><bdi{side}>{before}{space}</bdi></span>'
             f"{_mark(p)}"
-            f'<span class="tf-after"><bdi>{after}</bdi></span>{_source(p)}</li>'
+            f'<span class="tf-after"{side}><bdi{side}>{after}</bdi></span>{_source(p)}</li>'
         )
     return _list(rows)
 
@@ -99,9 +101,24 @@ def texts(passages: Iterable[Passage], strongest: float, numbers: bool = False) 
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
         rows.append(
             f'<li class="tf-text">{number}{_activation(p, strongest)}'
-            f"<p><bdi>{body.strip()}</bdi></p>{_source(p)}</li>"
+            f"<p{_side(p)}><bdi{_side(p)}>{body.strip()}</bdi></p>{_source(p)}</li>"
         )
     return _list(rows)
+
+
+def from_right(text: str) -> bool:
+    """Whether most letters of a text are of a script that is written from right to left.
+
+    >>> from_right("باع التاجر الكتاب (book)"), from_right("the word كتاب"), from_right("42")
+    (True, False, False)
+    """
+    number = sum(map(len, RIGHT_TO_LEFT.findall(text)))
+    return number > 0 and 2 * number > sum(map(str.isalpha, text))
+
+
+def _side(p: Passage) -> str:
+    """Return the attribute of what is written from right to left; nothing of other text."""
+    return ' dir="rtl"' if from_right("".join(p.tokens)) else ""
 
 
 def _list(rows: Sequence[str]) -> str:
@@ -255,4 +272,5 @@ def strip(tokens: Sequence[str], change: np.ndarray, moved: Sequence[int]) -> st
             f'{space}<span class="{classes}" style="--a:{share:.2f}" '
             f'title="its final state changes by {value:.1%}">{written}</span>'
         )
-    return f'<p class="tf-strip"><bdi>{"".join(parts).strip()}</bdi></p>'
+    side = ' dir="rtl"' if from_right("".join(tokens)) else ""
+    return f'<p class="tf-strip"{side}><bdi{side}>{"".join(parts).strip()}</bdi></p>'

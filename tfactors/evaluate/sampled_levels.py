@@ -70,7 +70,7 @@ def peaks_and_levels(
     if isinstance(thresholds, levels.OlderThresholds):
         thresholds = levels.Thresholds()
     token_ids, tokens = np.concatenate(sample.texts), WindowTokens.of(sample.frame)
-    words = np.array([word.casefold() for word in tokens.words])
+    words = np.array([word.casefold() for word in tokens.words], object)
     examples = max(FEWEST_ACTIVATIONS, round(bundle.about.importance.examples * share))
     level = np.full(len(peak), "", dtype=object)
     for at, layer in enumerate(encoder.layers):

@@ -7,7 +7,6 @@ folds by their F statistic, at one layer or at any.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from tfactors.evaluate.label_scores import (
 from tfactors.evaluate.labelled_senses import Occurrence, position_of
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.text.windows import tokenize
+from tfactors.text.word_breaks import words_of_text
 
 NEIGHBOURS = 10  # words on each side that the bag of words may use
 MAJORITY, AROUND, WHOLE = "majority label", "words around", "hidden state"
@@ -166,6 +166,6 @@ def _states(encoder: FactorEncoder, rows: list[Occurrence]) -> np.ndarray:
 
 def _around(row: Occurrence) -> str:
     """Return the words and marks around an occurrence, in lower case, a blank between them."""
-    before = re.findall(r"\w+|[^\w\s]", row.text[: row.offset].casefold())[-NEIGHBOURS:]
-    after = re.findall(r"\w+|[^\w\s]", row.text[row.offset + len(row.word) :].casefold())
+    before = words_of_text(row.text[: row.offset].casefold())[-NEIGHBOURS:]
+    after = words_of_text(row.text[row.offset + len(row.word) :].casefold())
     return " ".join(before + after[:NEIGHBOURS])

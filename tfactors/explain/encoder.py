@@ -232,14 +232,14 @@ def activations_of(codes: "csr_array", rows: np.ndarray, factors: np.ndarray) ->
 
 
 def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Tokenise a reader's text, as `tfactors.text.windows.tokenize`.
+    """Tokenise a reader's text, as `tfactors.text.windows.tokenize`; a mask typed in it is one.
 
     Raises
     ------
     InputError
         The text is empty or too long for the model.
     """
-    token_ids, tokens, word_starts = tokenize(text, model.tokenizer)
+    token_ids, tokens, word_starts = tokenize(text, model.tokenizer, keep_mask=True)
     if not tokens:
         raise InputError("the text holds no words; give at least one")
     if len(tokens) > model.max_length:

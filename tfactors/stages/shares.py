@@ -65,7 +65,7 @@ def _effective_words(run: Run, factor: int, layer: int) -> float:
     examples = run.files.examples(factor, layer, run.settings.examples)
     if len(examples) < min(FEWEST_ACTIVATIONS, run.settings.examples):
         return float("nan")
-    words = np.array([word.casefold() for word in examples["word"]])
+    words = np.array([word.casefold() for word in examples["word"]], object)
     activations = csr_array(examples["activation"].to_numpy(np.float64)[:, None])
     return float(effective_number(activations, words)[0])
 

@@ -245,7 +245,11 @@ def _write_survey(run: Run, state: Survey) -> None:
 
 def _word_table(run: Run, state: Survey) -> pa.Table:
     """Return the word index of all layers; a name joins the words that differ in case alone."""
-    names, of_word = np.unique([w.casefold() for w in state.vocabulary], return_inverse=True)
+    # Not as an array of NumPy's: each word of one is as long as the longest.
+    folded = [word.casefold() for word in state.vocabulary]
+    names = sorted(set(folded))
+    number_of = {name: number for number, name in enumerate(names)}
+    of_word = np.array([number_of[name] for name in folded], np.int64)
     totals = np.bincount(of_word, state.word_totals).astype(np.int64)
 
     def list_words(layer_state: LayerSurvey) -> tuple[np.ndarray, ...]:
@@ -255,7 +259,7 @@ def _word_table(run: Run, state: Survey) -> pa.Table:
     listed = ahead(list_words, state.states)
     for number, (_, (name, factors, count, mean)) in zip(run.layers, listed, strict=True):
         columns = {
-            "word": pa.array(names)[0:0] if not len(name) else pa.array(names).take(pa.array(name)),
+            "word": pa.array(names, pa.string()).take(pa.array(name, pa.int64())),
             "factor": factors,
             "layer": np.full(len(name), number),
             "count": count,

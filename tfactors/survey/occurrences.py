@@ -24,8 +24,11 @@ MOST_TOKENS = 20_000_000
 
 
 def is_word(name: str) -> bool:
-    """Whether a casefolded word is worth asking for its senses: letters only, at least two."""
-    return len(name) > 1 and name.isalpha()
+    """Whether a casefolded word is worth asking for its senses: letters only, at least two.
+
+    One is enough of Chinese and Japanese, where it may be a word.
+    """
+    return whole_words.of_letters(name) and (len(name) > 1 or "\u3400" <= name <= "\u9fff")
 
 
 def draw_occurrences(
@@ -65,9 +68,10 @@ def draw_occurrences(
                     candidates.append((number, window, position))
     words, windows, positions = np.array(candidates, np.int64).reshape(-1, 3).T
     counts = np.bincount(words, minlength=len(numbers))
-    frequent = np.lexsort((np.array(list(numbers), str), -counts))[:WORDS]
+    frequent = [numbers[name] for name in sorted(numbers, key=lambda n: (-counts[numbers[n]], n))]
     wanted_words = np.zeros(len(counts), bool)
-    wanted_words[frequent] = counts[frequent] >= (1 if only else FEWEST)
+    wanted_words[frequent[:WORDS]] = True
+    wanted_words &= counts >= (1 if only else FEWEST)
     wanted = wanted_words[words]
     words, windows, positions = words[wanted], windows[wanted], positions[wanted]
     order = np.lexsort((scramble(place_number(windows, positions) + np.uint64(1)), words))

@@ -12,6 +12,7 @@ are exact. So the surveys of several processes merge into the one that one proce
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -144,7 +145,7 @@ class Survey:
             "layers": np.asarray(self.layers),
             "tokens": np.asarray(self.tokens),
             **_arrays("norms", self.norms),
-            "words": np.frombuffer("\n".join(self._words).encode(), np.uint8),
+            "words_json": np.frombuffer(json.dumps(list(self._words)).encode(), np.uint8),
             "word_totals": self.word_totals,
         }
         for i, moments in enumerate(self.held_out):
@@ -167,8 +168,8 @@ class Survey:
             survey.layers = arrays["layers"].tolist()
             survey.tokens = int(arrays["tokens"])
             survey.norms = ExactSum(arrays["norms.high"], arrays["norms.low"])
-            words = arrays["words"].tobytes().decode()
-            survey._words = {w: i for i, w in enumerate(words.split("\n"))} if words else {}
+            words = json.loads(arrays["words_json"].tobytes())
+            survey._words = {word: number for number, word in enumerate(words)}
             survey._word_totals = arrays["word_totals"].tolist()
             survey.states, survey.contexts, survey.samples, survey.held_out = [], [], [], []
             for i in range(len(survey.layers)):

@@ -14,16 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tfactors.text.documents import (
-    DEFAULT_COLUMN,
-    CorpusError,
-    Document,
-    Source,
-    articles,
-    join_wrapped_lines,
-    no_column,
-    row_text,
-)
+from tfactors.text.documents import DEFAULT_COLUMN, Document, Source, articles
+from tfactors.text.lines import CorpusError
+from tfactors.text.tables import no_column, row_text
+from tfactors.text.wrapped_lines import join_wrapped_lines
 
 # What a corpus is called that is a data set, not a file: `hf:wikitext:wikitext-103-raw-v1`.
 PREFIX = "hf:"

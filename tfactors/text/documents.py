@@ -1,41 +1,37 @@
 """Turns text files into documents, one at a time: one document a file or a row.
 
-A `.txt` or `.md` file is one document, a row of a `.jsonl`, `.csv` or `.parquet` file is one
-document (read row by row, never the whole file), a folder is all such files below it in the order
-of their names. Each of them but Parquet may be gzipped (`.txt.gz`). A document keeps its text as it
-was written, except that the lines of hard-wrapped text are joined, so that a newline in
-`Document.text` always ends a paragraph, a heading or a list item and never cuts a sentence.
+A `.txt` or `.md` file is one document, a row of a table (`tfactors.text.tables`) is one document, a
+folder is all such files below it in the order of their names. Each of them may be packed by gzip or
+Zstandard (`.txt.gz`). A document keeps its text as it was written, except that the lines of
+hard-wrapped prose are joined (`tfactors.text.wrapped_lines`), so that a newline in `Document.text`
+ends a paragraph, a heading or a list item and cuts no sentence.
 """
 
-import codecs
-import csv
-import gzip
 import hashlib
 import json
 import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from tfactors.errors import InputError
+from tfactors.text.lines import CorpusError, lines
+from tfactors.text.tables import (
+    READERS,
+    NoColumnError,
+    read_table,
+    replace_surrogates,
+    suffix_of,
+)
+from tfactors.text.wrapped_lines import join_wrapped_lines
 
-SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet", ".tokens")
+SUFFIXES = (".txt", ".md", *READERS, ".tokens")
 DEFAULT_COLUMN = "text"
 HELD_OUT_SHARE = 0.05
 # Characters of an article of WikiText, as in 2021.
 SHORTEST_ARTICLE = 2000
-# Hard-wrapped text is about this wide; wider lines are one paragraph each, narrower ones a list.
-WRAP_WIDTHS = range(40, 101)
-# csv refuses fields above 128 KiB unless told otherwise, and a field here is a whole document.
-csv.field_size_limit(2**31 - 1)
-
-
-class CorpusError(InputError):
-    """A text source that cannot be read; the message says which, where and what to do."""
 
 
 @dataclass(frozen=True)
@@ -68,128 +64,135 @@ class Document:
         return int.from_bytes(digest[:8], "big") < HELD_OUT_SHARE * 2**64
 
 
-def read_files(path: Path, column: str | None = None) -> Iterator[Document]:
+def read_files(
+    path: Path, column: str | None = None, left_out: Counter[str] | None = None
+) -> Iterator[Document]:
     """Yield the documents of a file or of all text files below a folder.
 
     Rows without text are passed over. A row's title is its `title` column if there is one, else
     the file's name and the row's number, counted from 1.
 
+    Parameters
+    ----------
+    path : Path
+        The file or the folder.
+    column : str, optional
+        The column of a table that holds the text; default ``text``.
+    left_out : Counter, optional
+        Is told how many files of a folder are not read, by what they are.
+
     Raises
     ------
     CorpusError
-        There is no such file, its suffix is unknown, it is empty or not UTF-8 text, the column is
-        not there, a row is malformed, or no document has any text.
+        There is no such file, its suffix is unknown, it is empty or no text, the column is not
+        there, a row is malformed, or no document has any text.
     """
     if not path.exists():
         raise CorpusError(f"{path}: no such file or folder")
-    files = _files_below(path) if path.is_dir() else [path]
-    any_text = False
+    left_out = Counter() if left_out is None else left_out
+    column = column or DEFAULT_COLUMN
+    files, others = _files_below(path) if path.is_dir() else ([path], Counter())
+    left_out.update(others)
+    any_text, without_column = False, None
     for file in files:
         title = file.relative_to(path).as_posix() if path.is_dir() else file.name
         try:
-            for row_title, text in _read_file(file, title, column or DEFAULT_COLUMN):
+            for row_title, text in _read_file(file, replace_surrogates(title), column):
                 if text.strip():
                     any_text = True
-                    yield Document(path.name or str(path), row_title, join_wrapped_lines(text))
+                    yield Document(source_name(path), row_title, join_wrapped_lines(text))
+        except NoColumnError as error:
+            if not path.is_dir():
+                raise
+            without_column = without_column or error
+            left_out[f"{suffix_of(file)} without a column {column!r}"] += 1
         except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CorpusError(f"{file}: cannot be read: {reason}") from error
     if not any_text:
+        if without_column:
+            raise without_column
         if path.is_dir():
             raise CorpusError(f"{path}: no text below this folder in {_or(SUFFIXES)} files")
         raise CorpusError(f"{path}: the file is empty; a text is needed")
 
 
-def replace_surrogates(text: str) -> str:
-    r"""Return the text with U+FFFD for each lone surrogate, as JSON's ``\ud800`` makes one."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+def source_name(path: Path) -> str:
+    """Return what a file or a folder is called as a source of documents.
 
-
-def join_wrapped_lines(text: str) -> str:
-    r"""Return the text with hard-wrapped lines joined, so that a newline ends a paragraph.
-
-    A newline is a wrap if the next line's first word would not have fitted on the line, as the
-    width of nine lines in ten tells; text of long lines or of short ones only is left alone.
-
-    Examples
-    --------
-    >>> join_wrapped_lines("It was the best of times, it was the worst\nof times.\n\nThe end.")
-    'It was the best of times, it was the worst of times.\n\nThe end.'
+    Bytes of its name that are not UTF-8 are shown as U+FFFD.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")
-    followed = sorted(len(line) for line, following in pairwise(lines) if line and following)
-    width = followed[-1 - len(followed) // 10] if followed else 0
-    if width not in WRAP_WIDTHS:
-        return text
-    pieces = [lines[0]]
-    for line, following in pairwise(lines):
-        first_word = following.split(" ", 1)[0]
-        full_line = len(line) + 1 + len(first_word) > 0.9 * width
-        wrapped = line and first_word and full_line and not _LIST_ITEM.match(following)
-        pieces += [" " if wrapped else "\n", following]
-    return "".join(pieces)
+    return replace_surrogates(path.name or str(path))
 
 
-_ARTICLE = re.compile(r" = ([^=]+) = *$")
-_LIST_ITEM = re.compile(r"[-*+#>|•]|\d+[.)] ")
+def left_out_line(path: str | Path, left_out: Counter[str]) -> str:
+    """Return the line that tells which files of a folder were not read, "" if all were.
+
+    >>> left_out_line("letters", Counter({".pdf": 2, ".png": 1}))
+    'letters: 3 files left out (2 .pdf, 1 .png)'
+    """
+    if not left_out:
+        return ""
+    commonest = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in commonest)
+    number = left_out.total()
+    return f"{path}: {number:,} file{'s' if number > 1 else ''} left out ({kinds})"
 
 
-def _files_below(folder: Path) -> list[Path]:
-    """Return all readable files below a folder in the order of their names, but hidden ones."""
-    files = []
+def _files_below(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """Return the files to read below a folder, and how many others of which suffix there are.
+
+    They come in the order of their names. Hidden files and folders are passed over, and so is what
+    a saved data set keeps beside its rows.
+    """
+    files, left_out = [], Counter[str]()
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        rows = _rows_of_saved_dataset(Path(root))
         for name in names:
-            if not name.startswith(".") and _suffix(Path(name)) in SUFFIXES:
-                files.append(Path(root, name))
-    return sorted(files, key=lambda file: file.relative_to(folder).parts)
+            file = Path(root, name)
+            if name.startswith(".") or (rows is not None and name not in rows):
+                continue
+            if suffix_of(file) in SUFFIXES:
+                files.append(file)
+            else:
+                left_out[file.suffix.lower() or "without a suffix"] += 1
+    return sorted(files, key=lambda file: file.relative_to(folder).parts), left_out
 
 
-def _suffix(path: Path) -> str:
-    """Return the suffix that says how to read a file: that of `a.csv` for `a.csv.gz`."""
-    name = path.name.lower().removesuffix(".gz")
-    return "" if name.endswith(".parquet") and name != path.name.lower() else Path(name).suffix
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether a folder is what `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
+    return _rows_of_saved_dataset(folder) is not None
+
+
+def _rows_of_saved_dataset(folder: Path) -> set[str] | None:
+    """Return the files with the rows of what `Dataset.save_to_disk` wrote; None of other folders.
+
+    >>> _rows_of_saved_dataset(Path("no such folder"))
+    """
+    if (folder / "dataset_dict.json").is_file():
+        return set()  # a folder for each split lies below
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return {str(file["filename"]) for file in state["_data_files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
     """Return title and text of each document of a file."""
-    suffix = _suffix(path)
-    if suffix == ".parquet":
-        return _read_parquet(path, title, column)
-    if suffix == ".csv":
-        return _read_csv(path, title, column)
-    if suffix == ".jsonl":
-        return _read_jsonl(path, title, column)
+    suffix = suffix_of(path)
+    if suffix in READERS:
+        return read_table(path, title, column)
     if suffix == ".tokens":
-        return articles(_lines(path), title)
+        return articles(lines(path), title)
     if suffix in (".txt", ".md"):
-        return iter([(title, "".join(_lines(path)))])
+        return iter([(title, "".join(lines(path)))])
     kind = f"suffix {path.suffix!r}" if path.suffix else "a file name without a suffix"
     raise CorpusError(f"{path}: {kind} is unknown; expected {_or(SUFFIXES)}, or a folder of them")
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, with the byte where it turns out to be something else."""
-    offset = 0
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as stream:
-        for line in stream:
-            start = len(codecs.BOM_UTF8) if not offset and line.startswith(codecs.BOM_UTF8) else 0
-            if (nul := line.find(b"\0")) >= 0:
-                raise CorpusError(
-                    f"{path}: not a text file: a NUL byte at byte {offset + nul:,}; "
-                    "UTF-8 text is needed"
-                )
-            try:
-                yield line[start:].decode()
-            except UnicodeDecodeError as error:
-                at = offset + start + error.start
-                raise CorpusError(
-                    f"{path}: not UTF-8 text: 0x{line[start + error.start]:02x} at byte {at:,}; "
-                    "save it as UTF-8"
-                ) from error
-            offset += len(line)
+_ARTICLE = re.compile(r" = ([^=]+) = *$")
 
 
 def articles(lines: Iterable[str], title: str) -> Iterator[tuple[str, str]]:
@@ -207,74 +210,6 @@ def articles(lines: Iterable[str], title: str) -> Iterator[tuple[str, str]]:
         article.append(line)
     if sum(map(len, article)) > SHORTEST_ARTICLE:
         yield title, "".join(article)
-
-
-def _read_jsonl(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(_lines(path), 1):
-        if line.isspace():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise CorpusError(f"{path}: line {number:,} is not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise CorpusError(f"{path}: line {number:,} is not an object such as {{{column!r}: …}}")
-        if column not in row:
-            raise no_column(path, column, list(row), f"line {number:,} has")
-        yield row_text(path, title, number, row[column], row.get("title"), column)
-
-
-def _read_csv(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
-    rows = csv.DictReader(_lines(path), strict=True)
-    try:
-        if rows.fieldnames is not None and column not in rows.fieldnames:
-            raise no_column(path, column, list(rows.fieldnames))
-        for number, row in enumerate(rows, 1):
-            yield row_text(path, title, number, row[column], row.get("title"), column)
-    except csv.Error as error:
-        raise CorpusError(f"{path}: line {rows.reader.line_num:,} is not CSV: {error}") from error
-
-
-def _read_parquet(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if column not in names:
-                raise no_column(path, column, names)
-            columns = list(dict.fromkeys([column, *(["title"] if "title" in names else [])]))
-            number = 0
-            for batch in file.iter_batches(batch_size=32, columns=columns):
-                titles = batch["title"].to_pylist() if "title" in columns else [None] * len(batch)
-                for text, row_title in zip(batch[column].to_pylist(), titles, strict=True):
-                    number += 1
-                    yield row_text(path, title, number, text, row_title, column)
-    except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise CorpusError(f"{path}: not a readable Parquet file: {reason}") from error
-
-
-def row_text(
-    path: Path | str, title: str, number: int, text: Any, row_title: Any, column: str
-) -> tuple[str, str]:
-    """Return a row's title, its own or the source's with the number, and its text, checked."""
-    if text is not None and not isinstance(text, str):
-        raise CorpusError(
-            f"{path}: row {number:,}: column {column!r} holds {type(text).__name__}, not text"
-        )
-    named = row_title if isinstance(row_title, str) and column != "title" else ""
-    named = " ".join(replace_surrogates(named).split())
-    return named or f"{title}, row {number}", replace_surrogates(text or "")
-
-
-def no_column(
-    path: Path | str, column: str, names: list[str], holder: str = "it has"
-) -> CorpusError:
-    """Return the error of a table without the column that was asked for."""
-    there = ", ".join(map(str, names[:20])) + (", …" if len(names) > 20 else "") or "none"
-    return CorpusError(f"{path}: no column {column!r}; {holder} {there}; name one with --column")
 
 
 def _or(names: tuple[str, ...]) -> str:

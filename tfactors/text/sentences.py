@@ -1,10 +1,11 @@
 """Turns the tokens of a window into the bounds of the sentence or the word around one of them.
 
 A sentence ends at . ! ? or … (with the quotes and brackets that close after it) if white space
-and then a capital, a digit or an opening quote follow, at 。！？ and at every newline, because a
-newline ends a paragraph, a heading or a list item. The full stop of an abbreviation, an initial or
-a list number ends none. The rule is our own, small and deterministic, so that the share of an
-activation that a sentence retains means the same everywhere.
+and then a capital, a digit or an opening quote follow, at 。！？ and their like in other scripts
+(۔ ؟ । ။ ። ។), and at every newline, because a newline ends a paragraph, a heading or a list item.
+The full stop of an abbreviation, an initial or a list number ends none. The rule is our own, small
+and deterministic, so that the share of an activation that a sentence retains means the same
+everywhere.
 """
 
 import bisect
@@ -39,7 +40,7 @@ _INITIALISM = re.compile(r"(?:[^\W\d]\.)+[^\W\d]|Ph\.D")
 _LIST_NUMBER = re.compile(r"\(?(\d{1,2}|[IVX]+|[A-Za-z])")
 _STOP = re.compile(
     r"""(?P<stop>[.!?…]+)["'”’»)\]]*(?P<gap>\s)(?=(?P<opening>["'“‘«(\[—–-]*)(?P<next>\w+))"""
-    r"""|[。！？]+[”’」』）]*(?P<ideographic>)"""
+    r"""|[。！？｡۔؟।॥။។።]+[”’»」』）]*(?P<ideographic>)"""
     r"""|(?P<newline>\n)"""
 )
 _WORD_BEFORE = re.compile(r"[\w.'’-]*$")

