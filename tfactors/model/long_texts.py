@@ -1,9 +1,10 @@
 """How long a text may be for a model to read it as it reads every other.
 
-Some models change with the length of a text, and go on with what the last one asked for: BigBird
-attends to all of a short text and to parts of a long one, and models with two sets of rotary
-frequencies (``longrope``) take the second for a whole batch once one text in it is long. Threads
-share a model, and texts a batch, so both read short texts alone.
+Some models change with the length of a text. BigBird attends to all of a short text and to parts of
+a long one, and after its first short text to all of every text; Reformer draws the parts of a long
+text at random, anew each time. Models with two sets of rotary frequencies (``longrope``) take the
+second for a whole batch once one text in it is long. Threads share a model, and texts a batch, so
+these models read short texts only.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ def longest_read(config: Any) -> int | None:
     limits = [getattr(config, "max_position_embeddings", None)]
     if getattr(config, "attention_type", None) == "block_sparse":
         limits.append((5 + 2 * config.num_random_blocks) * config.block_size)
+    if "lsh" in (getattr(config, "attn_layers", None) or ()):
+        limits.append(config.lsh_attn_chunk_length)
     for rope in _ropes(getattr(config, "rope_parameters", None)):
         if rope.get("rope_type") == "longrope":
             limits.append(

@@ -20,18 +20,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfactors.model.loading import ModelError
-from tfactors.model.long_texts import longest_read
 from tfactors.model.packed_linear import pack_linear_layers, unpack_linear_layers
 from tfactors.model.tapped_blocks import form_of_answers, paths_of_blocks
 from tfactors.model.target_row import has_target_row
 
-# Of the texts that are read. Two are as long, and end with the same token.
-LENGTHS = (9, 5, 5, 1)
+# Of the texts that are read. The first is longer than the chunks of 64 that some models attend to;
+# two are as long, and end with the same token.
+LENGTHS = (70, 5, 5, 1)
 # Two states are the same up to this share of their length. Rounding makes some 1e-6 of it in
 # float32; padding that is not masked makes a tenth or more.
 SAME = 3e-4
 SAME_IN_EPSILONS = 20  # of a number type with fewer digits
-# A larger model runs on from three layers only: each takes a pass, and a pass seconds.
+# A larger model reads no long text, and runs on from three layers only: a pass takes seconds.
 MOST_WEIGHTS = 1_000_000_000
 
 _PROVED: dict[str, "Proof"] = {}
@@ -78,6 +78,8 @@ class Proof:
 
 class Reader(Protocol):
     """A model as it is opened with a proof; see `tfactors.model.hidden_states.Model`."""
+
+    max_length: int
 
     def hidden_states(
         self,
@@ -126,11 +128,13 @@ def proof_of(
     parameter = next(module.parameters())
     settings = json.dumps(module.config.to_dict(), sort_keys=True, default=str)
     key = f"{sha256} {parameter.dtype} {parameter.device} {type(module).__name__} {settings}"
-    texts, others = _texts(ordinary_ids, module.config)
+    large = sum(weight.numel() for weight in module.parameters()) > MOST_WEIGHTS
+    longest = open_with(Proof(blocks=1, width=1)).max_length
+    texts, others = _texts(ordinary_ids, longest, large)
     if key not in _PROVED:
-        _PROVED[key] = _prove(module, name, texts, others, open_with)
+        _PROVED[key] = _prove(module, name, texts, others, large, open_with)
         return _PROVED[key]
-    own_states(module, name, texts[0])  # RWKV scales its weights at its first pass
+    own_states(module, name, texts[1])  # RWKV scales its weights at its first pass
     if _PROVED[key].packed:
         pack_linear_layers(module)
     return _PROVED[key]
@@ -179,14 +183,18 @@ def _handed_out(module: Any, text: np.ndarray) -> list[np.ndarray]:
 
     ids = torch.from_numpy(text[None]).to(next(module.parameters()).device)
     with torch.inference_mode():
-        answer = module(input_ids=ids, output_hidden_states=True)
-    return [layer.float().cpu().numpy() for layer in answer.hidden_states]
+        states = module(input_ids=ids, output_hidden_states=True).hidden_states
+    if not states or not all(isinstance(layer, torch.Tensor) for layer in states):
+        raise TypeError("it hands out none, or several for one layer")
+    return [layer.float().cpu().numpy() for layer in states]
 
 
-def _texts(ordinary_ids: np.ndarray, config: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _texts(
+    ordinary_ids: np.ndarray, longest: int, large: bool
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return texts to try a model with, and others of the same lengths, as token ids."""
     random = np.random.default_rng(0)
-    longest = longest_read(config) or LENGTHS[0]
+    longest = min(longest, 2 * LENGTHS[1] if large else LENGTHS[0])
     lengths = [min(length, longest) for length in LENGTHS]
     texts, others = (
         [random.choice(ordinary_ids, length).astype(np.int64) for length in lengths]
@@ -201,6 +209,7 @@ def _prove(
     name: str,
     texts: list[np.ndarray],
     others: list[np.ndarray],
+    large: bool,
     open_with: Callable[[Proof], Reader],
 ) -> Proof:
     """Try the ways to read a model, and what it can do, on some texts."""
@@ -219,15 +228,14 @@ def _prove(
     if not proof.path:
         return replace(proof, runs_on=False)
     layers = list(range(proof.blocks))
-    weights = sum(parameter.numel() for parameter in module.parameters())
-    if weights > MOST_WEIGHTS and len(layers) > 3:
+    if large and len(layers) > 3:
         layers = [0, proof.blocks // 2, proof.blocks - 1]
         _LOG.warning(
-            "%s: has %s weights, so running on from changed states was tried at the layers "
-            "%d, %d and %d alone, and at no other",
+            "%s is large: its states were compared on texts of up to %d tokens, and running on "
+            "from changed ones was tried at the layers %s alone",
             name,
-            f"{weights:,}",
-            *layers,
+            len(texts[0]),
+            ", ".join(map(str, layers)),
         )
     return replace(proof, runs_on=test.runs_on(proof, layers, _all_skipped(module, proof, texts)))
 
@@ -355,21 +363,22 @@ class _Test:
         """Whether texts that start at place 0 are those that start nowhere in particular."""
         if "position_ids" not in inspect.signature(module.forward).parameters:
             return False
-        reader, starts = self.open_with(proof), [0] * len(self.texts)
-        expected = np.concatenate(self.own, axis=1)
-        layers = self.layers(proof)
-        return self.passes(expected, reader.hidden_states, self.texts, layers, None, starts)
+        reader, texts = self.open_with(proof), self.texts[1:]
+        expected, layers = np.concatenate(self.own[1:], axis=1), self.layers(proof)
+        starts = [0] * len(texts)
+        return self.passes(expected, reader.hidden_states, texts, layers, None, starts)
 
     def target_row(self, proof: Proof, module: Any) -> bool:
         """Whether one position of each text has the state that it has among all."""
         if not any(map(has_target_row, module.modules())):
             return False
         reader, layers = self.open_with(proof), sorted({1, proof.blocks})
-        places = [len(text) // 2 for text in self.texts]
-        rows = [own[:, place] for own, place in zip(self.own, places, strict=True)]
+        texts = self.texts[1:]
+        places = [len(text) // 2 for text in texts]
+        rows = [own[:, place] for own, place in zip(self.own[1:], places, strict=True)]
         expected = np.stack(rows, axis=1)[layers]
         return all(
-            self.passes(one[None], reader.hidden_states, self.texts, [layer], places)
+            self.passes(one[None], reader.hidden_states, texts, [layer], places)
             for layer, one in zip(layers, expected, strict=True)
         )
 
@@ -381,7 +390,7 @@ class _Test:
         below are skipped: then a residual that went around a block would be missing.
         """
         reader = self.open_with(proof)
-        own = np.concatenate(self.own, axis=1)
+        own = np.concatenate(self.own[1:], axis=1)
 
         def all_run_on(texts: list[np.ndarray]) -> bool:
             return all(
@@ -389,8 +398,8 @@ class _Test:
                 for layer in layers
             )
 
-        return all_run_on(self.others) or (
-            all_skipped and proof.blocks > 1 and all_run_on(self.texts)
+        return all_run_on(self.others[1:]) or (
+            all_skipped and proof.blocks > 1 and all_run_on(self.texts[1:])
         )
 
 
