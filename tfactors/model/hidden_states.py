@@ -28,6 +28,7 @@ from tfactors.model.loading import (
     hub_folder,
     load_transformer,
     local_folder,
+    quiet_transformers,
     vocabulary_of,
     weight_files,
 )
@@ -426,7 +427,8 @@ def load_model(name: str, device: str = "cpu", marks: bool = False) -> Model:
         return Model(name, digest, module, tokenizer, device, proof)
 
     ids = ordinary_ids(tokenizer, vocabulary_of(module))
-    proof = proof_of(module, name, digest, ids, open_with)
+    with quiet_transformers():
+        proof = proof_of(module, name, digest, ids, open_with)
     return Model(name, digest, module, tokenizer, device, proof, marks)
 
 

@@ -154,8 +154,8 @@ def own_states(module: Any, name: str, text: np.ndarray) -> np.ndarray:
     except Exception as error:  # whatever the code of a model raises
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
         raise ModelError(
-            f"model {name!r}: {kind} gives no hidden states of a text alone ({reason}); give an "
-            "encoder such as BERT or a decoder such as GPT-2"
+            f"model {name!r}: {kind} gives no hidden states of a text of {len(text)} tokens "
+            f"alone ({reason}); give an encoder such as BERT or a decoder such as GPT-2"
         ) from error
     width = states[0].shape[-1]
     for layer, found in enumerate(states):
