@@ -96,6 +96,7 @@ OWN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("lfm3", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_next"), FOUR),
     **dict.fromkeys(("qwen2_vl_text", "qwen2_5_vl_text"), PLACES),
     **dict.fromkeys(("glm4v_text", "glm_image_text", "glm_ocr_text"), PLACES),
+    "funnel": {"block_sizes": [1, 1], "num_hidden_layers": None},
     "bamba": {"num_hidden_layers": 3, "attn_layer_indices": [1]},
     "big_bird": {"block_size": 4, "num_random_blocks": 2},
     "bigbird_pegasus": {"block_size": 4, "num_random_blocks": 2},
@@ -166,7 +167,9 @@ def random_model(family: str) -> torch.nn.Module:
     fields |= {name for name, own in renamed.items() if own not in SIZES}
     settings = {name: size for name, size in SIZES.items() if name in fields}
     settings |= copy.deepcopy(OWN.get(family, {}))  # some classes write to what they are given
+    settings = {name: size for name, size in settings.items() if size is not None}
     config = kind(**settings)
+    config.architectures = config.architectures or []
     with torch.device("meta"):
         weights = transformers.AutoModel.from_config(config).num_parameters()
     if weights > MOST_WEIGHTS:
@@ -193,10 +196,12 @@ def states_of_transformers(folder: Path, texts: list[np.ndarray]) -> list[np.nda
     """Return the states of each text, (layers, tokens, width), as transformers gives them."""
     module = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     module = module.get_encoder() if module.config.is_encoder_decoder else module
-    states = []
+    states, asked = [], {"output_hidden_states": True}
+    if "use_cache" in inspect.signature(module.forward).parameters:
+        asked["use_cache"] = False
     with torch.inference_mode():
         for text in texts:
-            answer = module(input_ids=torch.from_numpy(text[None]), output_hidden_states=True)
+            answer = module(input_ids=torch.from_numpy(text[None]), **asked)
             own = np.stack([layer[0, : len(text)].numpy() for layer in answer.hidden_states])
             # State space models list what leaves a block, and leave the embeddings out.
             if type(module).__name__ in (

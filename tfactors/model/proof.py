@@ -182,8 +182,10 @@ def _handed_out(module: Any, text: np.ndarray) -> list[np.ndarray]:
     import torch
 
     ids = torch.from_numpy(text[None]).to(next(module.parameters()).device)
+    takes_cache = "use_cache" in inspect.signature(module.forward).parameters
+    cache = {"use_cache": False} if takes_cache else {}
     with torch.inference_mode():
-        states = module(input_ids=ids, output_hidden_states=True).hidden_states
+        states = module(input_ids=ids, output_hidden_states=True, **cache).hidden_states
     if not states or not all(isinstance(layer, torch.Tensor) for layer in states):
         raise TypeError("it hands out none, or several for one layer")
     return [layer.float().cpu().numpy() for layer in states]
