@@ -80,6 +80,7 @@ UNLIKE_BERT = {
         "bpe",
     ),
     "ibert": (BASE | {"max_position_embeddings": 65}, "bpe"),
+    "openai-gpt": ({"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64}, "bpe"),
 }
 # What cannot be read, or only in part.
 HARD = {

@@ -135,11 +135,12 @@ def form_of_answers(
 
     def call(layer: int, block: Any, args: tuple, kwargs: dict) -> Any:
         answer = block(*args, **kwargs)
-        if not isinstance(answer, tuple):
+        if not isinstance(answer, tuple | list):
             forms.append(lambda states: states)
         elif all(part is None for part in answer[1:]):
+            kind = list if isinstance(answer, list) else tuple  # a list in the first GPT
             rest = answer[1:]
-            forms.append(lambda states: (states, *rest))
+            forms.append(lambda states: kind((states, *rest)))
         else:
             forms.append(None)
         return answer
