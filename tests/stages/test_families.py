@@ -13,7 +13,9 @@ import tfactors as tf
 from tfactors.bundle.passages import passages_of
 from tfactors.cli import main
 from tfactors.display import passages
+from tfactors.evaluate.evaluate import evaluate
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.model.loading import ModelError
 
 pytestmark = pytest.mark.model
 
@@ -56,6 +58,24 @@ def test_a_model_of_the_family_gives_a_bundle_that_verifies(built, capsys) -> No
     found = passages_of(bundle, bundle.examples(0, bundle.layers[-1], 3), words=None)
     unread = "which reads from left to right" in passages.legend(found)
     assert unread == (family in CAUSAL)
+
+
+def test_a_model_that_cannot_run_on_gives_a_bundle_without_effects(
+    text: Path, tmp_path: Path, capsys
+) -> None:
+    model, folder = write_family("flaubert", tmp_path / "model"), tmp_path / "bundle"
+    capsys.readouterr()
+    assert main(["build", str(text), "--model", str(model), "--out", str(folder), *SMALL]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot run on from hidden states that were changed" in line
+    assert main(["verify", str(folder)]) == 0
+    bundle = tf.Bundle.open(folder)
+    assert bundle.effects().empty
+    assert not bundle.abilities.effects
+    with pytest.raises(ModelError, match="cannot run on"):
+        tf.intervene(bundle, "The people of the house", factor=0, layer=1, times=1, add=0.1)
+    (section,) = evaluate(bundle, only=["fidelity"], show_progress=False)
+    assert "Not measured" in section.findings[0]
 
 
 def test_words_are_those_of_the_text(built, text: Path) -> None:

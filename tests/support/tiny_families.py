@@ -61,7 +61,47 @@ FAMILIES = {
     "qwen3": (BASE | FEW_KEYS | {"head_dim": 8}, "bpe"),
     "t5": (PAIR | {"num_decoder_layers": 1}, "unigram"),
 }
+# Families whose blocks, padding or weights are not handled as BERT's are, and so are proved.
+SPARSE = {"block_size": 4, "num_random_blocks": 1} | BASE
+UNLIKE_BERT = {
+    "xlnet": ({"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}, "unigram"),
+    "fnet": (BASE, "unigram"),
+    "mobilebert": (BASE | {"intra_bottleneck_size": 16, "embedding_size": 16}, "wordpiece"),
+    "convbert": (BASE | {"embedding_size": 16}, "wordpiece"),
+    "flaubert": ({"emb_dim": 32, "n_layers": 2, "n_heads": 4, "pad_index": 0}, "bpe"),
+    "xlm": ({"emb_dim": 32, "n_layers": 2, "n_heads": 4, "pad_index": 0}, "bpe"),
+    "mamba": ({"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4}, "bpe"),
+    "rwkv": ({"hidden_size": 32, "num_hidden_layers": 2, "rescale_every": 1}, "bpe"),
+    "longformer": (BASE | {"attention_window": [8, 8]}, "bpe"),
+    "fsmt": (
+        {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 48}
+        | {"decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 48}
+        | {"langs": ["en", "de"], "max_position_embeddings": 64},
+        "bpe",
+    ),
+    "ibert": (BASE | {"max_position_embeddings": 65}, "bpe"),
+    "openai-gpt": ({"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64}, "bpe"),
+}
+# What cannot be read, or only in part.
+HARD = {
+    "big_bird": (SPARSE, "unigram"),
+    "reformer": (
+        {"hidden_size": 32, "num_attention_heads": 4, "attention_head_size": 8, "num_buckets": 2}
+        | {"axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16], "is_decoder": True}
+        | {"attn_layers": ["lsh", "lsh"], "lsh_attn_chunk_length": 16, "feed_forward_size": 48},
+        "unigram",
+    ),
+    "funnel": (
+        {"block_sizes": [1, 1], "num_decoder_layers": 1, "d_model": 32, "n_head": 4}
+        | {"d_head": 8, "d_inner": 48},
+        "wordpiece",
+    ),
+    "opt": (BASE | {"word_embed_proj_dim": 16, "ffn_dim": 48}, "bpe"),
+    "long_bert": (BASE | {"num_hidden_layers": 5}, "wordpiece"),
+}
+KIND_OF = {"long_bert": "bert"}
 CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
+SIZES = FAMILIES | UNLIKE_BERT | HARD
 # What their tokenizers put before and after a text, by the name that transformers has for each.
 CLS_SEP = {"cls_token": "[CLS]", "sep_token": "[SEP]"}
 ROBERTA = {"cls_token": "<s>", "sep_token": "</s>"}
@@ -77,8 +117,12 @@ MARKS: dict[str, dict[str, str]] = {
 def random_module(family: str, vocabulary: int) -> torch.nn.Module:
     """A model of the family whose biases and norms are not the identity either."""
     torch.manual_seed(1)
-    sizes = FAMILIES[family][0] | {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0}
-    config = transformers.AutoConfig.for_model(family, **sizes)
+    sizes = SIZES[family][0] | {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0}
+    if family == "fsmt":
+        sizes |= {"src_vocab_size": vocabulary, "tgt_vocab_size": vocabulary}
+    config = transformers.AutoConfig.for_model(KIND_OF.get(family, family), **sizes)
+    if family == "funnel":
+        config.architectures = ["FunnelModel"]
     config.cls_token_id = config.sep_token_id = 0  # ModernBERT's lie beyond a small vocabulary
     module = transformers.AutoModel.from_config(config)
     for parameter in module.parameters():
@@ -89,7 +133,7 @@ def random_module(family: str, vocabulary: int) -> torch.nn.Module:
 def write_family(family: str, folder: Path) -> Path:
     """Write model and tokenizer as ``save_pretrained`` does."""
     marks = MARKS.get(family, {})
-    fast = Tokenizer.from_str(trained(FAMILIES[family][1], tuple(marks.values())))
+    fast = Tokenizer.from_str(trained(SIZES[family][1], tuple(marks.values())))
     if marks:
         before = [token for name, token in marks.items() if name in ("cls_token", "bos_token")]
         after = [token for token in marks.values() if token not in before]

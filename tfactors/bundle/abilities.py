@@ -49,7 +49,10 @@ MARKED_MATCH = "Share of the factor's examples at this layer that mark one of th
 NO_PENALTY = "The codes are those of the autoencoder's own encoder, which knows no λ."
 OLDER = "This bundle does not say: it was imported, or built by an older tfactors."
 OLDER_SAMPLE = "This bundle holds no random sample: it was imported, or built by an older tfactors."
-OLDER_EFFECTS = "This bundle holds no effects: an older tfactors built it, or the quick preset."
+OLDER_EFFECTS = (
+    "This bundle holds no effects: an older tfactors built it, or the quick preset, or of a model "
+    "that cannot run on from changed states."
+)
 NO_SECOND_SEED = "No dictionary was learnt with another seed, so nothing is known of stability."
 
 

@@ -24,6 +24,7 @@ from tfactors.evaluate.evaluation import Evaluation
 from tfactors.evaluate.sample import interval
 from tfactors.explain.read_states import tokens_and_places
 from tfactors.model.language_head import language_head
+from tfactors.model.proof import cannot_run_on
 
 MASKED = 0.15
 WITH = {"reconstruction": "its reconstruction", "mean": "the layer's mean", "zero": "zero"}
@@ -45,6 +46,8 @@ def measure(evaluation: Evaluation) -> Section:
     """Measure what the network makes of reconstructed states, layer by layer."""
     encoder, sample = evaluation.encoder, evaluation.held_out_for_fidelity
     model, texts = encoder.model, sample.texts
+    if not model.runs_on:
+        return _section([f"Not measured. {cannot_run_on(model.name)}."], [])
     head, saved_as = language_head(model.name, evaluation.device, model.dtype)
     asked, targets = _questions(evaluation, texts, saved_as) if head else (texts, None)
     lengths = [len(text) for text in texts]
@@ -104,6 +107,10 @@ def measure(evaluation: Evaluation) -> Section:
             f"The model was saved as {saved_as or 'a body alone'}, without a language-model head: "
             "the loss recovered cannot be measured."
         )
+    return _section(findings, tables)
+
+
+def _section(findings: list[str], tables: list[Table]) -> Section:
     return Section(
         "fidelity",
         "Fidelity",

@@ -9,7 +9,7 @@ between them. What callers give and get is the text's tokens alone, with marks a
 Only the blocks that are needed run. A pass can go on from states put in at any layer, which shows
 what happens when a factor is taken away, or a state is replaced by its reconstruction. All of it
 runs in copies that share every weight (`tfactors.model.tapped_blocks`), so threads can share one
-`Model`.
+`Model`. What a model cannot do is found when it is opened (`tfactors.model.proof`).
 
 Where the weights come from is told in `tfactors.model.loading`; no code of a model is run.
 """
@@ -28,14 +28,17 @@ from tfactors.model.loading import (
     hub_folder,
     load_transformer,
     local_folder,
+    quiet_transformers,
+    vocabulary_of,
     weight_files,
 )
+from tfactors.model.long_texts import attend_fully, longest_read
 from tfactors.model.marks import NO_MARKS, beginning_of, marks_of
 from tfactors.model.precision import check_finite, torch_precision
+from tfactors.model.proof import Proof, cannot_run_on, ordinary_ids, proof_of
 from tfactors.model.tapped_blocks import (
     LayerReached,
     form_of_answers,
-    path_of_blocks,
     recording_copy,
     replacing_copy,
 )
@@ -79,6 +82,8 @@ class Model:
         Or a slow one, called the same way (`tfactors.model.tokenizer`).
     unknown_id : int
         Token id that stands for an unknown word, for masking a word.
+    proof : Proof
+        How it is read, and what it was shown to do.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Model:
         module: Any,
         tokenizer: Any,
         device: str,
+        proof: Proof,
         marks: bool = False,
         bos: bool = False,
     ) -> None:
@@ -95,15 +101,12 @@ class Model:
         self.sha256 = sha256
         self.tokenizer = tokenizer
         self.device = device
+        self.proof = proof
         self._module = module
-        self.dtype = str(module.dtype).removeprefix("torch.")
+        self.dtype = str(next(module.parameters()).dtype).removeprefix("torch.")
         config = module.config
-        self.blocks = int(config.num_hidden_layers)
-        self.width = int(config.hidden_size)
-        self.vocabulary = int(module.get_input_embeddings().num_embeddings)
-        # ALBERT runs each of its few groups of weights many times.
-        stored = int(getattr(config, "num_hidden_groups", self.blocks))
-        self._blocks_path = path_of_blocks(module, stored, name)
+        self.blocks, self.width = proof.blocks, proof.width
+        self.vocabulary = vocabulary_of(module)
         self._forward_parameters = inspect.signature(module.forward).parameters
         # RoBERTa and its kin count positions from padding_idx + 1; a table turns −1 into its end.
         embeddings = getattr(module, "embeddings", None)
@@ -112,8 +115,8 @@ class Model:
         if padding_index is not None:
             padding_index = getattr(embeddings, "padding_idx", padding_index)
         self._first_position = 0 if padding_index is None else int(padding_index) + 1
-        longest = getattr(config, "max_position_embeddings", None)
-        if not longest or longest < 0:
+        longest = longest_read(config)
+        if longest is None:
             longest = min(tokenizer.model_max_length, NO_LENGTH_LIMIT)
         own = marks_of(tokenizer) if marks else NO_MARKS
         self.marks = beginning_of(tokenizer) if bos else own
@@ -139,7 +142,7 @@ class Model:
 
         With ``bos`` it reads each text behind the token that begins one, and nothing else.
         """
-        shared = (self.name, self.sha256, self._module, self.tokenizer, self.device)
+        shared = (self.name, self.sha256, self._module, self.tokenizer, self.device, self.proof)
         return Model(*shared, marks=marks, bos=bos)
 
     @property
@@ -157,7 +160,12 @@ class Model:
     @property
     def keeps_positions(self) -> bool:
         """Whether `hidden_states` can honour ``starts`` (the model takes position ids)."""
-        return "position_ids" in self._forward_parameters
+        return self.proof.positions
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether `last_states` can run on from states that were changed."""
+        return self.proof.runs_on
 
     def unit_embeddings(self, token_ids: np.ndarray) -> np.ndarray:
         """Return the rows of the input embedding of some tokens, at norm 1, (n, e) float32.
@@ -186,7 +194,7 @@ class Model:
         ----------
         texts : sequence of array
             Token ids of each text, each of at most `max_length` tokens. They are run in batches of
-            like length, and padding changes no number beyond float32 rounding.
+            like length, or of one length where padding would change a state beyond rounding.
         layers : sequence of int
             In 0 … `blocks`; only ``max(layers)`` blocks run.
         positions : sequence of int, optional
@@ -215,7 +223,7 @@ class Model:
         if not states.size:
             return states
         first = len(self.marks[0])
-        for batch in _batches(lengths, self._batch_size, self._marked):
+        for batch in self._batches(lengths):
             tensors = self._inputs(
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
@@ -268,7 +276,8 @@ class Model:
         Raises
         ------
         ModelError
-            A layer or a length that the model does not have, or states of another shape.
+            A layer or a length that the model does not have, states of another shape, or a model
+            of which nothing can be asked so (`runs_on`).
         """
         import torch
 
@@ -282,8 +291,10 @@ class Model:
         last = np.array(states, dtype=np.float32)
         if layer == self.blocks:
             return last
+        if not self.runs_on:
+            raise ModelError(cannot_run_on(self.name))
         edges, first = offsets(lengths), len(self.marks[0])
-        for batch in _batches(lengths, self._batch_size, self._marked):
+        for batch in self._batches(lengths):
             tensors = self._inputs(
                 [texts[text] for text in batch],
                 None if starts is None else [starts[text] for text in batch],
@@ -294,7 +305,7 @@ class Model:
             given = torch.from_numpy(padded).to(self.device, torch_precision(self.dtype))
             with torch.inference_mode():
                 module = replacing_copy(
-                    self._module, self._blocks_path, layer, given, self._form_of_answers
+                    self._module, self.proof.path, layer, given, self._form_of_answers
                 )
                 values = module(**tensors)[0].float().cpu().numpy()
             for row, text in enumerate(batch):
@@ -314,14 +325,14 @@ class Model:
 
         tensors = self._inputs([np.array([self.unknown_id])], None)
         with torch.inference_mode():
-            return form_of_answers(
-                self._module, self._blocks_path, lambda module: module(**tensors)
-            )
+            return form_of_answers(self._module, self.proof.path, lambda module: module(**tensors))
 
-    @property
-    def _batch_size(self) -> int:
+    def _batches(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield indices of texts that share a batch."""
         on_cpu = self.device.partition(":")[0] == "cpu"
-        return CPU_BATCH if on_cpu else ACCELERATOR_BATCH
+        size = CPU_BATCH if on_cpu else ACCELERATOR_BATCH
+        size = size if self.proof.batches else 1
+        return _batches(lengths, size, self._marked, self.proof.padding)
 
     def _check(
         self, layers: Sequence[int], lengths: np.ndarray, positions: Sequence[int] | None
@@ -357,11 +368,14 @@ class Model:
         if positions is not None:
             at = torch.as_tensor(positions, device=self.device) + len(self.marks[0])
         with torch.inference_mode():
-            module, recorded = recording_copy(self._module, self._blocks_path, layers, at)
+            if not self.proof.path:  # every block runs, and the model says what it likes to
+                own = self._module(**tensors, output_hidden_states=True).hidden_states
+                return {layer: _rows(own[layer], at) for layer in layers}
+            module, recorded = recording_copy(
+                self._module, self.proof.path, layers, at, self.proof.target_row
+            )
             with suppress(LayerReached):
-                last = module(**tensors)[0]
-                rows = torch.arange(len(last), device=last.device)
-                recorded[self.blocks] = last if at is None else last[rows, at][:, None]
+                recorded[self.blocks] = _rows(module(**tensors)[0], at)
         return recorded
 
     def _inputs(
@@ -383,7 +397,12 @@ class Model:
                 f"token ids {ids.min()} to {ids.max()}: {self.name} has ids 0 to "
                 f"{self.vocabulary - 1:,}; use its own tokenizer"
             )
-        inputs = {"input_ids": ids, "attention_mask": mask}
+        inputs = {"input_ids": ids}
+        if any(
+            name == "attention_mask" or parameter.kind is parameter.VAR_KEYWORD
+            for name, parameter in self._forward_parameters.items()
+        ):
+            inputs["attention_mask"] = mask
         if starts is not None and self.keeps_positions:
             # Padding repeats the last place, so that no id leaves the model's table.
             places = np.minimum(np.arange(longest), mask.sum(1, keepdims=True) - 1)
@@ -428,7 +447,15 @@ def load_model(
         No such model, no safetensors, a broken or unsupported one; one line.
     """
     module, tokenizer, digest = load_transformer(name, device, dtype)
-    return Model(name, digest, module, tokenizer, device, marks, bos)
+    attend_fully(module)
+
+    def open_with(proof: Proof) -> Model:
+        return Model(name, digest, module, tokenizer, device, proof)
+
+    ids = ordinary_ids(tokenizer, vocabulary_of(module))
+    with quiet_transformers():
+        proof = proof_of(module, name, digest, ids, open_with)
+    return Model(name, digest, module, tokenizer, device, proof, marks, bos)
 
 
 def model_available(name: str) -> bool:
@@ -467,15 +494,28 @@ def layer_scales(mean_norms: Sequence[float] | np.ndarray, width: int) -> np.nda
     return np.sqrt(width) / norms
 
 
-def _batches(lengths: np.ndarray, size: int, marks: int) -> Iterator[np.ndarray]:
+def _rows(states: "torch.Tensor", at: "torch.Tensor | None") -> "torch.Tensor":
+    """Return one position of each text, (texts, 1, width), or all where none is given."""
+    import torch
+
+    if at is None:
+        return states
+    return states[torch.arange(len(states), device=states.device), at][:, None]
+
+
+def _batches(lengths: np.ndarray, size: int, marks: int, padding: bool) -> Iterator[np.ndarray]:
     """Yield indices of texts of like length, longest first, up to ``size`` padded tokens each.
 
-    A text has ``marks`` tokens more than its length; one of no tokens is left out.
+    A text has ``marks`` tokens more than its length; one of no tokens is left out. Without
+    ``padding`` only texts of one length share a batch.
     """
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     start = 0
     while start < len(order):
-        count = max(1, size // (int(lengths[order[start]]) + marks))
+        longest = int(lengths[order[start]])
+        count = max(1, size // (longest + marks))
+        if not padding:
+            count = int((lengths[order[start : start + count]] == longest).sum())
         yield order[start : start + count]
         start += count

@@ -7,7 +7,7 @@ Where the model is, `tfactors.model.folder` finds out; what its weights are,
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from tfactors.model.folder import (
 )
 from tfactors.model.marks import marks_of, number_of_marks
 from tfactors.model.memory import check_memory
-from tfactors.model.packed_linear import pack_linear_layers
 from tfactors.model.precision import precision_of, torch_precision
 from tfactors.model.stand_ins import stands_for_another
 from tfactors.model.tokenizer import load_tokenizer
@@ -108,8 +107,6 @@ def load_transformer(name: str, device: str, dtype: str = "float32") -> tuple[An
         tokenizer = load_tokenizer(folder, name)
     _check_module(module, name)
     module = module.eval().requires_grad_(False).to(target)
-    if target.type == "cpu":
-        pack_linear_layers(module)
     for parameter in module.parameters():
         # What safetensors gives lies in the file: who writes to that would change the model.
         parameter.data = parameter.data.clone()
@@ -238,10 +235,11 @@ def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any, 
     # T5 has a class for its encoder half alone; of other pairs the encoder is taken out below.
     encoder: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), None)
     half = encoder is not None and (both or encoder.__name__ in (config.architectures or []))
+    config.is_encoder_decoder = both and not half  # T5Gemma's encoder asks for it to be said
     auto = AutoModelForTextEncoding if half else AutoModel
     with _one_line(folder, name):
         module, lacking = module_of(auto, config, weights, name, precision)
-        module = module.get_encoder() if both and not half else module
+        module = _encoder_of(module) if both and not half else module
     # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
     lacking = [key for key in lacking if "pooler" not in key]
     if lacking:
@@ -251,6 +249,22 @@ def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any, 
         )
     _check_range(module, stored, precision, name)
     return module
+
+
+def _encoder_of(module: Any) -> Any:
+    """Return the encoder half of a module; FSMT's is a part that knows only its layers."""
+    encoder = module.get_encoder()
+    if not hasattr(encoder, "config"):
+        embeddings = module.get_input_embeddings()
+        encoder.config, encoder.get_input_embeddings = module.config, lambda: embeddings
+    return encoder
+
+
+def vocabulary_of(module: Any) -> int:
+    """Return the number of tokens that a module has embeddings for."""
+    embeddings = module.get_input_embeddings()
+    rows = getattr(embeddings, "num_embeddings", None)  # I-BERT's table is no layer of torch
+    return int(embeddings.weight.shape[0] if rows is None else rows)
 
 
 def _make_padding_legal(config: Any) -> None:
@@ -279,11 +293,6 @@ def _check_range(
 
 def _check_module(module: Any, name: str) -> None:
     """Raise ModelError for a module that is no text model."""
-    missing = [
-        key for key in ("num_hidden_layers", "hidden_size") if not hasattr(module.config, key)
-    ]
-    if missing:
-        raise ModelError(f"model {name!r}: its config has no {missing[0]}; give a text encoder")
     if hasattr(module.config, "downsampling_rate"):  # CANINE
         raise ModelError(
             f"model {name!r}: {type(module).__name__} reads letters and shortens "
@@ -296,10 +305,10 @@ def _check_module(module: Any, name: str) -> None:
             f"model {name!r}: {type(module).__name__} counts positions from its padding id, and "
             "config.json has none, or one that its vocabulary has not; set pad_token_id there"
         )
-    vocabulary = None
-    with suppress(NotImplementedError, AttributeError):
-        vocabulary = module.get_input_embeddings().num_embeddings
-    if vocabulary is None:
+    try:
+        vocabulary_of(module)
+    except (NotImplementedError, AttributeError) as error:
         raise ModelError(
-            f"model {name!r}: {type(module).__name__} reads no text; give one that does"
-        )
+            f"model {name!r}: {type(module).__name__} reads no text, or has no embedding for each "
+            "of its tokens; give one that does"
+        ) from error

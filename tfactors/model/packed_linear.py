@@ -13,10 +13,16 @@ BATCH_ROWS = 2048
 """Rows of a product for which the weights are packed; others are right as well."""
 
 
-def pack_linear_layers(module: Any) -> None:
+def pack_linear_layers(module: Any) -> bool:
     """Pack the weights of every linear layer of a model in place, for inference.
 
-    A packed weight takes the place of the one in rows, so that memory stays the same.
+    A packed weight takes the place of the one in rows, so that memory stays the same. Models that
+    read ``linear.weight`` themselves do not run then; `unpack_linear_layers` undoes it.
+
+    Returns
+    -------
+    bool
+        Whether anything was packed.
     """
     import torch
     from transformers.activations import GELUActivation
@@ -24,7 +30,7 @@ def pack_linear_layers(module: Any) -> None:
     if not torch.backends.mkldnn.is_available() or not hasattr(
         torch.ops.mkldnn, "_linear_pointwise"
     ):
-        return
+        return False
 
     class PackedLinear(torch.nn.Module):
         """y = xWᵀ + b, or GELU of it."""
@@ -42,12 +48,35 @@ def pack_linear_layers(module: Any) -> None:
                 x, self.weight, self.bias, self.activation, [], algorithm
             )
 
+    packed = False
     for parent in list(module.modules()):
         # The only activation that BERT and its kin apply to what `dense` gives, and nothing else.
         gelu = type(getattr(parent, "intermediate_act_fn", None)) is GELUActivation
         for name, child in parent.named_children():
-            if type(child) is torch.nn.Linear and child.weight.dtype == torch.float32:
-                fused = gelu and name == "dense"
+            weight = child.weight if type(child) is torch.nn.Linear else None
+            if weight is not None and (weight.dtype, weight.device.type) == (torch.float32, "cpu"):
+                packed, fused = True, gelu and name == "dense"
                 setattr(parent, name, PackedLinear(child, "gelu" if fused else "none"))
                 if fused:
                     parent.intermediate_act_fn = torch.nn.Identity()
+    return packed
+
+
+def unpack_linear_layers(module: Any) -> None:
+    """Put the weights of packed linear layers back into rows, in place; they are the same bits."""
+    import torch
+    from transformers.activations import GELUActivation
+
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if type(child).__name__ != "PackedLinear":
+                continue
+            weight = child.weight.to_dense()
+            with torch.device("meta"):
+                linear = torch.nn.Linear(weight.shape[1], weight.shape[0], child.bias is not None)
+            linear.weight = torch.nn.Parameter(weight, requires_grad=False)
+            if child.bias is not None:
+                linear.bias = torch.nn.Parameter(child.bias, requires_grad=False)
+            setattr(parent, name, linear.eval())
+            if child.activation == "gelu":
+                parent.intermediate_act_fn = GELUActivation()

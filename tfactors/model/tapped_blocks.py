@@ -10,11 +10,10 @@ carries more than hidden states (the position bias that T5's first block makes f
 runs all the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 from typing import Any
 
-from tfactors.model.loading import ModelError
 from tfactors.model.target_row import has_target_row, target_row
 
 
@@ -27,6 +26,7 @@ def recording_copy(
     path: Sequence[str],
     layers: Sequence[int],
     positions: Any = None,
+    target_rows: bool = True,
 ) -> tuple[Any, dict[int, Any]]:
     """Return a copy that notes the input of some blocks, and ends after the last of them.
 
@@ -35,12 +35,14 @@ def recording_copy(
     module : torch Module
         The transformer.
     path : sequence of str
-        Where it keeps its list of blocks (`path_of_blocks`).
+        Where it keeps its list of blocks (`paths_of_blocks`).
     layers : sequence of int
         The blocks whose input is noted.
     positions : (texts,) tensor, optional
         Note only this token of each text. Where the last block to run allows it, nothing else of it
         is computed.
+    target_rows : bool
+        Whether that may be.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def recording_copy(
             recorded[layer] = states if positions is None else states[rows, positions][:, None]
         if layer == last:
             raise LayerReached
-        if layer == last - 1 and positions is not None and has_target_row(block):
+        alone = target_rows and positions is not None
+        if layer == last - 1 and alone and has_target_row(block):
             mask = args[1] if len(args) > 1 else kwargs.get("attention_mask")
             recorded[last] = target_row(block, states, mask, positions)
             raise LayerReached
@@ -80,7 +83,7 @@ def replacing_copy(
     tapped : torch Module
         The transformer.
     path : sequence of str
-        Where it keeps its list of blocks (`path_of_blocks`).
+        Where it keeps its list of blocks (`paths_of_blocks`).
     layer : int
         The block.
     states : (texts, tokens, width) tensor
@@ -91,15 +94,27 @@ def replacing_copy(
 
     def call(here: int, block: Any, args: tuple, kwargs: dict) -> Any:
         if here == layer:
-            if args:
-                args = (states, *args[1:])
-            else:
-                kwargs = kwargs | {"hidden_states": states}
+            args, kwargs = _with_states(args, kwargs, states)
         if here < layer and answers[here] is not None:
             return answers[here](args[0] if args else kwargs["hidden_states"])
         return block(*args, **kwargs)
 
     return _tapped(tapped, path, call)
+
+
+def _with_states(args: tuple, kwargs: dict, states: Any) -> tuple[tuple, dict]:
+    """Return the arguments of a block with other hidden states.
+
+    What the model added behind the texts, to fill a window of attention, stays as it is.
+    """
+    import torch
+
+    entering = args[0] if args else kwargs["hidden_states"]
+    if added := entering.shape[1] - states.shape[1]:
+        states = torch.cat([states, entering[:, -added:]], dim=1)
+    if args:
+        return (states, *args[1:]), kwargs
+    return args, kwargs | {"hidden_states": states}
 
 
 def form_of_answers(
@@ -112,7 +127,7 @@ def form_of_answers(
     module : torch Module
         The transformer.
     path : sequence of str
-        Where it keeps its list of blocks (`path_of_blocks`).
+        Where it keeps its list of blocks (`paths_of_blocks`).
     run : callable
         Runs a module on any text.
     """
@@ -120,11 +135,12 @@ def form_of_answers(
 
     def call(layer: int, block: Any, args: tuple, kwargs: dict) -> Any:
         answer = block(*args, **kwargs)
-        if not isinstance(answer, tuple):
+        if not isinstance(answer, tuple | list):
             forms.append(lambda states: states)
         elif all(part is None for part in answer[1:]):
+            kind = list if isinstance(answer, list) else tuple  # a list in the first GPT
             rest = answer[1:]
-            forms.append(lambda states: (states, *rest))
+            forms.append(lambda states: kind((states, *rest)))
         else:
             forms.append(None)
         return answer
@@ -133,21 +149,16 @@ def form_of_answers(
     return forms
 
 
-def path_of_blocks(module: Any, blocks: int, name: str) -> list[str]:
-    """Return where the module keeps its list of so many blocks; the outermost of such lists."""
+def paths_of_blocks(module: Any, lengths: Collection[int]) -> list[tuple[str, ...]]:
+    """Return where the module keeps lists of so many modules, the outermost first."""
     import torch
 
     paths = [
-        path.split(".")
+        tuple(path.split("."))
         for path, child in module.named_modules()
-        if isinstance(child, torch.nn.ModuleList) and len(child) == blocks
+        if isinstance(child, torch.nn.ModuleList) and len(child) in lengths
     ]
-    if not paths:
-        raise ModelError(
-            f"model {name!r}: {type(module).__name__} is not one stack of {blocks} blocks; "
-            "give an encoder such as BERT or a decoder such as GPT-2"
-        )
-    return min(paths, key=len)
+    return sorted(paths, key=len)
 
 
 def _tapped(module: Any, path: Sequence[str], call: Callable[[int, Any, tuple, dict], Any]) -> Any:

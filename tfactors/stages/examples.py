@@ -7,6 +7,7 @@ done, so that an interrupted run goes on where it stopped. What they measure is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from tfactors.explain.explanation import Explanation, Target
 from tfactors.explain.saliency import explain_many
 from tfactors.explain.saliency_settings import SaliencySettings
 from tfactors.files import replacing
+from tfactors.model.proof import cannot_run_on
 from tfactors.parallel import ahead
 from tfactors.stages.run import Run
 from tfactors.stages.shares import sentence_shares, shares_at_peaks
@@ -223,6 +225,11 @@ def measure_effects(run: Run) -> dict[str, Any]:
     """Measure what taking a factor away does to the sentence embedding, where that is asked for."""
     number, seed = run.settings.effect_examples, run.settings.seed
     if not number:
+        return {"examples": 0}
+    if not run.model.runs_on:
+        if run.ranks.leads:
+            said = f"{cannot_run_on(run.model.name)}; the bundle holds no effects"
+            print(f"tfactors: {said}", file=sys.stderr, flush=True)
         return {"examples": 0}
     importance = run.files.importance()["importance"].to_numpy().reshape(-1, len(run.layers))
     layer = effects.layers_of_effect(importance, run.layers, run.model.blocks)
