@@ -300,7 +300,8 @@ def _check_module(module: Any, name: str) -> None:
             "belong to no token; give a model that keeps a state for each token"
         )
     embeddings = getattr(module, "embeddings", None)
-    if getattr(embeddings, "padding_idx", 0) is None:  # RoBERTa and its kin
+    from_padding = hasattr(embeddings, "position_embeddings")  # RoBERTa and its kin
+    if from_padding and getattr(embeddings, "padding_idx", 0) is None:
         raise ModelError(
             f"model {name!r}: {type(module).__name__} counts positions from its padding id, and "
             "config.json has none, or one that its vocabulary has not; set pad_token_id there"
