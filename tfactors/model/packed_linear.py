@@ -26,6 +26,18 @@ def pack_linear_layers(module: Any) -> None:
     ):
         return
 
+    class Product(torch.autograd.Function):
+        """y = xWᵀ + b with a packed W, and the gradient of x, for which PyTorch has no rule."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Any, weight: Any, bias: Any) -> Any:
+            ctx.weight = weight
+            return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return gradient @ ctx.weight.to_dense(), None, None
+
     class PackedLinear(torch.nn.Module):
         """y = xWᵀ + b, or GELU of it."""
 
@@ -37,6 +49,9 @@ def pack_linear_layers(module: Any) -> None:
             self.activation = activation
 
         def forward(self, x: Any) -> Any:
+            if x.requires_grad:
+                y = Product.apply(x, self.weight, self.bias)
+                return torch.nn.functional.gelu(y) if self.activation == "gelu" else y
             algorithm = "none" if self.activation == "gelu" else ""
             return torch.ops.mkldnn._linear_pointwise(
                 x, self.weight, self.bias, self.activation, [], algorithm
