@@ -30,6 +30,7 @@ NAMES = (
     "controls",
     "stability",
     "levels",
+    "origins",
     "recovery",
     "senses",
     "paper",

@@ -219,7 +219,7 @@ def attribute_tokens(
         source_layer,
         goal.activation,
         sources[0],
-        points,
+        int(points[0]),
         labels,
     )
     if found.error > LARGEST_MISS:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-FEWEST_POINTS, MOST_POINTS = 8, 64
+FEWEST_POINTS, MOST_POINTS = 4, 64
 """Points of the integral on each part of the line: doubled while the sum misses too much."""
 
 LARGEST_ERROR = 0.01
@@ -115,7 +115,8 @@ def contributions(
     source_layer: int,
     layer: int,
     goals: Sequence[Goal],
-) -> "tuple[list[pd.DataFrame], int]":
+    most: int = MOST_POINTS,
+) -> "tuple[list[pd.DataFrame], np.ndarray]":
     """Return the sources of some activations of one layer, a table each, and the points taken.
 
     Parameters
@@ -128,30 +129,34 @@ def contributions(
     source_layer, layer : int
         Where the states are taken apart, and where the activations are.
     goals : sequence of Goal
+    most : int
+        Points of an integral, at most.
 
     Returns
     -------
     tables : list of DataFrame
         As `Attribution.sources`.
-    points : int
+    points : (goals,) integers
     """
-    points = FEWEST_POINTS
-    while True:
-        found = [
-            _shared_out(states[source_layer], goal, parts, encoder.coder.dictionary)
-            for goal, parts in zip(
-                goals,
-                _integrals(encoder, token_ids, states, source_layer, layer, goals, points),
-                strict=True,
+    tables: list[pd.DataFrame | None] = [None] * len(goals)
+    taken = np.full(len(goals), FEWEST_POINTS)
+    left, points = list(range(len(goals))), FEWEST_POINTS
+    while left:
+        some = [goals[g] for g in left]
+        found = _integrals(encoder, token_ids, states, source_layer, layer, some, points)
+        for g, integrals in zip(left, found, strict=True):
+            tables[g] = _shared_out(
+                states[source_layer], goals[g], integrals, encoder.coder.dictionary
             )
-        ]
-        missed = [
-            abs(table["contribution"].sum() - goal.activation) / goal.activation
-            for table, goal in zip(found, goals, strict=True)
-        ]
-        if max(missed, default=0.0) <= LARGEST_ERROR or points >= MOST_POINTS:
-            return found, points
+            taken[g] = points
         points *= 2
+        left = [g for g in left if points <= most and missed(tables[g], goals[g]) > LARGEST_ERROR]
+    return tables, taken
+
+
+def missed(sources: "pd.DataFrame", goal: Goal) -> float:
+    """Return what the sum of contributions misses of an activation, as a share of it."""
+    return abs(float(sources["contribution"].sum()) - goal.activation) / goal.activation
 
 
 @dataclass(frozen=True)
