@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LARGEST, OTHERS = 8, 8  # sources that are taken away one at a time: the largest, and by chance
 TOGETHER = (1, 3, 10, 30)  # sources that are taken away together
-LONGEST = 120  # tokens of a window that are read, so that a pair of layers takes seconds
+LONGEST = 100  # tokens of a window that are read, so that a pair of layers takes seconds
 MOST_PAIRS = 30  # of layers; of deeper models neighbours and what spans them
 TITLE = "Origins"
 ABOUT = (
