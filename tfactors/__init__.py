@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _PUBLIC = {
+    "Attribution": "explain.attribution",
     "Bundle": "bundle",
     "BundleError": "bundle",
     "Decomposition": "explain.decomposition",
@@ -16,6 +17,7 @@ _PUBLIC = {
     "InputError": "errors",
     "SparseCoder": "coding.solver",
     "Intervention": "explain.intervention",
+    "attribute": "explain.attribution",
     "decompose": "explain.decomposition",
     "duality_gap": "coding.sparse_coding",
     "explain": "explain.saliency",

@@ -1,22 +1,18 @@
 """x = b + αΦ + ε through the whole of explain: states of length √d, less what tokens bring."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_model import write_tiny_bert
+from tiny_encoder import encoder_with_own_part
 
-from tfactors.coding.baseline import BaselineSums, TokenBaseline, fit_baseline
-from tfactors.coding.solver import SparseCoder
+from tfactors.coding.baseline import TokenBaseline
 from tfactors.coding.state_transform import StateTransform
 from tfactors.explain import effects
 from tfactors.explain.decomposition import read_text, take_apart
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.intervention import Move, intervene_tokens
-from tfactors.explain.read_states import tokens_and_places
-from tfactors.model.hidden_states import load_model
 
 pytestmark = pytest.mark.model
 
@@ -27,27 +23,7 @@ IDS = np.array([12, 55, 200, 31, 8, 340, 77], np.int64)
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "between marks"])
 def encoder(request, tmp_path_factory: pytest.TempPathFactory) -> FactorEncoder:
-    """A tiny model with a baseline fitted to random windows of its own, and a random dictionary."""
-    folder: Path = write_tiny_bert(tmp_path_factory.mktemp("model") / "bert")
-    model = load_model(str(folder), marks=request.param)
-    random = np.random.default_rng(1)
-    texts = [random.integers(5, 700, 20) for _ in range(300)]
-    by_length = StateTransform(SCALE, by_length=True)
-    states = model.hidden_states(texts, LAYERS)
-    states *= by_length.multipliers(states, LAYERS)
-    token_ids, places = tokens_and_places(model, texts)
-    sums = BaselineSums.empty(np.arange(5, 600), 20, len(LAYERS) * model.width)
-    sums.add(sums.of_batch(states, token_ids, places))
-    baseline = fit_baseline(sums, LAYERS, model.unit_embeddings)
-    atoms = np.random.default_rng(5).standard_normal((60, model.width))
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    return FactorEncoder(
-        model,
-        SparseCoder(atoms.astype(np.float32)),
-        replace(by_length, baseline=baseline),
-        0.05,
-        tol=1e-6,
-    )
+    return encoder_with_own_part(tmp_path_factory.mktemp("model"), marks=request.param)
 
 
 def test_the_parts_of_every_token_add_up_to_its_state(encoder) -> None:

@@ -1,14 +1,17 @@
 """A tiny BERT with a random dictionary, and windows of real text: for tests of what uses them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tiny_model import address_texts, write_tiny_bert
 
+from tfactors.coding.baseline import BaselineSums, fit_baseline
 from tfactors.coding.solver import SparseCoder
 from tfactors.coding.state_transform import StateTransform
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.read_states import tokens_and_places
 from tfactors.model.hidden_states import layer_scales, load_model
 from tfactors.text.windows import document_windows
 
@@ -25,6 +28,28 @@ def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorE
     norms = np.linalg.norm(model.hidden_states([text], model.layers), axis=2).mean(axis=1)
     scale = dict(zip(model.layers, layer_scales(norms, model.width).tolist(), strict=True))
     return FactorEncoder(model, SparseCoder(atoms), StateTransform(scale), penalty, tol=1e-6)
+
+
+def encoder_with_own_part(folder: Path, marks: bool = False, blocks: int = 2) -> FactorEncoder:
+    """A tiny model with a baseline fitted to random windows of its own, and a random dictionary.
+
+    Its states have length √d each.
+    """
+    model = load_model(str(write_tiny_bert(folder, blocks=blocks)), marks=marks)
+    layers = list(range(1, blocks + 1))
+    by_length = StateTransform(dict.fromkeys(layers, 1.0), by_length=True)
+    random = np.random.default_rng(1)
+    texts = [random.integers(5, 700, 20) for _ in range(300)]
+    states = model.hidden_states(texts, layers)
+    states *= by_length.multipliers(states, layers)
+    token_ids, places = tokens_and_places(model, texts)
+    sums = BaselineSums.empty(np.arange(5, 600), 20, len(layers) * model.width)
+    sums.add(sums.of_batch(states, token_ids, places))
+    baseline = fit_baseline(sums, layers, model.unit_embeddings)
+    atoms = np.random.default_rng(5).standard_normal((FACTORS, model.width)).astype(np.float32)
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    transform = replace(by_length, baseline=baseline)
+    return FactorEncoder(model, SparseCoder(atoms), transform, 0.05, tol=1e-6)
 
 
 def tiny_windows(encoder: FactorEncoder, number: int = 12, length: int = 40) -> pd.DataFrame:

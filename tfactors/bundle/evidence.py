@@ -31,6 +31,7 @@ NAMES = (
     "controls",
     "stability",
     "levels",
+    "origins",
     "recovery",
     "senses",
     "paper",

@@ -109,6 +109,12 @@ class TokenBaseline:
             np.add(of_kind[which], self.places[:, columns][at], out=own[slot])
         return own
 
+    def mean_of(self, layer: int) -> np.ndarray:
+        """Return g of a layer, (d,) float32."""
+        width = len(self.mean) // len(self.layers)
+        first = self.layers.index(layer) * width
+        return self.mean[first : first + width]
+
     def _codes_of(self, kinds: np.ndarray) -> np.ndarray:
         """Return c(w) of tokens, (n, r) float32; 0 of one that the text did not have."""
         codes = np.zeros((len(kinds), len(self.basis)), np.float32)

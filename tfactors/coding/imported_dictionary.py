@@ -302,6 +302,15 @@ class EncoderCoder:
             errors.append(np.einsum("ij,ij->i", residual, residual))
         return np.concatenate(errors)
 
+    def read_out(self, factor: int) -> tuple[np.ndarray, float]:
+        """Return w (d,) and the constant of z·w + constant, which an active factor's code is."""
+        if self._origin.form == "gated":
+            gain, bias = self._gain[factor], self._magnitude[factor]
+        else:
+            gain, bias = np.float32(1), self._bias[factor]
+        norm = self._norms[factor]
+        return self._weights[factor] * gain * norm, float(bias * norm)
+
     def _dense(self, z: np.ndarray) -> np.ndarray:
         """Return the codes of one block of states, (rows, m) float32."""
         values = self._fired(z)

@@ -16,6 +16,7 @@ _MODULES = {
     "verify": "verify",
     "info": "info",
     "explain": "explain",
+    "attribute": "attribute",
     "decompose": "decompose",
     "retention": "retention",
     "evaluate": "evaluate",

@@ -38,6 +38,7 @@ from tfactors.model.precision import check_finite, torch_precision
 from tfactors.model.proof import Proof, cannot_run_on, ordinary_ids, proof_of
 from tfactors.model.tapped_blocks import (
     LayerReached,
+    copy_between,
     form_of_answers,
     recording_copy,
     replacing_copy,
@@ -311,6 +312,62 @@ class Model:
             for row, text in enumerate(batch):
                 last[edges[text] : edges[text + 1]] = values[row, first : first + lengths[text]]
         return last
+
+    def run_between(
+        self, token_ids: np.ndarray, layer: int, end: int, states: "torch.Tensor"
+    ) -> "torch.Tensor":
+        """Run the blocks from one layer to a later one, on many states of one text.
+
+        Gradients pass, where they are asked for. Between marks, the states of these are the
+        model's own at that layer.
+
+        Parameters
+        ----------
+        token_ids : (n,) integers
+            The text.
+        layer, end : int
+            Where the states enter, and where they are read.
+        states : (runs, n, width) float32 tensor
+            Raw hidden states of the text's tokens.
+
+        Returns
+        -------
+        (runs, n, width) float32 tensor
+
+        Raises
+        ------
+        ModelError
+            A layer or a length that the model does not have, or a model of which nothing can be
+            asked so (`runs_on`).
+        """
+        import torch
+
+        self._check([layer, end], np.array([len(token_ids)]), None)
+        if not self.runs_on:
+            raise ModelError(cannot_run_on(self.name))
+        if not self.proof.batches and len(states) > 1:
+            alone = [self.run_between(token_ids, layer, end, one) for one in states.split(1)]
+            return torch.cat(alone)
+        one, first = self._inputs([token_ids], None), len(self.marks[0])
+        around = torch.from_numpy(self._states_of_marks(one, layer))
+        around = around.to(self.device).expand(len(states), -1, -1)
+        last = first + len(token_ids)
+        entering = [around[:, :first], states.to(self.device), around[:, last:]]
+        tensors = {
+            key: value.expand(len(states), -1) if hasattr(value, "expand") else value
+            for key, value in one.items()
+        }
+        module, reached = copy_between(
+            self._module,
+            self.proof.path,
+            layer,
+            torch.cat(entering, dim=1).to(torch_precision(self.dtype)),
+            end,
+            self._form_of_answers,
+        )
+        with suppress(LayerReached):
+            reached.append(module(**tensors)[0])
+        return reached[0][:, first:last].float()
 
     def _states_of_marks(self, tensors: "dict[str, Any]", layer: int) -> np.ndarray:
         """Return what enters a layer with a place for the text's tokens; zeros without marks."""

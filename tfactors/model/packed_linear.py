@@ -7,6 +7,7 @@ numbers are the same up to float32's rounding. `benchmarks/forward_pass.py` meas
 Only float32 on a CPU is packed; where oneDNN is missing, everything stays as it is.
 """
 
+from functools import cached_property
 from typing import Any
 
 BATCH_ROWS = 2048
@@ -32,6 +33,18 @@ def pack_linear_layers(module: Any) -> bool:
     ):
         return False
 
+    class Product(torch.autograd.Function):
+        """y = xWᵀ + b with a packed W, and the gradient of x, for which PyTorch has no rule."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Any, layer: Any) -> Any:
+            ctx.layer = layer
+            return torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, "none", [], "")
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return gradient @ ctx.layer.rows, None
+
     class PackedLinear(torch.nn.Module):
         """y = xWᵀ + b, or GELU of it."""
 
@@ -42,7 +55,15 @@ def pack_linear_layers(module: Any) -> bool:
             self.register_buffer("bias", linear.bias, persistent=False)
             self.activation = activation
 
+        @cached_property
+        def rows(self) -> Any:
+            """The weight in rows, made once a gradient is asked for."""
+            return self.weight.to_dense()
+
         def forward(self, x: Any) -> Any:
+            if x.requires_grad:
+                y = Product.apply(x, self)
+                return torch.nn.functional.gelu(y) if self.activation == "gelu" else y
             algorithm = "none" if self.activation == "gelu" else ""
             return torch.ops.mkldnn._linear_pointwise(
                 x, self.weight, self.bias, self.activation, [], algorithm

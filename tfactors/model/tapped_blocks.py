@@ -102,6 +102,30 @@ def replacing_copy(
     return _tapped(tapped, path, call)
 
 
+def copy_between(
+    tapped: Any, path: Sequence[str], layer: int, states: Any, end: int, answers: list[Any]
+) -> tuple[Any, list[Any]]:
+    """Return a copy as `replacing_copy`, which ends at a later block and notes what enters it.
+
+    What enters the block ``end`` is put into the list, and LayerReached raised; a block that there
+    is not is never reached.
+    """
+    reached: list[Any] = []
+
+    def call(here: int, block: Any, args: tuple, kwargs: dict) -> Any:
+        given = args[0] if args else kwargs["hidden_states"]
+        if here == end:
+            reached.append(states if end == layer else given)
+            raise LayerReached
+        if here == layer:
+            args, kwargs = _with_states(args, kwargs, states)
+        if here < layer and answers[here] is not None:
+            return answers[here](given)
+        return block(*args, **kwargs)
+
+    return _tapped(tapped, path, call), reached
+
+
 def _with_states(args: tuple, kwargs: dict, states: Any) -> tuple[tuple, dict]:
     """Return the arguments of a block with other hidden states.
 

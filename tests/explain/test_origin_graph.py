@@ -1,0 +1,99 @@
+"""An activation followed down to the words, and its sources really taken away."""
+
+import json
+
+import numpy as np
+import pytest
+from linear_model import WIDTH, linear_encoder
+from tiny_encoder import encoder_with_own_part
+
+from tfactors.errors import InputError
+from tfactors.explain.attribution import attribute_tokens
+from tfactors.explain.integrated_gradients import contributions, goal_at, taken_apart
+from tfactors.explain.origin_graph import trace_tokens
+from tfactors.explain.source_removal import remove_sources
+
+pytestmark = pytest.mark.model
+
+IDS = np.array([7, 12, 3, 30, 9, 21, 16, 5], np.int64)
+TOKENS = [f"w{token}" for token in IDS]
+AT = 4
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return encoder_with_own_part(tmp_path_factory.mktemp("bert"), blocks=3)
+
+
+@pytest.fixture(scope="module")
+def graph(encoder):
+    factor = int(encoder.encode([IDS], 3)[[AT]].toarray()[0].argmax())
+    return trace_tokens(encoder, IDS, TOKENS, AT, factor, 3)
+
+
+def test_what_the_asked_factor_is_made_from_is_its_attribution(encoder, graph) -> None:
+    asked = graph.nodes.iloc[0]
+    found = attribute_tokens(encoder, IDS, TOKENS, AT, int(asked["factor"]), 3).sources
+    nodes = graph.nodes.set_index("node")
+    first = graph.edges[graph.edges["target"] == 0].join(nodes, on="source")
+    keys = ["kind", "position", "factor"]
+    both = first.merge(found, on=keys, suffixes=("", "_found"))
+    assert len(both) == len(first) > 10
+    np.testing.assert_allclose(both["contribution"], both["contribution_found"], rtol=1e-3)
+
+
+def test_factors_of_a_layer_and_the_ends_above_it_carry_all(graph) -> None:
+    whole = graph.pruned(1.0).nodes
+    ends = whole[whole["kind"] != "factor"]
+    for layer in (3, 2, 1):
+        here = whole[(whole["layer"] == layer) & (whole["kind"] == "factor")]["carried"].sum()
+        left = 1 - here - ends[ends["layer"] >= layer]["carried"].sum()
+        # Only what was left out, because a layer keeps sixteen factors, is missing.
+        assert -1e-6 < left < 0.5
+    assert whole["carried"].iloc[0] == 1
+
+
+def test_a_smaller_share_keeps_fewer_factors_and_every_end_of_them(graph) -> None:
+    some, most = graph.pruned(0.4), graph.pruned(0.9)
+    for layer in (2, 1):
+        counts = [
+            ((part.nodes["layer"] == layer) & (part.nodes["kind"] == "factor")).sum()
+            for part in (some, most)
+        ]
+        assert 0 < counts[0] < counts[1]
+    for part in (some, most):
+        assert set(part.edges["source"]) | {0} == set(part.nodes["node"])
+        below = part.nodes[part.nodes["layer"] == 2]
+        assert (below["kind"] == "word").sum() == (below["kind"] == "rest").sum() == len(IDS)
+        assert len(json.loads(part.to_json())["nodes"]) == len(part.nodes)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
+def test_another_share_is_refused(graph, share) -> None:
+    with pytest.raises(InputError, match="expected a number above 0, at most 1"):
+        graph.pruned(share)
+
+
+def test_progress_is_told_and_the_lowest_layer_is_refused(encoder) -> None:
+    told = []
+    factor = int(encoder.encode([IDS], 3)[[AT]].toarray()[0].argmax())
+    trace_tokens(
+        encoder, IDS, TOKENS, AT, factor, 3, lambda done, steps: told.append((done, steps))
+    )
+    assert told == [(0, 2), (1, 2)]
+    with pytest.raises(InputError, match="the lowest that this bundle takes apart"):
+        trace_tokens(encoder, IDS, TOKENS, AT, factor, 1)
+
+
+def test_where_everything_is_linear_a_removal_does_what_was_predicted() -> None:
+    random = np.random.default_rng(8).standard_normal((2, WIDTH, WIDTH)) / np.sqrt(WIDTH)
+    encoder = linear_encoder(*random)
+    states = taken_apart(encoder, IDS, [0, 1, 2])
+    factor = int(states[2].codes[[AT]].toarray()[0].argmax())
+    goal = goal_at(encoder, states[2], AT, factor, 2)
+    (sources,), _ = contributions(encoder, IDS, states, 1, 2, [goal])
+    factors = sources[sources["kind"] == "factor"]
+    sets = [factors.head(1), factors.head(5), factors.iloc[3:4]]
+    removal = remove_sources(encoder, IDS, states, 1, 2, goal, sets)
+    np.testing.assert_allclose(removal.measured, removal.predicted, atol=1e-4)
+    assert np.ptp(removal.predicted) > 0.01

@@ -1,0 +1,44 @@
+"""``tfactors attribute``: what one activation was made from at an earlier layer."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfactors.commands.command import Command
+from tfactors.commands.shared_options import add_bundle, add_json
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the text, the activation in it that is explained, and the layer it is made from."""
+    add_bundle(parser)
+    add_json(parser)
+    parser.add_argument("text", help="the text, of at most the model's length")
+    parser.add_argument("--position", type=int, required=True, help="token, counted from 0")
+    parser.add_argument("--factor", type=int, required=True, help="active at that token")
+    parser.add_argument("--layer", type=int, required=True)
+    parser.add_argument(
+        "--source-layer", type=int, metavar="LAYER", help="by default the next one below"
+    )
+    parser.add_argument("--top", type=int, default=20, help="sources shown (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Share the activation out among its sources, and print the largest."""
+    from tfactors.bundle import Bundle
+
+    bundle = Bundle.open(options.bundle)  # a bad folder is said before torch takes its seconds
+    from tfactors.explain.attribution import attribute
+
+    found = attribute(
+        bundle, options.text, options.position, options.factor, options.layer, options.source_layer
+    )
+    print(found.to_json() if options.json else found.describe(options.top))
+
+
+COMMAND = Command(
+    summary="say what one activation was made from at an earlier layer",
+    example='tfactors attribute artifacts/default "for the first time" --position 3 --factor 1127 '
+    "--layer 4",
+    add_options=add_options,
+    run=run,
+)
