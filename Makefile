@@ -23,10 +23,10 @@ else
 TORCH   ?= torch
 endif
 
-# A process more than there are cores runs the tests, a file at a time, because those of a browser
-# mostly wait; more than four would want much memory.
+# Two processes more than there are cores run the tests, a file at a time, because those of a browser
+# and of other processes mostly wait; more than four would want much memory.
 SHARED   = --numprocesses $$($(VENV)/bin/python -c \
-	'import os; print(min((os.cpu_count() or 1) + 1, 4))')
+	'import os; print(min((os.cpu_count() or 1) + 2, 4))')
 
 CHROME_ON_A_MAC := /Applications/Google Chrome.app/Contents/MacOS/Google Chrome
 
@@ -45,7 +45,7 @@ check: $(VENV)/.test ## run the tests that need no model, browser or installatio
 test: $(VENV)/.test browser ## install what is missing, run all tests (ARGS=tests/coding for some)
 	@if [ -z "$$CHROMIUM" ] && [ -x "$(CHROME_ON_A_MAC)" ]; then \
 		export CHROMIUM="$(CHROME_ON_A_MAC)"; fi; \
-	$(VENV)/bin/python -m pytest $(SHARED) $(or $(ARGS),--cov)
+	$(VENV)/bin/python $(if $(ARGS),,-m slipcover) -m pytest $(SHARED) $(ARGS)
 
 lint: $(VENV)/.lint ## check style and types
 	$(VENV)/bin/ruff check

@@ -124,6 +124,7 @@ def test_the_same_weights_are_proved_once_and_other_settings_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_family("bert", tmp_path / "bert")
+    monkeypatch.setattr(model_proof, "_PROVED", {})  # another test may have had the same weights
     proved: list[str] = []
     prove = model_proof._prove
     monkeypatch.setattr(model_proof, "_prove", lambda *a: proved.append(a[1]) or prove(*a))

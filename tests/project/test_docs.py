@@ -47,3 +47,14 @@ def test_every_file_that_the_five_questions_name_is_there():
     section = ARCHITECTURE.partition("## Five questions")[2].partition("\n## ")[0]
     for path in re.findall(r"`(\w+/[\w/]+\.py)`", section):
         assert (DOCS.parent / "tfactors" / path).is_file(), path
+
+
+def test_every_kind_of_what_people_bring_is_held_by_a_test_that_there_is():
+    page = (DOCS / "why/what_people_bring.md").read_text("utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 40
+    for file, test in named:
+        assert f"def {test}(" in (DOCS.parent / "tests" / file).read_text("utf-8"), f"{file}::{test}"
+    rows = [row for row in page.splitlines() if row.startswith("| ") and "---" not in row]
+    unheld = [row for row in rows if "::" not in row and "held by" not in row]
+    assert not unheld

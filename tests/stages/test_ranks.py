@@ -28,9 +28,11 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A build, without the folder it goes to."""
     folder = tmp_path_factory.mktemp("ranks")
     model = write_tiny_bert(folder / "model")
+    texts = folder / "texts"
+    texts.mkdir()
     for number, text in enumerate(address_texts(25)):
-        (folder / f"{number:02d}.txt").write_text(text[:6000], "utf-8")
-    return ["build", str(folder), "--model", str(model), *SMALL]
+        (texts / f"{number:02d}.txt").write_text(text[:6000], "utf-8")
+    return ["build", str(texts), "--model", str(model), *SMALL]
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def _agreement(found: dict[tuple[int, int], list[Checked]]) -> Table:
         f"{tried} taken away one at a time.",
         (
             Column("layers", "Layers", "text", "Layer of the sources → layer of the activation"),
-            Column("count", "Activations", "count"),
+            Column("count", "Activations", "count", "Drawn by chance from the active ones"),
             Column("missed", "Sum misses", "share", "Median of |Σ contributions − α| / α"),
             Column("worst", "at most", "share", "Largest of |Σ contributions − α| / α"),
             Column(

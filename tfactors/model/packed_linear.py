@@ -58,7 +58,8 @@ def pack_linear_layers(module: Any) -> bool:
         @cached_property
         def rows(self) -> Any:
             """The weight in rows, made once a gradient is asked for."""
-            return self.weight.to_dense()
+            weight: Any = self.weight
+            return weight.to_dense()
 
         def forward(self, x: Any) -> Any:
             if x.requires_grad:
