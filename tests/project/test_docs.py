@@ -54,7 +54,8 @@ def test_every_kind_of_what_people_bring_is_held_by_a_test_that_there_is():
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
     assert len(named) > 40
     for file, test in named:
-        assert f"def {test}(" in (DOCS.parent / "tests" / file).read_text("utf-8"), f"{file}::{test}"
+        code = (DOCS.parent / "tests" / file).read_text("utf-8")
+        assert f"def {test}(" in code, f"{file}::{test}"
     rows = [row for row in page.splitlines() if row.startswith("| ") and "---" not in row]
     unheld = [row for row in rows if "::" not in row and "held by" not in row]
     assert not unheld
