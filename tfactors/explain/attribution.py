@@ -89,7 +89,7 @@ class Attribution:
 
     @property
     def error(self) -> float:
-        """What the sum misses, as a share of α: |total − α| / α."""
+        """What the sum misses, as a share of α."""
         return abs(self.total - self.activation) / self.activation
 
     def shares(self) -> dict[str, float]:
