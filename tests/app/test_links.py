@@ -70,7 +70,21 @@ def seen(app: AppTest) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("page", "moves"), MOVES, ids=[page.title for page, _ in MOVES])
+# What asks the model of a text of the reader's.
+ASKS_THE_MODEL = ("example", "by", "text")
+
+
+def rows() -> list[Any]:
+    """The rows of the table above, with a mark where the model is asked."""
+    marked = []
+    for page, moves in MOVES:
+        asks = page is not controls.CURVES_PAGE and {name for name, _ in moves} & {*ASKS_THE_MODEL}
+        marks = [pytest.mark.model] if asks else []
+        marked.append(pytest.param(page, moves, id=page.title, marks=marks))
+    return marked
+
+
+@pytest.mark.parametrize(("page", "moves"), rows())
 def test_a_link_restores_every_control_and_all_that_is_seen(page: Page, moves: list) -> None:
     app = open_page(page.path)
     app.session_state["fold_levels"] = True

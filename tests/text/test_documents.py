@@ -469,6 +469,7 @@ def test_a_folder_of_tables_without_the_column_names_the_columns_there_are(tmp_p
     assert "row 1 has body; name one with --column" in error(tmp_path)
 
 
+@pytest.mark.model
 def test_a_data_set_that_was_saved_to_disk_is_its_rows(tmp_path):
     datasets = pytest.importorskip("datasets")
     rows = datasets.Dataset.from_list([{"text": "one", "title": "First"}, {"text": "two"}])

@@ -134,6 +134,7 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(folder / "model")
 
 
+@pytest.mark.model
 def test_windows_of_a_real_model_join_to_the_text_and_rarely_hold_unknown_tokens(
     documents, tokenizer
 ):
@@ -149,6 +150,7 @@ def test_windows_of_a_real_model_join_to_the_text_and_rarely_hold_unknown_tokens
     assert unknown < tokens / 5000
 
 
+@pytest.mark.model
 def test_a_sentence_of_the_corpus_is_of_ordinary_length(documents, tokenizer):
     lengths = []
     for document in documents[::12]:

@@ -6,6 +6,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tfactors.text.windows import normalize_spaces, tokenize
 
+pytestmark = pytest.mark.model
+
 MAKERS = [minilm, wordpiece, byte_level_bpe, sentencepiece_unigram, llama_like_bpe]
 TEXT = (
     "It was <s>12</s> euros, see <mask> and [MASK]; [CLS] <unk> <pad> [SEP] <|endoftext|>"

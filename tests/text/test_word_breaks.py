@@ -11,6 +11,8 @@ from tfactors.text.windows import document_windows, tokenize
 from tfactors.text.word_breaks import word_breaks, words_of_text
 from tfactors.text.words import word_at
 
+pytestmark = pytest.mark.model
+
 WORDS = {
     "今日は天気がいいので、公園を散歩した。": "今日 は 天気 が いい ので 、 公園 を 散歩 した 。",
     "我在北京大学学习，你呢？": "我在 北京 大学 学习 ， 你 呢 ？",
