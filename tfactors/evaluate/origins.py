@@ -52,6 +52,7 @@ class Checked:
     missed: float
     linear: float
     coded: float
+    activation: float
     largest: np.ndarray
     by_chance: np.ndarray
 
@@ -125,11 +126,12 @@ def _checked(
         evaluation.encoder, text, states, below, here, goal, [*singles, *largest, *by_chance]
     )
     n, k = len(singles), len(TOGETHER)
-    lost = -removal.coded / goal.activation
+    lost = -removal.coded
     return Checked(
         missed(tables[0], goal),
         _correlation(removal.predicted[:n], removal.measured[:n]),
         _correlation(removal.predicted[:n], removal.coded[:n]),
+        goal.activation,
         lost[n : n + k],
         lost[n + k :],
     )
@@ -149,7 +151,6 @@ def _agreement(found: dict[tuple[int, int], list[Checked]]) -> Table:
         linear = np.array([check.linear for check in checks])
         coded = np.array([check.coded for check in checks])
         misses = np.array([check.missed for check in checks])
-        area = [float(np.mean(check.largest - check.by_chance)) for check in checks]
         rows.append(
             (
                 f"{below} → {here}",
@@ -158,7 +159,7 @@ def _agreement(found: dict[tuple[int, int], list[Checked]]) -> Table:
                 _number(np.nanmean(linear)),
                 _number(np.nanstd(linear)),
                 _number(np.nanmean(coded)),
-                _number(float(np.mean(area))),
+                _number(float((_lost(checks, "largest") - _lost(checks, "by_chance")).mean())),
             )
             if checks
             else (f"{below} → {here}", 0, *[None] * 6)
@@ -191,8 +192,8 @@ def _agreement(found: dict[tuple[int, int], list[Checked]]) -> Table:
                 "area",
                 "Largest − by chance",
                 "share",
-                "Share of α lost with the largest sources less that with as many by chance: mean "
-                f"over {', '.join(map(str, TOGETHER))} sources and over activations",
+                "Share of α lost with the largest sources less that with as many by chance, mean "
+                f"over {', '.join(map(str, TOGETHER))} sources: of Σ α over the activations",
             ),
         ),
         tuple(rows),
@@ -203,17 +204,14 @@ def _agreement(found: dict[tuple[int, int], list[Checked]]) -> Table:
 def _curves(found: dict[tuple[int, int], list[Checked]]) -> Table:
     """Return the table of deletion curves: what is lost with n sources, over all pairs."""
     checks = [check for of_pair in found.values() for check in of_pair]
+    largest, by_chance = _lost(checks, "largest"), _lost(checks, "by_chance")
     rows = tuple(
-        (
-            str(number),
-            _number(float(np.mean([check.largest[i] for check in checks]))) if checks else None,
-            _number(float(np.mean([check.by_chance[i] for check in checks]))) if checks else None,
-        )
-        for i, number in enumerate(TOGETHER)
+        (str(number), _number(float(a)), _number(float(b)))
+        for number, a, b in zip(TOGETHER, largest, by_chance, strict=True)
     )
     return Table(
         "Sources taken away together",
-        f"Mean over {len(checks)} activations, all pairs of layers; codes found anew.",
+        f"Of Σ α over {len(checks)} activations, all pairs of layers; codes found anew.",
         (
             Column("sources", "Sources", "text", "How many are taken away"),
             Column("largest", "The largest", "share", "Share of α that is lost with them"),
@@ -221,6 +219,17 @@ def _curves(found: dict[tuple[int, int], list[Checked]]) -> Table:
         ),
         rows,
     )
+
+
+def _lost(checks: list[Checked], which: str) -> np.ndarray:
+    """Return Σ lost / Σ α over activations, (TOGETHER,); NaN where there are none.
+
+    Of a mean of shares the weakest activations would decide, which may lose many times themselves.
+    """
+    if not checks:
+        return np.full(len(TOGETHER), np.nan)
+    lost = np.sum([getattr(check, which) for check in checks], axis=0)
+    return lost / sum(check.activation for check in checks)
 
 
 def _number(value: float) -> float | None:
