@@ -214,3 +214,59 @@ def test_bytes_of_any_kind(tmp_path_factory, head: bytes, rest: bytes) -> None:
     np.save(file, np.array([{"a": 1}], object), allow_pickle=True)
     (folder / "a.npy").write_bytes(file.getvalue())
     assert answer(read_dictionary, folder / "a.npy", WIDTH) is None
+
+
+# What was found: where, and what stood there.
+CONFIGURATIONS = [
+    ("saelens topk", "cfg.json", {"k": float("nan")}),
+    ("saelens topk", "cfg.json", {"k": float("inf")}),
+    ("saelens standard", "cfg.json", {"apply_b_dec_to_input": "false"}),
+    ("saelens standard", "cfg.json", {"normalize_activations": ["none"]}),
+    ("saelens standard", "cfg.json", {"metadata": {"context_size": float("nan")}}),
+    ("saelens standard", "cfg.json", {"metadata": {"tfactors": {"stand_in": 1, "layers": 3}}}),
+    ("saelens standard", "cfg.json", {"metadata": {"tfactors": {"stand_in": 1, "penalty": []}}}),
+    ("sparsify", "cfg.json", {"k": "five"}),
+    ("llama scope", "hyperparams.json", {"dataset_average_activation_norm": {"in": "x"}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "changes"), CONFIGURATIONS)
+def test_an_odd_value_of_a_configuration(tmp_path, kind: str, name: str, changes: dict) -> None:
+    folder = tmp_path / "a"
+    WRITERS[kind](folder)
+    config = json.loads((folder / name).read_text())
+    (folder / name).write_bytes(written(config | changes))
+    assert check(folder) is None
+
+
+def test_a_configuration_nested_without_end(tmp_path) -> None:
+    folder = WRITERS["sparsify"](tmp_path / "a")
+    (folder / "cfg.json").write_text('{"a":' * 5000)
+    assert check(folder) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"k": torch.ones(3)},
+        {"k": torch.tensor(float("nan"))},
+        {"encoder.weight": torch.ones(FACTORS, WIDTH, dtype=torch.int8)},
+        {"encoder.weight": torch.ones(FACTORS, WIDTH).to_sparse()},
+    ],
+    ids=["k of three", "k no number", "whole numbers", "sparse"],
+)
+def test_an_odd_tensor_of_dictionary_learning(tmp_path, changes: dict) -> None:
+    folder = WRITERS["learning topk"](tmp_path / "a")
+    torch.save(torch.load(folder / "ae.pt", weights_only=True) | changes, folder / "ae.pt")
+    assert check(folder) is None
+
+
+def test_parameters_are_read_as_the_tensors_that_they_are(tmp_path) -> None:
+    folder = WRITERS["learning standard"](tmp_path / "a")
+    plain = check(folder)
+    state = torch.load(folder / "ae.pt", weights_only=True)
+    torch.save({name: torch.nn.Parameter(v) for name, v in state.items()}, folder / "ae.pt")
+    found = check(folder)
+    assert found is not None
+    assert plain is not None
+    np.testing.assert_array_equal(found.atoms, plain.atoms)

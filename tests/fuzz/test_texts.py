@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tfactors.text.documents import Document, is_saved_dataset, read_files
+from tfactors.text.lines import CorpusError
 
 PROSE = "A line of a text that is wrapped,\nand its second one.\n\n- a point\n日本語のテキスト。\n"
 ROWS = {"text": [PROSE, "two"], "title": ["one", "two"], "n": [1, None]}
@@ -72,6 +73,23 @@ def documents(path: Path) -> list[Document]:
         document.title.encode()
         assert isinstance(document.held_out, bool)
     return found
+
+
+def test_an_arrow_file_whose_rows_end_behind_it(folder: Path) -> None:
+    stream = _arrow(pa.ipc.new_stream)
+    end = len(PROSE.encode()).to_bytes(4, "little"), (len(PROSE.encode()) + 3).to_bytes(4, "little")
+    assert stream.count(end[0] + end[1]) == 1
+    far = (2**31 - 1).to_bytes(4, "little")
+    (folder / "e.arrow").write_bytes(stream.replace(end[0] + end[1], end[0] + far))
+    with pytest.raises(CorpusError, match="not a readable Arrow file"):
+        list(read_files(folder / "e.arrow"))
+
+
+def test_a_table_whose_only_column_has_a_name_as_long_as_the_file(folder: Path) -> None:
+    (folder / "long.csv").write_text("9" * 50_000 + "\na\n")
+    with pytest.raises(CorpusError, match="no column 'text'") as caught:
+        list(read_files(folder / "long.csv"))
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(("name", "valid"), FILES, ids=[name for name, _ in FILES])
