@@ -4,6 +4,7 @@ import pytest
 from fuzzing import bounded, fuzzed, mutated
 from hypothesis import given
 from hypothesis import strategies as some
+from opened_page import open_page
 
 from tfactors.app.frame import controls
 from tfactors.app.frame.url_state import Control, _sentence
@@ -55,3 +56,17 @@ def test_a_bundle_has_what_is_asked_for_or_says_so(made_up, text: str) -> None:
             except ValueError as error:
                 said.append(str(error))
     assert all(len(line.splitlines()) == 1 for line in said)
+
+
+@fuzzed(0.2)
+@given(data=some.data())
+def test_every_page_opens_with_any_link(
+    made_up, monkeypatch: pytest.MonkeyPatch, data: some.DataObject
+) -> None:
+    monkeypatch.delenv("TFACTORS_BUNDLE", raising=False)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(made_up))
+    pages = [page for page in controls.PAGES if page is not controls.TEXT_PAGE]  # asks a model
+    page = data.draw(some.sampled_from(pages))
+    names = some.sampled_from([control.name for control in page.controls])
+    app = open_page(page.path, **data.draw(some.dictionaries(names, TEXTS, max_size=4)))
+    assert not app.exception
