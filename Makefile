@@ -6,6 +6,7 @@ BUNDLE  ?= artifacts/default
 PORT    ?= 8501
 PRESET  ?= default
 OUT     ?= artifacts/default
+FUZZ    ?= 500
 
 # The first Python that is new enough; pip of the virtual environment does everything else.
 PYTHON  ?= $(shell for p in python3 python3.12 python3.13 python3.11 python3.14 python; do \
@@ -31,7 +32,7 @@ SHARED   = --numprocesses $$($(VENV)/bin/python -c \
 CHROME_ON_A_MAC := /Applications/Google Chrome.app/Contents/MacOS/Google Chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help dashboard check test lint docs bundle verify clean browser
+.PHONY: help dashboard check test fuzz lint docs bundle verify clean browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ test: $(VENV)/.test browser ## install what is missing, run all tests (ARGS=test
 	@if [ -z "$$CHROMIUM" ] && [ -x "$(CHROME_ON_A_MAC)" ]; then \
 		export CHROMIUM="$(CHROME_ON_A_MAC)"; fi; \
 	$(VENV)/bin/python $(if $(ARGS),,-m slipcover) -m pytest $(SHARED) $(ARGS)
+
+fuzz: $(VENV)/.test ## give every reader many damaged files: minutes (FUZZ=500, the examples of each)
+	FUZZ=$(FUZZ) $(VENV)/bin/python -m pytest $(SHARED) $(or $(ARGS),tests/fuzz)
 
 lint: $(VENV)/.lint ## check style and types
 	$(VENV)/bin/ruff check

@@ -88,6 +88,9 @@ def typed(content: Any, kind: type[T]) -> T:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise FieldError(_in_our_words(str(error), content, kind)) from None
+    except UnicodeEncodeError as error:  # of what the library quotes or compares
+        half = error.object[error.start : error.start + 1]
+        raise FieldError(f"a text holds half of a letter ({half!a}); expected whole ones") from None
 
 
 def quoted(given: object) -> str:
@@ -150,7 +153,7 @@ def _follow(path: str, content: Any, kind: Any) -> tuple[str, Any, Any]:
 def _fits(value: Any, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         return False
     return True
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfactors.bundle.validation import typed
 from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
 from tfactors.errors import InputError
 from tfactors.files import file_sha256
@@ -121,7 +122,9 @@ def _read_npy(path: Path, width: int, form: str) -> ImportedDictionary:
     """Read a matrix alone, one column a factor."""
     try:
         matrix = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        if not isinstance(matrix, np.ndarray):
+            raise ValueError("several arrays, zipped")
+    except Exception as error:  # a damaged file makes numpy raise anything
         raise unreadable(path, error) from error
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise InputError(
@@ -146,12 +149,13 @@ def _read_safetensors(path: Path, width: int, form: str) -> ImportedDictionary:
             f"{path}: not written by 'tfactors export'; of SAELens give the folder with "
             f"{SAELENS_WEIGHTS}, of sparsify that with {SPARSIFY_WEIGHTS}"
         )
+    place = {"format": "safetensors", "file": path.name, "sha256": file_sha256(path)}
     try:
         record = json.loads(metadata["tfactors"])
         encoder = {name: record[name] for name in ENCODER if name in record or name not in ADDED}
-    except (ValueError, KeyError, TypeError) as error:
+        origin = typed(encoder | place, Origin)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise unreadable(path, error) from error
-    origin = Origin("safetensors", path.name, file_sha256(path), **encoder)
     return autoencoder(path, width, origin, tensors, encoder_rows_first=True)
 
 

@@ -12,7 +12,6 @@ names the place. Nothing in a file is run: an .npz is read without pickles.
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tfactors.errors import InputError
 from tfactors.files import file_sha256
 from tfactors.interchange.tensors import (
     NO_AUTOENCODER,
+    as_arrays,
     autoencoder,
     hidden_state_at,
     load_tensors,
@@ -38,10 +38,14 @@ _ELSEWHERE = re.compile(r"gemma-scope-.*-(mlp|att|transcoders)$|(embedding)$")
 
 def read_gemma_2(path: Path, width: int, form: str) -> ImportedDictionary:
     """Read params.npz; the layer follows from its folders, where they kept their names."""
+    import torch
+
     try:
         with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+        native = {n: v.astype(v.dtype.newbyteorder("=")) for n, v in arrays.items()}
+        stored = {name: torch.from_numpy(values) for name, values in native.items()}
+    except Exception as error:  # a damaged file makes numpy and zipfile raise anything
         raise unreadable(path, error) from error
     folders = path.absolute().parent.parts
     for folder in folders:
@@ -52,8 +56,7 @@ def read_gemma_2(path: Path, width: int, form: str) -> ImportedDictionary:
                 "blocks, so take one of the residual stream (a repository that ends in -res)"
             )
     layers = [int(match[1]) for f in folders if (match := re.fullmatch(r"layer_(\d+)", f))]
-    tensors = {name: np.asarray(values, np.float32) for name, values in stored.items()}
-    dtype = str(stored["W_dec"].dtype) if "W_dec" in stored else "float32"
+    tensors, dtype = as_arrays(path, stored)
     return _read(path, width, tensors, dtype, (layers[-1] + 1,) if layers else (), "")
 
 

@@ -32,6 +32,7 @@ from tfactors.interchange.tensors import (
     autoencoder,
     hidden_state_at,
     load_tensors,
+    number,
     read_config,
     refuse,
     rows_a_factor,
@@ -205,10 +206,13 @@ def _scales(
             f"{path}: norm_activation is {kind!r}; supported are dataset-wise, token-wise, "
             "inference and none"
         )
-    said = config.get(_NORM) or {}
-    norms = [said.get(end) if isinstance(said, dict) else None for end in ("in", "out")]
-    if norms[0] is None and f"{_NORM}.{place}" in stored:
-        norms = [float(stored[f"{_NORM}.{place}"])] * 2
+    given = config.get(_NORM)
+    said = given if isinstance(given, dict) else {}
+    norms = [number(path, said, end) for end in ("in", "out")]
+    if norms[0] is None and (known := stored.get(f"{_NORM}.{place}")) is not None:
+        if known.size != 1:
+            raise InputError(f"{path}: {_NORM} has shape {known.shape}; expected one number")
+        norms = [float(known.reshape(()))] * 2
     if norms[0] is None:
         note = (
             "The file does not say the average norm of the states that it was trained on; that of "
@@ -231,8 +235,8 @@ def _thresholds(
     """Return what p has to exceed, (m,), of thresholds on n·p, or on n·p / s."""
     if "log_threshold" in tensors:
         limits = np.exp(tensors["log_threshold"].astype(np.float64).reshape(-1))
-    elif isinstance(config.get("jump_relu_threshold"), int | float):
-        limits = np.array([float(config["jump_relu_threshold"]) * into])
+    elif (limit := number(path, config, "jump_relu_threshold")) is not None:
+        limits = np.array([limit * into])
     else:
         raise InputError(f"{path}: lacks the thresholds of a jumprelu autoencoder")
     if limits.size not in (1, len(norms)):

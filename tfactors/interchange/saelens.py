@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tfactors.bundle.validation import FieldError, quoted, typed
 from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary, Origin
 from tfactors.errors import InputError
 from tfactors.files import file_sha256
@@ -21,6 +22,7 @@ from tfactors.interchange.tensors import (
     autoencoder,
     hidden_state_at,
     load_tensors,
+    number,
     read_config,
     refuse,
     rows_a_factor,
@@ -46,22 +48,25 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     architecture = str(config.get("architecture", "standard"))
     # Before version 6 a TopK autoencoder was a standard one with another activation function.
     activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
-    k = config.get("k") or section(path, config, "activation_fn_kwargs").get("k") or 0
-    if not isinstance(k, int | float):
-        raise InputError(f"{path}: k is {k!r}; expected a number")
+    kwargs = section(path, config, "activation_fn_kwargs")
+    k = number(path, config, "k") or number(path, kwargs, "k") or 0
     if architecture == "standard" and activation == "topk":
         architecture = "topk"
     _refuse_what_is_not_read(path, config, meta, architecture)
     if "log_threshold" in tensors:
         tensors["threshold"] = np.exp(tensors.pop("log_threshold"))
-    rescaled = bool(config.get("rescale_acts_by_decoder_norm", False))
+    rescaled = yes_or_no(path, config, "rescale_acts_by_decoder_norm")
     if "topk_threshold" in tensors:  # in training; for use SAELens saves these two as JumpReLU
         architecture = "batchtopk" if architecture == "matryoshka_batchtopk" else architecture
         tensors["threshold"] = tensors.pop("topk_threshold")
         if rescaled and "W_dec" in tensors:  # p · norm > θ, so p > θ / norm
             decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
             norms = np.linalg.norm(decoder, axis=1).clip(1e-8)
-            tensors["threshold"] = (tensors["threshold"] / norms).astype(np.float32)
+            if tensors["threshold"].size not in (1, len(norms)):
+                found = tensors["threshold"].size
+                raise InputError(f"{path}: {found} thresholds beside {len(norms):,} factors")
+            threshold = tensors["threshold"].reshape(-1) / norms
+            tensors["threshold"] = threshold.astype(np.float32)
     for name in ("scaling_factor", "finetuning_scaling_factor"):  # ones, where it was not tuned
         if (scaling := tensors.pop(name, None)) is not None and not np.allclose(scaling, 1):
             raise InputError(f"{path}: {name} is not 1, which tfactors does not support")
@@ -73,7 +78,7 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         architecture,
         dtype,
         int(k),  # of BatchTopK an average, and not always whole
-        centred=bool(config.get("apply_b_dec_to_input", True)),
+        centred=yes_or_no(path, config, "apply_b_dec_to_input", default=True),
         rescaled=rescaled,
         scale=_scale(path, config),
         layers=hidden_state_at(path, hook),
@@ -87,19 +92,23 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         origin = replace(origin, marks=exported.get("marks") is True)
         if exported.get("stand_in") and "W_dec" in tensors:
             decoder = rows_a_factor(path, "W_dec", tensors["W_dec"], width, rows_first=True)
-            return _without_encoder(origin, exported, decoder)
+            return _without_encoder(path, origin, exported, decoder)
     return autoencoder(path, width, origin, tensors, encoder_rows_first=False)
 
 
 def _without_encoder(
-    origin: Origin, exported: dict[str, Any], decoder: np.ndarray
+    path: Path, origin: Origin, exported: dict[str, Any], decoder: np.ndarray
 ) -> ImportedDictionary:
     """Return a dictionary that our own export gave a stand-in of an encoder, without it."""
+    try:
+        layers = typed(exported.get("layers", ()), tuple[int, ...])
+    except FieldError as error:
+        raise InputError(f"{path}: its layers: {error}; export it again") from None
     origin = replace(
         origin,
         form=PLAIN,
-        penalty=float(exported.get("penalty", 0)),
-        layers=tuple(exported.get("layers", ())),
+        penalty=float(number(path, exported, "penalty") or 0),
+        layers=layers,
         refit=exported.get("refit") is True,
         baseline="token" if exported.get("baseline") == "token" else "none",
     )
@@ -124,9 +133,9 @@ def _scale(path: Path, config: dict[str, Any]) -> str:
     """Return how hidden states are scaled before the encoder reads them."""
     normalise = config.get("normalize_activations") or "none"
     scales = {name: scale for scale, name in SAELENS_SCALES.items()} | {True: "unit"}
-    if normalise not in scales:
+    if not isinstance(normalise, str | bool) or normalise not in scales:
         raise InputError(
-            f"{path}: normalize_activations is {normalise!r}; supported are "
+            f"{path}: normalize_activations is {quoted(normalise)}; supported are "
             f"{', '.join(SAELENS_SCALES.values())}"
         )
     return scales[normalise]
@@ -137,7 +146,8 @@ def _bos_by_default(meta: dict[str, Any]) -> bool:
     if "tfactors" in meta:  # our own export names no version
         return False
     version = str(meta.get("sae_lens_version") or "0")
-    return int("".join(letter for letter in version.split(".")[0] if letter.isdigit()) or 0) < 6
+    digits = "".join(letter for letter in version.split(".")[0] if letter.isdecimal())
+    return int(digits[:9] or 0) < 6
 
 
 def _notes(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
@@ -146,7 +156,7 @@ def _notes(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
     slices = meta.get("seqpos_slice")
     places = [place for place in slices if place is not None] if isinstance(slices, list) else []
     if places and places != [1]:  # place 0 is that of BOS, which is never surveyed
-        said = json.dumps(slices)
+        said = json.dumps(slices)[:80]
         notes.append(
             f"The autoencoder was trained on some places of each text (seqpos_slice is {said}); "
             "all places are surveyed."

@@ -42,7 +42,7 @@ def read_sparsify(path: Path, width: int, form: str) -> ImportedDictionary:
         file_sha256(path),
         "topk",
         dtype,
-        int(config.get("k") or 0),
+        whole_number(path, config, "k"),
         layers=hidden_state_at(path, path.absolute().parent.name),
         context=whole_number(path, _run_config(path), "ctx_len"),
     )

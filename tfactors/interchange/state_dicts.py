@@ -22,6 +22,7 @@ from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
 from tfactors.errors import InputError
 from tfactors.files import file_sha256
 from tfactors.interchange.tensors import (
+    as_arrays,
     autoencoder,
     hidden_state_at,
     read_config,
@@ -92,7 +93,8 @@ def _read_dictionary_learning(
         config = read_config(beside)
         trainer, buffer = (section(beside, config, name) for name in ("trainer", "buffer"))
     names = set(tensors)
-    k, centred, encoder_rows_first = int(tensors.pop("k", np.zeros(()))), True, True
+    k = whole_number(path, {"k": _number_of(path, "k", tensors.pop("k", np.zeros(())))}, "k")
+    centred, encoder_rows_first = True, True
     dictionary_class = str(trainer.get("dict_class", ""))
     if "decoder_bias" in names:
         kind, centred = "gated", True
@@ -141,6 +143,13 @@ def _read_dictionary_learning(
     )
 
 
+def _number_of(path: Path, name: str, values: np.ndarray) -> float:
+    """Return the one number that a tensor holds."""
+    if values.size != 1:
+        raise InputError(f"{path}: {name} has shape {values.shape}; expected one number")
+    return float(values.reshape(()))
+
+
 # --- Goodfire: Llama-3.1-8B-Instruct-SAE-l19.pth -------------------------------------------------
 
 
@@ -186,8 +195,8 @@ def _read_openai(path: Path, width: int, state: StateDict) -> ImportedDictionary
         tensors["decoder.weight"] = tensors.pop("decoder.linear.weight").T
         tensors.setdefault("encoder.weight", tensors["decoder.weight"].T)
     activation = str(state.others.get("activation", "ReLU"))
-    how = state.others.get("activation_state_dict") or {}
-    then = str(how.get("postact_fn", "ReLU")) if isinstance(how, dict) else ""
+    how = section(path, state.others, "activation_state_dict")
+    then = str(how.get("postact_fn", "ReLU"))
     if activation not in ("ReLU", "TopK") or then != "ReLU":
         given = activation if activation not in ("ReLU", "TopK") else f"{activation} with {then}"
         raise InputError(
@@ -255,7 +264,7 @@ def load_state_dict(path: Path) -> StateDict:
             f"{path}: holds more than weights, and code in a file is never run here; save its "
             "state_dict() instead"
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle makes torch raise anything
         raise unreadable(path, error) from error
     wrapped_in = ""
     for name in _WEIGHTS:
@@ -273,6 +282,5 @@ def load_state_dict(path: Path) -> StateDict:
     others = {
         str(name): value for name, value in state.items() if not isinstance(value, torch.Tensor)
     }
-    dtypes = {str(v.dtype).removeprefix("torch.") for v in tensors.values() if v.dim() == 2}
-    arrays = {name: value.float().numpy() for name, value in tensors.items()}
-    return StateDict(arrays, min(dtypes, default="float32"), others, wrapped_in)
+    arrays, dtype = as_arrays(path, tensors)
+    return StateDict(arrays, dtype, others, wrapped_in)

@@ -19,9 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from tfactors.bundle.validation import quoted
 from tfactors.coding.imported_dictionary import TENSORS, ImportedDictionary, Origin
 from tfactors.errors import InputError
 
+# Of what a configuration counts or scales by; what is larger is no number that anybody meant.
+LARGEST = 1e30
 NO_AUTOENCODER = (
     "reads one place of the model and writes another; tfactors imports autoencoders, which give "
     "back the hidden states that they read"
@@ -129,26 +132,50 @@ def rows_a_factor(
 def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], str, dict[str, str]]:
     """Return the tensors of a safetensors file as float32, their type, and the file's metadata."""
     import torch  # noqa: F401 - bfloat16, which numpy does not have
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # a damaged file makes libraries raise anything
         raise unreadable(path, error) from error
+    arrays, dtype = as_arrays(path, tensors)
+    return arrays, dtype, metadata
+
+
+def as_arrays(path: Path, tensors: dict[str, Any]) -> tuple[dict[str, np.ndarray], str]:
+    """Return tensors of torch as float32 arrays, and the type of the matrices among them.
+
+    Raises
+    ------
+    InputError
+        A matrix is of whole numbers, as one that was rounded to few bits is: what they stand for is
+        not said. Or a tensor is not one of plain numbers (sparse, complex, without its data).
+    """
+    arrays = {}
+    for name, values in tensors.items():
+        if values.dim() == 2 and not values.dtype.is_floating_point:
+            kind = str(values.dtype).removeprefix("torch.")
+            raise InputError(
+                f"{path}: {name[:80]} is of the type {kind}; expected floating-point numbers, in "
+                "which the autoencoder was trained"
+            )
+        try:
+            arrays[name] = np.array(values.detach().float().numpy())
+        except (RuntimeError, TypeError) as error:
+            raise unreadable(path, error) from error
     dtypes = {str(v.dtype).removeprefix("torch.") for v in tensors.values() if v.dim() == 2}
-    arrays = {name: np.array(values.float().numpy()) for name, values in tensors.items()}
-    return arrays, min(dtypes, default="float32"), metadata
+    return arrays, min(dtypes, default="float32")
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the configuration beside the weights."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing; it says what kind of autoencoder this is") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise unreadable(path, error) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a configuration; expected a JSON object")
@@ -158,24 +185,34 @@ def read_config(path: Path) -> dict[str, Any]:
 def refuse(path: Path, config: dict[str, Any], name: str, allowed: tuple[Any, ...]) -> None:
     """Raise if a setting of the configuration is none of the values that are understood."""
     if config.get(name) not in allowed:
-        raise InputError(f"{path}: {name} is {config[name]!r}, which tfactors does not support")
+        given = quoted(config.get(name))
+        raise InputError(f"{path}: {name} is {given}, which tfactors does not support")
 
 
 def whole_number(path: Path, config: dict[str, Any], name: str) -> int:
     """Return a count of the configuration, 0 where it says none."""
-    value = config.get(name)
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    value = number(path, config, name, "a whole number")
+    if value is not None and value != int(value):
         raise InputError(f"{path}: {name} is {value!r}; expected a whole number")
-    return max(0, int(value))
+    return max(0, int(value or 0))
+
+
+def number(
+    path: Path, config: dict[str, Any], name: str, expected: str = "a number"
+) -> float | int | None:
+    """Return a number of the configuration, finite and no truth, None where it says none."""
+    value = config.get(name)
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or (plain and abs(value) < LARGEST):
+        return value
+    raise InputError(f"{path}: {name} is {quoted(value)}; expected {expected}")
 
 
 def section(path: Path, config: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a part of the configuration, empty where it is not there."""
     part = config.get(name)
     if part is not None and not isinstance(part, dict):
-        raise InputError(f"{path}: {name} is {str(part)[:80]!r}; expected an object of JSON")
+        raise InputError(f"{path}: {name} is {quoted(part)}; expected an object of JSON")
     return part or {}
 
 
@@ -185,7 +222,7 @@ def yes_or_no(path: Path, config: dict[str, Any], name: str, default: bool = Fal
     if value is None:
         return default
     if value not in (True, False):  # also 1 and 0
-        raise InputError(f"{path}: {name} is {value!r}; expected true or false")
+        raise InputError(f"{path}: {name} is {quoted(value)}; expected true or false")
     return bool(value)
 
 
@@ -193,15 +230,15 @@ def unreadable(path: Path, error: Exception) -> InputError:
     """Return what to raise where a file is not what its name says."""
     reason = str(error).strip().splitlines()
     return InputError(
-        f"{path}: damaged or not what its name says ({reason[0] if reason else 'empty'}); "
+        f"{path}: damaged or not what its name says ({reason[0][:200] if reason else 'empty'}); "
         "fetch it again"
     )
 
 
 # blocks.8.hook_resid_pre, model.layers.13.output, transformer.h.5, layers_3: block, place in it.
-_BLOCK = re.compile(r"(?:.*\.)?(?:layers?|h|blocks?)[._](\d+)(?:\.(.+))?")
+_BLOCK = re.compile(r"(?:.*\.)?(?:layers?|h|blocks?)[._](\d{1,6})(?:\.(.+))?")
 # resid_post_layer_12, mlp_out_layer_3, as dictionary_learning's own scripts name them.
-_SUBMODULE = re.compile(r"(\w+)_layer_(\d+)")
+_SUBMODULE = re.compile(r"(\w+)_layer_(\d{1,6})")
 _BEFORE = ("hook_resid_pre", "resid_pre", "input")
 _AFTER = ("hook_resid_post", "resid_post", "output", None)
 _EMBEDDINGS = ("embed_tokens", "embed_in")

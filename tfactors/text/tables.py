@@ -74,7 +74,8 @@ def no_column(
     path: Path | str, column: str, names: list[str], holder: str = "it has"
 ) -> NoColumnError:
     """Return the error of a table without the column that was asked for."""
-    there = ", ".join(map(str, names[:20])) + (", …" if len(names) > 20 else "") or "none"
+    there = ", ".join(str(name)[:40] for name in names[:20]) + (", …" if len(names) > 20 else "")
+    there = there or "none"
     return NoColumnError(f"{path}: no column {column!r}; {holder} {there}; name one with --column")
 
 
@@ -284,13 +285,22 @@ def _read_batches(
         with ExitStack() as stack:
             for batch in batches(_seekable(path, stack)):
                 titled = column != "title" and batch.schema.names.count("title") == 1
-                titles = batch["title"].to_pylist() if titled else [None] * len(batch)
-                for text, row_title in zip(batch[column].to_pylist(), titles, strict=True):
+                titles = _texts_of(batch["title"]) if titled else [None] * len(batch)
+                for text, row_title in zip(_texts_of(batch[column]), titles, strict=True):
                     number += 1
                     yield row_text(path, title, number, text, row_title, column)
-    except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
+    except CorpusError:
+        raise
+    # A size or a letter that is damaged is met in Python, where Arrow reads from a file of Python.
+    except (pa.ArrowException, ValueError, MemoryError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error).strip() else "damaged"
         raise CorpusError(f"{path}: not a readable {kind} file: {reason}") from error
+
+
+def _texts_of(values: Any) -> list[Any]:
+    """Return the values of a column, checked first: Arrow believes a file where they end."""
+    values.validate(full=True)
+    return list(values.to_pylist())
 
 
 def _seekable(path: Path, stack: ExitStack) -> IO[bytes]:
