@@ -43,7 +43,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if by == "words":
     st.text_input(
         "Words, a label, or the number of a factor",
-        max_chars=controls.QUERY_LENGTH,
         placeholder="river bank, or 30",
         help="Factors come in the order of how much the words drive them, then those that have "
         "one of the words in their name or label.",
@@ -52,7 +51,6 @@ if by == "words":
 else:
     st.text_input(
         "A sentence",
-        max_chars=controls.QUERY_LENGTH,
         placeholder="He left the house by the river.",
         help="The model reads it, and the factors that fire in it come in the order of how "
         "strongly they fire, as a share of what they reach at their best.",

@@ -22,7 +22,6 @@ written = url_state.value_of(controls.TEXT)
 text = written.strip() or EXAMPLES[0]
 st.text_area(
     f"A text of up to {live_decomposition.most_tokens(bundle)} tokens",
-    max_chars=controls.TEXT_LENGTH,
     height=110,
     help=f"The factors were learnt from windows of {bundle.about.corpus.window_length} "
     "tokens: in a longer text the model sees more context than they have seen.",

@@ -6,7 +6,7 @@ thresholds), or as many examples as suit their layout. A list is laid out as the
 asks, until the reader chooses.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -209,7 +209,25 @@ TIMES = url_state.number("times", 0.0, 0, 4)
 MOVED_TOKENS_NAMES = {"token": "This token", "all": "Every token"}
 MOVED_TOKENS = url_state.choice("where", "token", MOVED_TOKENS_NAMES)
 
-PENALTY = url_state.number("penalty", None, 0.0, 1000.0)
+
+def penalty_range(bundle: Bundle) -> tuple[float, float]:
+    """Return the smallest and the largest λ that a page solves for; below, a code takes minutes."""
+    built = bundle.about.coding.penalty
+    return built / 5, built * 4
+
+
+def _has_penalty(value: float | None, bundle: Bundle | None) -> None:
+    if bundle is None or value is None or not bundle.abilities.penalty:
+        return
+    low, high = penalty_range(bundle)
+    if not low * (1 - _ROUNDED) <= value <= high * (1 + _ROUNDED):
+        raise Unusable(f"λ of this bundle goes from {low:g} to {high:g}")
+
+
+_ROUNDED = 1e-5  # a link holds six digits
+PENALTY: Control[float | None] = replace(
+    url_state.number("penalty", None, 0.0, 1000.0), check=_has_penalty
+)
 
 _LISTING: tuple[Control[Any], ...] = (
     *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),

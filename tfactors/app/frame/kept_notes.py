@@ -24,7 +24,7 @@ from tfactors.app.frame.notes import Notes
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 
-# A browser has 5 MB for all of a site, and one message to the server at most 1 MB.
+# A browser has 5 MB for all of a site, and one message to the server at most 5 MB.
 MOST_KEPT = 500_000
 NOT_KEPT = (
     "This browser does not keep your labels ({why}): they are gone when you close or reload the "

@@ -122,27 +122,51 @@ def beside(bundle: Bundle) -> Notes:
     return _beside(bundle)[0]
 
 
-def write(bundle: Bundle, factor: int, note: Note) -> None:
-    """Keep a reader's note; one that is empty is taken back. For callbacks."""
-    note = Note(_clean(note.label)[:LONGEST_LABEL], _clean(note.note)[:LONGEST_NOTE])
+def write(bundle: Bundle, factor: int, note: Note) -> list[str]:
+    """Keep a reader's note; one that is empty is taken back. For callbacks.
+
+    Returns
+    -------
+    list of str
+        What was too long and is cut, a sentence each.
+    """
+    given, cut = Note(_clean(note.label), _clean(note.note)), []
+    for what, longest in (("label", LONGEST_LABEL), ("note", LONGEST_NOTE)):
+        cut += _cut_sentences(what, getattr(given, what), longest)
+    note = Note(given.label[:LONGEST_LABEL], given.note[:LONGEST_NOTE])
     mine = own(bundle)
     others = {at: kept for at, kept in mine.notes.items() if at != factor}
     _keep(bundle, replace(mine, notes=others if note == Note() else others | {factor: note}))
+    return cut
 
 
-def put_on_lists(bundle: Bundle, factor: int, names: list[str]) -> None:
-    """Put a factor on the lists with these names and take it off all others. For callbacks."""
+def put_on_lists(bundle: Bundle, factor: int, names: list[str]) -> list[str]:
+    """Put a factor on the lists with these names and take it off all others. For callbacks.
+
+    Returns
+    -------
+    list of str
+        What was too long or too much and is left out, a sentence each.
+    """
     wanted = list(dict.fromkeys(_clean(name)[:LONGEST_NAME] for name in names if name.strip()))
+    left_out = [
+        said for name in names for said in _cut_sentences("list's name", name, LONGEST_NAME)
+    ]
     lists = dict(own(bundle).over(beside(bundle)).lists)
     for name in {*lists, *wanted}:
         members = [at for at in lists.get(name, ()) if at != factor]
         if name in wanted and len(members) < MOST_LISTED:
             members.append(factor)
+        elif name in wanted:
+            left_out.append(f"The list “{name}” is full: {MOST_LISTED:,} factors are the most.")
         lists[name] = tuple(sorted(members))
     known = beside(bundle).lists
     mine = {name: members for name, members in lists.items() if members != known.get(name)}
-    full = dict(list(mine.items())[:MOST_LISTS])
-    _keep(bundle, replace(own(bundle), lists={n: m for n, m in full.items() if m or n in known}))
+    mine = {name: members for name, members in mine.items() if members or name in known}
+    if len(mine) > MOST_LISTS:
+        left_out.append(f"There are {MOST_LISTS} lists, which is the most: no new one was made.")
+    _keep(bundle, replace(own(bundle), lists=dict(list(mine.items())[:MOST_LISTS])))
+    return left_out
 
 
 def add(bundle: Bundle, found: Notes) -> None:
@@ -264,6 +288,13 @@ def _read_file(
         return Notes(), str(error)
     except OSError as error:
         return Notes(), f"{FILE}: cannot be read ({error.strerror})"
+
+
+def _cut_sentences(what: str, text: str, longest: int) -> list[str]:
+    """Return that a text is cut, where it is."""
+    if len(text) <= longest:
+        return []
+    return [f"The {what} has {len(text):,} characters; the first {longest:,} are kept."]
 
 
 def _clean(text: str) -> str:

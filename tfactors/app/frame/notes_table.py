@@ -56,7 +56,7 @@ def load(bundle: Bundle, name: str, content: bytes) -> Notes:
         "manifest_sha256": fingerprints[0] if fingerprints else "",
         "labels": labels,
     }
-    return notes.load(bundle, json.dumps(whole))
+    return notes.load(bundle, json.dumps(whole, ensure_ascii=False))
 
 
 def _note_of(row: Mapping[str, str], number: int) -> tuple[str, str, str, str]:

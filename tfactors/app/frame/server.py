@@ -8,7 +8,8 @@ The page that imports a package again shows what is wrong with it.
 *Turns.* Python runs one thread at a time. Where 20 readers click at once and 20 threads share it,
 all of their pages are ready at the end; made one after the other the first is ready at once, and
 the one in the middle after half of the time. A turn is given back before the model is asked, which
-takes longer. A page waits four seconds for its turn at most, so that one that hangs holds up none.
+takes longer. A page that takes four seconds loses its turn to the next, so that one that hangs
+holds up none. However many wait, no more than a few are made at once.
 
 *Memory.* Streamlit has Python collect its garbage after every run of a page, which goes through
 every object that is alive: with the libraries of the dashboard that takes as long as making a page,
@@ -25,6 +26,7 @@ import gc
 import importlib
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -65,16 +67,45 @@ def release_memory() -> None:
 
 
 _AT_ONCE = 2  # while one reads a file another computes
-_PATIENCE = 4.0  # seconds
+_PATIENCE = 4.0  # seconds that a page may take while others wait
 
-_TURNS = threading.BoundedSemaphore(_AT_ONCE)
-_HELD: ContextVar[bool] = ContextVar("turn_held", default=False)
+
+class Turns:
+    """Who may make a page now; the others wait, and come in about the order in which they asked."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held: dict[object, float] = {}  # turns and when they began, the oldest first
+
+    def take(self) -> object:
+        """Wait for a turn; one that is held for too long is taken from its holder."""
+        turn = object()
+        with self._changed:
+            while len(self._held) >= _AT_ONCE:
+                oldest, since = next(iter(self._held.items()))
+                left = since + _PATIENCE - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                else:
+                    del self._held[oldest]
+            self._held[turn] = time.monotonic()
+        return turn
+
+    def give_back(self, turn: object) -> None:
+        """Let the next go on, unless this turn was given back or taken before."""
+        with self._changed:
+            if self._held.pop(turn, None) is not None:
+                self._changed.notify()
+
+
+_TURNS = Turns()
+_HELD: ContextVar[object] = ContextVar("turn_held", default=None)
 
 
 @contextmanager
 def page_turn() -> Iterator[None]:
     """Make a page in turn with those of other readers."""
-    _HELD.set(_TURNS.acquire(timeout=_PATIENCE))
+    _HELD.set(_TURNS.take())
     try:
         yield
     finally:
@@ -83,6 +114,4 @@ def page_turn() -> Iterator[None]:
 
 def give_turn_back() -> None:
     """Let others go on; for what takes long."""
-    if _HELD.get():
-        _HELD.set(False)
-        _TURNS.release()
+    _TURNS.give_back(_HELD.get())

@@ -23,6 +23,8 @@ T = TypeVar("T")
 # Servers take a request of 8 kB (nginx, Apache): its first line with this query, and room for the
 # page's path and what proxies add.
 LONGEST_LINK = 7_900
+# Characters of a query that is looked at: several times what all controls of a page can hold.
+LONGEST_QUERY = 50_000
 
 _VALUES = "view.values"  # name of a control -> its value, where that is not the default
 _WRITTEN = "view.written"  # (page, query) as we last wrote or read it
@@ -32,6 +34,10 @@ _PAGE = "view.page"  # the controls of the page that is open
 
 class Unusable(ValueError):
     """A value from the URL that the control cannot take; the message completes a sentence."""
+
+
+class TooLong(Unusable):
+    """A text that is longer than the control takes."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,17 @@ def take_over_url(page: str, controls: tuple[Control[Any], ...]) -> None:
     """Take over the URL when it is not what we last wrote. First thing in every run."""
     st.session_state[_PAGE] = (page, controls)
     given = dict(st.query_params)
+    notices: list[str] = []
+    if (length := sum(map(len, [*given, *given.values()]))) > LONGEST_QUERY:
+        notices.append(
+            f"The link has {length:,} characters, and {LONGEST_QUERY:,} is the most: the page is "
+            "shown as it opens by itself."
+        )
+        given = {}
+        st.query_params.clear()
     if st.session_state.get(_WRITTEN) == (page, given):
         return
     st.session_state[_WRITTEN] = (page, given)
-    notices: list[str] = []
     for control in controls:
         value = control.default
         if control.name in given:
@@ -138,6 +151,11 @@ def add_notice(sentence: str) -> None:
     st.session_state.setdefault(_NOTICES, []).append(sentence)
 
 
+def replace_notices(sentences: list[str]) -> None:
+    """Say these sentences until the reader's next step, and no older ones. For callbacks."""
+    st.session_state[_NOTICES] = sentences
+
+
 def widget(control: Control[Any], shown: Any = None) -> dict[str, Any]:
     """Return the keyword arguments that tie a Streamlit widget to a control.
 
@@ -158,6 +176,9 @@ def _touched(control: Control[Any], key: str) -> None:
         # A choice whose options changed meanwhile hands out the label of one that is gone.
         if value != control.default:
             control.read(control.write(value))
+    except TooLong as error:
+        replace_notices([f"What you typed was not taken: {error}."])
+        return
     except ValueError:
         return
     set_controls({control: value})
@@ -230,7 +251,7 @@ def free_text(name: str, longest: int) -> Control[str]:
 
     def read(text: str) -> str:
         if len(text) > longest:
-            raise Unusable(f"it has {len(text):,} characters, and {longest:,} is the most")
+            raise TooLong(f"it has {len(text):,} characters, and {longest:,} is the most")
         return text
 
     return Control(name, "", read)

@@ -6,13 +6,18 @@ gets an apostrophe in front. Parquet keeps the text as it is.
 """
 
 import io
+import itertools
 from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit import runtime
 
 from tfactors.tables import guarded
+
+_KEPT = 16  # files
+_NUMBERS = itertools.count()
 
 
 def show(table: Callable[[], pd.DataFrame], name: str) -> None:
@@ -31,11 +36,11 @@ def show(table: Callable[[], pd.DataFrame], name: str) -> None:
         _button("Parquet", lambda: to_parquet(table()), f"{name}.parquet", parquet, typed)
 
 
-def _button(label: str, content: Callable[[], str | bytes], file: str, kind: str, tip: str) -> None:
+def _button(label: str, content: Callable[[], bytes], file: str, kind: str, tip: str) -> None:
     name, _, ending = file.rpartition(".")
     st.download_button(
         label,
-        content,
+        lambda: kept(content(), file, kind),
         file,
         kind,
         key=f"{ending}_{name}",
@@ -44,6 +49,19 @@ def _button(label: str, content: Callable[[], str | bytes], file: str, kind: str
         icon=":material/download:",
         help=tip,
     )
+
+
+def kept(content: bytes, file: str, kind: str) -> bytes:
+    """Return a file that is about to be fetched, and keep it until then.
+
+    Streamlit drops it as soon as two pages were made for whomever, and the browser would find
+    nothing. So the last few files of all readers are kept as those of a page are.
+    """
+    if runtime.exists():
+        place = f"kept.{next(_NUMBERS) % _KEPT}"
+        files = runtime.get_instance().media_file_mgr
+        files.add(content, kind, place, file, is_for_static_download=True)
+    return content
 
 
 def to_csv(table: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from tfactors.app.frame import notes, shell
+from tfactors.app.frame import notes, shell, url_state
 from tfactors.app.frame.notes import Note
 from tfactors.app.parts import sidebar_section
 from tfactors.bundle import Bundle
@@ -33,7 +33,6 @@ def sidebar(bundle: Bundle, factor: int) -> None:
         starts = _starting_values(keys, note, listed_on)
         label = st.text_input(
             f"Label of factor {factor:,}",
-            max_chars=notes.LONGEST_LABEL,
             key=keys[0],
             placeholder="what it stands for",
             help=STAYS_HERE,
@@ -43,7 +42,6 @@ def sidebar(bundle: Bundle, factor: int) -> None:
         )
         text = st.text_area(
             "Note",
-            max_chars=notes.LONGEST_NOTE,
             height=90,
             key=keys[1],
             on_change=_write_note,
@@ -88,11 +86,12 @@ def _starting_values(keys: list[str], note: Note, listed_on: list[str]) -> dict[
 
 def _write_note(bundle: Bundle, factor: int, keys: list[str]) -> None:
     label, note = (str(st.session_state.get(key) or "") for key in keys[:2])
-    notes.write(bundle, factor, Note(label, note))
+    url_state.replace_notices(notes.write(bundle, factor, Note(label, note)))
 
 
 def _write_lists(bundle: Bundle, factor: int, key: str) -> None:
-    notes.put_on_lists(bundle, factor, [str(name) for name in st.session_state[key]])
+    names = [str(name) for name in st.session_state[key]]
+    url_state.replace_notices(notes.put_on_lists(bundle, factor, names))
 
 
 def show(bundle: Bundle, factor: int) -> None:

@@ -2,8 +2,9 @@
 
 Turns a text and λ into a :class:`tfactors.explain.decomposition.Decomposition`, and one token into
 its codes over a range of λ. The model reads a text once, which is most of the time that an answer
-takes. After that a move of λ only solves the codes again, starting from the last ones, and needs
-neither the model nor its lock.
+takes. After that a move of λ only solves the codes again, starting from the last ones. Both are
+done in line with other readers' questions: a long text at a small λ keeps all cores busy for
+seconds, and several at once would keep the pages of all readers waiting.
 """
 
 from dataclasses import dataclass
@@ -121,12 +122,15 @@ def decomposition_of(bundle: Bundle, text: str, penalty: float | None = None) ->
     live = live_model.model_of(bundle)
     if (answer := live.answers.get(question)) is not None:
         return answer
-    from tfactors.explain.decomposition import take_apart
+    note = st.empty()
+    with live_model.borrowed_encoder(bundle, note.caption) as encoder:
+        from tfactors.explain.decomposition import take_apart
 
-    known = _known_text(bundle, text)
-    decomposition, known.codes = take_apart(
-        known.text, known.encoder, question.penalty, known.codes
-    )
+        known = _known_text(bundle, text, encoder)
+        decomposition, known.codes = take_apart(
+            known.text, known.encoder, question.penalty, known.codes
+        )
+    note.empty()
     live.remember(question, decomposition, _DECOMPOSITIONS)
     return decomposition
 
@@ -169,13 +173,16 @@ def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> Penalt
         return answer
     from tfactors.coding.solver import SparseCoder
 
-    known = _known_text(bundle, text)
-    penalties = np.geomspace(built_penalty(bundle) / 5, built_penalty(bundle) * 4, _PATH_STEPS)
-    at = known.text.layers.index(layer)
-    x = known.text.states[at, position : position + 1]
-    coder = known.encoder.coder
-    assert isinstance(coder, SparseCoder)  # of other codes there is no path
-    codes = coder.path(x, penalties.tolist(), known.encoder.tol)
+    penalties = np.geomspace(*controls.penalty_range(bundle), _PATH_STEPS)
+    note = st.empty()
+    with live_model.borrowed_encoder(bundle, note.caption) as encoder:
+        known = _known_text(bundle, text, encoder)
+        at = known.text.layers.index(layer)
+        x = known.text.states[at, position : position + 1]
+        coder = known.encoder.coder
+        assert isinstance(coder, SparseCoder)  # of other codes there is no path
+        codes = coder.path(x, penalties.tolist(), known.encoder.tol)
+    note.empty()
     active = np.unique(np.concatenate([code.indices for code in codes]))
     # A line needs its zeros as well, or it would end in the air.
     values = np.stack([code.toarray()[0, active] for code in codes])
@@ -202,24 +209,21 @@ def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> Penalt
     return path
 
 
-def _known_text(bundle: Bundle, text: str) -> _KnownText:
-    """Return a text as the model read it, from memory or from the model, with words meanwhile."""
+def _known_text(bundle: Bundle, text: str, encoder: "FactorEncoder") -> _KnownText:
+    """Return a text as the model read it, from memory or from the model."""
     question = ReadQuestion(text)
     live = live_model.model_of(bundle)
     if (answer := live.answers.get(question)) is not None:
         return answer
-    note = st.empty()
-    with live_model.borrowed_encoder(bundle, note.caption) as encoder:
-        from tfactors.explain.decomposition import read_text
-        from tfactors.explain.encoder import tokenize_checked
+    from tfactors.explain.decomposition import read_text
+    from tfactors.explain.encoder import tokenize_checked
 
-        count = len(tokenize_checked(text, encoder.model)[1])
-        if count > MOST_TOKENS:
-            raise InputError(
-                f"the text has {count:,} tokens, and this page takes {MOST_TOKENS} apart at once; "
-                "shorten it, or give its parts one after the other"
-            )
-        known = _KnownText(read_text(text, encoder), encoder)
-    note.empty()
+    count = len(tokenize_checked(text, encoder.model)[1])
+    if count > MOST_TOKENS:
+        raise InputError(
+            f"the text has {count:,} tokens, and this page takes {MOST_TOKENS} apart at once; "
+            "shorten it, or give its parts one after the other"
+        )
+    known = _KnownText(read_text(text, encoder), encoder)
     live.remember(question, known, _TEXTS)
     return known

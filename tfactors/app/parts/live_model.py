@@ -1,9 +1,10 @@
 """The model of the open bundle, for what has to be computed live.
 
 Turns a bundle into its :class:`tfactors.explain.encoder.FactorEncoder`, loaded when it is first
-needed and then shared by all sessions. A lock lets one of them use it at a time; the others wait,
-and are told so. Streamlit can break off a run wherever it draws to the page. So when the reader
-presses Stop, changes a control or leaves, the lock is free again.
+needed and then shared by all sessions. One of them uses it at a time; the others wait in line
+(:mod:`tfactors.app.frame.waiting_line`), and are told so. Streamlit can break off a run wherever it
+draws to the page. So when the reader presses Stop, changes a control or leaves, the next has its
+turn.
 """
 
 import importlib.util
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from tfactors.app.frame import server, shell
+from tfactors.app.frame.waiting_line import WaitingLine
 from tfactors.bundle import Bundle
 from tfactors.bundle.hub import spoken_name
 from tfactors.errors import InputError
@@ -31,27 +33,24 @@ if TYPE_CHECKING:
 
 # What the code around the model imports; requirements.txt, for the reading pages, has none of it.
 _PACKAGES = ("torch", "transformers", "numba", "scipy", "threadpoolctl")
-_PATIENCE = 90  # seconds that a reader waits for another's question
-
-
-class BusyError(InputError):
-    """Somebody else's question took too long."""
 
 
 @dataclass
 class LiveModel:
     """The model of one bundle, loaded when first needed, and the answers it gave."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    line: WaitingLine = field(default_factory=WaitingLine)
     encoder: "FactorEncoder | None" = None
     answers: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
+    _remembering: threading.Lock = field(default_factory=threading.Lock)
 
     def remember(self, question: Hashable, answer: Any, most: int) -> None:
         """Keep an answer, and forget the oldest of its kind when there are more than ``most``."""
-        self.answers[question] = answer
-        same = [known for known in list(self.answers) if type(known) is type(question)]
-        for old in same[:-most]:
-            self.answers.pop(old, None)
+        with self._remembering:  # readers who remember at once would go through a changing list
+            self.answers[question] = answer
+            same = [known for known in self.answers if type(known) is type(question)]
+            for old in same[:-most]:
+                del self.answers[old]
 
 
 def model_of(bundle: Bundle) -> LiveModel:
@@ -171,14 +170,13 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
     Raises
     ------
     BusyError
-        The model was in use for a minute and a half.
+        Too many others wait for the model, or it was in use for a minute and a half.
     ModelError
         The model cannot be loaded, or is not the one the bundle was made with.
     """
     live = model_of(bundle)
     server.give_turn_back()
-    _wait_for(live.lock, say)
-    try:
+    with live.line.turn(say):
         if live.encoder is None:
             say(
                 f"Loading PyTorch and the model {bundle.about.model.name}: 5 to 20 seconds, the "
@@ -188,13 +186,8 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
 
             live.encoder = FactorEncoder.from_bundle(bundle)
         yield live.encoder
-    finally:
-        live.lock.release()
 
 
-def _wait_for(lock: threading.Lock, say: Callable[[str], object]) -> None:
-    for second in range(_PATIENCE):
-        if lock.acquire(timeout=0 if second == 0 else 1):
-            return
-        say("The model is busy with another reader's question; yours is next.")
-    raise BusyError("The model is busy with other readers' questions; try again in a minute.")
+def let_others_ask(bundle: Bundle, say: Callable[[str], object]) -> None:
+    """Let those who wait ask first; between the parts of a long question, with the encoder."""
+    model_of(bundle).line.step_aside(say)

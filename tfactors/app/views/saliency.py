@@ -71,7 +71,6 @@ def sidebar() -> None:
         )
         st.text_input(
             "Replacement token",
-            max_chars=30,
             placeholder="the unknown token",
             help="What stands where a word is left out: a token of the model's "
             "vocabulary, such as [MASK].",

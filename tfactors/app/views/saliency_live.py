@@ -57,12 +57,8 @@ def methods_of(request: Request) -> list[str]:
 def known_explanations(bundle: Bundle, request: Request) -> "list[Explanation] | None":
     """Return the answers that were given before, one a method; None if one is missing."""
     answers = live_model.model_of(bundle).answers
-    requests = [request.by(method) for method in methods_of(request)]
-    return (
-        [answers[question] for question in requests]
-        if all(question in answers for question in requests)
-        else None
-    )
+    known = [answers.get(request.by(method)) for method in methods_of(request)]
+    return [answer for answer in known if answer is not None] if None not in known else None
 
 
 def ask_for(request: Request) -> None:
@@ -94,6 +90,7 @@ def explain(bundle: Bundle, request: Request, show: Callable[[float, str], objec
 
     def progress(done: int, total: int) -> None:
         show(done / total, f"Reading the text with words left out: {done} of {total}")
+        live_model.let_others_ask(bundle, lambda words: show(done / total, words))
 
     try:
         with live_model.borrowed_encoder(bundle, lambda words: show(0.0, words)) as encoder:

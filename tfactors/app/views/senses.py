@@ -35,7 +35,6 @@ def show(bundle: Bundle) -> None:
     word = senses_groups.casefolded(chosen)
     st.text_input(
         "A word",
-        max_chars=40,
         placeholder="left",
         **url_state.widget(controls.WORD, chosen),
         help="Upper and lower case are one word.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,7 @@ def read_occurrences(
             for frame in bundle.iter_windows(_WINDOWS_AT_ONCE):
                 done = int(frame["window"].iloc[0])
                 show(0.7 * done / total, f"Looking through the text: window {done:,} of {total:,}")
+                live_model.let_others_ask(bundle, partial(show, 0.7 * done / total))
                 yield frame
 
         windows, positions = draw_occurrences(frames(), bundle.about.corpus.tokens, word)
@@ -128,6 +130,7 @@ def read_occurrences(
                 0.7 + 0.3 * first / len(windows),
                 f"Reading occurrence {first + 1} of {len(windows)}",
             )
+            live_model.let_others_ask(bundle, partial(show, 0.7))
             some = slice(first, first + _READ_AT_ONCE)
             texts = bundle.windows(windows[some])["token_ids"].to_list()
             states = encoder.states(texts, bundle.layers, positions=positions[some].tolist())

@@ -42,12 +42,13 @@ def sidebar(bundle: Bundle) -> None:
     if not bundle.abilities.penalty:
         return
     built = live_decomposition.built_penalty(bundle)
-    shown = min(max(live_decomposition.chosen_penalty(bundle), built / 5), built * 4)
+    low, high = controls.penalty_range(bundle)
+    shown = min(max(live_decomposition.chosen_penalty(bundle), low), high)
     with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
         st.slider(
             "λ, the price of an active factor",
-            built / 5,
-            built * 4,
+            low,
+            high,
             step=built / 40,
             format="%.3g",
             help="The codes are solved anew for every λ: a small one explains more with more "

@@ -37,7 +37,6 @@ def show(bundle: Bundle, decomposition: "Decomposition", position: int, layer: i
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             f"Another text, with “{word[:30]}” in another sense or another word in its place",
-            max_chars=controls.OTHER_TEXT_LENGTH,
             placeholder="His left hand was in his pocket.",
             **url_state.widget(controls.OTHER_TEXT),
         )
