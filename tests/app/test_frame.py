@@ -26,7 +26,10 @@ READ_FACTORS = [
     page.path
     for page in controls.PAGES
     if page
-    not in (controls.TEXT_PAGE, controls.LABELS_PAGE, controls.EVIDENCE_PAGE, controls.SENSES_PAGE)
+    not in (
+        *(controls.TEXT_PAGE, controls.ORIGINS_PAGE, controls.LABELS_PAGE),
+        *(controls.EVIDENCE_PAGE, controls.SENSES_PAGE),
+    )
 ]
 HEAVY = ("torch", "transformers", "lime", "numba", "sklearn")
 

@@ -44,7 +44,7 @@ def test_the_codes_of_an_encoder_know_no_penalty_and_all_else_is_there() -> None
 @pytest.mark.parametrize(
     ("table", "names"),
     [
-        ("dictionary", ["dictionary", "live_model", "evaluation", "retention"]),
+        ("dictionary", ["dictionary", "live_model", "evaluation", "retention", "origins"]),
         ("samples", ["samples"]),
         ("neighbours", ["neighbours"]),
         ("vocabulary", ["vocabulary"]),
@@ -55,6 +55,13 @@ def test_the_codes_of_an_encoder_know_no_penalty_and_all_else_is_there() -> None
 def test_an_older_bundle_lacks_what_its_tables_held(table: str, names: list[str]) -> None:
     older = Abilities.of("solver", lambda name: name != f"{table}.parquet")
     assert [name for name in NAMES if not getattr(older, name)] == names
+
+
+def test_of_a_single_layer_no_origins_are_known() -> None:
+    single = Abilities.of("encoder", lambda name: True, layers=1)
+    assert [name for name in NAMES if not getattr(single, name)] == ["penalty", "origins"]
+    assert "a single layer" in single.origins.why_not
+    assert Abilities.of("published", lambda name: False, 1).origins == WEBSITE.origins
 
 
 def test_reasons_differ_between_the_website_and_an_older_bundle() -> None:

@@ -1,6 +1,7 @@
 """An activation followed down to the words, and its sources really taken away."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tiny_encoder import encoder_with_own_part
 from tfactors.errors import InputError
 from tfactors.explain.attribution import attribute_tokens
 from tfactors.explain.integrated_gradients import contributions, goal_at, taken_apart
+from tfactors.explain.origin_check import check_origin
 from tfactors.explain.origin_graph import trace_tokens
 from tfactors.explain.source_removal import remove_sources
 
@@ -68,6 +70,15 @@ def test_a_smaller_share_keeps_fewer_factors_and_every_end_of_them(graph) -> Non
         assert len(json.loads(part.to_json())["nodes"]) == len(part.nodes)
 
 
+def test_what_flows_over_the_edges_of_a_node_is_what_it_carries(graph) -> None:
+    for part in (graph, graph.pruned(0.5)):
+        sums = part.edges.groupby("source")["flow"].sum()
+        nodes = part.nodes.set_index("node")["carried"]
+        np.testing.assert_allclose(sums, nodes[sums.index], rtol=1e-6)
+    assert 0 < graph.error < 0.02
+    assert graph.pruned(0.5).error == graph.error == json.loads(graph.to_json())["error"]
+
+
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_another_share_is_refused(graph, share) -> None:
     with pytest.raises(InputError, match="expected a number above 0, at most 1"):
@@ -97,3 +108,31 @@ def test_where_everything_is_linear_a_removal_does_what_was_predicted() -> None:
     removal = remove_sources(encoder, IDS, states, 1, 2, goal, sets)
     np.testing.assert_allclose(removal.measured, removal.predicted, atol=1e-4)
     assert np.ptp(removal.predicted) > 0.01
+
+
+def test_the_largest_sources_are_taken_away_together_beside_as_many_by_chance() -> None:
+    random = np.random.default_rng(8).standard_normal((2, WIDTH, WIDTH)) / np.sqrt(WIDTH)
+    encoder = linear_encoder(*random)
+    factor = int(encoder.encode([IDS], 2)[[AT]].toarray()[0].argmax())
+    table = check_origin(encoder, IDS, TOKENS, AT, factor, 2)
+    assert list(zip(table["drawn"], table["count"], strict=True)) == [
+        *[("largest", 1), ("largest", 3), ("largest", 10)],
+        *[("chance", 1), ("chance", 3), ("chance", 10)],
+    ]
+    found = attribute_tokens(encoder, IDS, TOKENS, AT, factor, 2).sources
+    factors = found[found["kind"] == "factor"]
+    np.testing.assert_allclose(
+        table["predicted"][:3], [-factors["share"].head(n).sum() for n in (1, 3, 10)]
+    )
+    np.testing.assert_allclose(table["measured"], table["predicted"], atol=1e-4)
+    assert set(table["active"]) == {len(factors)}
+    again = check_origin(encoder, IDS, TOKENS, AT, factor, 2)
+    assert again.equals(table)
+    few = check_origin(replace(encoder, penalty=2.0), IDS[:2], TOKENS[:2], *_strongest(encoder))
+    assert few["count"].max() == few["active"].iloc[0] < 10
+
+
+def _strongest(encoder) -> tuple[int, int, int]:
+    """The second token, and the factor that is strongest there at layer 2 where λ is 2."""
+    codes = encoder.encode([IDS[:2]], 2, 2.0)[[1]].toarray()[0]
+    return 1, int(codes.argmax()), 2

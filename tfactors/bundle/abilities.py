@@ -53,6 +53,10 @@ OLDER_EFFECTS = (
     "This bundle holds no effects: an older tfactors built it, or the quick preset, or of a model "
     "that cannot run on from changed states."
 )
+ONE_LAYER = (
+    "This bundle takes a single layer of the model apart: what an activation there was made from "
+    "further down is not known."
+)
 NO_SECOND_SEED = "No dictionary was learnt with another seed, so nothing is known of stability."
 
 
@@ -112,6 +116,8 @@ class Abilities:
         All that the rule of the levels asks was measured.
     retention : Ability
         What is left of activations when context is cut away.
+    origins : Ability
+        What an activation was made from at the layers below can be asked of the model.
     saliency : Ability
         Maps of the words that an activation depends on are measured, and new ones can be made.
     saliency_maps : Ability
@@ -142,6 +148,7 @@ class Abilities:
     filters: Ability
     level_rule: Ability
     retention: Ability
+    origins: Ability
     saliency: Ability
     saliency_maps: Ability
     neighbours: Ability
@@ -150,7 +157,7 @@ class Abilities:
     second_seed: Ability
 
     @classmethod
-    def of(cls, coding_method: str, has: Callable[[str], bool]) -> "Abilities":
+    def of(cls, coding_method: str, has: Callable[[str], bool], layers: int = 2) -> "Abilities":
         """Return what a bundle can do.
 
         Parameters
@@ -159,6 +166,8 @@ class Abilities:
             How its codes were made: ``solver``, ``encoder`` or ``published``.
         has : callable
             Whether it holds a file that it might do without.
+        layers : int
+            How many layers it takes apart.
 
         Examples
         --------
@@ -198,6 +207,7 @@ class Abilities:
             filters=unless_published(NO_FILTERS),
             level_rule=unless_published(LISTED_LEVELS),
             retention=dictionary,
+            origins=dictionary if layers > 1 or not dictionary else Ability(ONE_LAYER),
             saliency=unless_published(READ_FROM_COLOURS),
             saliency_maps=unless_published(NO_MAP),
             neighbours=with_table("neighbours", OLDER),

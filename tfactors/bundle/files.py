@@ -53,7 +53,7 @@ class BundleFiles:
     @cached_property
     def abilities(self) -> Abilities:
         """What the bundle can do, and how to word what it cannot."""
-        return Abilities.of(self.coding_method, self.has)
+        return Abilities.of(self.coding_method, self.has, len(self.layers))
 
     @property
     def title(self) -> str:

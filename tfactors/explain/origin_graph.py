@@ -22,7 +22,7 @@ import numpy as np
 from tfactors.errors import InputError
 from tfactors.explain.attribution import checked_source
 from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
-from tfactors.explain.integrated_gradients import contributions, goal_at, taken_apart
+from tfactors.explain.integrated_gradients import contributions, goal_at, missed, taken_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,15 +54,20 @@ class OriginGraph:
         factor (−1 of other kinds), activation (NaN of other kinds), carried.
     edges : DataFrame
         One row a contribution: source, target (numbers of nodes), contribution (in units of the
-        target's activation), share (contribution / activation of the target).
+        target's activation), share (contribution / activation of the target), flow (what the
+        source carries of the target's, so that the edges of a source add up to what it carries).
     labels : sequence of str
         The label of each factor; empty where none are known.
+    error : float
+        Share of an activation that the sums of contributions miss: the mean over the factors of a
+        layer, by what they carry, at the layer where it is largest.
     """
 
     tokens: list[str]
     nodes: "pd.DataFrame"
     edges: "pd.DataFrame"
     labels: Sequence[str] = ()
+    error: float = 0.0
 
     def pruned(self, share: float = SHARE) -> "OriginGraph":
         """Return the graph with fewer factors: at each layer those that carry a share of all.
@@ -95,7 +100,8 @@ class OriginGraph:
             kept |= set(_carrying(factors, carried, share).tolist())
         ends = np.flatnonzero(~is_factor & (carried > 0))
         chosen = np.array(sorted(kept | set(ends.tolist())))
-        edges = self.edges[np.isin(sources, chosen) & np.isin(targets, chosen)]
+        edges = self.edges.assign(flow=carried[targets] * parts)
+        edges = edges[np.isin(sources, chosen) & np.isin(targets, chosen)]
         nodes = self.nodes.iloc[chosen].assign(carried=carried[chosen])
         return replace(self, nodes=nodes, edges=edges)
 
@@ -105,7 +111,8 @@ class OriginGraph:
             name: json.loads(getattr(self, name).to_json(orient="records", double_precision=6))
             for name in ("nodes", "edges")
         }
-        return json.dumps({"tokens": self.tokens} | tables, ensure_ascii=False)
+        record = {"tokens": self.tokens, "error": self.error}
+        return json.dumps(record | tables, ensure_ascii=False)
 
 
 def _carrying(candidates: np.ndarray, carried: np.ndarray, share: float) -> np.ndarray:
@@ -173,11 +180,13 @@ def trace_tokens(
     carried, first = np.ones(1), 0
     asked = {"layer": layer, "kind": "factor", "position": position, "factor": factor}
     nodes = [pd.DataFrame([asked | {"activation": goals[0].activation, "carried": 1.0}])]
-    edges = []
+    edges, error = [], 0.0
     for step, (here, below) in enumerate(pairwise(layers)):
         if progress:
             progress(step, len(layers) - 1)
         tables, _ = contributions(encoder, token_ids, states, below, here, goals, most=POINTS)
+        misses = [missed(table, goal) for table, goal in zip(tables, goals, strict=True)]
+        error = max(error, float(np.average(misses, weights=carried)))
         found = _gathered(tables, carried, first)
         reached = _nodes_of(found, below)
         start = sum(map(len, nodes))
@@ -197,9 +206,9 @@ def trace_tokens(
             break
     table = pd.concat(nodes, ignore_index=True)
     table.insert(0, "node", np.arange(len(table), dtype=np.int32))
-    columns = ["source", "target", "contribution", "share"]
-    links = pd.concat(edges, ignore_index=True)[columns]
-    return OriginGraph(list(tokens), table, links)
+    columns = ["source", "target", "contribution", "share", "flow"]
+    links = pd.concat(edges, ignore_index=True).rename(columns={"carried": "flow"})[columns]
+    return OriginGraph(list(tokens), table, links, error=error)
 
 
 def _gathered(tables: "list[pd.DataFrame]", carried: np.ndarray, first: int) -> "pd.DataFrame":

@@ -229,6 +229,9 @@ PENALTY: Control[float | None] = replace(
     url_state.number("penalty", None, 0.0, 1000.0), check=_has_penalty
 )
 
+# Origins: the share of what the factors of a layer carry that the kept ones carry, in per cent
+KEPT = url_state.whole_number("kept", 80, 50, 100)
+
 _LISTING: tuple[Control[Any], ...] = (
     *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),
 )
@@ -307,7 +310,13 @@ SENSES_PAGE = Page(
     ":material/call_split:",
     (BUNDLE, WORD, LAYER, ALL_OCCURRENCES),
 )
+ORIGINS_PAGE = Page(
+    "pages/11_Origins.py",
+    "Origins",
+    ":material/account_tree:",
+    (BUNDLE, TEXT, TOKEN, LAYER, FACTOR, KEPT, PENALTY),
+)
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
-    *(TEXT_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+    *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
 )

@@ -298,3 +298,33 @@ CHANCE = (
     "dealt out anew among the occurrences, so that factors go together no more: mean of 20 draws. "
     "Groups whose silhouette is not above it say nothing."
 )
+
+# Origins
+ORIGINS = (
+    "Integrated gradients from the mean state of the layer below, over the words alone, to the "
+    "states as they are. Contributions add up to the activation."
+)
+CARRIED = (
+    "What a circle, square or diamond carries of the activation: 100% the chosen factor; each is "
+    "shared out among its sources by the sizes of their contributions, whatever their sign."
+)
+SHARE_KEPT = (
+    "At each layer the factors are kept, those that carry most first, until they carry this share "
+    "of what all of its factors carry. Words, rests and the mean state are always kept."
+)
+PREDICTED_CHANGE = (
+    "Minus the sum of the contributions of the factors that are taken away, as a share of the "
+    "activation."
+)
+MEASURED_CHANGE = (
+    "What the model then gives: the change of the activation as the linear function of the state "
+    "that it is while the same factors are active, as a share of it."
+)
+CODED_CHANGE = (
+    "The same of the activation in a code that is found anew. It jumps where other factors join "
+    "or leave."
+)
+TAKEN_AWAY = (
+    "Active factors one layer below, at whatever token, that are taken out of the states together: "
+    "those with the largest contributions, or some drawn by chance."
+)

@@ -20,20 +20,34 @@ _KEPT = 16  # files
 _NUMBERS = itertools.count()
 
 
-def show(table: Callable[[], pd.DataFrame], name: str) -> None:
-    """Draw the buttons; ``name`` is the file's, without its ending, and unique on the page."""
+def show(table: Callable[[], pd.DataFrame], name: str, what: str = "") -> None:
+    """Draw the buttons; ``name`` is the file's, without its ending, and unique on the page.
+
+    ``what`` says on them which table it is, where several stand side by side.
+    """
     parquet = "application/vnd.apache.parquet"
     typed = "Download this table with its types, for pandas, R or DuckDB."
     with st.container(horizontal=True, gap="xsmall", width="content"):
         _button(
-            "CSV",
+            f"{what} CSV".strip(),
             # With the mark by which Excel knows UTF-8 from the code page of its country.
             lambda: to_csv(table()).encode("utf-8-sig"),
             f"{name}.csv",
             "text/csv",
             "Download this table for a spreadsheet.",
         )
-        _button("Parquet", lambda: to_parquet(table()), f"{name}.parquet", parquet, typed)
+        _button(
+            f"{what} Parquet".strip(),
+            lambda: to_parquet(table()),
+            f"{name}.parquet",
+            parquet,
+            typed,
+        )
+
+
+def show_json(content: Callable[[], str], name: str, tip: str) -> None:
+    """Draw a button for a JSON file; ``name`` as in :func:`show`."""
+    _button("JSON", content, f"{name}.json", "application/json", tip)
 
 
 def _button(label: str, content: Callable[[], bytes], file: str, kind: str, tip: str) -> None:

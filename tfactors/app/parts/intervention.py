@@ -60,6 +60,17 @@ def show_for_text(
             **url_state.widget(controls.MOVED, factor),
         )
         _draw_step_controls()
+    if bundle.abilities.origins and layer > bundle.layers[0]:
+        shell.link(
+            controls.ORIGINS_PAGE,
+            "Where does it come from?",
+            ":material/account_tree:",
+            changes={
+                controls.TOKEN: position,
+                controls.LAYER: layer,
+                controls.FACTOR: factor,
+            },
+        )
     other = url_state.value_of(controls.OTHER_TEXT).strip()
     everywhere = url_state.value_of(controls.MOVED_TOKENS) == "all"
     question = live_intervention.Question(

@@ -5,7 +5,6 @@ layers. :mod:`tfactors.app.views.text_beside` draws what the token shares with a
 :mod:`tfactors.app.views.text_path` how it changes with λ.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -35,61 +34,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 48  # tokens in the map at a time
 _TABLE = 390  # pixels: ten rows, the rest by scrolling
-
-
-def sidebar(bundle: Bundle) -> None:
-    """Draw λ, where the codes are solved."""
-    if not bundle.abilities.penalty:
-        return
-    built = live_decomposition.built_penalty(bundle)
-    low, high = controls.penalty_range(bundle)
-    shown = min(max(live_decomposition.chosen_penalty(bundle), low), high)
-    with st.sidebar, st.expander("Sparsity", expanded=True, icon=":material/tune:"):
-        st.slider(
-            "λ, the price of an active factor",
-            low,
-            high,
-            step=built / 40,
-            format="%.3g",
-            help="The codes are solved anew for every λ: a small one explains more with more "
-            f"factors, a large one keeps only the strongest. The bundle was made with {built:g}.",
-            **url_state.widget(controls.PENALTY, shown),
-        )
-        st.button(
-            "As built",
-            disabled=url_state.value_of(controls.PENALTY) is None,
-            type="tertiary",
-            icon=":material/undo:",
-            on_click=url_state.set_controls,
-            args=({controls.PENALTY: None},),
-        )
-
-
-def suggest(examples: Sequence[str], text: str) -> None:
-    """Offer the other examples while one of them is open."""
-    if text not in examples:
-        return
-    st.caption(
-        "An example, taken apart below. Write a text of yours in its place, or take another. Your "
-        "text is read by the model on this server and kept in the link of this page, so that you "
-        "can share it."
-    )
-    with st.container(gap=None):
-        for example in examples:
-            if example != text:
-                st.button(
-                    example,
-                    type="tertiary",
-                    icon=":material/arrow_forward:",
-                    on_click=_open_example,
-                    args=(example,),
-                )
-
-
-def _open_example(text: str) -> None:
-    url_state.set_controls(
-        {controls.TEXT: text, controls.TOKEN: None, controls.LAYER: controls.PEAK}
-    )
 
 
 def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
