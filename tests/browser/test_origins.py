@@ -1,4 +1,4 @@
-"""Where an activation comes from, in a real Chromium: drawn in a wide window, a list in a narrow one.
+"""Where an activation comes from, in a real Chromium: drawn, and in a narrow window a list.
 
 The made-up factors stand over a real model.
 """
