@@ -31,6 +31,7 @@ PAGES = (
     "Labels",
     "Evidence",
     "Word_senses",
+    "Origins",
 )
 WINDOWS = ((1400, 900), (400, 800))
 AFTER = 1500  # milliseconds that a page is watched for when nothing runs any more

@@ -47,7 +47,7 @@ def show(table: Callable[[], pd.DataFrame], name: str, what: str = "") -> None:
 
 def show_json(content: Callable[[], str], name: str, tip: str) -> None:
     """Draw a button for a JSON file; ``name`` as in :func:`show`."""
-    _button("JSON", content, f"{name}.json", "application/json", tip)
+    _button("JSON", lambda: content().encode(), f"{name}.json", "application/json", tip)
 
 
 def _button(label: str, content: Callable[[], bytes], file: str, kind: str, tip: str) -> None:
