@@ -85,7 +85,8 @@ class Reader:
                 connected = False
             for alert in self.session.drawn.alerts:
                 self.findings.said[re.sub(r"\d+", "N", alert)[:110]] += 1
-            await asyncio.sleep(min(self.random.expovariate(1 / thinks), 4 * thinks))
+            left = max(0.0, until - time.monotonic())
+            await asyncio.sleep(min(self.random.expovariate(1 / thinks), 4 * thinks, left))
         await self.session.leave()
 
     async def timed(self, name: str, step: Awaitable[object]) -> None:

@@ -19,7 +19,7 @@ def test_a_file_is_kept_until_it_is_fetched_while_pages_of_others_are_made(
     monkeypatch.setattr(runtime, "get_instance", lambda: SimpleNamespace(media_file_mgr=files))
 
     def made(number: int) -> bytes:
-        return downloads.kept(b"%d" % number, "a.csv", "text/csv")
+        return downloads.kept(b"%d" % number, "a.csv", "text/csv", None)
 
     links = []
     for number in range(downloads._KEPT + 1):

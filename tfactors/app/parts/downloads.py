@@ -7,16 +7,22 @@ gets an apostrophe in front. Parquet keeps the text as it is.
 
 import io
 import itertools
+import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit import runtime
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from tfactors.tables import guarded
 
-_KEPT = 16  # files
+if TYPE_CHECKING:
+    from streamlit.runtime.scriptrunner import ScriptRunContext
+
+_KEPT = 16  # files of a reader
 _NUMBERS = itertools.count()
 
 
@@ -52,9 +58,10 @@ def show_json(content: Callable[[], str], name: str, tip: str) -> None:
 
 def _button(label: str, content: Callable[[], bytes], file: str, kind: str, tip: str) -> None:
     name, _, ending = file.rpartition(".")
+    reader = get_script_run_ctx(suppress_warning=True)
     st.download_button(
         label,
-        lambda: kept(content(), file, kind),
+        lambda: kept(content(), file, kind, reader),
         file,
         kind,
         key=f"{ending}_{name}",
@@ -65,16 +72,19 @@ def _button(label: str, content: Callable[[], bytes], file: str, kind: str, tip:
     )
 
 
-def kept(content: bytes, file: str, kind: str) -> bytes:
+def kept(content: bytes, file: str, kind: str, reader: "ScriptRunContext | None") -> bytes:
     """Return a file that is about to be fetched, and keep it until then.
 
     Streamlit drops it as soon as two pages were made for whomever, and the browser would find
-    nothing. So the last few files of all readers are kept as those of a page are.
+    nothing. So it is kept as the files of the reader's page are: until the next one.
     """
     if runtime.exists():
         place = f"kept.{next(_NUMBERS) % _KEPT}"
-        files = runtime.get_instance().media_file_mgr
-        files.add(content, kind, place, file, is_for_static_download=True)
+        add = runtime.get_instance().media_file_mgr.add
+        keeper = threading.Thread(target=add, args=(content, kind, place, file, True))
+        add_script_run_ctx(keeper, reader)  # whose file it is goes by the thread
+        keeper.start()
+        keeper.join()
     return content
 
 
