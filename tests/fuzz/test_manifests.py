@@ -51,6 +51,7 @@ def test_a_manifest_with_other_bytes_is_refused(folder: Path, content: bytes) ->
 
 
 @fuzzed()
+@example(MANIFESTS["default"] | {"files": {}})  # of 2,000 factors, beside a table of 40
 @given(mutated_json(MANIFESTS["default"]))
 def test_a_manifest_that_somebody_sealed_himself(folder: Path, made_up: Path, record: Any) -> None:
     if isinstance(record, dict):

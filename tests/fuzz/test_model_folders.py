@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from fuzzing import answer, bounded, fuzzed, mutated, mutated_file
-from hypothesis import given
+from fuzzing import answer, bounded, fuzzed, mutated, mutated_file, written
+from hypothesis import example, given
 from hypothesis import strategies as some
 from safetensors.torch import save
 from tiny_model import write_tiny_bert
@@ -61,6 +61,8 @@ def fresh(folder: Path) -> Path:
 
 
 @fuzzed()
+@example(content=WEIGHTS.replace(b'"shape"', b'"shipe"'))
+@example(content=WEIGHTS.replace(b"[3,2]", b'"3,2"'))
 @given(content=mutated(WEIGHTS))
 def test_weights_that_are_nearly_right(folder: Path, content: bytes) -> None:
     fresh(folder)
@@ -82,6 +84,9 @@ def test_a_header_that_is_nearly_right(folder: Path, data: some.DataObject) -> N
 
 
 @fuzzed()
+@example(written({"weight_map": {"a": "\0.safetensors"}}), written(CONFIG))
+@example(written({"weight_map": {"a": "x" * 500 + ".safetensors"}}), written(CONFIG))
+@example(written({"weight_map": {"a": "\ud800.safetensors"}}), written(CONFIG))
 @given(mutated_file(INDEX), mutated_file(CONFIG) | some.just(json.dumps(CONFIG).encode()))
 def test_an_index_and_a_configuration(folder: Path, index: bytes, config: bytes) -> None:
     fresh(folder)
@@ -97,6 +102,9 @@ def test_an_index_and_a_configuration(folder: Path, index: bytes, config: bytes)
 
 
 @fuzzed()
+@example(written([MODULES[0] | {"path": "\0"}]))
+@example(written([MODULES[0] | {"path": "x" * 500}]))
+@example(written([MODULES[0] | {"path": "\ud800"}]))
 @given(mutated_file(MODULES))
 def test_modules_of_sentence_transformers(folder: Path, modules: bytes) -> None:
     fresh(folder)

@@ -39,6 +39,11 @@ class BundleReader(BundleFiles):
         are word_elsewhere, sentence_elsewhere and same_place, which some older bundles have.
         """
         table = self._file("factors.parquet").read()
+        if len(table) != self.n_factors:
+            raise BundleError(
+                f"factors.parquet: {len(table):,} rows, and the manifest says {self.n_factors:,} "
+                "factors; rebuild the bundle"
+            )
         for name in LAYOUTS["factors"].optional_columns:
             if name not in table.column_names:
                 field = SCHEMAS["factors"].field(name)

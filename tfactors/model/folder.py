@@ -7,6 +7,7 @@ Hugging Face hub. A folder of sentence-transformers that keeps its transformer i
 
 import importlib.metadata
 import json
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -70,8 +71,26 @@ def inner_folder(folder: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError):
         return ""
     below = PurePosixPath(path)
-    legal = len(below.parts) == 1 and below.parts[0] not in ("..", "/") and "\\" not in path
+    legal = (
+        may_be_a_file(path)
+        and len(below.parts) == 1
+        and below.parts[0] not in ("..", "/")
+        and "\\" not in path
+    )
     return path if legal and kind.rpartition(".")[2] == "Transformer" else ""
+
+
+def may_be_a_file(path: str) -> bool:
+    """Return whether a file can have such a path: the system refuses some with errors of its own.
+
+    >>> may_be_a_file("0_Transformer"), may_be_a_file("a\\0b"), may_be_a_file("a" * 256)
+    (True, False, False)
+    """
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:  # half of a letter
+        return False
+    return b"\0" not in encoded and all(len(part) < 256 for part in encoded.split(b"/"))
 
 
 def hub_folder(name: str, download: bool = True) -> Path:

@@ -192,13 +192,13 @@ def damage_of_weights(file: Path) -> str | None:
         header = stream.read(length)
     if len(header) == length:
         try:
-            ends = [
-                int(tensor["data_offsets"][1])
-                for name, tensor in json.loads(header).items()
-                if name != "__metadata__"
-            ]
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            named = json.loads(header).items()
+            tensors = [tensor for name, tensor in named if name != "__metadata__"]
+        except (ValueError, AttributeError, RecursionError):
+            tensors = [None]
+        if not all(map(_describes_a_tensor, tensors)):
             return f"{file.name} is no safetensors file, or damaged; get the model again"
+        ends = [tensor["data_offsets"][1] for tensor in tensors]
         whole = 8 + length + max(ends, default=0)
     else:
         whole = 8 + length
@@ -208,3 +208,14 @@ def damage_of_weights(file: Path) -> str | None:
             "was cut; get the model again"
         )
     return None
+
+
+def _describes_a_tensor(said: Any) -> bool:
+    """Return whether that is what the header of a safetensors file says of a tensor."""
+    if not isinstance(said, dict):
+        return False
+    shape, offsets = said.get("shape"), said.get("data_offsets")
+    if not (isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2):
+        return False
+    numbers = all(type(number) is int and number >= 0 for number in [*shape, *offsets])
+    return numbers and isinstance(said.get("dtype"), str)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from tfactors.model.folder import ModelError, config_of
+from tfactors.model.folder import ModelError, config_of, may_be_a_file
 from tfactors.model.stand_ins import (
     damage_of_weights,
     instead_of_weights,
@@ -125,6 +125,11 @@ def _below(folder: Path, file: Any, name: str) -> Path:
             f"model {name!r}: expected weights in safetensors, and it names {str(file)[:80]!r}; "
             "other formats can run code, so save it again with save_pretrained of transformers"
         )
+    if not may_be_a_file(file):
+        raise ModelError(
+            f"model {name!r}: it names weights {file[:80]!a}, which no file can be called; "
+            "get the model again"
+        )
     leaves = Path(file).is_absolute() or PureWindowsPath(file).drive
     if leaves or ".." in re.split(r"[/\\]", file) or not _links_stay(folder, folder / file):
         raise ModelError(
@@ -176,7 +181,7 @@ def stored_tensors(files: Sequence[Path], name: str) -> dict[str, StoredTensor]:
             header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
         for key, tensor in header.items():
             if key != "__metadata__":
-                stored[key] = StoredTensor(str(tensor["dtype"]), tuple(tensor["shape"]))
+                stored[key] = StoredTensor(tensor["dtype"], tuple(tensor["shape"]))
     return stored
 
 
