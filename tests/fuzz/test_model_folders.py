@@ -102,6 +102,7 @@ def test_an_index_and_a_configuration(folder: Path, index: bytes, config: bytes)
 
 
 @fuzzed()
+@example(b'{"a":' * 5000)
 @example(written([MODULES[0] | {"path": "\0"}]))
 @example(written([MODULES[0] | {"path": "x" * 500}]))
 @example(written([MODULES[0] | {"path": "\ud800"}]))

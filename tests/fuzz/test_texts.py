@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fuzzing import answer, fuzzed, mutated, mutated_file
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from tfactors.text.documents import Document, is_saved_dataset, read_files
@@ -114,6 +114,7 @@ def test_json_of_any_form(folder: Path, content: bytes) -> None:
 
 
 @fuzzed()
+@example(b'{"a":' * 5000)
 @given(mutated_file({"_data_files": [{"filename": "data.arrow"}], "_split": None}))
 def test_a_saved_data_set_whose_state_is_damaged(folder: Path, content: bytes) -> None:
     saved = folder / "saved"

@@ -68,7 +68,7 @@ def inner_folder(folder: Path) -> str:
         modules = json.loads((folder / "modules.json").read_text("utf-8"))
         first: Any = modules[0]
         path, kind = str(first["path"]), str(first["type"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
     below = PurePosixPath(path)
     legal = (
@@ -140,7 +140,7 @@ def _folders_below(folder: Path) -> list[str]:
         index = json.loads((folder / "model.safetensors.index.json").read_text("utf-8"))
         shards = [PurePosixPath(str(shard)) for shard in index["weight_map"].values()]
         named |= {shard.parts[0] for shard in shards if len(shard.parts) == 2}
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         pass
     return sorted(named - {"", "/", ".", ".."})
 

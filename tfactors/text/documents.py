@@ -175,7 +175,7 @@ def _rows_of_saved_dataset(folder: Path) -> set[str] | None:
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         return {str(file["filename"]) for file in state["_data_files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
