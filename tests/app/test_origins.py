@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from synthetic_bundle import write_synthetic_bundle
 
 import tfactors
 from tfactors.app.frame import controls
-from tfactors.app.views import origins_layout
+from tfactors.app.parts import downloads
+from tfactors.app.views import origins, origins_layout
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
 from tfactors.explain.origin_graph import OriginGraph, trace_origins
@@ -260,3 +262,16 @@ def test_a_drawing_of_many_tokens_and_layers_leaves_no_factor_alone_and_no_end_o
     assert len(long.tokens) == 60
     order = [int(token[1:]) for token in long.tokens["token"]]
     assert order == sorted(order)
+
+
+def test_the_files_hold_every_node_with_its_token_and_name() -> None:
+    graph = replace(made_up_graph(5, 3), labels=[f"{at} · =bank" for at in range(16)])
+    record = json.loads(origins.as_json(graph))
+    assert len(record["nodes"]) == len(graph.nodes)
+    assert len(record["edges"]) == len(graph.edges)
+    assert (record["nodes"][0]["token"], record["nodes"][0]["name"]) == (" w4", "0 · =bank")
+    start = next(node for node in record["nodes"] if node["kind"] == "start")
+    assert (start["token"], start["name"]) == ("", "")
+    table = origins.named_nodes(graph)
+    assert downloads.to_csv(table).count("\n") == len(graph.nodes) + 1
+    assert downloads.to_parquet(table)

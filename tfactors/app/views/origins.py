@@ -264,14 +264,14 @@ def _draw_downloads(graph: "OriginGraph") -> None:
     asked = graph.nodes.iloc[0]
     name = f"origins_{asked['factor']}_{asked['layer']}_{asked['position']}"
     with st.container(horizontal=True, gap="small"):
-        downloads.show(lambda: _named_nodes(graph), f"{name}_nodes", "Nodes")
+        downloads.show(lambda: named_nodes(graph), f"{name}_nodes", "Nodes")
         downloads.show(lambda: graph.edges, f"{name}_edges", "Edges")
         downloads.show_json(
-            lambda: _as_json(graph), name, "Download tokens, nodes and edges as one object."
+            lambda: as_json(graph), name, "Download tokens, nodes and edges as one object."
         )
 
 
-def _named_nodes(graph: "OriginGraph") -> pd.DataFrame:
+def named_nodes(graph: "OriginGraph") -> pd.DataFrame:
     """Return the nodes with the token and the name of each."""
     return graph.nodes.assign(
         token=[graph.tokens[at] if at >= 0 else "" for at in graph.nodes["position"]],
@@ -279,6 +279,7 @@ def _named_nodes(graph: "OriginGraph") -> pd.DataFrame:
     )
 
 
-def _as_json(graph: "OriginGraph") -> str:
-    record = json.loads(replace(graph, nodes=_named_nodes(graph)).to_json())
+def as_json(graph: "OriginGraph") -> str:
+    """Return tokens, nodes and edges as one object."""
+    record = json.loads(replace(graph, nodes=named_nodes(graph)).to_json())
     return json.dumps(record, ensure_ascii=False, indent=1)

@@ -93,7 +93,9 @@ def place(graph: "OriginGraph", names: "Sequence[str]", row_height: float, width
         y=nodes["layer"].map({layer: place for place, layer in enumerate(layers)}).astype(float),
     )
     nodes = _set_apart(nodes)
-    nodes = _with_labels(nodes, row_height, width / (len(columns) + 2.5), len(columns))
+    leftwards = passages.from_right("".join(tokens[at] for at in columns))
+    across = width / (len(columns) + 2.5) * (-1 if leftwards else 1)
+    nodes = _with_labels(nodes, row_height, across, len(columns))
     edges, thinner = _edges(graph.edges, nodes)
     return Drawing(
         pd.DataFrame({"x": range(len(columns)), "token": [tokens[at] for at in columns]}),
@@ -143,17 +145,23 @@ def _with_labels(
 ) -> pd.DataFrame:
     """Return the nodes with names beside those that carry most, where there is room."""
     label, side = {}, {}
-    taken: list[tuple[float, float, float, float]] = []
+    circles = nodes[nodes["kind"] == "factor"]
+    circles = circles.assign(size=np.sqrt(circles["size"] / np.pi))
     factors = nodes[(nodes["kind"] == "factor") & (nodes["carried"] >= _NAMED)]
+    # No name lies on a circle, or on another name: left, right and middle of each, in pixels.
+    taken = [
+        (at * column_width - radius, at * column_width + radius, up * row_height)
+        for at, up, radius in zip(circles["x"], circles["y"], circles["size"], strict=True)
+    ]
     for row in factors.sort_values("carried", ascending=False).itertuples():
         text = passages.shorten(row.name.partition(" · ")[2] or row.name, 26)
         radius = (_RING if row.asked else np.sqrt(row.size / np.pi)) + 4
         x, y = row.x * column_width, row.y * row_height
-        right = row.x < columns / 2
+        right = (row.x < columns / 2) == (column_width > 0)
         near, far = (radius, radius + _LETTER * len(text))
         box = (x + near, x + far) if right else (x - far, x - near)
-        if all(box[1] < left or box[0] > end or abs(y - up) > _LINE for left, end, up, _ in taken):
-            taken.append((*box, y, 0.0))
+        if all(box[1] < left or box[0] > end or abs(y - up) > _LINE for left, end, up in taken):
+            taken.append((*box, y))
             label[row.Index], side[row.Index] = text, "right" if right else "left"
     return nodes.assign(
         label=pd.Series(label, dtype=object).reindex(nodes.index).fillna(""),
