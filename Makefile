@@ -29,6 +29,9 @@ endif
 SHARED   = --numprocesses $$($(VENV)/bin/python -c \
 	'import os; print(min((os.cpu_count() or 1) + 2, 4))')
 
+# Which lines of the package ran; the table is printed from it, and fewer than 92 % fail.
+LINES   := .coverage.json
+
 CHROME_ON_A_MAC := /Applications/Google Chrome.app/Contents/MacOS/Google Chrome
 
 .DEFAULT_GOAL := help
@@ -46,7 +49,8 @@ check: $(VENV)/.test ## run the tests that need no model, browser or installatio
 test: $(VENV)/.test browser ## install what is missing, run all tests (ARGS=tests/coding for some)
 	@if [ -z "$$CHROMIUM" ] && [ -x "$(CHROME_ON_A_MAC)" ]; then \
 		export CHROMIUM="$(CHROME_ON_A_MAC)"; fi; \
-	$(VENV)/bin/python $(if $(ARGS),,-m slipcover) -m pytest $(SHARED) $(ARGS)
+	$(VENV)/bin/python $(if $(ARGS),,-m slipcover --json --out $(LINES)) -m pytest $(SHARED) $(ARGS)
+	$(if $(ARGS),,$(VENV)/bin/python -m slipcover --merge $(LINES) --out $(LINES) --fail-under 92)
 
 fuzz: $(VENV)/.test ## give every reader many damaged files: minutes (FUZZ=500, the examples of each)
 	FUZZ=$(FUZZ) $(VENV)/bin/python -m pytest $(SHARED) $(or $(ARGS),tests/fuzz)
