@@ -13,10 +13,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_PATIENCE", 0.05)
 
 
-def test_no_more_pages_are_made_at_once_than_there_are_turns(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(server, "_PATIENCE", 60)
+def most_at_once(pages: int, threads: int, seconds: float) -> int:
+    """How many pages were made at once, of so many that each take so long."""
     running, most, lock = 0, 0, threading.Lock()
 
     def page(_: int) -> None:
@@ -25,34 +23,27 @@ def test_no_more_pages_are_made_at_once_than_there_are_turns(
             with lock:
                 running += 1
                 most = max(most, running)
-            threading.Event().wait(0.005)
+            threading.Event().wait(seconds)
             with lock:
                 running -= 1
 
-    with ThreadPoolExecutor(10) as threads:
-        list(threads.map(page, range(30)))
-    assert most == server._AT_ONCE
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(page, range(pages)))
+    return most
+
+
+def test_no_more_pages_are_made_at_once_than_there_are_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_PATIENCE", 60)
+    assert most_at_once(pages=30, threads=10, seconds=0.005) == server._AT_ONCE
 
 
 def test_a_crowd_that_waits_longer_than_one_page_may_take_is_still_let_in_by_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "_PATIENCE", 1.0)
-    running, most, lock = 0, 0, threading.Lock()
-
-    def page(_: int) -> None:
-        nonlocal running, most
-        with server.page_turn():
-            with lock:
-                running += 1
-                most = max(most, running)
-            threading.Event().wait(0.05)
-            with lock:
-                running -= 1
-
-    with ThreadPoolExecutor(60) as threads:
-        list(threads.map(page, range(60)))
-    assert most == server._AT_ONCE
+    assert most_at_once(pages=60, threads=60, seconds=0.05) == server._AT_ONCE
 
 
 def test_a_page_that_hangs_or_asks_the_model_holds_up_nobody() -> None:

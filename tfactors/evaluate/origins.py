@@ -24,7 +24,8 @@ from tfactors.explain.integrated_gradients import (
     missed,
     taken_apart,
 )
-from tfactors.explain.source_removal import remove_sources
+from tfactors.explain.lime_fit import correlation
+from tfactors.explain.source_removal import largest_and_by_chance, remove_sources
 
 if TYPE_CHECKING:
     pass
@@ -120,28 +121,20 @@ def _checked(
     some = others.iloc[random.permutation(len(others))[:OTHERS]]
     singles = [factors.iloc[[row]] for row in range(min(LARGEST, len(factors)))]
     singles += [some.iloc[[row]] for row in range(len(some))]
-    largest = [factors.head(number) for number in TOGETHER]
-    by_chance = [factors.iloc[random.permutation(len(factors))[:number]] for number in TOGETHER]
+    together = largest_and_by_chance(factors, TOGETHER, random)
     removal = remove_sources(
-        evaluation.encoder, text, states, below, here, goal, [*singles, *largest, *by_chance]
+        evaluation.encoder, text, states, below, here, goal, [*singles, *together]
     )
     n, k = len(singles), len(TOGETHER)
     lost = -removal.coded
     return Checked(
         missed(tables[0], goal),
-        _correlation(removal.predicted[:n], removal.measured[:n]),
-        _correlation(removal.predicted[:n], removal.coded[:n]),
+        correlation(removal.predicted[:n], removal.measured[:n]),
+        correlation(removal.predicted[:n], removal.coded[:n]),
         goal.activation,
         lost[n : n + k],
         lost[n + k :],
     )
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the correlation of two lists; NaN where one of them does not vary."""
-    if len(a) < 2 or not np.ptp(a) or not np.ptp(b):
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def _agreement(found: dict[tuple[int, int], list[Checked]]) -> Table:

@@ -32,8 +32,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfactors.errors import InputError
-from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
-from tfactors.explain.integrated_gradients import contributions, goal_at, taken_apart
+from tfactors.explain.encoder import (
+    FactorEncoder,
+    check_position,
+    encoder_of,
+    tokenize_checked,
+)
+from tfactors.explain.integrated_gradients import (
+    Goal,
+    LayerState,
+    contributions,
+    goal_at,
+    taken_apart,
+)
 from tfactors.text.words import spelled
 
 if TYPE_CHECKING:
@@ -206,15 +217,34 @@ def attribute_tokens(
     """Do the same with a text that is tokens already; arguments and errors as `attribute`."""
     source_layer = checked_source(encoder, layer, source_layer)
     encoder.check(layer, factor)
-    if not 0 <= position < len(tokens):
-        raise InputError(f"position {position}: the text has {len(tokens)} tokens, counted from 0")
+    check_position(position, len(tokens))
     states = taken_apart(encoder, token_ids, [source_layer, layer])
     goal = goal_at(encoder, states[layer], position, factor, layer)
+    return attribute_goal(encoder, token_ids, tokens, states, source_layer, layer, goal, labels)
+
+
+def attribute_goal(
+    encoder: FactorEncoder,
+    token_ids: np.ndarray,
+    tokens: Sequence[str],
+    states: dict[int, LayerState],
+    source_layer: int,
+    layer: int,
+    goal: Goal,
+    labels: Sequence[str] = (),
+) -> Attribution:
+    """Do the same with an activation of a text that is taken apart already.
+
+    Raises
+    ------
+    InputError
+        The sum misses too much.
+    """
     sources, points = contributions(encoder, token_ids, states, source_layer, layer, [goal])
     found = Attribution(
         list(tokens),
-        position,
-        factor,
+        goal.position,
+        goal.factor,
         layer,
         source_layer,
         goal.activation,

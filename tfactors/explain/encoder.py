@@ -231,6 +231,12 @@ def activations_of(codes: "csr_array", rows: np.ndarray, factors: np.ndarray) ->
     return activations
 
 
+def check_position(position: int, tokens: int) -> None:
+    """Raise InputError for a position that a text of so many tokens does not have."""
+    if not 0 <= position < tokens:
+        raise InputError(f"position {position}: the text has {tokens} tokens, counted from 0")
+
+
 def tokenize_checked(text: str, model: Model) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Tokenise a reader's text, as `tfactors.text.windows.tokenize`; a mask typed in it is one.
 

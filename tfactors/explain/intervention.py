@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfactors.errors import InputError
-from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
+from tfactors.explain.encoder import (
+    FactorEncoder,
+    check_position,
+    encoder_of,
+    tokenize_checked,
+)
 from tfactors.text.words import spelled
 
 if TYPE_CHECKING:
@@ -67,10 +72,8 @@ class Move:
     def check(self, encoder: FactorEncoder, tokens: int) -> None:
         """Raise InputError where an encoder or a text of so many tokens does not allow it."""
         encoder.check(self.layer, self.factor)
-        if self.position is not None and not 0 <= self.position < tokens:
-            raise InputError(
-                f"position {self.position}: the text has {tokens} tokens, counted from 0"
-            )
+        if self.position is not None:
+            check_position(self.position, tokens)
         if not (np.isfinite(self.times) and np.isfinite(self.add)):
             raise InputError(f"times {self.times}, add {self.add}: expected finite numbers")
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfactors.explain.attribution import attribute_tokens
-from tfactors.explain.encoder import FactorEncoder
+from tfactors.explain.attribution import attribute_goal, checked_source
+from tfactors.explain.encoder import FactorEncoder, check_position
 from tfactors.explain.integrated_gradients import goal_at, taken_apart
-from tfactors.explain.source_removal import remove_sources
+from tfactors.explain.source_removal import largest_and_by_chance, remove_sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,17 +56,19 @@ def check_origin(
     """
     import pandas as pd
 
-    found = attribute_tokens(encoder, token_ids, tokens, position, factor, layer)
+    source_layer = checked_source(encoder, layer, None)
+    encoder.check(layer, factor)
+    check_position(position, len(tokens))
+    states = taken_apart(encoder, token_ids, [source_layer, layer])
+    goal = goal_at(encoder, states[layer], position, factor, layer)
+    found = attribute_goal(encoder, token_ids, tokens, states, source_layer, layer, goal)
     factors = found.sources[found.sources["kind"] == "factor"]
     counts = sorted({min(count, len(factors)) for count in TOGETHER} - {0})
     random = np.random.default_rng(SEED)
-    sets = [factors.head(count) for count in counts]
-    sets += [factors.iloc[random.permutation(len(factors))[:count]] for count in counts]
+    sets = largest_and_by_chance(factors, counts, random)
     columns = {"predicted": np.empty(0), "measured": np.empty(0), "coded": np.empty(0)}
     if sets:
-        states = taken_apart(encoder, token_ids, [found.source_layer, layer])
-        goal = goal_at(encoder, states[layer], position, factor, layer)
-        removal = remove_sources(encoder, token_ids, states, found.source_layer, layer, goal, sets)
+        removal = remove_sources(encoder, token_ids, states, source_layer, layer, goal, sets)
         columns = {name: getattr(removal, name) / goal.activation for name in columns}
     drawn = ["largest"] * len(counts) + ["chance"] * len(counts)
     table = {"drawn": drawn, "count": counts * 2, "active": len(factors)}

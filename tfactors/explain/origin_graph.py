@@ -21,7 +21,12 @@ import numpy as np
 
 from tfactors.errors import InputError
 from tfactors.explain.attribution import checked_source
-from tfactors.explain.encoder import FactorEncoder, encoder_of, tokenize_checked
+from tfactors.explain.encoder import (
+    FactorEncoder,
+    check_position,
+    encoder_of,
+    tokenize_checked,
+)
 from tfactors.explain.integrated_gradients import contributions, goal_at, missed, taken_apart
 
 if TYPE_CHECKING:
@@ -172,8 +177,7 @@ def trace_tokens(
 
     checked_source(encoder, layer, None)
     encoder.check(layer, factor)
-    if not 0 <= position < len(tokens):
-        raise InputError(f"position {position}: the text has {len(tokens)} tokens, counted from 0")
+    check_position(position, len(tokens))
     layers = [known for known in encoder.layers if known <= layer][::-1]
     states = taken_apart(encoder, token_ids, layers)
     goals = [goal_at(encoder, states[layer], position, factor, layer)]

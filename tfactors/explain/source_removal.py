@@ -76,6 +76,17 @@ def remove_sources(
     return Removal(np.array(predicted), linear[1:] - linear[0], codes[1:] - float(codes[0]))
 
 
+def largest_and_by_chance(
+    factors: "pd.DataFrame", counts: Sequence[int], random: np.random.Generator
+) -> "list[pd.DataFrame]":
+    """Return the so many largest of some sources for each count, then as many drawn by chance.
+
+    ``factors`` are rows of kind ``factor`` of a table of sources, largest first.
+    """
+    largest = [factors.head(count) for count in counts]
+    return largest + [factors.iloc[random.permutation(len(factors))[:count]] for count in counts]
+
+
 def _without(source: LayerState, rows: "pd.DataFrame", atoms: np.ndarray) -> np.ndarray:
     """Return the raw states (n, d) of a text without some factors at some tokens."""
     scaled = source.raw * source.multipliers

@@ -38,7 +38,6 @@ from tfactors.model.precision import check_finite, torch_precision
 from tfactors.model.proof import Proof, cannot_run_on, ordinary_ids, proof_of
 from tfactors.model.tapped_blocks import (
     LayerReached,
-    copy_between,
     form_of_answers,
     recording_copy,
     replacing_copy,
@@ -305,7 +304,7 @@ class Model:
                 padded[row, first : first + lengths[text]] = last[edges[text] : edges[text + 1]]
             given = torch.from_numpy(padded).to(self.device, torch_precision(self.dtype))
             with torch.inference_mode():
-                module = replacing_copy(
+                module, _ = replacing_copy(
                     self._module, self.proof.path, layer, given, self._form_of_answers
                 )
                 values = module(**tensors)[0].float().cpu().numpy()
@@ -357,13 +356,13 @@ class Model:
             key: value.expand(len(states), -1) if hasattr(value, "expand") else value
             for key, value in one.items()
         }
-        module, reached = copy_between(
+        module, reached = replacing_copy(
             self._module,
             self.proof.path,
             layer,
             torch.cat(entering, dim=1).to(torch_precision(self.dtype)),
-            end,
             self._form_of_answers,
+            end,
         )
         with suppress(LayerReached):
             reached.append(module(**tensors)[0])

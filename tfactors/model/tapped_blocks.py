@@ -74,8 +74,13 @@ def recording_copy(
 
 
 def replacing_copy(
-    tapped: Any, path: Sequence[str], layer: int, states: Any, answers: list[Any]
-) -> Any:
+    tapped: Any,
+    path: Sequence[str],
+    layer: int,
+    states: Any,
+    answers: list[Any],
+    end: int | None = None,
+) -> tuple[Any, list[Any]]:
     """Return a copy in which other states enter a block, and the blocks below are skipped.
 
     Parameters
@@ -90,37 +95,26 @@ def replacing_copy(
         What enters it.
     answers : list
         How the blocks answer, from `form_of_answers`.
-    """
+    end : int, optional
+        A later block, or this one, at which the copy ends; one that there is not is never reached.
 
-    def call(here: int, block: Any, args: tuple, kwargs: dict) -> Any:
-        if here == layer:
-            args, kwargs = _with_states(args, kwargs, states)
-        if here < layer and answers[here] is not None:
-            return answers[here](args[0] if args else kwargs["hidden_states"])
-        return block(*args, **kwargs)
-
-    return _tapped(tapped, path, call)
-
-
-def copy_between(
-    tapped: Any, path: Sequence[str], layer: int, states: Any, end: int, answers: list[Any]
-) -> tuple[Any, list[Any]]:
-    """Return a copy as `replacing_copy`, which ends at a later block and notes what enters it.
-
-    What enters the block ``end`` is put into the list, and LayerReached raised; a block that there
-    is not is never reached.
+    Returns
+    -------
+    copy : torch Module
+        Raises LayerReached when it is called, where it comes to ``end``.
+    reached : list
+        Where it puts what enters that block.
     """
     reached: list[Any] = []
 
     def call(here: int, block: Any, args: tuple, kwargs: dict) -> Any:
-        given = args[0] if args else kwargs["hidden_states"]
-        if here == end:
-            reached.append(states if end == layer else given)
-            raise LayerReached
+        if here < layer and answers[here] is not None:
+            return answers[here](args[0] if args else kwargs["hidden_states"])
         if here == layer:
             args, kwargs = _with_states(args, kwargs, states)
-        if here < layer and answers[here] is not None:
-            return answers[here](given)
+        if here == end:
+            reached.append(args[0] if args else kwargs["hidden_states"])
+            raise LayerReached
         return block(*args, **kwargs)
 
     return _tapped(tapped, path, call), reached

@@ -61,6 +61,29 @@ def _open_example(text: str, also: shell.Changes) -> None:
     url_state.set_controls({**place, **also})
 
 
+def choose_place(bundle: Bundle, tokens: int, position: int, layer: int) -> None:
+    """Draw which of so many tokens, and which layer, is open."""
+    key = f"token_{position}_{tokens}"
+    st.number_input(
+        f"Token, 1 to {tokens}",
+        1,
+        tokens,
+        position + 1,
+        width=140,
+        key=key,
+        on_change=_open_token,
+        args=(key, layer),
+    )
+    st.segmented_control(
+        "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
+    )
+
+
+def _open_token(key: str, layer: int) -> None:
+    """Open a token that the reader picked, at the layer that is open."""
+    url_state.set_controls({controls.TOKEN: int(st.session_state[key]) - 1, controls.LAYER: layer})
+
+
 def sidebar(bundle: Bundle) -> None:
     """Draw λ, where the codes are solved."""
     if not bundle.abilities.penalty:

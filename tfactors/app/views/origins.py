@@ -21,6 +21,7 @@ from tfactors.app.parts import (
     live_decomposition,
     live_model,
     live_origins,
+    reader_text,
     selection,
 )
 from tfactors.app.views import origins_chart, origins_layout, origins_list
@@ -102,19 +103,7 @@ def _choose(
         return f"{strength[number]:.1f} · {selection.factor_name(bundle, number)}"
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input(
-            f"Token, 1 to {len(tokens)}",
-            1,
-            len(tokens),
-            position + 1,
-            width=140,
-            key=f"token_{position}_{len(tokens)}",
-            on_change=_open_token,
-            args=(f"token_{position}_{len(tokens)}", layer),
-        )
-        st.segmented_control(
-            "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
-        )
+        reader_text.choose_place(bundle, len(tokens), position, layer)
         if factor is not None:
             st.selectbox(
                 "Factor of this token",
@@ -146,11 +135,6 @@ def _choose(
             f"Factor {asked:,} is silent at this token and layer; the strongest one is shown."
         )
     return factor
-
-
-def _open_token(key: str, layer: int) -> None:
-    """Open a token that the reader picked, at the layer that is open."""
-    url_state.set_controls({controls.TOKEN: int(st.session_state[key]) - 1, controls.LAYER: layer})
 
 
 def _in_words(graph: "OriginGraph") -> str:

@@ -20,6 +20,7 @@ from tfactors.app.parts import (
     live_decomposition,
     option_buttons,
     own_part,
+    reader_text,
     selection,
 )
 from tfactors.app.parts.figures import Figure
@@ -93,19 +94,7 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
                 width=140,
                 **url_state.widget(controls.FACTOR, url_state.value_of(controls.FACTOR) or 0),
             )
-        st.number_input(
-            f"Token, 1 to {len(tokens)}",
-            1,
-            len(tokens),
-            position + 1,
-            width=140,
-            key=f"token_{position}_{len(tokens)}",
-            on_change=_open_token,
-            args=(f"token_{position}_{len(tokens)}", layer),
-        )
-        st.segmented_control(
-            "Layer", bundle.layers, required=True, **url_state.widget(controls.LAYER, layer)
-        )
+        reader_text.choose_place(bundle, len(tokens), position, layer)
     key = chart_clicks.key_until_click("tokens")
     event = text_charts.token_map(
         cells,
@@ -120,11 +109,6 @@ def _draw_map(bundle: Bundle, decomposition: "Decomposition", position: int, lay
             {controls.TOKEN: int(point["position"]), controls.LAYER: int(point["layer"])}
         )
         st.rerun()
-
-
-def _open_token(key: str, layer: int) -> None:
-    """Open a token that the reader picked, at the layer that is open."""
-    url_state.set_controls({controls.TOKEN: int(st.session_state[key]) - 1, controls.LAYER: layer})
 
 
 def _draw_equation(
