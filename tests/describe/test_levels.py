@@ -34,13 +34,17 @@ SHARES = st.floats(0, 1)
 NUMBERS = st.floats(1, 1000)
 
 
-@given(NUMBERS, SHARES, NUMBERS, NUMBERS, SHARES)
+@given(NUMBERS, SHARES, NUMBERS, NUMBERS, SHARES, SHARES | st.none())
 def test_every_factor_with_numbers_has_the_level_of_the_rule(
-    words: float, share: float, windows: float, low: float, least: float
+    words: float, share: float, windows: float, low: float, least: float, of_few: float | None
 ) -> None:
-    level = classify(*np.array([[words], [share], [windows]]), Thresholds(low, least))[0]
-    rest = "high" if share >= least and windows >= 3 else "mid"
-    assert level == ("low" if words <= low else rest)
+    level = classify(*np.array([[words], [share], [windows]]), Thresholds(low, least, of_few))[0]
+    if words <= low:
+        assert level == (
+            "high" if of_few is not None and share >= of_few and windows >= 3 else "low"
+        )
+    else:
+        assert level == ("high" if share >= least and windows >= 3 else "mid")
 
 
 def test_a_factor_that_is_active_too_seldom_has_a_level_only_where_its_words_settle_it() -> None:
@@ -97,7 +101,9 @@ def test_the_manifest_says_which_rule_a_bundle_has() -> None:
     def of(**levels: float) -> Thresholds | OlderThresholds:
         return Importance(200, 200, LevelThresholds(**levels)).thresholds
 
-    assert of(low_words=4.0, window_share=0.2) == Thresholds(4.0, 0.2)
+    assert of(low_words=4.0, window_share=0.2) == Thresholds(4.0, 0.2, None)
+    full = of(low_words=4.0, window_share=0.2, few_words_share=0.3)
+    assert full == Thresholds(4.0, 0.2, 0.3)
     assert of(low_depth=0.25, sentence_share=0.4) == OlderThresholds(0.25, None, 0.4)
     assert of(low_depth=0.2, sentence_share=0.4, word_share=0.6) == OlderThresholds(0.2, 0.6, 0.4)
     with pytest.raises(BundleError, match="neither low_words and window_share nor"):

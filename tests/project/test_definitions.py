@@ -8,6 +8,7 @@ import pytest
 
 from tfactors.bundle.format import SCHEMAS
 from tfactors.describe.levels import (
+    FEW_WORDS_SHARE,
     FEWEST_WINDOWS,
     LOW_DEPTH,
     LOW_WORDS,
@@ -63,10 +64,11 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     assert RADII[-1] == 128
     assert f"effective words ≤ {LOW_WORDS:g} " in TEXT
     assert (
-        f"share between windows ≥ {WINDOW_SHARE:g}, and effective windows ≥ {FEWEST_WINDOWS:g}"
-        in TEXT
+        f"effective words > {LOW_WORDS:g} and share between windows ≥ {WINDOW_SHARE:g}, or of "
+        f"fewer words ≥ {FEW_WORDS_SHARE:g}; and effective windows ≥ {FEWEST_WINDOWS:g}" in TEXT
     )
     assert (default.low_words, default.window_share) == (LOW_WORDS, WINDOW_SHARE)
+    assert default.few_words_share == FEW_WORDS_SHARE
     assert f"fewer than {FEWEST_ACTIVATIONS} activations" in TEXT
     assert f"up to {MOST_TOKENS:,} tokens in windows" in TEXT
     assert SAMPLED_AN_EXAMPLE == 3

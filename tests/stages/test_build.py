@@ -16,7 +16,7 @@ from new_processes import contents, processes, run_apart
 from tiny_model import address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.describe.levels import LOW_WORDS, WINDOW_SHARE, Thresholds
+from tfactors.describe.levels import LOW_WORDS, Thresholds
 from tfactors.errors import InputError
 from tfactors.stages.build import build
 from tfactors.stages.settings import PRESETS, Settings, with_changes
@@ -173,10 +173,10 @@ def test_at_the_embeddings_word_and_sentence_decide_everything(settings, built, 
 
 
 def test_a_factor_has_a_level_where_its_numbers_are_known(built):
-    low = built.factors["effective_words"] <= LOW_WORDS
-    known = low | built.factors[["effective_words", "window_share"]].notna().all(axis=1)
+    few = built.factors["effective_words"] <= LOW_WORDS
+    known = few | built.factors[["effective_words", "window_share"]].notna().all(axis=1)
     assert ((built.factors["level"] != "") == known).all()
-    assert built.about.importance.thresholds == Thresholds(LOW_WORDS, WINDOW_SHARE)
+    assert built.about.importance.thresholds == Thresholds()
 
 
 def test_scaled_states_have_mean_norm_root_d(built):

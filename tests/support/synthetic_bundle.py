@@ -278,10 +278,11 @@ def _by_rule(
         "effective_windows": np.exp(rng.uniform(0, 4, len(alive))),
     }
     columns = {k: np.where(alive, v, np.nan).astype(np.float32) for k, v in columns.items()}
-    high = (columns["window_share"] >= 0.1) & (columns["effective_windows"] >= 3)
-    levels = np.where(high, "high", "mid")
-    levels = np.where(columns["effective_words"] <= 6, "low", levels)
-    return columns, levels, {"low_words": 6.0, "window_share": 0.1}
+    few = columns["effective_words"] <= 6
+    high = columns["window_share"] >= np.where(few, 0.2, 0.1)
+    high &= columns["effective_windows"] >= 3
+    levels = np.where(high, "high", np.where(few, "low", "mid"))
+    return columns, levels, {"low_words": 6.0, "window_share": 0.1, "few_words_share": 0.2}
 
 
 def _by_older_rule(

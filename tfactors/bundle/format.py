@@ -241,9 +241,9 @@ LABEL_KINDS = (
 )
 # Which text a label was judged on: held-out text, or windows of the sample that proposed nothing.
 LABEL_JUDGES = ("held out", "sample")
-# How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
 # Contexts are stored of this many examples a factor and layer, at most.
 CONTEXTS = 20
+# How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
 NEIGHBOUR_KINDS = ("cosine", "together")
 # Where a token of the vocabulary is near a factor: at the model's input, or among the logits of
 # its head, raised or lowered most.

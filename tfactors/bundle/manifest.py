@@ -202,13 +202,15 @@ class Dictionary:
 
 @dataclass(frozen=True)
 class LevelThresholds:
-    """Where the levels part: the first two, or in older bundles the others.
+    """Where the levels part: the first three, or in older bundles the others.
 
-    Of these ``word_share`` is missing in bundles of the oldest rule.
+    ``few_words_share`` is missing in bundles from before it, ``word_share`` in those of the oldest
+    rule.
     """
 
     low_words: float | None = None
     window_share: float | None = None
+    few_words_share: float | None = None
     low_depth: float | None = None
     sentence_share: float | None = None
     word_share: float | None = None
@@ -240,7 +242,7 @@ class Importance:
         """The thresholds as the rule of the levels takes them."""
         given = self.levels
         if given.low_words is not None and given.window_share is not None:
-            return Thresholds(given.low_words, given.window_share)
+            return Thresholds(given.low_words, given.window_share, given.few_words_share)
         if given.low_depth is not None and given.sentence_share is not None:
             return OlderThresholds(given.low_depth, given.word_share, given.sentence_share)
         raise BundleError(

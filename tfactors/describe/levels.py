@@ -4,10 +4,10 @@ A factor's *peak layer* is where its importance is largest and its *depth* = pea
 What decides whether it fires there? Its level says so, by how many words it fires on and by how
 much of its variance lies between windows (`tfactors.survey.variance_shares`):
 
-    low    its strongest examples spread on no more than 4.5 words (effective number): one word or
-           a few
-    high   otherwise, if 8 % or more of its variance lies between windows, and its activation
-           spreads on 3 windows or more: many words of the same texts
+    high   10 % or more of its variance lies between windows, or 6 % where its strongest examples
+           spread on more than 4.5 words (effective number); and its activation spreads on 3
+           windows or more: the same texts, at whichever word
+    low    otherwise, if these examples spread on no more than 4.5 words: one word or a few
     mid    otherwise: many words, in whatever text
 
 The rule stands in for the 2021 authors' sorting by hand; docs/why/levels.md tells what became of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-LOW_WORDS, WINDOW_SHARE, FEWEST_WINDOWS = 4.5, 0.08, 3.0
+LOW_WORDS, WINDOW_SHARE, FEW_WORDS_SHARE, FEWEST_WINDOWS = 4.5, 0.06, 0.10, 3.0
 # Of the older rules.
 LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.5
 # Depths are quotients: 2/6 and a threshold of 1/3 must compare equal however they were rounded.
@@ -72,10 +72,14 @@ class Thresholds:
         Factors whose activation spreads on so many words or fewer are low.
     window_share : float
         Of the others, those of whose variance so much or more lies between windows are high.
+    few_words_share : float or None
+        Factors of few words are high as well where so much or more does; None, in bundles from
+        before November 26, 2026: never.
     """
 
     low_words: float = LOW_WORDS
     window_share: float = WINDOW_SHARE
+    few_words_share: float | None = FEW_WORDS_SHARE
 
 
 @dataclass(frozen=True)
@@ -128,14 +132,17 @@ def classify(
 
     Examples
     --------
-    >>> words, share = np.array([1.2, 40, 40, 40]), np.array([0.3, 0.02, 0.3, 0.3])
-    >>> classify(words, share, np.array([50, 50, 50, 1.1])).tolist()
-    ['low', 'mid', 'high', 'mid']
+    >>> words = np.array([1.2, 40, 40, 40, 1.2])
+    >>> share = np.array([0.07, 0.02, 0.07, 0.3, 0.3])
+    >>> classify(words, share, windows=np.array([50, 50, 50, 1.1, 50])).tolist()
+    ['low', 'mid', 'high', 'mid', 'high']
     """
     words, share, windows = (np.asarray(a, np.float64) for a in (words, window_share, windows))
-    by_window = (share >= thresholds.window_share) & (windows >= FEWEST_WINDOWS)
-    level = np.where(np.isnan(words + share + windows), "", np.where(by_window, "high", "mid"))
-    return np.where(words <= thresholds.low_words, "low", level)
+    few = words <= thresholds.low_words
+    for_few = np.inf if thresholds.few_words_share is None else thresholds.few_words_share
+    by_window = share >= np.where(few, for_few, thresholds.window_share)
+    level = np.where(few, "low", np.where(np.isnan(words + share + windows), "", "mid"))
+    return np.where(by_window & (windows >= FEWEST_WINDOWS), "high", level)
 
 
 def levels_of(factors: "pd.DataFrame", thresholds: Thresholds | OlderThresholds) -> np.ndarray:

@@ -254,6 +254,7 @@ def _manifest(run: Run) -> dict[str, Any]:
             "levels": {
                 "low_words": settings.low_words,
                 "window_share": settings.window_share,
+                "few_words_share": settings.few_words_share,
             },
             "retention_examples": settings.retention_examples,
         },

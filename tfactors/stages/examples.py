@@ -272,6 +272,9 @@ def levels_of(run: Run) -> FactorLevels:
     depth = np.where(peak >= 0, levels.depths(peak, run.model.blocks), np.nan)
     retained = pd.read_parquet(run.work / "retention.parquet")
     retained = retained.reindex(np.arange(len(peak)))
-    thresholds = levels.Thresholds(run.settings.low_words, run.settings.window_share)
+    settings = run.settings
+    thresholds = levels.Thresholds(
+        settings.low_words, settings.window_share, settings.few_words_share
+    )
     level = np.where(peak >= 0, levels.levels_of(retained, thresholds), "")
     return FactorLevels(level, peak, depth, retained)

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tfactors.describe.levels import LOW_WORDS, WINDOW_SHARE
+from tfactors.bundle.format import CONTEXTS
+from tfactors.describe.levels import FEW_WORDS_SHARE, LOW_WORDS, WINDOW_SHARE
 from tfactors.errors import InputError
 from tfactors.model.location import shared_path
 from tfactors.model.precision import CHOICES
@@ -76,9 +77,15 @@ class Settings:
     stability: bool = setting(True, "learn a second dictionary, to see which factors come back")
     importance_k: int = setting(200, "importance is the mean of this many largest activations")
     examples: int = setting(200, "words in context kept for each factor and layer")
+    contexts: int = setting(
+        CONTEXTS, f"the strongest of them kept token by token, at most {CONTEXTS}"
+    )
     retention_examples: int = setting(10, "top examples a factor whose context is cut")
     low_words: float = setting(LOW_WORDS, "factors that fire on so few words are low-level")
     window_share: float = setting(WINDOW_SHARE, "others that windows decide so much are high-level")
+    few_words_share: float = setting(
+        FEW_WORDS_SHARE, "factors of few words that windows decide so much are high-level too"
+    )
     # Of the rule that older bundles were built with: nothing asks for them any more.
     low_depth: float = setting(1 / 3, "older rule: where low-level ends")
     word_share: float = setting(0.55, "older rule: kept by the words elsewhere")
@@ -97,6 +104,8 @@ class Settings:
                 raise InputError(
                     f"{name.replace('_', '-')} {getattr(self, name)}: expected {smallest} or more"
                 )
+        if self.contexts > CONTEXTS:
+            raise InputError(f"contexts {self.contexts}: expected {CONTEXTS} or fewer")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 given = getattr(self, name)
@@ -165,9 +174,11 @@ _SMALLEST = {
     "training_tokens": 0,
     "importance_k": 1,
     "examples": 1,
+    "contexts": 1,
     "retention_examples": 1,
     "low_words": 1,
     "window_share": 0,
+    "few_words_share": 0,
     "saliency_examples": 0,
     "saliency_others": 0,
     "saliency_lime": 0,
@@ -186,7 +197,7 @@ CONTEXT: dict[str, Any] = {
     "marks": True,
     "scale": "state",
     "baseline": "token",
-    "penalty": 1.25,
+    "penalty": 1.2,
     "refit": True,
     "damping": False,
     "balance": True,
@@ -200,11 +211,13 @@ IMPORT = Settings(
 
 PRESETS: dict[str, Settings] = {
     # Windows of twice the length cost twice the time, and many factors are high-level, whose maps
-    # are wide: fewer examples are read again.
+    # are wide: fewer examples are read again. Twice the text makes more factors come back.
     "default": replace(
         IMPORT,
         **CONTEXT,
-        factors=2000,
+        factors=1800,
+        training_tokens=1_200_000,
+        contexts=10,
         retention_examples=4,
         saliency_examples=3,
         saliency_others=1,

@@ -20,7 +20,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from tfactors import ragged
-from tfactors.bundle.format import CONTEXTS, example_file
+from tfactors.bundle.format import example_file
 from tfactors.bundle.writing import write_table, write_words
 from tfactors.coding.imported_dictionary import EncoderCoder
 from tfactors.coding.solver import SparseCoder
@@ -42,6 +42,8 @@ from tfactors.survey.window_tokens import WindowTokens
 TOKENS_A_PROOF = 8
 # Factors whose examples are written together: a table for each would cost more than its rows.
 FACTORS_A_WRITE = 256
+# Binary digits of the mean activations of words: 0.05 %, and half the size.
+MEAN_BITS = 11
 
 
 def survey_corpus(run: Run) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             settings.factors,
             settings.importance_k,
             settings.examples,
-            CONTEXTS,
+            settings.contexts,
         )
     every = np.ones(len(lengths), bool)
     kept = [
@@ -263,7 +265,7 @@ def _word_table(run: Run, state: Survey) -> pa.Table:
             "factor": factors,
             "layer": np.full(len(name), number),
             "count": count,
-            "mean_activation": mean,
+            "mean_activation": contexts.rounded_down(mean, MEAN_BITS),
             "occurrences": totals[name],
         }
         tables.append(pa.table(columns))

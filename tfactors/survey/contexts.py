@@ -23,6 +23,8 @@ from scipy.sparse import csr_array
 from tfactors import ragged
 
 _FIRST_POOL = 1 << 14
+CONTEXT_BITS = 8
+"""Binary digits of the activations around an example: 0.4 %."""
 
 
 @dataclass
@@ -137,10 +139,37 @@ class TopContexts:
         return contexts
 
 
+def rounded_down(values: np.ndarray, bits: int) -> np.ndarray:
+    """Return numbers towards 0 with fewer binary digits, which a file packs better.
+
+    Parameters
+    ----------
+    values : float32
+        An array of any shape.
+    bits : int
+        Digits kept behind the first, at most 23; the error is below 2^-bits of the number.
+
+    Returns
+    -------
+    float32 of the same shape
+
+    Examples
+    --------
+    >>> rounded_down(np.array([1.0, 1.3, -2.7], np.float32), bits=2).tolist()
+    [1.0, 1.25, -2.5]
+    """
+    kept = np.uint32(0xFFFFFFFF << (23 - bits) & 0xFFFFFFFF)
+    whole = np.ascontiguousarray(values, np.float32)
+    return (whole.view(np.uint32) & kept).view(np.float32)
+
+
 def contexts_table(
     layer: int, contexts: TopContexts, examples: Iterable[tuple[np.ndarray, ...]]
 ) -> pa.Table:
     """Return the rows of contexts.parquet of one layer.
+
+    Activations but the largest of a window, that of the example, are rounded down to
+    ``CONTEXT_BITS``: more would be most of the file and nothing that a reader sees.
 
     Parameters
     ----------
@@ -159,7 +188,9 @@ def contexts_table(
             columns["factor"].append(factor)
             columns["rank"].append(rank)
             columns["positions"].append(positions)
-            columns["activations"].append(activations)
+            shorter = rounded_down(activations, CONTEXT_BITS)
+            example = activations == activations.max()
+            columns["activations"].append(np.where(example, activations, shorter))
     lists = {"positions": pa.int16(), "activations": pa.float32()}
     return pa.table(
         {"factor": pa.array(columns["factor"], pa.int32())}

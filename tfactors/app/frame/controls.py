@@ -101,6 +101,7 @@ LEVELS = ("low", "mid", "high")
 THRESHOLDS: dict[str, Control[float | None]] = {
     "low_words": url_state.number("low_words", None, 1, MOST_WORDS),
     "window_share": url_state.number("window_share", None, 0, 1),
+    "few_words_share": url_state.number("few_words_share", None, 0, 1),
     "low_depth": url_state.number("low_depth", None, 0, 1),
     "word_share": url_state.number("word_share", None, 0, 1),
     "sentence_share": url_state.number("sentence_share", None, 0, 1),

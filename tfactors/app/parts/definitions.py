@@ -165,8 +165,13 @@ LEVEL = (
 LEVEL_RULE = (
     "Low, one word or a few: the strongest examples spread on {words:g} words or fewer. High, many "
     "words of the same texts: of the others, those of whose variance at least {share:.0%} lies "
-    "between windows of text, and whose activations spread on {windows:g} windows or more. Mid, "
-    "many words in whatever text: the rest."
+    "between windows of text, and whose activations spread on {windows:g} windows or more{few}. "
+    "Mid, many words in whatever text: the rest."
+)
+LEVEL_RULE_OF_FEW = "; of those of few words, too, from {share:.0%} on"
+FEW_WORDS_SHARE = (
+    "Factors of few words are high-level too where the window decides so much of their variance: "
+    "*Mexico* and *Mexican*, in texts about Mexico."
 )
 EFFECTIVE_WORDS = (
     "On how many words its strongest examples spread: as many as would share their activation "

@@ -47,6 +47,13 @@ def sidebar(bundle: Bundle, expanded: bool = False) -> None:
                 limits.window_share,
                 definitions.WINDOW_SHARE,
             )
+            if limits.few_words_share is not None:
+                _share_slider(
+                    "High, of few words: at least",
+                    "few_words_share",
+                    limits.few_words_share,
+                    definitions.FEW_WORDS_SHARE,
+                )
         counts = factor_counts(bundle)
         st.caption(" · ".join(f"{count:,} {level}" for level, count in counts.items()))
         st.button(

@@ -27,8 +27,12 @@ def rule_sentence(thresholds: Thresholds | OlderThresholds) -> str:
     """Return the rule of levels, as a sentence."""
     if isinstance(thresholds, OlderThresholds):
         return older_level_rule.rule_sentence(thresholds)
+    few = thresholds.few_words_share
     return definitions.LEVEL_RULE.format(
-        words=thresholds.low_words, share=thresholds.window_share, windows=FEWEST_WINDOWS
+        words=thresholds.low_words,
+        share=thresholds.window_share,
+        windows=FEWEST_WINDOWS,
+        few="" if few is None else definitions.LEVEL_RULE_OF_FEW.format(share=few),
     )
 
 
@@ -63,13 +67,23 @@ def level_reason(
     spreads = (
         f"Its strongest examples spread on as many words as {_number(words)} that share them evenly"
     )
-    if level == "low":
-        return f"{spreads}; {low:g} or fewer are low-level."
-    share, least = float(factor["window_share"]), thresholds.window_share
+    share, least = float(factor["window_share"]), _least_share(words, thresholds)
     windows = float(factor["effective_windows"])
+    if level == "low":
+        few = f"{spreads}; {low:g} or fewer are low-level"
+        if least is None or np.isnan(share):
+            return f"{few}."
+        if share >= least:
+            return f"{few}, because it fires in fewer than {FEWEST_WINDOWS:g} windows."
+        return (
+            f"{few}, unless which window it is decides {least:.0%} of their variance: here "
+            f"{share:.1%}."
+        )
     decided = (
-        f"{spreads}, more than {low:g}; which window it is decides {share:.1%} of their variance"
+        f"{spreads}, {'more' if words > low else 'no more'} than {low:g}; which window it is "
+        f"decides {share:.1%} of their variance"
     )
+    assert least is not None
     if level == "high":
         return f"{decided}, at least {least:.0%}, over as many as {_number(windows)} windows."
     if share >= least:
@@ -87,20 +101,30 @@ def distances(
     words, low = float(factor["effective_words"]), thresholds.low_words
     if not np.isnan(words):
         lines.append(("Words", f"{_from(words, low)}; low at or below it"))
-    share, least = float(factor["window_share"]), thresholds.window_share
-    if not np.isnan(share):
+    share, least = float(factor["window_share"]), _least_share(words, thresholds)
+    if not np.isnan(share) and least is None:
+        lines.append(("Decided by the window", f"{share:.1%}; of few words never high"))
+    elif not np.isnan(share):
+        assert least is not None
         side, points = "below" if share < least else "above", abs(share - least) * 100
+        of = "few" if words <= low else "many"
         lines.append(
             (
                 "Decided by the window",
-                f"{share:.1%}, {points:.1f} points {side} the threshold {least:.0%}; high at or "
-                "above it, unless low",
+                f"{share:.1%}, {points:.1f} points {side} the threshold {least:.0%} of factors of "
+                f"{of} words; high at or above it",
             )
         )
     windows = float(factor["effective_windows"])
     if not np.isnan(windows):
         lines.append(("Windows", f"{_from(windows, FEWEST_WINDOWS)}; never high below it"))
     return [*lines, ("Level", level or "none")]
+
+
+def _least_share(words: float, thresholds: Thresholds) -> float | None:
+    """Return the share from which a factor of so many words is high; None: never."""
+    few = words <= thresholds.low_words
+    return thresholds.few_words_share if few else thresholds.window_share
 
 
 def _from(number: float, threshold: float) -> str:

@@ -105,14 +105,22 @@ def _different_words(factors: pd.DataFrame) -> pd.Series:
 def _margins(factors: pd.DataFrame, limits: Thresholds | OlderThresholds) -> dict[str, np.ndarray]:
     """Return how far inside each level every factor is, (m,), if it is of that level."""
     if isinstance(limits, Thresholds):
-        above = np.log(factors["effective_words"].to_numpy(float) / limits.low_words)
-        by_window = factors["window_share"].to_numpy(float) - limits.window_share
-    else:
-        above = factors["depth"].to_numpy(float) - limits.low_depth
-        if limits.word_share is not None:
-            word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
-            above = np.minimum(above, limits.word_share - word)
-        by_window = limits.sentence_share - factors[limits.sentence_column].to_numpy(float)
+        words = factors["effective_words"].to_numpy(float)
+        few = words <= limits.low_words
+        for_few = np.inf if limits.few_words_share is None else limits.few_words_share
+        above = np.log(words / limits.low_words)
+        by_window = factors["window_share"].to_numpy(float)
+        by_window = by_window - np.where(few, for_few, limits.window_share)
+        return {
+            "low": np.minimum(-above, -by_window),
+            "mid": np.minimum(above, -by_window),
+            "high": np.where(few, by_window, np.minimum(above, by_window)),
+        }
+    above = factors["depth"].to_numpy(float) - limits.low_depth
+    if limits.word_share is not None:
+        word = factors[["word_elsewhere", "same_place"]].max(axis=1).fillna(0).to_numpy(float)
+        above = np.minimum(above, limits.word_share - word)
+    by_window = limits.sentence_share - factors[limits.sentence_column].to_numpy(float)
     return {
         "low": -above,
         "mid": np.minimum(above, -by_window),

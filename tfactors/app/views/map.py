@@ -34,7 +34,7 @@ _OLDER_AXES = (
 )
 _BY_LEVEL = (
     "by the number of words that their strongest examples spread on and by how much of the "
-    "variance the window decides, with the two thresholds that part low, mid and high"
+    "variance the window decides, with the thresholds that part low, mid and high"
 )
 _BY_OLDER_LEVEL = (
     "by the depth of their peak layer and by what their own sentence keeps of the activation, with "
@@ -105,8 +105,11 @@ def _placed_by_level(
     rows = bundle.factors.iloc[frame["factor"]]
     if isinstance(limits, Thresholds):
         words, share = (rows[name].to_numpy(float) for name in ("effective_words", "window_share"))
-        end = np.nanmax([*words, limits.low_words])
-        rules = pd.DataFrame({"x": [limits.low_words], "end": [end], "y": [limits.window_share]})
+        low, few = limits.low_words, limits.few_words_share
+        lines = [(low, np.nanmax([*words, low]), limits.window_share)]
+        if few is not None:
+            lines.append((low, np.nanmin([*words, low]), few))
+        rules = pd.DataFrame(lines, columns=["x", "end", "y"])
         return frame.assign(x=words, y=share), rules, ()
     depth = rows["depth"].to_numpy(float)
     steps = np.unique(depth)
