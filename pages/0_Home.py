@@ -3,9 +3,10 @@
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import definitions, downloads, factor_card, figures, own_part, showcase
+from tfactors.app.parts import downloads, factor_card, figures, own_part, showcase
 from tfactors.app.views import home as home_view
 from tfactors.display.text import as_html
+from tfactors.portrait import definitions, origin
 
 bundle = shell.bundle()
 
@@ -70,10 +71,10 @@ with left:
     )
 with right:
     st.subheader("This bundle", anchor=False)
-    figures.show(home_view.figures(bundle))
+    figures.show(origin.figures(bundle))
     rows = "".join(
         f"<dt>{as_html(name)}</dt><dd>{as_html(text)}</dd>"
-        for name, text in home_view.origin_facts(bundle)
+        for name, text in origin.origin_facts(bundle)
     )
     st.html(f'<dl class="tf-facts">{rows}</dl>')
     if (parts := own_part.of_bundle(bundle)) is not None:

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import definitions, live_model, reader_text
+from tfactors.app.parts import live_model, reader_text
 from tfactors.app.views import origins as origins_view
+from tfactors.portrait import definitions
 
 bundle = shell.bundle()
 st.title("Origins", anchor=False, help=definitions.ORIGINS)

@@ -6,15 +6,10 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import (
-    example_list,
-    factor_summary,
-    level_controls,
-    level_rule,
-    selection,
-)
+from tfactors.app.parts import example_list, factor_summary, level_controls, selection
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
+from tfactors.portrait import level_rule
 
 SEEDS = 1_000_000
 LETTERS = {"low": "L", "mid": "M", "high": "H"}

@@ -3,14 +3,15 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import selection, toolbar
+from tfactors.app.parts import toolbar
 from tfactors.app.views import curves as curves_view
 from tfactors.app.views import saliency as saliency_view
+from tfactors.portrait import summary
 
 bundle = shell.bundle()
 
 st.title("Curves and saliency", anchor=False)
-st.subheader("Importance over the layers", anchor=False, help=selection.importance_help(bundle))
+st.subheader("Importance over the layers", anchor=False, help=summary.importance_help(bundle))
 curves_view.show(bundle)
 
 st.space("medium")

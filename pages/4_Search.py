@@ -3,18 +3,11 @@
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import (
-    definitions,
-    factor_table,
-    level_controls,
-    level_rule,
-    live_model,
-    option_buttons,
-    selection,
-)
+from tfactors.app.parts import factor_table, level_controls, live_model, option_buttons, selection
 from tfactors.app.views import search as search_view
 from tfactors.app.views import search_filters
 from tfactors.errors import InputError
+from tfactors.portrait import definitions, level_rule
 
 MOST_ROWS = 500
 

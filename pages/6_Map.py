@@ -3,8 +3,9 @@
 import streamlit as st
 
 from tfactors.app.frame import shell
-from tfactors.app.parts import level_controls, level_rule, selection
+from tfactors.app.parts import level_controls, selection
 from tfactors.app.views import map as map_view
+from tfactors.portrait import level_rule
 
 bundle = shell.bundle()
 limits = selection.thresholds_in_force(bundle)

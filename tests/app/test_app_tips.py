@@ -8,8 +8,8 @@ from opened_page import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 
 from tfactors.app.frame import controls
-from tfactors.app.parts import definitions
 from tfactors.bundle.evidence import read_all
+from tfactors.portrait import definitions
 
 DEFINED = [
     text.partition("{")[0]

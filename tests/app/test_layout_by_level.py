@@ -10,9 +10,9 @@ import pytest
 from opened_page import html_of, open_page, query, words
 
 from tfactors.app.parts import downloads
-from tfactors.app.parts.words_around import table_html
 from tfactors.bundle import Bundle
 from tfactors.describe.lined_up import shares_by_offset
+from tfactors.portrait.words_around import table_html
 from tfactors.text.words import words as words_of
 
 PAGE = "pages/1_Factor.py"

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from tfactors.app.frame import controls
 from tfactors.app.parts import showcase
 from tfactors.bundle import Bundle
+from tfactors.portrait.showcase import best_first
 
 NAN = math.nan
 
@@ -33,19 +34,19 @@ def test_a_factor_is_as_good_as_the_worst_of_its_ranks() -> None:
         }
     )
     # The worst ranks are 1 3 2 2 1; of equals the first comes first.
-    assert showcase.best_first(criteria, np.zeros(5)).tolist() == [1, 2, 3, 0, 4]
+    assert best_first(criteria, np.zeros(5)).tolist() == [1, 2, 3, 0, 4]
 
 
 def test_those_without_a_name_come_last_however_well_they_do() -> None:
     criteria = pd.DataFrame({"stability": [0.99, 0.5, 0.6, 0.7]})
-    assert showcase.best_first(criteria, np.array([2, 0, 0, 1])).tolist() == [2, 1, 3, 0]
+    assert best_first(criteria, np.array([2, 0, 0, 1])).tolist() == [2, 1, 3, 0]
 
 
 def test_what_a_bundle_does_not_know_ranks_nothing_and_a_single_gap_is_the_worst() -> None:
     known = pd.DataFrame({"name": [0.6, NAN, 0.8]})
     unknown = known.assign(stability=[NAN, NAN, NAN])
     for criteria in (known, unknown):
-        assert showcase.best_first(criteria, np.zeros(3)).tolist() == [2, 0, 1]
+        assert best_first(criteria, np.zeros(3)).tolist() == [2, 0, 1]
 
 
 def test_every_factor_that_is_shown_has_a_better_worst_rank_than_those_after_it(

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 GROUND = {"errors", "files", "parallel", "ragged", "ranks", "tables", "visible"}
 CORE = {"text", "model", "coding", "survey", "describe", "display", "bundle", "explain"}
-FRAME = {"bundle", "display", "describe"}
+FRAME = {"bundle", "display", "describe", "portrait"}
 # What reads a text live asks the model, inside functions alone (test_packaging holds that).
 LIVE = FRAME | {"app/frame", "explain", "model", "coding", "survey"}
 MAY_IMPORT = {
@@ -22,6 +22,8 @@ MAY_IMPORT = {
     "describe": {"text"},
     "display": {"text"},
     "bundle": {"text", "describe", "display"},
+    "portrait": {"describe", "display", "bundle"},
+    "publish": {"describe", "display", "bundle", "portrait"},
     "explain": {"text", "model", "coding", "describe", "display", "bundle"},
     "interchange": {"text", "coding", "describe", "bundle"},
     "stages": CORE | {"interchange"},
@@ -29,7 +31,7 @@ MAY_IMPORT = {
     "app/frame": FRAME,
     "app/parts": LIVE,
     "app/views": LIVE | {"app/parts"},
-    "commands": CORE | {"interchange", "stages", "evaluate"},
+    "commands": CORE | {"interchange", "stages", "evaluate", "publish"},
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -10,10 +10,11 @@ import pytest
 from tiny_model import SMALL, address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.app.views.home import coding_sentence, origin_facts
+from tfactors.app.views.home import coding_sentence
 from tfactors.bundle.summary import describe
 from tfactors.cli import main
 from tfactors.explain.encoder import FactorEncoder
+from tfactors.portrait.origin import origin_facts
 from tfactors.stages.settings import PRESETS
 
 pytestmark = pytest.mark.model

@@ -16,11 +16,11 @@ from tiny_model import address_texts, write_tiny_bert
 from tokenizers import Tokenizer
 
 import tfactors as tf
-from tfactors.app.views.home import origin_facts
 from tfactors.cli import main
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.hidden_states import load_model
 from tfactors.model.loading import positions
+from tfactors.portrait.origin import origin_facts
 
 pytestmark = pytest.mark.model
 

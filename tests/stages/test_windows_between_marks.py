@@ -9,11 +9,11 @@ from tiny_families import write_family
 from tiny_model import SMALL, address_texts, write_tiny_bert
 
 import tfactors as tf
-from tfactors.app.views.home import origin_facts
 from tfactors.bundle.summary import describe
 from tfactors.cli import main
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.model.hidden_states import load_model
+from tfactors.portrait.origin import origin_facts
 from tfactors.stages.settings import PRESETS, Settings
 
 pytestmark = pytest.mark.model

@@ -1,7 +1,8 @@
 """Which bundles there are, the one that is open, and what every page needs of it.
 
 Turns the artifacts folder, or what TFACTORS_BUNDLE names (a path or ``hf:owner/name``), into an
-open :class:`tfactors.bundle.Bundle` and a small :class:`Overview` of all its factors. Each is made
+open :class:`tfactors.bundle.Bundle` and a small
+:class:`tfactors.portrait.overview.Overview` of all its factors. Each is made
 once and shared by every session. A bundle is chosen by its name among those found, never by a path
 from the outside.
 """
@@ -10,16 +11,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from tfactors.bundle import Bundle, BundleError
 from tfactors.bundle.hub import PREFIX, bundle_folder, hub_name
+from tfactors.portrait.overview import Overview
 
 # Two bundles are enough for one server to compare; a bundle holds its factor table in memory.
 _OPEN_BUNDLES = 4
@@ -90,50 +88,6 @@ def _open(path: str, stamp: tuple[int, int]) -> Bundle:
     return Bundle.open(path)
 
 
-@dataclass(frozen=True)
-class Overview:
-    """All factors of a bundle at a glance.
-
-    ``importance``, ``density`` and ``maximum`` are (m, L) float32 in the order of
-    ``bundle.layers``.
-    """
-
-    bundle: Bundle
-    importance: np.ndarray
-    density: np.ndarray
-    maximum: np.ndarray
-
-    @cached_property
-    def band(self) -> pd.DataFrame:
-        """Layer, and the 5, 50 and 95 % quantiles of the importance of all living factors."""
-        return _quantiles(self.importance[self._active], self.bundle.layers)
-
-    @cached_property
-    def band_of_peak(self) -> pd.DataFrame:
-        """The same of each factor's importance as a share of its own peak."""
-        return _quantiles(self.share_of_peak[self._active], self.bundle.layers)
-
-    @cached_property
-    def has_curve(self) -> np.ndarray:
-        """Whose curve is known, (m,) bool: on the 2021 website a factor's may be missing."""
-        return self._active | bool(self.bundle.abilities.curves)
-
-    @cached_property
-    def _active(self) -> np.ndarray:
-        """Which factors are of importance anywhere, (m,) bool."""
-        return self.importance.max(axis=1) > 0
-
-    @property
-    def share_of_peak(self) -> np.ndarray:
-        """Importance over the factor's largest importance, (m, L); zero for a dead factor."""
-        peak = self.importance.max(axis=1, keepdims=True)
-        return np.divide(self.importance, peak, where=peak > 0, out=np.zeros_like(self.importance))
-
-    def layer_index(self, layer: int) -> int:
-        """Return the column of a layer."""
-        return self.bundle.layers.index(layer)
-
-
 def overview(bundle: Bundle) -> Overview:
     """Return the overview of an open bundle, read once."""
     return _overview(bundle.fingerprint, bundle)
@@ -141,15 +95,4 @@ def overview(bundle: Bundle) -> Overview:
 
 @st.cache_resource(max_entries=_OPEN_BUNDLES, show_spinner=False)
 def _overview(fingerprint: str, _bundle: Bundle) -> Overview:
-    frame = _bundle.importance()
-    shape = (_bundle.n_factors, len(_bundle.layers))
-    columns = (frame[name].to_numpy() for name in ("importance", "density", "maximum"))
-    # Copies, because a view would keep the whole table in memory.
-    return Overview(_bundle, *(column.reshape(shape).copy() for column in columns))
-
-
-def _quantiles(values: np.ndarray, layers: list[int]) -> pd.DataFrame:
-    if not len(values):
-        values = np.zeros((1, len(layers)))
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
-    return pd.DataFrame({"layer": layers, "low": low, "middle": middle, "high": high})
+    return Overview.of(_bundle)

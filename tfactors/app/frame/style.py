@@ -8,11 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from tfactors.display import look
+
 
 @cache
 def sheet() -> str:
-    """Return the CSS of ``style.css``."""
-    return Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    """Return the CSS of our own HTML, and what ``style.css`` adds for the dashboard."""
+    return look.sheet() + Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 
 def write() -> None:

@@ -18,13 +18,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import (
-    definitions,
-    downloads,
-    live_model,
-    live_tokens,
-    option_buttons,
-)
+from tfactors.app.parts import downloads, live_model, live_tokens, option_buttons
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.bundle.abilities import Abilities
@@ -32,6 +26,7 @@ from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 from tfactors.display.passages import Passage
 from tfactors.errors import InputError
+from tfactors.portrait import definitions, layer_words
 
 _TINTED = (
     "The marked word is the one whose activation is shown. The other tokens that activate the "
@@ -141,7 +136,7 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
     layout = layout_in_force(selected.level)
     listed = _listed(examples, _count_in_force(layout))
     words = None if layout == "window" else url_state.value_of(controls.CONTEXT)
-    habits = _usual_activations(selected)
+    habits = layer_words.usual_activations(selected.bundle, selected.factor, selected.layer)
     if url_state.value_of(controls.EVERY_TOKEN) and selected.bundle.abilities.token_activations:
         _read_missing_contexts(selected, listed)
     contexts = live_tokens.known_contexts(selected, listed)
@@ -223,17 +218,6 @@ def _read_missing_contexts(selected: Selected, listed: pd.DataFrame) -> None:
     except InputError as error:
         live_model.show_refusal(error)
     note.empty()
-
-
-def _usual_activations(selected: Selected) -> dict[str, float]:
-    """Return what the factor answers to as a rule: mean activation over all tokens of a word,
-    those that leave it silent among them, as a share of the word with the largest.
-    """
-    if not selected.bundle.abilities.whole_words:
-        return {}
-    words = selected.bundle.words(selected.factor, selected.layer)
-    mean = words["mean_activation"] * words["count"] / words["occurrences"]
-    return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
 
 
 def _list_summary(listed: pd.DataFrame, count: int, abilities: Abilities) -> str:

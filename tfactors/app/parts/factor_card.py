@@ -3,11 +3,12 @@
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import level_rule, selection
+from tfactors.app.parts import selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 from tfactors.display.text import as_html
+from tfactors.portrait import level_rule
 
 _LINES = 4
 _WORDS = 5

@@ -12,10 +12,11 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store
-from tfactors.app.parts import definitions, downloads, level_rule, selection
+from tfactors.app.parts import downloads, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.abilities import MARKED_MATCH
 from tfactors.describe.levels import OlderThresholds
+from tfactors.portrait import definitions, level_rule
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
 

@@ -13,7 +13,6 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
-    definitions,
     downloads,
     figures,
     live_decomposition,
@@ -22,11 +21,12 @@ from tfactors.app.parts import (
     option_buttons,
     selection,
 )
-from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.display import passages
 from tfactors.errors import InputError
+from tfactors.portrait import definitions
+from tfactors.portrait.figure import Figure
 
 if TYPE_CHECKING:
     from tfactors.explain.decomposition import Decomposition

@@ -6,15 +6,10 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import (
-    definitions,
-    level_rule,
-    older_level_rule,
-    selection,
-    sidebar_section,
-)
+from tfactors.app.parts import selection, sidebar_section
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import OlderThresholds
+from tfactors.portrait import definitions, level_rule, older_level_rule
 
 
 def factor_counts(bundle: Bundle) -> dict[str, int]:

@@ -4,42 +4,17 @@ Turns a factor's number and a layer into a :class:`Selected`, which every part t
 takes. A name is what people wrote, else the label of the bundle, else the factor's words.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, notes, store, url_state
-from tfactors.app.parts import definitions, level_rule
 from tfactors.bundle import Bundle
-from tfactors.describe.labels import label_parts
 from tfactors.describe.levels import OlderThresholds, Thresholds
-from tfactors.display import passages
-
-TITLE_WORDS = 4
-
-
-@dataclass(frozen=True)
-class Selected:
-    """A factor at a layer of a bundle, and what is known about it."""
-
-    bundle: Bundle
-    factor: int
-    layer: int
-    row: pd.Series  # its row of ``bundle.factors``
-    level: str  # at the thresholds in force
-    thresholds: Thresholds | OlderThresholds
-
-    @property
-    def overview(self) -> store.Overview:
-        """All factors of the bundle at a glance."""
-        return store.overview(self.bundle)
-
-    @property
-    def column(self) -> int:
-        """The column of the layer in the overview's arrays."""
-        return self.overview.layer_index(self.layer)
+from tfactors.portrait import level_rule, names
+from tfactors.portrait.selected import Selected
 
 
 def thresholds_in_force(bundle: Bundle) -> Thresholds | OlderThresholds:
@@ -62,7 +37,7 @@ def select_factor(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Se
     level = str(level_rule.levels_in_force(bundle.factors.iloc[[factor]], limits)[0])
     if layer == controls.PEAK:
         layer = peak_layer(bundle, factor)
-    return Selected(bundle, factor, layer, row, level, limits)
+    return Selected(bundle, store.overview(bundle), factor, layer, row, level, limits)
 
 
 def peak_layer(bundle: Bundle, factor: int) -> int:
@@ -75,7 +50,7 @@ def name_words(bundle: Bundle, factor: int) -> list[str]:
     """Return the words that a factor is called by: what people wrote, else its label or words."""
     if has_own_name(bundle, factor):
         return [notes.shown(bundle).notes[factor].label]
-    return _bundle_words(bundle, factor)
+    return names.own_words(bundle, factor)
 
 
 def has_own_name(bundle: Bundle, factor: int) -> bool:
@@ -84,22 +59,9 @@ def has_own_name(bundle: Bundle, factor: int) -> bool:
     return note is not None and bool(note.label)
 
 
-def _bundle_words(bundle: Bundle, factor: int) -> list[str]:
-    labels, words = bundle.factors["label"].array, bundle.factors["words"].array
-    if label := str(labels[factor] or "").strip():
-        return label_parts(label)[:TITLE_WORDS]
-    return list(dict.fromkeys(word.casefold() for word in words[factor]))[:TITLE_WORDS]
-
-
 def factor_name(bundle: Bundle, factor: int) -> str:
     """Return a factor's number and words in one short line of plain text: 30 · left / leave."""
-    return _short_name(factor, name_words(bundle, factor))
-
-
-def _short_name(factor: int, parts: list[str]) -> str:
-    longest = 24 if len(parts) > 1 else 60  # letters; a pattern is one part
-    words = " / ".join(passages.shorten(word, longest) for word in parts[:3])
-    return f"{factor} · {words}" if words else str(factor)
+    return names.short_name(factor, name_words(bundle, factor))
 
 
 def factor_names(bundle: Bundle) -> pd.DataFrame:
@@ -116,11 +78,11 @@ def factor_names(bundle: Bundle) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _bundle_names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
-    words = [_bundle_words(_bundle, at) for at in range(_bundle.n_factors)]
+    words = [names.own_words(_bundle, at) for at in range(_bundle.n_factors)]
     return pd.DataFrame(
         {
             "factor": range(_bundle.n_factors),
-            "name": [_short_name(at, parts) for at, parts in enumerate(words)],
+            "name": [names.short_name(at, parts) for at, parts in enumerate(words)],
             "words": [" / ".join(parts) for parts in words],
         }
     )
@@ -139,9 +101,3 @@ def casefolded_names(bundle: Bundle) -> list[str]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _casefolded_bundle_names(fingerprint: str, _bundle: Bundle) -> list[str]:
     return [name.casefold() for name in _bundle_names(fingerprint, _bundle)["name"]]
-
-
-def importance_help(bundle: Bundle) -> str:
-    """Return what importance means in this bundle."""
-    defined = definitions.IMPORTANCE.format(k=bundle.about.importance.k)
-    return bundle.abilities.heights.why_not or defined

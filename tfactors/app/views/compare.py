@@ -10,13 +10,14 @@ from typing import Any
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import definitions, factor_summary, factor_table, figures, selection
-from tfactors.app.parts.figures import Figure
+from tfactors.app.parts import factor_summary, factor_table, figures, selection
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import compare_matching
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
+from tfactors.portrait import definitions
+from tfactors.portrait.figure import Figure
 
 _EXAMPLES = 15
 _WORDS = 6

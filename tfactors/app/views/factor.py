@@ -9,13 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell
-from tfactors.app.parts import definitions, downloads, factor_table
+from tfactors.app.parts import downloads, factor_table
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 from tfactors.display.text import as_html
+from tfactors.portrait import definitions, layer_words
 
-_WORDS = 7
 _LINES = 3
 _CONTEXT = 7
 _SIMILAR = 15
@@ -62,9 +62,10 @@ def show_words_by_layer(selected: Selected) -> None:
     )
     about_words = selected.bundle.abilities.whole_words.why_not or carried
     st.caption(f"{about_words} Follow them to watch a meaning form.")
+    columns = "".join(layer_words.column_html(selected, at) for at in selected.bundle.layers)
     st.html(
         '<div class="tf-layers" role="group" tabindex="0" aria-label="Words by layer">'
-        f"{''.join(_layer_column(selected, layer) for layer in selected.bundle.layers)}</div>"
+        f"{columns}</div>"
     )
     downloads.show(lambda: _words_by_layer(selected), f"words_{selected.factor}")
     for layer in selected.bundle.layers:
@@ -86,31 +87,6 @@ def _words_by_layer(selected: Selected) -> pd.DataFrame:
         selected.bundle.words(selected.factor, at).assign(layer=at) for at in selected.bundle.layers
     ]
     return pd.concat(words, ignore_index=True)
-
-
-def _layer_column(selected: Selected, layer: int) -> str:
-    words = selected.bundle.words(selected.factor, layer)
-    column = selected.overview.layer_index(layer)
-    maximum = selected.overview.maximum[selected.factor, column]
-    if selected.bundle.abilities.whole_words:
-        words["carried"] = words["count"] * words["mean_activation"]
-        words["answered"] = words["count"] / words["occurrences"]
-        strength = f"importance {selected.overview.importance[selected.factor, column]:.2f}"
-    else:  # the maximum is the number of examples
-        words["carried"] = words["answered"] = words["count"] / maximum
-        strength = f"{maximum:.0f} examples"
-    words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
-    rows = "".join(
-        f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
-        f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
-        for row in words.itertuples()
-    )
-    here = " tf-here" if layer == selected.layer else ""
-    nothing = f"<li>{'silent' if selected.bundle.abilities.silence else 'no page'}</li>"
-    return (
-        f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
-        f'<p class="tf-sub">{strength}</p><ol>{rows or nothing}</ol></section>'
-    )
 
 
 def show_sources(selected: Selected, examples: pd.DataFrame) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions, downloads, level_rule, live_model
+from tfactors.app.parts import downloads, live_model
 from tfactors.app.parts.selection import Selected
 from tfactors.describe.levels import OlderThresholds, deciding_parts
 from tfactors.display.text import as_html
 from tfactors.errors import InputError
+from tfactors.portrait import definitions, level_rule
 
 _REMEMBERED = 200  # small tables
 _EXAMPLES = 10

@@ -4,9 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, notes, notes_table, shell, url_state
-from tfactors.app.parts import definitions, downloads, factor_note, factor_table
+from tfactors.app.parts import downloads, factor_note, factor_table
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
+from tfactors.portrait import definitions
 
 
 def show_labelled_factors(bundle: Bundle) -> None:

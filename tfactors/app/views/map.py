@@ -13,16 +13,10 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
-from tfactors.app.parts import (
-    chart_clicks,
-    definitions,
-    factor_table,
-    level_rule,
-    option_buttons,
-    selection,
-)
+from tfactors.app.parts import chart_clicks, factor_table, option_buttons, selection
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import OlderThresholds, Thresholds
+from tfactors.portrait import definitions, level_rule
 
 _MOST_ROWS = 500
 _SHOWN_AREA = "map.drawn"  # the area that the chart shows

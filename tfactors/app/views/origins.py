@@ -16,7 +16,6 @@ import streamlit as st
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
     chart_clicks,
-    definitions,
     downloads,
     live_decomposition,
     live_model,
@@ -27,6 +26,7 @@ from tfactors.app.parts import (
 from tfactors.app.views import origins_chart, origins_layout, origins_list
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
+from tfactors.portrait import definitions
 
 if TYPE_CHECKING:
     from tfactors.explain.decomposition import Decomposition

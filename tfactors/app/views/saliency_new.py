@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, downloads
+from tfactors.app.parts import downloads
 from tfactors.app.parts.selection import Selected
 from tfactors.app.views import saliency_live
 from tfactors.app.views.saliency_live import Request
@@ -15,6 +15,7 @@ from tfactors.app.views.saliency_stored import MAP_HELP
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 from tfactors.display import text as explanation_text
+from tfactors.portrait import definitions
 
 if TYPE_CHECKING:
     from tfactors.explain.explanation import Explanation

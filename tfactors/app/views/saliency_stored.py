@@ -7,11 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import definitions, downloads
+from tfactors.app.parts import downloads
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
 from tfactors.display import text as explanation_text
+from tfactors.portrait import definitions
 
 MAP_HELP = f"{definitions.SCORE} {definitions.MAP_STABILITY} {definitions.STANDARD_ERROR}"
 

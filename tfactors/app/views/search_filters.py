@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, store, url_state
-from tfactors.app.parts import definitions, level_rule, selection
+from tfactors.app.parts import selection
 from tfactors.bundle import Bundle
+from tfactors.portrait import definitions, level_rule
 
 
 def sidebar(bundle: Bundle) -> None:

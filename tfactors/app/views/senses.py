@@ -10,13 +10,14 @@ import streamlit as st
 from scipy.sparse import csr_array
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, downloads, live_model, selection
+from tfactors.app.parts import downloads, live_model, selection
 from tfactors.app.views import senses_charts, senses_groups
 from tfactors.app.views.senses_groups import Groups, Occurrences
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.describe import senses
 from tfactors.display import passages
+from tfactors.portrait import definitions
 
 _JOB = "senses.word"
 _SUGGESTED = 24

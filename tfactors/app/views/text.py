@@ -12,7 +12,6 @@ import streamlit as st
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import (
     chart_clicks,
-    definitions,
     downloads,
     factor_table,
     figures,
@@ -23,11 +22,12 @@ from tfactors.app.parts import (
     reader_text,
     selection,
 )
-from tfactors.app.parts.figures import Figure
 from tfactors.app.views import text_beside, text_charts, text_equation, text_path
 from tfactors.bundle import Bundle
 from tfactors.display import passages
 from tfactors.display.text import as_html
+from tfactors.portrait import definitions
+from tfactors.portrait.figure import Figure
 
 if TYPE_CHECKING:
     from tfactors.explain.decomposition import Decomposition

@@ -11,17 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import (
-    definitions,
-    factor_table,
-    live_decomposition,
-    live_model,
-    option_buttons,
-)
+from tfactors.app.parts import factor_table, live_decomposition, live_model, option_buttons
 from tfactors.app.views import text_equation
 from tfactors.bundle import Bundle
 from tfactors.display import passages
 from tfactors.errors import InputError
+from tfactors.portrait import definitions
 
 if TYPE_CHECKING:
     from tfactors.explain.decomposition import Decomposition

@@ -6,9 +6,10 @@ Draws three charts over the same λ, with a line where λ is now.
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import definitions, downloads, live_decomposition, selection
+from tfactors.app.parts import downloads, live_decomposition, selection
 from tfactors.app.views import text_charts
 from tfactors.bundle import Bundle
+from tfactors.portrait import definitions
 
 
 def show(bundle: Bundle, text: str, position: int, layer: int) -> None:

@@ -8,9 +8,9 @@ has such a rule too.
 import numpy as np
 import pandas as pd
 
-from tfactors.app.parts import definitions
-from tfactors.app.parts.figures import Figure, percent
 from tfactors.describe.levels import ROUNDING, OlderThresholds
+from tfactors.portrait import definitions
+from tfactors.portrait.figure import Figure, percent
 
 
 def rule_sentence(thresholds: OlderThresholds) -> str:

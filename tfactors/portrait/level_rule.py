@@ -2,15 +2,15 @@
 
 Turns a factor's numbers and the thresholds in force into its level, the sentence behind it, and how
 far the factor is from each threshold. Older bundles have a rule of their own, told by
-:mod:`tfactors.app.parts.older_level_rule`.
+:mod:`tfactors.portrait.older_level_rule`.
 """
 
 import numpy as np
 import pandas as pd
 
-from tfactors.app.parts import definitions, older_level_rule
-from tfactors.app.parts.figures import Figure, percent
 from tfactors.describe.levels import FEWEST_WINDOWS, OlderThresholds, Thresholds, levels_of
+from tfactors.portrait import definitions, older_level_rule
+from tfactors.portrait.figure import Figure, percent
 
 
 def levels_in_force(factors: pd.DataFrame, thresholds: Thresholds | OlderThresholds) -> np.ndarray:

@@ -1,0 +1,44 @@
+"""The words that a factor answers to at a layer: as a column of HTML, and as its habits."""
+
+from tfactors.bundle import Bundle
+from tfactors.display import passages
+from tfactors.portrait.selected import Selected
+
+_WORDS = 7
+
+
+def column_html(selected: Selected, layer: int) -> str:
+    """Return the column of one layer: its strength, its words with a bar and a share."""
+    words = selected.bundle.words(selected.factor, layer)
+    column = selected.overview.layer_index(layer)
+    maximum = selected.overview.maximum[selected.factor, column]
+    if selected.bundle.abilities.whole_words:
+        words["carried"] = words["count"] * words["mean_activation"]
+        words["answered"] = words["count"] / words["occurrences"]
+        strength = f"importance {selected.overview.importance[selected.factor, column]:.2f}"
+    else:  # the maximum is the number of examples
+        words["carried"] = words["answered"] = words["count"] / maximum
+        strength = f"{maximum:.0f} examples"
+    words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
+    rows = "".join(
+        f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
+        f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
+        for row in words.itertuples()
+    )
+    here = " tf-here" if layer == selected.layer else ""
+    nothing = f"<li>{'silent' if selected.bundle.abilities.silence else 'no page'}</li>"
+    return (
+        f'<section class="tf-column{here}"><h4>Layer {layer}</h4>'
+        f'<p class="tf-sub">{strength}</p><ol>{rows or nothing}</ol></section>'
+    )
+
+
+def usual_activations(bundle: Bundle, factor: int, layer: int) -> dict[str, float]:
+    """Return what the factor answers to as a rule: mean activation over all tokens of a word,
+    those that leave it silent among them, as a share of the word with the largest.
+    """
+    if not bundle.abilities.whole_words:
+        return {}
+    words = bundle.words(factor, layer)
+    mean = words["mean_activation"] * words["count"] / words["occurrences"]
+    return dict(zip(words["word"], (mean / mean.max()).astype(float), strict=True))
