@@ -22,6 +22,7 @@ _MODULES = {
     "evaluate": "evaluate",
     "dashboard": "dashboard",
     "export": "export",
+    "publish": "publish",
 }
 
 

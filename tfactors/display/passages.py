@@ -53,6 +53,9 @@ class Passage:
         Text of the document beside the window, which the model did not read together with it.
     causal : bool
         Whether the model had read nothing of what follows the word either.
+    brief : bool
+        Whether the tips that a pointer finds say no more than a number, where thousands of
+        passages have to be small.
     """
 
     tokens: Sequence[str]
@@ -68,6 +71,7 @@ class Passage:
     earlier: str = ""
     later: str = ""
     causal: bool = False
+    brief: bool = False
 
 
 def escape(text: str) -> str:
@@ -171,7 +175,8 @@ def _tokens(p: Passage, first: int, last: int) -> str:
         parts.append(_text(token[: len(token) - len(body)]))
         title = unseen = ""
         if p.kind == "activation":
-            title = f' title="activation {weight * largest:.2f}"'
+            said = "" if p.brief else "activation "
+            title = f' title="{said}{weight * largest:.2f}"'
         elif p.kind == "saliency":  # here the weights are what the text is shown for
             title = f' title="weight {p.tints[i]:+.3g}"'
             unseen = f'<span class="tf-unseen"> ({p.tints[i]:+.2g})</span>'
@@ -237,15 +242,17 @@ def _activation(p: Passage, strongest: float) -> str:
         return f'<span class="tf-act" title="rank on the website">{p.rank + 1}</span>'
     value = p.activation
     share = min(max(value / strongest, 0.0), 1.0) if strongest > 0 else 0.0
+    tip = "" if p.brief else f' title="activation {value:.3f}, {share:.0%} of the largest"'
     return (
-        f'<span class="tf-act" title="activation {value:.3f}, {share:.0%} of the largest">'
+        f'<span class="tf-act"{tip}>'
         f'<span class="tf-bar" style="--w:{share:.3f}"></span>{value:.2f}</span>'
     )
 
 
 def _source(p: Passage) -> str:
     shown = as_html(shorten(p.source, 120))
-    return f'<cite title="{shown}"><bdi>{shown}</bdi></cite>'
+    tip = "" if p.brief else f' title="{shown}"'
+    return f"<cite{tip}><bdi>{shown}</bdi></cite>"
 
 
 def full_tint(change: np.ndarray, moved: Sequence[int]) -> float:

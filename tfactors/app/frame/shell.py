@@ -23,6 +23,7 @@ from tfactors.app.frame import (
     url_state,
 )
 from tfactors.bundle import Bundle, BundleError
+from tfactors.display import look
 from tfactors.errors import InputError
 from tfactors.visible import boxed, kept_apart
 
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 
 
 TITLE = "Transformer factors"
-# Drawn here because Streamlit fetches named icons and emoji of a tab from the internet.
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
-    '<rect width="16" height="16" rx="3.5" fill="#1F5FA8"/>'
-    '<path d="M3 12V9h2.2v3zm3.9 0V4h2.2v8zm3.9 0V7H13v5z" fill="#FDE68A"/></svg>'
-)
 
 _DRAWN = "frame.drawn"  # whether this session has drawn a page
 _OPEN: ContextVar[Bundle | None] = ContextVar("open_bundle", default=None)
@@ -60,7 +55,7 @@ def _run() -> None:
     style.write()
     current = st.navigation(list(pages.values()), position="hidden")
     here = next((p for p in controls.PAGES if pages[p.path].title == current.title), controls.HOME)
-    st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=look.ICON, layout="wide")
     url_state.take_over_url(here.path, here.controls)
     folders = store.bundle_folders()
     if st.context.is_embedded:

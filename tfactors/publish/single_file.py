@@ -1,0 +1,112 @@
+"""One factor, or the factors of a level, as one file of HTML for an e-mail or an appendix.
+
+Turns a bundle into a page that holds its own style and loads nothing.
+"""
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tfactors.bundle import Bundle
+from tfactors.display.text import as_html
+from tfactors.errors import InputError
+from tfactors.files import replacing
+from tfactors.portrait import level_rule
+from tfactors.publish import factor_page
+from tfactors.publish.contents import LEVELS, Contents
+from tfactors.publish.page import single_page
+
+# Factors of a level that a file holds: 60 of them are about a megabyte.
+MOST_LISTED = 60
+
+
+def publish_factor(bundle: Bundle, factor: int, path: Path) -> None:
+    """Write a factor as one file: all of its layers, with more examples than a site has.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The bundle.
+    factor : int
+        Its number.
+    path : Path
+        The file, which is replaced.
+
+    Raises
+    ------
+    InputError
+        The bundle has no such factor, or the file's place is a folder.
+    """
+    bundle.factor(factor)  # says where there is no such factor
+    _check(path)
+    contents = Contents.of(bundle)
+    body = factor_page.body(contents, factor, factor_page.OF_FILE, lambda other: None)
+    _put(path, single_page(f"Factor {contents.names[factor]}", bundle.title, body))
+
+
+def publish_level(bundle: Bundle, level: str, path: Path, progress: bool = True) -> None:
+    """Write the factors of a level as one file: the most important ones, each at its peak.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The bundle.
+    level : str
+        low, mid or high.
+    path : Path
+        The file, which is replaced.
+    progress : bool
+        Whether a bar shows how far it is.
+
+    Raises
+    ------
+    InputError
+        The bundle has no factor of this level, or the file's place is a folder.
+    """
+    assert level in LEVELS
+    _check(path)
+    contents = Contents.of(bundle)
+    members = contents.listed.get(level, [])
+    if not members:
+        raise InputError(f"no factor of this bundle is {level}-level; it has {_counts(contents)}")
+    meaning = level_rule.level_meaning(level, bundle.about.importance.thresholds)
+    shown = members[:MOST_LISTED]
+    which = (
+        f"The {len(shown)} most important of {len(members):,} factors"
+        if len(shown) < len(members)
+        else f"All {len(members):,} factors"
+    )
+    entries = [
+        f'<article class="one" id="factor-{factor}">'
+        f"{factor_page.short(contents, factor, factor_page.OF_LIST)}</article>"
+        for factor in tqdm(shown, "publish", unit="factor", disable=not progress or None)
+    ]
+    links = "".join(
+        f'<li><a href="#factor-{factor}"><bdi>{as_html(contents.names[factor])}</bdi></a></li>'
+        for factor in shown
+    )
+    body = (
+        f'<h1>{level.capitalize()}-level factors</h1><p class="said">{which}: '
+        f'{as_html(meaning)}.</p><ol class="similar">{links}</ol>{"".join(entries)}'
+    )
+    _put(path, single_page(f"{level.capitalize()}-level factors", bundle.title, body))
+
+
+def _counts(contents: Contents) -> str:
+    return ", ".join(f"{len(of):,} {level or 'of none'}" for level, of in contents.listed.items())
+
+
+def _check(path: Path) -> None:
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder; --out names the file, such as factor-30.html")
+
+
+def _put(path: Path, text: str) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        try:
+            temporary.write_bytes(text.encode("utf-8"))
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
