@@ -54,8 +54,8 @@ class Passage:
     causal : bool
         Whether the model had read nothing of what follows the word either.
     brief : bool
-        Whether the tips that a pointer finds say no more than a number, where thousands of
-        passages have to be small.
+        Whether the tips that a pointer finds are left out, where thousands of passages have to be
+        small.
     """
 
     tokens: Sequence[str]
@@ -174,9 +174,8 @@ def _tokens(p: Passage, first: int, last: int) -> str:
         body = token.lstrip()
         parts.append(_text(token[: len(token) - len(body)]))
         title = unseen = ""
-        if p.kind == "activation":
-            said = "" if p.brief else "activation "
-            title = f' title="{said}{weight * largest:.2f}"'
+        if p.kind == "activation" and not p.brief:
+            title = f' title="activation {weight * largest:.2f}"'
         elif p.kind == "saliency":  # here the weights are what the text is shown for
             title = f' title="weight {p.tints[i]:+.3g}"'
             unseen = f'<span class="tf-unseen"> ({p.tints[i]:+.2g})</span>'
@@ -234,7 +233,8 @@ def _mark(p: Passage) -> str:
     if p.tints is not None and p.kind == "saliency":
         weight = f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
     strength = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
-    return f'<mark title="{strength}{weight}"><bdi>{escape(word)}</bdi></mark>'
+    tip = "" if p.brief else f' title="{strength}{weight}"'
+    return f"<mark{tip}><bdi>{escape(word)}</bdi></mark>"
 
 
 def _activation(p: Passage, strongest: float) -> str:

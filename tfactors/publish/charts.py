@@ -77,7 +77,7 @@ def curve(
         dot = (
             f'<circle cx="{at:.1f}" cy="{y(value):.1f}" r="{radius}"><title>{said}</title></circle>'
         )
-        points += f'<a href="#layer-{layer}" aria-label="{said}">{dot}</a>' if links else dot
+        points += f'<a href="#layer-{layer}">{dot}</a>' if links else dot
     return (
         f'<svg class="curve tf-{level or "dead"}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
         f'aria-label="{as_html(alt)}">{grid}{numbers}'

@@ -13,6 +13,7 @@ from tfactors.describe import lined_up
 from tfactors.display import passages
 from tfactors.display.text import as_html
 from tfactors.portrait import definitions, layer_words, summary, words_around
+from tfactors.portrait.figure import Figure
 from tfactors.portrait.selected import Selected
 from tfactors.publish import charts
 from tfactors.publish.contents import Contents
@@ -33,7 +34,7 @@ class Extent:
     texts_at_peak, texts_elsewhere, text_words : int
         The same of high-level factors, which are shown as running text.
     brief : bool
-        Whether the tips of examples are short.
+        Whether examples have no tips, as on a site, where they would be 10 MB.
     """
 
     at_peak: int
@@ -109,21 +110,29 @@ def _curve(selected: Selected, links: bool) -> str:
         f"{about} of factor {selected.factor}; its numbers stand with the headline",
         links,
     )
-    tip = as_html(summary.importance_help(bundle))
-    return (
-        f'<figcaption><span title="{tip}">{about}</span>, before the band that holds 90% of all '
-        f"factors</figcaption>{picture}"
-    )
+    said = f"{about}, before the band that holds 90% of all factors"
+    if not bundle.abilities.heights:
+        said = f"{about}. {bundle.abilities.heights.why_not}"
+    return f"<figcaption>{as_html(said)}</figcaption>{picture}"
 
 
 def _numbers(selected: Selected) -> str:
     """Return the factor's numbers, each with its definition."""
+    return numbers(summary.figures(selected))
+
+
+def numbers(figures: Sequence[Figure]) -> str:
+    """Return numbers side by side, their definitions folded below; "" where there are none."""
+    if not figures:
+        return ""
     cells = "".join(
-        f'<div><dt title="{as_html(number.tip)}">{as_html(number.label)}</dt>'
-        f"<dd>{as_html(number.value)}</dd></div>"
-        for number in summary.figures(selected)
+        f"<div><dt>{as_html(of.label)}</dt><dd>{as_html(of.value)}</dd></div>" for of in figures
     )
-    return f'<dl class="numbers">{cells}</dl>' if cells else ""
+    defined = "".join(f"<dt>{as_html(of.label)}</dt><dd>{as_html(of.tip)}</dd>" for of in figures)
+    return (
+        f'<dl class="numbers">{cells}</dl><details><summary>What these numbers are</summary>'
+        f'<dl class="tf-facts">{defined}</dl></details>'
+    )
 
 
 def _layer_menu(layers: Sequence[int], peak: int, similar: bool) -> str:

@@ -10,6 +10,8 @@ const asked = new Map();
 const query = new URLSearchParams(location.search);
 const here = location.pathname.split("/").pop() || "index.html";
 
+document.querySelectorAll("[data-without-scripts]").forEach((said) => said.remove());
+
 globalThis.published = (name, value) => loaded.set(name, value);
 
 function load(name) {
@@ -103,9 +105,22 @@ async function rowsOf(index, word) {
 
 const ownPlace = (one, other) => one.factor - other.factor;
 
+// The words of a query as the dashboard takes them: without marks around, and those of a script
+// without blanks parted by the browser's own dictionary.
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const MARKS = /^[.,;:!?"'()[\]。、「」！？]+|[.,;:!?"'()[\]。、「」！？]+$/gu;
+
+function wordsOf(text) {
+  const parts = folded(text).split(/\s+/).flatMap((part) => {
+    if (!UNSPACED.test(part) || !Intl.Segmenter) return [part];
+    return [...new Intl.Segmenter(undefined, { granularity: "word" }).segment(part)].map((of) => of.segment);
+  });
+  return [...new Set(parts.map((part) => part.replace(MARKS, "")).filter(Boolean))].slice(0, 8);
+}
+
 async function found(text) {
   const index = await load("names");
-  const words = [...new Set(folded(text).split(/\s+/).filter(Boolean))].slice(0, 8);
+  const words = wordsOf(text);
   const matches = new Map();
   const tables = await Promise.all(words.map((word) => rowsOf(index, word)));
   const tokens = tables.reduce((sum, table) => sum + table[1], 0);
@@ -200,9 +215,9 @@ async function curves() {
   }
   const legend = element("ul", "", { class: "plain" });
   known.forEach((factor, at) => {
-    const level = LEVELS[index.levels[factor]] || "dead";
-    const group = drawn("g", { class: `tf-${level}` });
-    group.append(drawn("polyline", { class: "line", points: line(rows[at]), "stroke-dasharray": DASHES[at % 4] }));
+    const look = { class: "line", "stroke-dasharray": DASHES[(at + Math.floor(at / 8)) % 4] };
+    const group = drawn("g", { class: `colour-${at % 8}` });
+    group.append(drawn("polyline", { ...look, points: line(rows[at]) }));
     rows[at].forEach((value, place) => {
       const link = drawn("a", { href: pageOf(index, factor, data.layers[place]), "aria-label": `${index.names[factor]}, layer ${data.layers[place]}: ${value.toFixed(3)}` });
       const dot = drawn("circle", { cx: x(place), cy: y(value), r: 4.5 });
@@ -210,10 +225,11 @@ async function curves() {
       link.append(dot);
       group.append(link);
     });
-    group.append(drawn("text", { x: x(data.layers.length - 1) + 8, y: y(rows[at].at(-1)) + 4, class: "name" }, factor));
     picture.append(group);
     const entry = element("li");
-    entry.append(linkOf(index, factor), " ", levelOf(index, factor));
+    const swatch = drawn("svg", { class: `curve swatch colour-${at % 8}`, viewBox: "0 0 40 10", "aria-hidden": "true" });
+    swatch.append(drawn("polyline", { ...look, points: "0,5 40,5" }));
+    entry.append(swatch, " ", linkOf(index, factor), " ", levelOf(index, factor));
     legend.append(entry);
   });
   picture.style.maxWidth = "56rem";

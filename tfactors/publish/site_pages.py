@@ -16,7 +16,7 @@ from tfactors.display.text import as_html
 from tfactors.portrait import definitions, level_rule, origin, summary
 from tfactors.publish import charts
 from tfactors.publish.contents import LEVELS, Contents
-from tfactors.publish.factor_page import named_link
+from tfactors.publish.factor_page import named_link, numbers
 
 _ROWS = 250  # of a page of a list
 _CARD_LINES, _CARD_WORDS = 4, 5
@@ -44,11 +44,6 @@ def home(contents: Contents) -> str:
         f"<dt>{as_html(name)}</dt><dd><bdi>{as_html(text)}</bdi></dd>"
         for name, text in origin.origin_facts(bundle)
     )
-    numbers = "".join(
-        f'<div><dt title="{as_html(figure.tip)}">{as_html(figure.label)}</dt>'
-        f"<dd>{as_html(figure.value)}</dd></div>"
-        for figure in origin.figures(bundle)
-    )
     return (
         "<h1>What does a language model see in a word?</h1>"
         f'<p class="tf-lead">To a model, each word of a text is a list of {bundle.width} numbers, '
@@ -59,7 +54,7 @@ def home(contents: Contents) -> str:
         f"words each one answers to, and where in the network it lives.</p>{_search_form('', 40)}"
         f'<h2>Factors worth a click</h2><div class="cards tf-cards">{cards}</div>'
         f'<div class="cards">{more}</div>'
-        f'<h2>This bundle</h2><dl class="numbers">{numbers}</dl><dl class="tf-facts">{facts}</dl>'
+        f'<h2>This bundle</h2>{numbers(origin.figures(bundle))}<dl class="tf-facts">{facts}</dl>'
         f"{_quality(contents)}<h2>Links of the dashboard</h2><p>This site was published from a "
         "bundle of tfactors and needs no server. A link of its dashboard opens the same view here "
         "if the part before the page’s name is changed: <code>…/Factor?factor=30&amp;layer=4"
@@ -125,8 +120,8 @@ def factor_chooser(contents: Contents) -> str:
         '<label for="layer">Layer</label><select id="layer" name="layer">'
         f'<option value="">its peak</option>{layers}</select><button>Open</button></form>'
         '<p id="notice" role="status"></p>'
-        "<noscript><p>This page needs JavaScript; the lists by level lead to every factor without "
-        "it.</p></noscript>"
+        "<p data-without-scripts>This page needs JavaScript; the lists by level lead to every "
+        "factor without it.</p>"
     )
 
 
@@ -210,8 +205,8 @@ def search() -> str:
         f'<p class="said" title="{as_html(definitions.MATCH)}">Words find the factors that match '
         "them best; names hold the text anywhere. A link of the dashboard opens its view.</p>"
         '<p id="notice" role="status"></p><ol id="found" class="similar"></ol>'
-        "<noscript><p>The search needs JavaScript; the lists by level lead to every factor without "
-        "it.</p></noscript>"
+        "<p data-without-scripts>The search needs JavaScript; the lists by level lead to every "
+        "factor without it.</p>"
     )
 
 
@@ -290,6 +285,6 @@ def map_page(contents: Contents) -> str:
         '<label for="lit">Light up factors with</label><input id="lit" type="search" '
         'autocomplete="off"></form>'
         '<p id="notice" role="status"></p>'
-        "<noscript><p>Without JavaScript the dots have no names; the lists by level have all "
-        f"factors.</p></noscript>{maps}"
+        "<p data-without-scripts>Without JavaScript the dots have no names; the lists by level "
+        f"have all factors.</p>{maps}"
     )
