@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -298,3 +300,15 @@ def test_the_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["publish", "--help"])
     assert "example: tfactors publish artifacts/default --out site" in capsys.readouterr().out
+
+
+@pytest.mark.process
+def test_publishing_needs_neither_streamlit_nor_torch(hostile: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom tfactors.bundle import Bundle\n"
+        "from tfactors.publish.site import publish_site\n"
+        f"publish_site(Bundle.open({str(hostile)!r}), Path({str(tmp_path / 'site')!r}), False)\n"
+        "print({'streamlit', 'torch', 'transformers', 'altair'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
