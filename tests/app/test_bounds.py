@@ -8,10 +8,11 @@ import pytest
 from opened_page import ROOT, open_page, query, unfold, words
 from streamlit.testing.v1 import AppTest
 
-from tfactors.app.frame import controls, notes, url_state, waiting_line
-from tfactors.app.frame.notes import Note, Notes
+from tfactors.app.frame import controls, url_state, waiting_line
 from tfactors.app.parts import live_model
 from tfactors.bundle import Bundle
+from tfactors.portrait import notes_file
+from tfactors.portrait.notes_file import Note, Notes
 
 
 def told(app: AppTest) -> str:
@@ -98,7 +99,7 @@ def test_what_is_cut_of_a_label_a_note_or_a_lists_name_is_told() -> None:
 def test_a_full_list_and_too_many_lists_are_told(made_up: Path) -> None:
     bundle = Bundle.open(made_up / "default")
     app = unfold(open_page(controls.FACTOR_PAGE.path, factor="7"), "label")
-    full = {f"list {n}": (1,) for n in range(notes.MOST_LISTS)}
+    full = {f"list {n}": (1,) for n in range(notes_file.MOST_LISTS)}
     app.session_state["notes.own"] = {bundle.fingerprint: Notes({3: Note("kept", "")}, full)}
     app.run()
     app.multiselect(key="own_lists_7").set_value(["one more"]).run()
@@ -108,9 +109,9 @@ def test_a_full_list_and_too_many_lists_are_told(made_up: Path) -> None:
 
 def test_a_file_of_labels_is_bounded_by_the_server_and_by_the_page() -> None:
     server = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["server"]
-    assert server["maxUploadSize"] * 10**6 >= notes.MOST_BYTES
+    assert server["maxUploadSize"] * 10**6 >= notes_file.MOST_BYTES
     app = open_page(controls.LABELS_PAGE.path)
-    content = json.dumps({"labels": "x" * notes.MOST_BYTES}).encode()
+    content = json.dumps({"labels": "x" * notes_file.MOST_BYTES}).encode()
     app.file_uploader(key="labels_file").set_value(("labels.json", content, "")).run()
     assert "4,000,014 bytes, and 4,000,000 is the most" in app.error[0].value.replace("\\", "")
     deep = b"[" * 1_000_000

@@ -6,8 +6,8 @@ from opened_page import html_of, open_page, unfold
 from streamlit.testing.v1 import AppTest
 
 from tfactors.app.frame import kept_notes, notes
-from tfactors.app.frame.notes import Note, Notes
 from tfactors.bundle import Bundle
+from tfactors.portrait.notes_file import Note, Notes
 
 FACTOR = "pages/1_Factor.py"
 

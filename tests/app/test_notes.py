@@ -9,14 +9,15 @@ from hypothesis import strategies as some
 from opened_page import html_of, open_page, unfold, words
 from synthetic_bundle import HOSTILE
 
-from tfactors.app.frame import notes, notes_table
-from tfactors.app.frame.notes import Note, Notes
+from tfactors.app.frame import notes_table
 from tfactors.app.parts import downloads
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
+from tfactors.portrait import notes_file
+from tfactors.portrait.notes_file import Note, Notes
 
 FACTOR, LABELS = "pages/1_Factor.py", "pages/8_Labels.py"
-TEXTS = some.text(max_size=60).map(lambda text: notes._clean(text))
+TEXTS = some.text(max_size=60).map(lambda text: notes_file.cleaned(text))
 
 
 @given(
@@ -28,23 +29,23 @@ def test_what_is_written_is_read_again(
 ) -> None:
     kept = {at: note for at, note in written.items() if note != Note()}
     made = Notes(kept, {name: tuple(sorted(members)) for name, members in lists.items()})
-    assert notes.read(notes.to_json(made, "mine"), "mine", 40) == made
+    assert notes_file.read(notes_file.to_json(made, "mine"), "mine", 40) == made
 
 
 def test_the_fingerprint_decides_which_bundle_labels_are_about_and_not_the_title() -> None:
     made = Notes({3: Note("three", "")})
-    text = notes.to_json(made, "mine", "a" * 64)
-    assert notes.read(text, "renamed", 40, "a" * 64) == made
+    text = notes_file.to_json(made, "mine", "a" * 64)
+    assert notes_file.read(text, "renamed", 40, "a" * 64) == made
     with pytest.raises(InputError) as caught:
-        notes.read(text, "mine", 40, "b" * 64)
+        notes_file.read(text, "mine", 40, "b" * 64)
     said = str(caught.value)
     assert "with manifest_sha256 'aaaaaaaaaaaa'…" in said
     assert "this is 'bbbbbbbbbbbb'…" in said
     assert "\n" not in said
-    older = notes.read(notes.to_json(made, "mine"), "mine", 40, "b" * 64)
+    older = notes_file.read(notes_file.to_json(made, "mine"), "mine", 40, "b" * 64)
     assert older == made
     assert not older.bound
-    assert notes.read(text, "mine", 40, "a" * 64).bound
+    assert notes_file.read(text, "mine", 40, "a" * 64).bound
 
 
 def labelled(**content: object) -> str:
@@ -83,7 +84,7 @@ def labelled(**content: object) -> str:
 )
 def test_a_bad_file_gets_one_line(text: str, said: str) -> None:
     with pytest.raises(InputError, match=r"^labels\.json: ") as caught:
-        notes.read(text, "mine", 40)
+        notes_file.read(text, "mine", 40)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -153,7 +154,7 @@ def test_a_file_beside_the_bundle_is_shown_to_all_until_the_reader_says_otherwis
 
 
 def test_a_downloaded_file_loads_in_another_session() -> None:
-    made = notes.to_json(Notes({3: Note("three", "")}, {"odd": (3, 5)}), "The first")
+    made = notes_file.to_json(Notes({3: Note("three", "")}, {"odd": (3, 5)}), "The first")
     app = open_page(LABELS)
     app.file_uploader(key="labels_file").set_value(
         ("labels.json", made.encode(), "application/json")

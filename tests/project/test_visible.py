@@ -9,7 +9,7 @@ import pytest
 from opened_page import html_of, open_page, words
 from synthetic_bundle import write_synthetic_bundle
 
-from tfactors.app.frame import notes, shell
+from tfactors.app.frame import shell
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
 from tfactors.cli import main
@@ -17,6 +17,7 @@ from tfactors.display.text import as_html
 from tfactors.explain.decomposition import Decomposition
 from tfactors.explain.explanation import Explanation
 from tfactors.explain.saliency_text import described
+from tfactors.portrait import notes_file
 from tfactors.visible import boxed, visible
 
 ACTING = {
@@ -52,7 +53,7 @@ def test_letters_that_act_are_shown(acting: str) -> None:
     for shown in (visible(text), boxed(text), as_html(text), shell.plain_text(text)):
         assert not ACTS.search(shown)
         assert len(shown) >= len(text)
-    assert not ACTS.search(notes._clean(text))
+    assert not ACTS.search(notes_file.cleaned(text))
 
 
 @pytest.mark.parametrize("text", READABLE)
@@ -134,7 +135,7 @@ def test_pages_show_a_title_and_a_label_in_letters_that_do_nothing(
 ) -> None:
     monkeypatch.setenv("TFACTORS_ARTIFACTS", str(hostile.parent))
     label = {"label": "\u202egnihtemos \x1b[31m שלום", "note": "\u2067noted"}
-    given = {"format": notes.FORMAT, "version": 1, "labels": {"3": label}}
+    given = {"format": notes_file.FORMAT, "version": 1, "labels": {"3": label}}
     bound = {"bundle": "", "manifest_sha256": Bundle.open(hostile).fingerprint}
     (hostile / "labels.json").write_text(json.dumps(given | bound))
     for path, query in (("pages/0_Home.py", {}), ("pages/1_Factor.py", {"factor": "3"})):

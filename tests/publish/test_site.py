@@ -16,9 +16,10 @@ from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_manifest
 from tfactors.cli import main
 from tfactors.errors import InputError
+from tfactors.portrait.notes_file import Note, Notes, to_json
 from tfactors.publish import factor_page, indexes
 from tfactors.publish.contents import Contents
-from tfactors.publish.single_file import publish_factor, publish_level
+from tfactors.publish.single_file import publish_factor, publish_level, publish_list
 from tfactors.publish.site import publish_site
 
 WORD = "</script><img/src=x/onerror=alert(1)>"
@@ -257,6 +258,29 @@ def test_the_website_of_2021_is_published_without_activations(tmp_path: Path) ->
     assert "on the website are shown; the number is the rank there" in text
     assert "Factors like it" not in text
     assert "This bundle has no map" in Read(tmp_path / "site/Map.html").text
+
+
+def test_what_people_wrote_is_published_as_text(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    write_synthetic_bundle(folder, factors=12, hostile=False)
+    bundle, label = Bundle.open(folder), "</h1><img src=x onerror=alert(1)>"
+    written = Notes({3: Note(label, "<b>see 5</b>")}, {"<i>mine</i>": (3, 5)})
+    (folder / "labels.json").write_text(to_json(written, bundle.title, bundle.fingerprint))
+    publish_site(bundle, tmp_path / "site", progress=False)
+    page = Read(tmp_path / "site/factors/3.html")
+    assert label in page.text
+    assert "<b>see 5</b>" in page.text
+    assert "b" not in [tag for tag, of in page.tags if "style" not in of and "class" not in of]
+    publish_list(bundle, "<i>mine</i>", tmp_path / "mine.html", progress=False)
+    page = Read(tmp_path / "mine.html")
+    assert "<i>mine</i>" in page.text
+    assert "All 2 factors of the list." in page.text
+    assert {"factor-3", "factor-5"} <= page.names
+    with pytest.raises(InputError, match="has no list “yours”: “<i>mine</i>”"):
+        publish_list(bundle, "yours", tmp_path / "yours.html")
+    (folder / "labels.json").write_text(to_json(written, "another"))
+    publish_site(bundle, tmp_path / "site", progress=False)
+    assert "written about the bundle “another”" in Read(tmp_path / "site/index.html").text
 
 
 # --- one file -----------------------------------------------------------------------------------

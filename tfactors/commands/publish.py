@@ -16,7 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder of the site, new, empty, or an older site; with --factor or --level the file",
+        help="folder of the site, new, empty or an older site; or the file of a factor or a list",
     )
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--factor", type=int, metavar="N", help="write this factor as one file")
@@ -25,13 +25,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("low", "mid", "high"),
         help="write the most important factors of this level as one file",
     )
+    one.add_argument(
+        "--list", metavar="NAME", help="write a list of labels.json beside the bundle as one file"
+    )
     add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Write the site or the file, and print what it is and how large."""
     from tfactors.bundle import Bundle
-    from tfactors.publish.single_file import publish_factor, publish_level
+    from tfactors.publish.single_file import publish_factor, publish_level, publish_list
     from tfactors.publish.site import publish_site
 
     bundle, out = Bundle.open(options.bundle), options.out
@@ -39,6 +42,8 @@ def run(options: argparse.Namespace) -> None:
         publish_factor(bundle, options.factor, out)
     elif options.level:
         publish_level(bundle, options.level, out, not options.quiet)
+    elif options.list:
+        publish_list(bundle, options.list, out, not options.quiet)
     else:
         publish_site(bundle, out, not options.quiet)
     if out.is_dir():
@@ -49,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 COMMAND = Command(
-    summary="write a bundle as pages that need no server, or a factor as one file",
+    summary="write a bundle as pages that need no server, or a factor or a list as one file",
     example="tfactors publish artifacts/default --out site",
     add_options=add_options,
     run=run,

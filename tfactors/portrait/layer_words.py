@@ -20,8 +20,9 @@ def column_html(selected: Selected, layer: int) -> str:
         words["carried"] = words["answered"] = words["count"] / maximum
         strength = f"{maximum:.0f} examples"
     words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
+    largest = words["carried"].max()
     rows = "".join(
-        f'<li style="--w:{row.carried / words["carried"].max():.3f}">'
+        f'<li style="--w:{row.carried / largest:.3f}">'
         f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
         for row in words.itertuples()
     )

@@ -15,8 +15,9 @@ import pyarrow as pa
 from tfactors.bundle import Bundle, BundleError
 from tfactors.bundle.format import SCHEMAS
 from tfactors.bundle.table import TableFile
-from tfactors.portrait import names, showcase
+from tfactors.portrait import names, notes_file, showcase
 from tfactors.portrait.level_rule import levels_in_force
+from tfactors.portrait.notes_file import Note, Notes
 from tfactors.portrait.overview import Overview
 from tfactors.portrait.selected import Selected, select
 
@@ -83,23 +84,32 @@ class Contents:
     levels : (m,) str
         The level of each factor, "" for none.
     words : list of lists of str
-        What each factor is called by.
+        What each factor is called by: what people wrote, else its label or words.
+    notes : Notes
+        What people wrote, in the file beside the bundle.
+    notice : str or None
+        What is wrong or uncertain about that file.
     """
 
     bundle: Bundle
     overview: Overview
     levels: np.ndarray
     words: list[list[str]]
+    notes: Notes
+    notice: str | None
 
     @classmethod
     def of(cls, bundle: Bundle) -> "Contents":
         """Read what every page needs of a bundle."""
-        return cls(
-            bundle,
-            Overview.of(bundle),
-            levels_in_force(bundle.factors, bundle.about.importance.thresholds),
-            [names.own_words(bundle, factor) for factor in range(bundle.n_factors)],
+        notes, notice = notes_file.read_file(
+            bundle.path / notes_file.FILE, bundle.title, bundle.n_factors, bundle.fingerprint
         )
+        words = [names.own_words(bundle, factor) for factor in range(bundle.n_factors)]
+        for factor, note in notes.notes.items():
+            if note.label:
+                words[factor] = [note.label]
+        levels = levels_in_force(bundle.factors, bundle.about.importance.thresholds)
+        return cls(bundle, Overview.of(bundle), levels, words, notes, notice)
 
     @cached_property
     def names(self) -> list[str]:
@@ -119,6 +129,10 @@ class Contents:
             order = np.arange(self.bundle.n_factors)
         found = {level: order[self.levels[order] == level].tolist() for level in (*LEVELS, "")}
         return {level: members for level, members in found.items() if members}
+
+    def note(self, factor: int) -> Note:
+        """Return what people wrote about a factor; empty where they wrote nothing."""
+        return self.notes.notes.get(factor, Note())
 
     def select(self, factor: int, layer: int | None = None) -> Selected:
         """Return a factor at a layer, by default its peak."""

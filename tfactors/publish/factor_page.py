@@ -92,8 +92,12 @@ def short(contents: Contents, factor: int, extent: Extent) -> str:
 
 
 def _head(selected: Selected, contents: Contents, links: bool = True) -> str:
-    head = summary.headline(selected, contents.words[selected.factor], named=False)
-    return f'<div class="head">{head}<figure>{_curve(selected, links)}</figure></div>'
+    note = contents.note(selected.factor)
+    words = contents.words[selected.factor]
+    head = summary.headline(selected, words, named=bool(note.label))
+    written = f'<p class="tf-note"><bdi>{as_html(note.note)}</bdi></p>' if note.note else ""
+    figure = f"<figure>{_curve(selected, links)}</figure>"
+    return f'<div class="head"><div>{head}{written}</div>{figure}</div>'
 
 
 def _curve(selected: Selected, links: bool) -> str:

@@ -1,4 +1,4 @@
-"""One factor, or the factors of a level, as one file of HTML for an e-mail or an appendix.
+"""One factor, or those of a level or a list, as one file of HTML for an e-mail or an appendix.
 
 Turns a bundle into a page that holds its own style and loads nothing.
 """
@@ -16,7 +16,7 @@ from tfactors.publish import factor_page
 from tfactors.publish.contents import LEVELS, Contents
 from tfactors.publish.page import single_page
 
-# Factors of a level that a file holds: 60 of them are about a megabyte.
+# Factors that a file holds: 60 of them are 1.5 MB.
 MOST_LISTED = 60
 
 
@@ -45,7 +45,7 @@ def publish_factor(bundle: Bundle, factor: int, path: Path) -> None:
 
 
 def publish_level(bundle: Bundle, level: str, path: Path, progress: bool = True) -> None:
-    """Write the factors of a level as one file: the most important ones, each at its peak.
+    """Write the factors of a level as one file, the most important first, each at its peak.
 
     Parameters
     ----------
@@ -70,11 +70,49 @@ def publish_level(bundle: Bundle, level: str, path: Path, progress: bool = True)
     if not members:
         raise InputError(f"no factor of this bundle is {level}-level; it has {_counts(contents)}")
     meaning = level_rule.level_meaning(level, bundle.about.importance.thresholds)
+    title = f"{level.capitalize()}-level factors"
+    _write_factors(contents, title, members, f": {meaning}", path, progress)
+
+
+def publish_list(bundle: Bundle, name: str, path: Path, progress: bool = True) -> None:
+    """Write a list that people made, of ``labels.json`` beside the bundle, as one file.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The bundle.
+    name : str
+        Of the list.
+    path : Path
+        The file, which is replaced.
+    progress : bool
+        Whether a bar shows how far it is.
+
+    Raises
+    ------
+    InputError
+        There is no such list, or it is empty, or the file's place is a folder.
+    """
+    _check(path)
+    contents = Contents.of(bundle)
+    lists = contents.notes.lists
+    if not lists.get(name):
+        known = ", ".join(f"“{known}”" for known in lists) or contents.notice or "it has none"
+        raise InputError(f"labels.json beside the bundle has no list “{name}”: {known}")
+    _write_factors(contents, name, list(lists[name]), " of the list", path, progress)
+
+
+def _write_factors(
+    contents: Contents, title: str, members: list[int], said: str, path: Path, progress: bool
+) -> None:
+    """Write the first factors of a list, each at its peak."""
     shown = members[:MOST_LISTED]
     which = (
-        f"The {len(shown)} most important of {len(members):,} factors"
+        f"The first {len(shown)} of {len(members):,} factors"
         if len(shown) < len(members)
         else f"All {len(members):,} factors"
+        if len(members) > 1
+        else "The one factor"
     )
     entries = [
         f'<article class="one" id="factor-{factor}">'
@@ -86,10 +124,10 @@ def publish_level(bundle: Bundle, level: str, path: Path, progress: bool = True)
         for factor in shown
     )
     body = (
-        f'<h1>{level.capitalize()}-level factors</h1><p class="said">{which}: '
-        f'{as_html(meaning)}.</p><ol class="similar">{links}</ol>{"".join(entries)}'
+        f'<h1><bdi>{as_html(title)}</bdi></h1><p class="said">{which}{as_html(said)}.</p>'
+        f'<ol class="similar">{links}</ol>{"".join(entries)}'
     )
-    _put(path, single_page(f"{level.capitalize()}-level factors", bundle.title, body))
+    _put(path, single_page(title, contents.bundle.title, body))
 
 
 def _counts(contents: Contents) -> str:

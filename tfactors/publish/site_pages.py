@@ -40,12 +40,13 @@ def home(contents: Contents) -> str:
         for level, members in contents.best.items()
         if len(members) > 1
     )
+    notice = f'<p class="tf-note">{as_html(contents.notice)}</p>' if contents.notice else ""
     facts = "".join(
         f"<dt>{as_html(name)}</dt><dd><bdi>{as_html(text)}</bdi></dd>"
         for name, text in origin.origin_facts(bundle)
     )
     return (
-        "<h1>What does a language model see in a word?</h1>"
+        f"{notice}<h1>What does a language model see in a word?</h1>"
         f'<p class="tf-lead">To a model, each word of a text is a list of {bundle.width} numbers, '
         f"made anew by each of its {bundle.blocks} layers. Every such list is the sum of a few "
         "<b>transformer factors</b>, directions that each stand for one thing, such as a sense of "

@@ -20,9 +20,10 @@ from typing import Any
 import streamlit as st
 
 from tfactors.app.frame import notes
-from tfactors.app.frame.notes import Notes
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
+from tfactors.portrait import notes_file
+from tfactors.portrait.notes_file import Notes
 
 # A browser has 5 MB for all of a site, and one message to the server at most 5 MB.
 MOST_KEPT = 500_000
@@ -105,7 +106,7 @@ def notice(bundle: Bundle) -> str | None:
 def entries_of(own: Notes) -> dict[str, str]:
     """Return what is kept of a reader's notes: JSON by the name of each entry.
 
-    >>> entries_of(Notes({3: notes.Note("three", "")}, {"odd": (3, 5)}))
+    >>> entries_of(Notes({3: Note("three", "")}, {"odd": (3, 5)}))
     {'label:3': '{"label": "three", "note": ""}', 'list:odd': '[3, 5]'}
     """
     labels = {f"label:{at}": asdict(note) for at, note in own.notes.items()}
@@ -136,11 +137,13 @@ def take_over(bundle: Bundle, text: str) -> None:
 def _read(bundle: Bundle, name: str, value: str) -> Notes | None:
     """Return one entry as notes, checked as a file of labels is."""
     kind, _, about = name.partition(":")
-    content: dict[str, Any] = {"format": notes.FORMAT, "version": notes.VERSION}
+    content: dict[str, Any] = {"format": notes_file.FORMAT, "version": notes_file.VERSION}
     try:
         content |= {"labels" if kind == "label" else "lists": {about: json.loads(value)}}
         content |= {"bundle": bundle.title, "manifest_sha256": bundle.fingerprint}
-        return notes.read(json.dumps(content), bundle.title, bundle.n_factors, bundle.fingerprint)
+        return notes_file.read(
+            json.dumps(content), bundle.title, bundle.n_factors, bundle.fingerprint
+        )
     except (InputError, ValueError, RecursionError):
         return None
 

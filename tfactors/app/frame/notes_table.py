@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tfactors.app.frame import notes
-from tfactors.app.frame.notes import Notes
 from tfactors.bundle import Bundle
 from tfactors.bundle.validation import quoted
 from tfactors.errors import InputError
+from tfactors.portrait import notes_file
+from tfactors.portrait.notes_file import Notes
 from tfactors.tables import RowError, read_table, unguarded
 
 COLUMNS, OPTIONAL = ("factor", "label"), ("note", "manifest_sha256")
@@ -50,8 +51,8 @@ def load(bundle: Bundle, name: str, content: bytes) -> Notes:
             raise InputError(f"{name}: row {number:,}: factor {factor} is there twice; leave one")
         labels[factor] = {"label": label, "note": note}
     whole = {
-        "format": notes.FORMAT,
-        "version": notes.VERSION,
+        "format": notes_file.FORMAT,
+        "version": notes_file.VERSION,
         "bundle": bundle.title,
         "manifest_sha256": fingerprints[0] if fingerprints else "",
         "labels": labels,

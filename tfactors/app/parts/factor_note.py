@@ -9,10 +9,10 @@ from typing import Any
 import streamlit as st
 
 from tfactors.app.frame import notes, shell, url_state
-from tfactors.app.frame.notes import Note
 from tfactors.app.parts import sidebar_section
 from tfactors.bundle import Bundle
 from tfactors.display.text import as_html
+from tfactors.portrait.notes_file import Note
 
 STAYS_HERE = (
     "What you write is kept in this browser, for this bundle: nobody else sees it, and it is there "

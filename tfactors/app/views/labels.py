@@ -7,7 +7,8 @@ from tfactors.app.frame import controls, notes, notes_table, shell, url_state
 from tfactors.app.parts import downloads, factor_note, factor_table
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
-from tfactors.portrait import definitions
+from tfactors.portrait import definitions, notes_file
+from tfactors.portrait.notes_file import Notes
 
 
 def show_labelled_factors(bundle: Bundle) -> None:
@@ -64,12 +65,12 @@ def show_lists(bundle: Bundle) -> None:
 def show_files(bundle: Bundle) -> None:
     """Draw the download of a reader's labels, and the way back in."""
     count = _count_sentence(notes.own(bundle))
-    everything = notes.to_json(notes.shown(bundle), bundle.title, bundle.fingerprint)
+    everything = notes_file.to_json(notes.shown(bundle), bundle.title, bundle.fingerprint)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.download_button(
             "Download labels.json",
             everything,
-            notes.FILE,
+            notes_file.FILE,
             "application/json",
             on_click="ignore",
             icon=":material/download:",
@@ -103,7 +104,7 @@ def show_files(bundle: Bundle) -> None:
         except InputError as error:
             st.session_state["notes.said"] = (False, str(error))
         else:
-            unbound = "" if loaded.bound else f" The file {notes.UNBOUND}."
+            unbound = "" if loaded.bound else f" The file {notes_file.UNBOUND}."
             sentence = f"Loaded {_count_sentence(loaded)}.{unbound}"
             st.session_state["notes.said"] = (True, sentence)
         st.rerun()
@@ -111,6 +112,6 @@ def show_files(bundle: Bundle) -> None:
         (st.success if said[0] else st.error)(shell.plain_text(said[1]))
 
 
-def _count_sentence(content: notes.Notes) -> str:
+def _count_sentence(content: Notes) -> str:
     labels, lists = len(content.notes), len(content.lists)
     return f"{labels} label{'s' if labels != 1 else ''} and {lists} list{'s' if lists != 1 else ''}"
