@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 COMMAND = Command(
-    summary="write a bundle as pages that need no server, or a factor or a list as one file",
+    summary="write pages of HTML that need no server",
     example="tfactors publish artifacts/default --out site",
     add_options=add_options,
     run=run,

@@ -8,6 +8,9 @@ stored ones it shows.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
+from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.describe import lined_up
 from tfactors.display import passages
@@ -166,12 +169,13 @@ def _layer(
         count = extent.texts_at_peak if peak else extent.texts_elsewhere
     else:
         count = extent.at_peak if peak else extent.elsewhere
+    shown, contexts = examples.head(count), bundle.contexts(factor, layer)
     found = passages_of(
         bundle,
-        examples.head(count),
+        shown,
         extent.text_words if as_text else extent.words,
-        habits=_habits(contents, factor, layer),
-        contexts=bundle.contexts(factor, layer),
+        habits=_habits(bundle, factor, layer, shown, contexts),
+        contexts=contexts,
     )
     largest = float(examples["activation"].max())
     found = [replace(passage, brief=extent.brief) for passage in found]
@@ -186,11 +190,13 @@ def _layer(
     return f'{head}<p class="said">{count_said}</p>{legend}{listed}{around}</section>'
 
 
-def _habits(contents: Contents, factor: int, layer: int) -> dict[str, float] | None:
-    """Return what tints examples whose tokens' activations the bundle does not hold."""
-    if contents.bundle.has("contexts.parquet"):
+def _habits(
+    bundle: Bundle, factor: int, layer: int, shown: pd.DataFrame, contexts: pd.DataFrame
+) -> dict[str, float] | None:
+    """Return what tints the examples whose tokens' activations the bundle does not hold."""
+    if shown["rank"].isin(contexts["rank"]).all():
         return None
-    return layer_words.usual_activations(contents.bundle, factor, layer)
+    return layer_words.usual_activations(bundle, factor, layer)
 
 
 def _count_said(contents: Contents, shown: int, stored: int) -> str:
