@@ -211,18 +211,17 @@ IMPORT = Settings(
 
 PRESETS: dict[str, Settings] = {
     # Windows of twice the length cost twice the time, and many factors are high-level, whose maps
-    # are wide: fewer examples are read again. Twice the text makes more factors come back.
+    # are wide: fewer examples are read again.
     "default": replace(
         IMPORT,
         **CONTEXT,
         factors=1800,
-        training_tokens=1_200_000,
         contexts=10,
         retention_examples=4,
         saliency_examples=3,
         saliency_others=1,
         saliency_samples=300,
-        effect_examples=3,
+        effect_examples=2,
     ),
     # What costs minutes is cut: one example is read again, LIME waits until someone asks for it.
     "quick": Settings(
