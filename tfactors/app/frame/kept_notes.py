@@ -106,7 +106,7 @@ def notice(bundle: Bundle) -> str | None:
 def entries_of(own: Notes) -> dict[str, str]:
     """Return what is kept of a reader's notes: JSON by the name of each entry.
 
-    >>> entries_of(Notes({3: Note("three", "")}, {"odd": (3, 5)}))
+    >>> entries_of(Notes({3: notes_file.Note("three", "")}, {"odd": (3, 5)}))
     {'label:3': '{"label": "three", "note": ""}', 'list:odd': '[3, 5]'}
     """
     labels = {f"label:{at}": asdict(note) for at, note in own.notes.items()}
