@@ -56,20 +56,11 @@ def curve(
     def y(value: float) -> float:
         return bottom - (bottom - _TOP) * value / highest
 
-    grid = "".join(
-        f'<path class="grid" d="M{_LEFT} {y(n * step):.1f}H{_WIDTH - _RIGHT}"/>'
-        f'<text x="{_LEFT - 7}" y="{y(n * step) + 4:.1f}" class="end">{n * step:.10g}</text>'
-        for n in range(round(highest / step) + 1)
-    )
-    every = -(-len(layers) // _MOST_NUMBERS)
-    numbers = "".join(
-        f'<text x="{at:.1f}" y="{bottom + 17}">{layer}</text>'
-        for at, layer in list(zip(x, layers, strict=True))[::every]
-    )
-    upper = [f"{at:.1f},{y(v):.1f}" for at, v in zip(x, band["high"], strict=True)]
-    lower = [f"{at:.1f},{y(v):.1f}" for at, v in zip(x, band["low"], strict=True)]
-    middle = [f"{at:.1f},{y(v):.1f}" for at, v in zip(x, band["middle"], strict=True)]
-    line = [f"{at:.1f},{y(v):.1f}" for at, v in zip(x, values, strict=True)]
+    def line(values: Iterable[float]) -> list[str]:
+        return [f"{at:.1f},{y(value):.1f}" for at, value in zip(x, values, strict=True)]
+
+    ticks = [(n * step, y(n * step)) for n in range(round(highest / step) + 1)]
+    around = " ".join([*line(band["high"]), *reversed(line(band["low"]))])
     points = ""
     for at, layer, value in zip(x, layers, values.tolist(), strict=True):
         said = f"layer {layer}: importance {value:.3f}"
@@ -80,12 +71,27 @@ def curve(
         points += f'<a href="#layer-{layer}">{dot}</a>' if links else dot
     return (
         f'<svg class="curve tf-{level or "dead"}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" '
-        f'aria-label="{as_html(alt)}">{grid}{numbers}'
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.0f}" y="{_HEIGHT - 6}">layer</text>'
-        f'<polygon class="band" points="{" ".join([*upper, *reversed(lower)])}"/>'
-        f'<polyline class="middle" points="{" ".join(middle)}"/>'
-        f'<polyline class="line" points="{" ".join(line)}"/>{points}</svg>'
+        f'aria-label="{as_html(alt)}">{_axes(ticks, x, layers)}'
+        f'<polygon class="band" points="{around}"/>'
+        f'<polyline class="middle" points="{" ".join(line(band["middle"]))}"/>'
+        f'<polyline class="line" points="{" ".join(line(values.tolist()))}"/>{points}</svg>'
     )
+
+
+def _axes(ticks: list[tuple[float, float]], x: list[float], layers: Sequence[int]) -> str:
+    """Return the lines and numbers behind a curve; a tick is a value and its height."""
+    grid = "".join(
+        f'<path class="grid" d="M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}"/>'
+        f'<text x="{_LEFT - 7}" y="{at + 4:.1f}" class="end">{value:.10g}</text>'
+        for value, at in ticks
+    )
+    every = -(-len(layers) // _MOST_NUMBERS)
+    numbers = "".join(
+        f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 17}">{layer}</text>'
+        for at, layer in list(zip(x, layers, strict=True))[::every]
+    )
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    return f'{grid}{numbers}<text x="{middle:.0f}" y="{_HEIGHT - 6}">layer</text>'
 
 
 def spark(shares: Iterable[float], here: int, peak: str) -> str:
