@@ -24,6 +24,10 @@ else
 TORCH   ?= torch
 endif
 
+# Where nothing may be written beside the code, each of the many processes that the tests start would
+# compile the whole package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Two processes more than there are cores run the tests, a file at a time, because those of a browser
 # and of other processes mostly wait; more than four would want much memory.
 SHARED   = --numprocesses $$($(VENV)/bin/python -c \
