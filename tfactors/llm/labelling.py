@@ -7,22 +7,24 @@ that got one, which of the places it has not seen fit
     the name that a rule made ("rule")
     the label of another      ("shuffled"): that of the next factor of the block
 
-Every answer is kept before the next one is waited for, so that a run that is interrupted, killed or
-given up goes on where it stopped. A request that fails for good is left for the next run.
+Whoever asked keeps the answer before it asks anything else, so that a run that is interrupted,
+killed or given up goes on where it stopped. A request that fails for good is left for the next run.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from queue import SimpleQueue
 
 from tfactors.bundle import Bundle, llm_labels
 from tfactors.bundle.llm_labels import Answer
 from tfactors.errors import InputError
 from tfactors.llm import prompts
 from tfactors.llm.contexts import FactorPlaces, places_of
-from tfactors.llm.endpoint import Endpoint, GaveUpError, StoppedError, as_they_come
+from tfactors.llm.endpoint import Endpoint, GaveUpError, as_they_come
 from tfactors.llm.plan import MOST_TOKENS, Plan, Prices, plan
 from tfactors.llm.prompts import Messages
 
@@ -93,6 +95,8 @@ class Labelling:
         self.bundle, self.model, self.factors = bundle, model, list(factors)
         answers = llm_labels.read(bundle.path, bundle.about)
         self.answers = {answer.key: answer for answer in answers}
+        self._come: SimpleQueue[Answer] = SimpleQueue()
+        self._keeping = threading.Lock()
 
     def has(self, factor: int, task: str) -> bool:
         """Return whether a question about a factor was answered."""
@@ -125,31 +129,26 @@ class Labelling:
             The endpoint refuses, or fails again and again; what was answered is kept.
         """
         told, failures = Told(), 0
-        for tasks in self._rounds():
-            work = as_they_come(
-                tasks, lambda task: self._asked(endpoint, task), at_once, endpoint.stop
-            )
-            for outcome in work:
-                if isinstance(outcome.error, GaveUpError):
-                    failures += 1
-                    told = replace(told, failed=told.failed + 1)
-                    if failures >= FAILURES:
-                        endpoint.stop.set()
-                        raise InputError(
-                            f"gave up after {failures} requests in a row that failed "
-                            f"({outcome.error}); what was answered is kept, and the same command "
-                            "goes on from here"
-                        )
-                elif isinstance(outcome.error, StoppedError):
-                    continue
-                elif outcome.error is not None:
-                    endpoint.stop.set()
-                    raise outcome.error
-                elif outcome.found is not None:
-                    failures = 0
-                    told = _with(told, outcome.found)
-                    self._keep(outcome.found)
-                progress(1)
+        try:
+            for tasks in self._rounds():
+                work = as_they_come(
+                    tasks, lambda task: self._answered(endpoint, task), at_once, endpoint.stop
+                )
+                for outcome in work:
+                    if isinstance(outcome.error, GaveUpError):
+                        failures += 1
+                        told = replace(told, failed=told.failed + 1)
+                        if failures >= FAILURES:
+                            raise InputError(_gave_up(outcome.error))
+                    elif outcome.error is not None:
+                        raise outcome.error
+                    elif outcome.found is not None:
+                        failures, told = 0, _with(told, outcome.found)
+                    progress(1)
+        finally:
+            endpoint.stop.set()
+            with self._keeping:  # a file that is being written becomes whole
+                pass
         return told
 
     def _rounds(self) -> Iterator[list[Task]]:
@@ -229,9 +228,20 @@ class Labelling:
             **counts,
         )
 
-    def _keep(self, answer: Answer) -> None:
-        self.answers[answer.key] = answer
-        llm_labels.write(self.bundle.path, self.bundle.about, self.answers.values())
+    def _answered(self, endpoint: Endpoint, task: Task) -> Answer:
+        """Ask, and keep the answer before anything else is asked; for several threads.
+
+        Answers that come while a file is being written are written together after it.
+        """
+        answer = self._asked(endpoint, task)
+        self._come.put(answer)
+        with self._keeping:
+            if not self._come.empty() and not endpoint.stop.is_set():
+                while not self._come.empty():
+                    kept = self._come.get()
+                    self.answers[kept.key] = kept
+                llm_labels.write(self.bundle.path, self.bundle.about, self.answers.values())
+        return answer
 
 
 def _counts(task: Task, said: str) -> dict[str, int]:
@@ -246,6 +256,13 @@ def _counts(task: Task, said: str) -> dict[str, int]:
         counts[place.kind] += 1
         counts[f"{place.kind}_fit"] += number in fits
     return counts
+
+
+def _gave_up(error: BaseException) -> str:
+    return (
+        f"gave up after {FAILURES} requests in a row that failed ({error}); what was answered is "
+        "kept, and the same command goes on from here"
+    )
 
 
 def _sum(known: int | None, more: int | None) -> int | None:
