@@ -13,6 +13,7 @@ from scripted_llm import Asked, scripted
 
 from tfactors.bundle import Bundle, llm_labels
 from tfactors.bundle.llm_labels import Answer
+from tfactors.bundle.writing import write_manifest
 from tfactors.cli import main
 from tfactors.llm.contexts import places_of
 
@@ -208,6 +209,22 @@ def test_tokens_and_their_price_are_told_before_the_first_request(label, capsys)
     last = capsys.readouterr().out
     assert f"{100 * asked:,} tokens sent and {10 * asked:,} returned" in last
     assert f"price {(1000 * 100 * asked + 2000 * 10 * asked) / 1e6:,.2f}" in last
+
+
+def test_a_bundle_that_does_not_say_where_factors_are_silent_gets_labels_without_scores(
+    bundle: Path, label, capsys
+) -> None:
+    manifest = Bundle.open(bundle).manifest
+    for name in ("contexts", "samples"):
+        (bundle / f"{name}.parquet").unlink()
+    write_manifest(bundle, manifest)
+    with scripted() as model:
+        assert label(model, "--limit", "3") == 0
+        assert {frozenset(k for k, v in a.data.items() if v) for a in model.asked} == {
+            frozenset({"active_strongest"})
+        }
+    assert {task for _, task in answers(bundle)} == {"label"}
+    assert "3 of 3 factors have a label by scripted" in capsys.readouterr().out
 
 
 def test_labels_of_two_models_stand_side_by_side_and_the_newest_is_shown(

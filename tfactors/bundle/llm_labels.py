@@ -195,8 +195,10 @@ def is_there(folder: Path) -> bool:
     return (folder / TABLE).exists() or (folder / SEAL).exists()
 
 
-def read(folder: Path, about: Manifest) -> list[Answer]:
+def read(folder: Path, about: Manifest, said: bool = True) -> list[Answer]:
     """Return all answers beside a bundle, sorted by their key; none where nobody asked.
+
+    Without ``said`` what the model said in whole is left out, which is most of the memory.
 
     Raises
     ------
@@ -219,20 +221,29 @@ def read(folder: Path, about: Manifest) -> list[Answer]:
     if hashlib.sha256(raw).hexdigest() not in sealed:
         raise _wrong("changed since it was written (its SHA-256 is not that of its seal)")
     try:
-        table = pq.read_table(pa.BufferReader(raw), page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True)
+        found = file.schema_arrow
+        table = file.read([name for name in found.names if said or name != "answer"])
     except (pa.ArrowException, OSError) as error:
         raise _wrong(f"damaged ({' '.join(str(error).split())[:120]})") from error
-    if not table.schema.equals(SCHEMA):
+    if not found.equals(SCHEMA):
         raise _wrong("has other columns than it should")
-    given = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    given = {k.decode(): v.decode() for k, v in (found.metadata or {}).items()}
     if (given.get("format"), given.get("version")) != (FORMAT, str(VERSION)):
         raise _wrong(f"not of format {FORMAT}, version {VERSION}; upgrade tfactors")
     if given.get("bundle") != about.manifest_sha256:
         raise _wrong("is about another build of this bundle")
     scores = table.column("score").to_pylist()
-    answers = [Answer(**row) for row in table.drop_columns(["score"]).to_pylist()]
+    answers = [
+        Answer(**({"answer": ""} | row)) for row in table.drop_columns(["score"]).to_pylist()
+    ]
     _check_rows(answers, scores, about)
     return answers
+
+
+def check(folder: Path, about: Manifest) -> None:
+    """Raise BundleError unless the table beside a bundle is as it was written, and fits it."""
+    read(folder, about)
 
 
 def write(folder: Path, about: Manifest, answers: Iterable[Answer]) -> None:

@@ -61,7 +61,7 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
     if evidence.folder_of(folder).exists():
         steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
     if llm_labels.is_there(folder):
-        steps.append((llm_labels.TABLE, partial(llm_labels.read, folder, manifest)))
+        steps.append((llm_labels.TABLE, partial(llm_labels.check, folder, manifest)))
     for done, (name, check) in enumerate(steps):
         if progress:
             progress(name, done, len(steps))

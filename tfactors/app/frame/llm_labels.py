@@ -43,6 +43,7 @@ def _labels(
     path: str, fingerprint: str, state: tuple[int, int], _bundle: Bundle
 ) -> tuple[Mapping[int, ModelLabel], str | None]:
     try:
-        return llm_labels.newest_labels(llm_labels.read(_bundle.path, _bundle.about)), None
+        answers = llm_labels.read(_bundle.path, _bundle.about, said=False)
+        return llm_labels.newest_labels(answers), None
     except BundleError as error:
         return {}, f"Labels by a language model are left out. {error}"
