@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,7 +118,9 @@ def balanced_accuracy(
     return ((strong_fit + random_fit) / active + 1 - silent_fit / silent) / 2
 
 
+KEYS = ("factor", "model", "task")
 _i16, _i32, _str = pa.int16(), pa.int32(), pa.string()
+# The fields of an answer in their order, and the score that follows from them.
 SCHEMA = pa.schema(
     [
         pa.field("factor", _i32, False),
@@ -234,9 +236,10 @@ def read(folder: Path, about: Manifest, said: bool = True) -> list[Answer]:
     if given.get("bundle") != about.manifest_sha256:
         raise _wrong("is about another build of this bundle")
     scores = table.column("score").to_pylist()
-    answers = [
-        Answer(**({"answer": ""} | row)) for row in table.drop_columns(["score"]).to_pylist()
-    ]
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    columns.setdefault("answer", [""] * len(table))
+    in_order = (columns[name] for name in SCHEMA.names if name != "score")
+    answers = [Answer(*row) for row in zip(*in_order, strict=True)]
     _check_rows(answers, scores, about)
     return answers
 
@@ -247,7 +250,12 @@ def check(folder: Path, about: Manifest) -> None:
 
 
 def write(folder: Path, about: Manifest, answers: Iterable[Answer]) -> None:
-    """Write the table whole or not at all, and the seal of it and of the one before.
+    """Write these answers and no others; see :func:`table_of` and :func:`write_table`."""
+    write_table(folder, about, table_of(answers, about))
+
+
+def table_of(answers: Iterable[Answer], about: Manifest) -> pa.Table:
+    """Return answers as a table, sorted by their key.
 
     Raises
     ------
@@ -257,22 +265,25 @@ def write(folder: Path, about: Manifest, answers: Iterable[Answer]) -> None:
     rows = sorted(answers, key=lambda answer: answer.key)
     scores = pa.array([row.score for row in rows], pa.float32())
     _check_rows(rows, scores.to_pylist(), about)
-    columns = zip(*map(astuple, rows), strict=True) if rows else ([] for _ in fields(Answer))
-    arrays = {
-        field.name: pa.array(list(column), SCHEMA.field(field.name).type)
-        for field, column in zip(fields(Answer), columns, strict=True)
-    }
-    arrays["score"] = scores
+    arrays = [
+        pa.array([getattr(row, field.name) for row in rows], field.type)
+        for field in SCHEMA
+        if field.name != "score"
+    ]
+    return pa.table([*arrays, scores], schema=SCHEMA)
+
+
+def joined(known: pa.Table, more: pa.Table) -> pa.Table:
+    """Return two tables as one, sorted by the key; they share none."""
+    return pa.concat_tables([known, more]).sort_by([(name, "ascending") for name in KEYS])
+
+
+def write_table(folder: Path, about: Manifest, table: pa.Table) -> None:
+    """Write a table whole or not at all, and the seal of it and of the one before."""
     metadata = {"format": FORMAT, "version": str(VERSION), "bundle": about.manifest_sha256}
-    table = pa.table([arrays[name] for name in SCHEMA.names], schema=SCHEMA)
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(metadata),
-        sink,
-        compression="zstd",
-        write_page_checksum=True,
-        store_schema=True,
-    )
+    whole = table.replace_schema_metadata(metadata)
+    pq.write_table(whole, sink, compression="zstd", write_page_checksum=True, store_schema=True)
     raw = sink.getvalue().to_pybytes()
     path = folder / TABLE
     before = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
@@ -341,7 +352,9 @@ def is_line(text: str, longest: int) -> bool:
     >>> is_line("a label", 10), is_line("two\nlines", 10), is_line("\u202eturned", 10)
     (True, False, False)
     """
-    return len(text) <= longest and text == " ".join(boxed(text).split())
+    one_line = text == " ".join(text.split())
+    acts_on_nothing = text.isprintable() or text == boxed(text)
+    return len(text) <= longest and one_line and acts_on_nothing
 
 
 def _read_seal(folder: Path) -> list[str]:

@@ -95,6 +95,7 @@ class Labelling:
         self.bundle, self.model, self.factors = bundle, model, list(factors)
         answers = llm_labels.read(bundle.path, bundle.about)
         self.answers = {answer.key: answer for answer in answers}
+        self._table = llm_labels.table_of(answers, bundle.about)
         self._come: SimpleQueue[Answer] = SimpleQueue()
         self._keeping = threading.Lock()
 
@@ -236,11 +237,12 @@ class Labelling:
         answer = self._asked(endpoint, task)
         self._come.put(answer)
         with self._keeping:
-            if not self._come.empty() and not endpoint.stop.is_set():
-                while not self._come.empty():
-                    kept = self._come.get()
-                    self.answers[kept.key] = kept
-                llm_labels.write(self.bundle.path, self.bundle.about, self.answers.values())
+            come = [self._come.get() for _ in range(self._come.qsize())]
+            if come and not endpoint.stop.is_set():
+                self.answers |= {one.key: one for one in come}
+                more = llm_labels.table_of(come, self.bundle.about)
+                self._table = llm_labels.joined(self._table, more)
+                llm_labels.write_table(self.bundle.path, self.bundle.about, self._table)
         return answer
 
 
