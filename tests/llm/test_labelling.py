@@ -99,24 +99,31 @@ def test_what_is_answered_is_not_asked_again(bundle: Path, label) -> None:
         whole = len(model.asked)
         assert label(model) == 0
         assert len(model.asked) == whole
-    later = plain(answers(bundle))
-    assert {at: later[at] for at in kept} == kept
-    assert len(later) == whole > first
+        later = plain(answers(bundle))
+        assert {at: later[at] for at in kept} == kept
+        assert len(later) == whole > first
+        rest = [row for (_, task), row in answers(bundle).items() if task != "rule"]
+        llm_labels.write(bundle, Bundle.open(bundle).about, rest)
+        assert label(model) == 0
+        assert len(model.asked) == whole + whole - len(rest)  # the names by rule, and no more
+    assert plain(answers(bundle)) == later
 
 
 def test_no_more_requests_are_under_way_than_allowed(label) -> None:
-    gate, lock, waiting = threading.Event(), threading.Lock(), []
+    gate, lock, waiting, asking = threading.Event(), threading.Lock(), [], set()
 
     def script(asked: Asked) -> None:
         with lock:
             waiting.append(asked.number)
+            asking.update(t.name for t in threading.enumerate() if t.name.startswith("asks"))
             if len(waiting) >= 3:
                 gate.set()
-        gate.wait(60)  # until three are here; a fourth would be counted
+        gate.wait(60)  # until three are here
 
     with scripted(script) as model:
         assert label(model, "--at-once", "3") == 0
         assert model.most_at_once == 3
+        assert asking == {"asks 0", "asks 1", "asks 2"}  # so that no fourth can come
     with scripted() as model:
         assert label(model, "--at-once", "1", "--factors", "0") == 0
         assert model.most_at_once <= 1

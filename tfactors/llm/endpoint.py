@@ -262,8 +262,8 @@ def as_they_come(
             except BaseException as error:  # told to whoever reads
                 done.put(Outcome(item, None, error))
 
-    for _ in range(min(at_once, count)):
-        threading.Thread(target=works, daemon=True).start()
+    for number in range(min(at_once, count)):
+        threading.Thread(target=works, name=f"asks {number}", daemon=True).start()
     try:
         for _ in range(count):
             yield done.get()
