@@ -17,7 +17,6 @@ from tfactors.model.location import shared_path
 from tfactors.model.precision import CHOICES
 from tfactors.text.tables import replace_surrogates
 
-
 MOST_CONTEXTS = 20
 """As `tfactors.bundle.format.CONTEXTS`, which takes pandas to know."""
 

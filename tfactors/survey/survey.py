@@ -27,7 +27,6 @@ from tfactors.survey.contexts import TopContexts
 from tfactors.survey.layer import BYTES_A_WORD, WORD_TABLE_BYTES, LayerSurvey
 from tfactors.survey.moments import ExactSum, Moments
 
-
 SLOTS_AN_ACTIVATION = 4
 """Slots of a word table for each activation that there can be, so that it never fills."""
 
