@@ -67,7 +67,10 @@ def test_a_level_is_shown_with_its_rule_its_numbers_and_its_margin(made_up: Path
     factors = Bundle.open(made_up / "default").factors
     for level, says in (
         ("low", "; 6 or fewer are low-level, unless which window it is decides 20% of their "),
-        ("mid", " more than 6; which window it is decides {share:.1%} of their variance, less than"),
+        (
+            "mid",
+            " more than 6; which window it is decides {share:.1%} of their variance, less than",
+        ),
         ("high", " of their variance, at least 10%, over as many as "),
         ("few", " no more than 6; which window it is decides {share:.1%} of their variance, at "),
     ):

@@ -19,10 +19,11 @@ _OF_SHORT_WINDOWS = 500  # factors of the 2021 website
 _DOTS = {"low": "●○○", "mid": "●●○", "high": "●●●", "": "○○○"}
 
 
-def headline(selected: Selected, words: list[str], named: bool) -> str:
+def headline(selected: Selected, words: list[str], named: bool, by_model: str = "") -> str:
     """Return number, words, level and why it has this level, as HTML.
 
-    ``words`` are what it is called by, ``named`` whether people have given it that name.
+    ``words`` are what it is called by, ``named`` whether people have given it that name, and
+    ``by_model`` is the HTML of what a language model calls it.
     """
     name = '<span class="tf-dot">·</span><wbr>'.join(
         f"<bdi>{passages.escape(word)}</bdi>" for word in words
@@ -36,7 +37,8 @@ def headline(selected: Selected, words: list[str], named: bool) -> str:
     return (
         f'<header class="tf-head">'
         f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
-        f"<h1>{name or 'no words'}</h1>{level_badge(selected.level, _instead_of_level(selected))}"
+        f"<h1>{name or 'no words'}</h1>{by_model}"
+        f"{level_badge(selected.level, _instead_of_level(selected))}"
         f'<p class="tf-why">{_level_meaning(selected)}{as_html(why)}</p>'
         f"{_label_claim(selected, named)}"
         f'<p class="tf-unseen">{curve}</p></header>'

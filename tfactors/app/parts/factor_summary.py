@@ -6,7 +6,7 @@ The pages that show a factor all draw it with these functions, in this order.
 import numpy as np
 import streamlit as st
 
-from tfactors.app.parts import chart_clicks, figures
+from tfactors.app.parts import chart_clicks, figures, model_label
 from tfactors.app.parts.selection import (
     Selected,
     has_own_name,
@@ -19,7 +19,8 @@ def headline(selected: Selected) -> None:
     """Draw number, words, level and why it has this level."""
     words = name_words(selected.bundle, selected.factor)
     named = has_own_name(selected.bundle, selected.factor)
-    st.html(summary.headline(selected, words, named))
+    by_model = model_label.header_html(selected.bundle, selected.factor)
+    st.html(summary.headline(selected, words, named, by_model))
 
 
 def importance_curve(selected: Selected, name: str = "curve") -> int | None:
