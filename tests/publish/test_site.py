@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import synthetic_bundle
+from model_answers import put_labels
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.bundle import Bundle
@@ -281,6 +282,19 @@ def test_what_people_wrote_is_published_as_text(tmp_path: Path) -> None:
     (folder / "labels.json").write_text(to_json(written, "another"))
     publish_site(bundle, tmp_path / "site", progress=False)
     assert "written about the bundle “another”" in Read(tmp_path / "site/index.html").text
+
+
+def test_labels_by_a_language_model_stand_beside_the_names_as_text(tmp_path: Path) -> None:
+    folder, label = tmp_path / "bundle", "<img src=x onerror=alert(1)> rivers"
+    write_synthetic_bundle(folder, factors=12, hostile=False)
+    put_labels(folder, {4: label})
+    publish_site(Bundle.open(folder), tmp_path / "site", progress=False)
+    page = Read(tmp_path / "site/factors/4.html")
+    assert label in page.text
+    assert "in 20 places not seen before: with this label 85%" in page.text
+    assert "img" not in [tag for tag, _ in page.tags]
+    assert "rivers" in (tmp_path / "site/data/names.js").read_text("ascii")
+    assert "not seen before" not in Read(tmp_path / "site/factors/5.html").text
 
 
 # --- one file -----------------------------------------------------------------------------------

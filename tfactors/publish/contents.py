@@ -4,7 +4,7 @@ Turns a bundle into a :class:`Contents`, which every page is made from. A site r
 thousands of lists, all over the corpus, so the text is read once and stays packed in memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tfactors.bundle import Bundle, BundleError
+from tfactors.bundle import Bundle, BundleError, llm_labels
 from tfactors.bundle.format import SCHEMAS
+from tfactors.bundle.llm_labels import ModelLabel
 from tfactors.bundle.table import TableFile
 from tfactors.portrait import names, notes_file, showcase
 from tfactors.portrait.level_rule import levels_in_force
@@ -87,8 +88,10 @@ class Contents:
         What each factor is called by: what people wrote, else its label or words.
     notes : Notes
         What people wrote, in the file beside the bundle.
+    by_model : mapping of ModelLabel
+        What a language model called each factor, of those that it was asked about.
     notice : str or None
-        What is wrong or uncertain about that file.
+        What is wrong or uncertain about the files of labels.
     """
 
     bundle: Bundle
@@ -96,6 +99,7 @@ class Contents:
     levels: np.ndarray
     words: list[list[str]]
     notes: Notes
+    by_model: Mapping[int, ModelLabel]
     notice: str | None
 
     @classmethod
@@ -109,7 +113,15 @@ class Contents:
             if note.label:
                 words[factor] = [note.label]
         levels = levels_in_force(bundle.factors, bundle.about.importance.thresholds)
-        return cls(bundle, Overview.of(bundle), levels, words, notes, notice)
+        by_model: Mapping[int, ModelLabel] = {}
+        try:
+            if llm_labels.is_there(bundle.path):
+                answers = llm_labels.read(bundle.path, bundle.about, said=False)
+                by_model = llm_labels.newest_labels(answers)
+        except BundleError as error:
+            left_out = f"Labels by a language model are left out. {error}"
+            notice = f"{notice} {left_out}" if notice else left_out
+        return cls(bundle, Overview.of(bundle), levels, words, notes, by_model, notice)
 
     @cached_property
     def names(self) -> list[str]:

@@ -15,7 +15,7 @@ from tfactors.bundle.passages import passages_of
 from tfactors.describe import lined_up
 from tfactors.display import passages
 from tfactors.display.text import as_html
-from tfactors.portrait import definitions, layer_words, summary, words_around
+from tfactors.portrait import definitions, layer_words, model_label, summary, words_around
 from tfactors.portrait.figure import Figure
 from tfactors.portrait.selected import Selected
 from tfactors.publish import charts
@@ -97,7 +97,9 @@ def short(contents: Contents, factor: int, extent: Extent) -> str:
 def _head(selected: Selected, contents: Contents, links: bool = True) -> str:
     note = contents.note(selected.factor)
     words = contents.words[selected.factor]
-    head = summary.headline(selected, words, named=bool(note.label))
+    named = bool(note.label)
+    by_model = model_label.header_html(contents.by_model.get(selected.factor), named)
+    head = summary.headline(selected, words, named, by_model)
     written = f'<p class="tf-note"><bdi>{as_html(note.note)}</bdi></p>' if note.note else ""
     figure = f"<figure>{_curve(selected, links)}</figure>"
     return f'<div class="head"><div>{head}{written}</div>{figure}</div>'

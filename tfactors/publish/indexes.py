@@ -43,6 +43,7 @@ def names(contents: Contents, parts: int) -> str:
         "levels": levels,
         "peaks": peaks,
         "layers": contents.bundle.layers,
+        "byModel": {str(at): given.label for at, given in contents.by_model.items()},
         "parts": parts,
     }
     return script("names", value)

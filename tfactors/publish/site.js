@@ -137,7 +137,7 @@ async function found(text) {
   const byWord = [...matches.values()].sort((a, b) => b.match - a.match || ownPlace(a, b));
   const seen = new Set([...byNumber, ...matches.keys()]);
   const byName = index.names
-    .map((name, factor) => ({ name: folded(name), factor }))
+    .map((name, factor) => ({ name: folded(`${name} ${index.byModel[factor] ?? ""}`), factor }))
     .filter(({ name, factor }) => !seen.has(factor) && words.some((word) => name.includes(word)));
   const first = byNumber.map((factor) => ({ factor, layer: null, match: null }));
   const rest = byWord.filter((row) => !byNumber.includes(row.factor));

@@ -13,7 +13,7 @@ from tfactors.bundle.passages import passages_of
 from tfactors.describe.levels import Thresholds
 from tfactors.display import passages
 from tfactors.display.text import as_html
-from tfactors.portrait import definitions, level_rule, origin, summary
+from tfactors.portrait import definitions, level_rule, model_label, origin, summary
 from tfactors.publish import charts
 from tfactors.publish.contents import LEVELS, Contents
 from tfactors.publish.factor_page import named_link, numbers
@@ -76,6 +76,7 @@ def _card(contents: Contents, level: str, factor: int) -> str:
     return (
         f'<article class="tf-card">{summary.level_badge(level)}<h3>'
         f'<a href="{address(factor)}">{words}</a></h3>'
+        f"{model_label.card_html(contents.by_model.get(factor))}"
         f'<p class="tf-sub">{as_html(meaning.capitalize())}</p><div class="tf-{level}">{spark}'
         f'</div><p class="tf-sub">factor {factor:,}, peaks at layer {layer} of {bundle.blocks}</p>'
         f"{lines}</article>"
