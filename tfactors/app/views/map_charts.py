@@ -89,9 +89,9 @@ def _dots(
         box.encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
         rules.encode(x=x),
         rules.encode(x=x, x2="end:Q", y=y),
+        *(_arrows(x, y) if arrows else []),
         points.add_params(pick, area),
         ring,
-        *(_arrows(x, y) if arrows else []),
     ]
     return chart_form(alt.layer(*parts), 560)
 
@@ -112,7 +112,7 @@ def _arrows(x: alt.X, y: alt.Y) -> list[Any]:
         alt.Tooltip("share:Q", title="share", format="+.0%"),
     ]
     dash = alt.Scale(domain=["made from", "goes into"], range=[[1, 0], [6, 4]])
-    width = alt.Size("size:Q", scale=alt.Scale(range=[1.2, 5], zero=True), legend=None)
+    width = alt.Size("size:Q", scale=alt.Scale(range=[1, 4], zero=True), legend=None)
     lines = base.mark_rule(color=INK, opacity=0.85).encode(
         x=x,
         y=y,
