@@ -32,8 +32,8 @@ def test_a_reader_walks_down_to_a_source_and_up_again(
         reader.page.get_by_text("Arrows on the map").click()
         reader.query(rf"/Map\?.*arrows=on.*factor={factor}|/Map\?.*factor={factor}.*arrows=on")
         reader.shows("solid lines from factors that it is made from")
-        drawing = reader.page.locator("[data-testid=stVegaLiteChart] :is(svg.marks, canvas)").first
-        expect(drawing).to_be_visible(timeout=WAIT)
+        drawing = reader.page.locator("[data-testid=stVegaLiteChart] svg.marks").first
+        expect(drawing.get_by_text("goes into", exact=True)).to_be_visible(timeout=WAIT)
         unharmed(reader)
 
 

@@ -15,7 +15,8 @@ from tfactors.bundle import Bundle
 INTO, FROM = "goes into", "made from"
 COLUMNS = ["x", "y", "x2", "y2", "head_x", "head_y", "way", "share", "size", "name"]
 _MOST = 12  # arrows of each kind
-_HEAD = 0.62  # of the way, where the head stands: not on a dot
+# Parts of the way at which a line begins, has its head and ends: dots at its ends can be clicked.
+_PARTS = (0.03, 0.62, 0.97)
 
 
 def choose(bundle: Bundle) -> None:
@@ -46,13 +47,13 @@ def of_selected(bundle: Bundle, dots: pd.DataFrame, logarithmic: bool) -> pd.Dat
     names = selection.factor_names(bundle)["name"]
     other = np.where(arrows["way"] == FROM, arrows["source"], arrows["target"]).astype(int)
     start, end = (places.loc[arrows[name]].to_numpy(float) for name in ("source", "target"))
-    scaled_start, scaled_end = start.copy(), end.copy()
     if logarithmic:
-        scaled_start[:, 0], scaled_end[:, 0] = np.log(start[:, 0]), np.log(end[:, 0])
-    head = scaled_start + _HEAD * (scaled_end - scaled_start)
+        start[:, 0], end[:, 0] = np.log(start[:, 0]), np.log(end[:, 0])
+    begins, head, ends = (start + part * (end - start) for part in _PARTS)
     if logarithmic:
-        head[:, 0] = np.exp(head[:, 0])
-    columns = np.concatenate([start, end, head], axis=1)
+        for place in (begins, head, ends):
+            place[:, 0] = np.exp(place[:, 0])
+    columns = np.concatenate([begins, ends, head], axis=1)
     return pd.DataFrame(columns, columns=COLUMNS[:6]).assign(
         way=arrows["way"].to_numpy(),
         share=arrows["share"].to_numpy(float),

@@ -89,9 +89,10 @@ def _dots(
         box.encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
         rules.encode(x=x),
         rules.encode(x=x, x2="end:Q", y=y),
-        *(_arrows(x, y) if arrows else []),
         points.add_params(pick, area),
         ring,
+        # Last: Vega-Lite fails where the layer of the selections is not before them.
+        *(_arrows(x, y) if arrows else []),
     ]
     return chart_form(alt.layer(*parts), 560)
 
