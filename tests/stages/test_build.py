@@ -1,5 +1,6 @@
 """From text to bundle through the command line, and through ten kills."""
 
+import json
 import random
 import shutil
 import signal
@@ -204,6 +205,23 @@ def test_a_build_that_knew_no_origins_is_not_refused(small):
     del record["origin_examples"]
     assert small.differences(record) == []
     assert small.differences(record | {"origin_examples": 9}) == ["origin-examples 9 there, 2 here"]
+
+
+def test_a_kept_build_that_knew_no_origins_goes_on_to_the_same_bytes(
+    once, small, tmp_path, monkeypatch
+):
+    folder = tmp_path / "kept"
+    with monkeypatch.context() as patch:
+        patch.setattr("tfactors.stages.build.shutil.rmtree", lambda *_, **__: None)
+        build(folder, replace(small, origin_examples=0), show_progress=False)
+    work = folder / ".build"
+    record = json.loads((work / "settings.json").read_text("utf-8"))
+    del record["origin_examples"]
+    (work / "settings.json").write_text(json.dumps(record), "utf-8")
+    for gone in (work / "origins.json", folder / "manifest.json"):
+        gone.unlink()
+    build(folder, small, show_progress=False)
+    assert contents(folder) == once
 
 
 def test_scaled_states_have_mean_norm_root_d(built):
