@@ -45,11 +45,11 @@ def read_everything(bundle: Bundle) -> list:
     found += [bundle.windows([0, 77, 199]), bundle.word_factors("river")]
     found += [bundle.senses(), bundle.occurrences("Bank ")]
     found += [*bundle.imported_tensors().values(), bundle.effects(), bundle.second_dictionary]
-    found += [bundle.origins(factor), bundle.feeds(factor)]
     found += [*bundle.baseline().values()]
     for factor in (3, FACTORS - 1):
         found += [bundle.importance(factor), bundle.retention(factor)]
         found += [bundle.neighbours(factor, "together"), bundle.vocabulary(factor)]
+        found += [bundle.origins(factor), bundle.feeds(factor)]
         for layer in bundle.layers:
             found += [bundle.examples(factor, layer), bundle.histogram(factor, layer)]
             found += [bundle.words(factor, layer), bundle.saliency(factor, layer)]
