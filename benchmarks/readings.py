@@ -2,13 +2,17 @@
 
     python benchmarks/readings.py draw artifacts/default --out sheets
     python benchmarks/readings.py score sheets reader1.csv reader2.csv --json readings.json
+    python benchmarks/readings.py draw artifacts/default --out fresh --seed 2 --today \
+        --without docs/why/levels_read_in_context.tsv
 
 ``draw`` takes 30 living factors of each level by a seed and writes them in a random order under
 numbers of their own: sheets/sheet.md with the twenty strongest contexts of each at its peak layer
 and what the three levels mean, and nothing else; sheets/key.csv with what is asked for. A reader
 answers one line a factor: number,level,pattern with the level low, mid, high or none (no pattern).
 ``score`` prints for each level how many have a pattern, how many of these agree with the rule, and
-how often two readers agree. A factor has a pattern where a reader says so.
+how often two readers agree. A factor has a pattern where a reader says so. ``--today`` gives each
+factor its level by the rule of this version rather than of the bundle, and ``--without`` leaves out
+the factors of a table of readings, on which that rule may have been set.
 """
 
 import argparse
@@ -22,6 +26,7 @@ import pandas as pd
 
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import cut
+from tfactors.describe.levels import Thresholds, levels_of
 from tfactors.tables import RowError, read_table
 
 LEVELS = ("low", "mid", "high")
@@ -42,9 +47,14 @@ Answer with one line for each section: number,level,"the pattern in a few words"
 """
 
 
-def draw(bundle: Bundle, seed: int, out: Path) -> None:
+def draw(bundle: Bundle, seed: int, out: Path, today: bool, without: Path | None) -> None:
     """Write the sheet and the key."""
-    factors = bundle.factors[bundle.factors["alive"]]
+    factors = bundle.factors
+    if today:
+        factors = factors.assign(level=levels_of(factors, Thresholds()))
+    factors = factors[factors["alive"]]
+    if without:
+        factors = factors[~factors["factor"].isin(pd.read_csv(without, sep="\t")["factor"])]
     random = np.random.default_rng(seed)
     drawn = [
         random.permutation(factors.loc[factors["level"] == level, "factor"].to_numpy())[:EACH]
@@ -132,13 +142,16 @@ def main() -> None:
     drawing.add_argument("bundle", type=Path)
     drawing.add_argument("--seed", type=int, default=0)
     drawing.add_argument("--out", type=Path, required=True)
+    drawing.add_argument("--today", action="store_true")
+    drawing.add_argument("--without", type=Path)
     scoring = actions.add_parser("score")
     scoring.add_argument("folder", type=Path)
     scoring.add_argument("answers", type=Path, nargs="+")
     scoring.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.action == "draw":
-        draw(Bundle.open(options.bundle), options.seed, options.out)
+        bundle = Bundle.open(options.bundle)
+        draw(bundle, options.seed, options.out, options.today, options.without)
     else:
         score(options.folder, options.answers, options.json)
 

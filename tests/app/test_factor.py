@@ -66,15 +66,23 @@ def test_the_smallest_activation_leaves_the_weaker_examples_out() -> None:
 def test_a_level_is_shown_with_its_rule_its_numbers_and_its_margin(made_up: Path) -> None:
     factors = Bundle.open(made_up / "default").factors
     for level, says in (
-        ("low", "; 6 or fewer are low-level."),
-        ("mid", " of their variance, less than 10%."),
+        ("low", "; 6 or fewer are low-level, unless which window it is decides 20% of their "),
+        (
+            "mid",
+            " more than 6; which window it is decides {share:.1%} of their variance, less than",
+        ),
         ("high", " of their variance, at least 10%, over as many as "),
+        ("few", " no more than 6; which window it is decides {share:.1%} of their variance, at "),
     ):
+        few = factors["effective_words"] <= 6
         plain = (factors["window_share"] >= 0.1) == (level == "high")
+        plain &= few == (level == "low")
+        if level == "few":
+            level, plain = "high", few
         row = factors[(factors["level"] == level) & plain].iloc[0]
         app = open_page("pages/1_Factor.py", factor=str(row["factor"]))
         assert f"as many words as {short(row['effective_words'])} that" in words(app)
-        assert says in words(app)
+        assert says.format(share=row["window_share"]) in words(app)
         if level != "low":
             assert f"decides {row['window_share']:.1%} of their variance" in words(app)
 

@@ -32,10 +32,10 @@ def test_a_click_on_a_level_draws_at_once_and_puts_the_seed_into_the_url() -> No
 
 def test_thresholds_move_factors_between_the_levels_live(made_up: Path) -> None:
     path = "pages/2_Random_by_level.py"
-    app = open_page(path, low_words="50", window_share="0")
+    app = open_page(path, low_words="50", window_share="0", few_words_share="1")
     factors = Bundle.open(made_up / "default").factors
     many = factors["effective_words"] > 50
-    high = int((many & (factors["effective_windows"] >= 3)).sum())
+    high = at_first = int((many & (factors["effective_windows"] >= 3)).sum())
     assert f"{39 - many.sum()} low · {many.sum() - high} mid · {high} high" in words(app)
     app.slider(key="control_low_words").set_value(1.0).run()
     app.slider(key="control_window_share").set_value(1.0).run()
@@ -44,6 +44,9 @@ def test_thresholds_move_factors_between_the_levels_live(made_up: Path) -> None:
     app.slider(key="control_window_share").set_value(0.0).run()
     high = int((factors["effective_windows"] >= 3).sum())
     assert f"0 low · {39 - high} mid · {high} high" in words(app)
+    app.slider(key="control_low_words").set_value(50.0).run()
+    app.slider(key="control_few_words_share").set_value(0.0).run()
+    assert f"{39 - many.sum() - (high - at_first)} low" in words(app)
 
 
 def test_the_thresholds_of_an_older_bundle_move_its_own_rule(older: Path) -> None:

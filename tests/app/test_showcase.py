@@ -76,8 +76,12 @@ def values(row: pd.Series, level: str) -> dict[str, float]:
     """What a factor of a made-up bundle is ranked by, more being better."""
     precision, recall = row["label_precision"], row["label_recall"]
     above = math.log(row["effective_words"] / 6)
-    inside = row["window_share"] - 0.1
-    margins = {"low": -above, "mid": min(above, -inside), "high": min(above, inside)}
+    inside = row["window_share"] - (0.1 if above > 0 else 0.2)
+    margins = {
+        "low": min(-above, -inside),
+        "mid": min(above, -inside),
+        "high": min(above, inside) if above > 0 else inside,
+    }
     found = {
         "name": 2 / (1 / precision + 1 / recall),
         "stability": row["stability"],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from model_answers import put_labels
 from synthetic_bundle import write_synthetic_bundle
 from tiny_hub import Reader, TinyHub, serving
 from tiny_model import write_tiny_bert
@@ -32,6 +33,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyHub]:
     root = tmp_path_factory.mktemp("hub")
     sound = root / "datasets/me/bundle"
     write_synthetic_bundle(sound, layers=2, factors=6, windows=20, examples=3, title="From afar")
+    put_labels(sound, {0: "rivers"})
     (sound / "README.md").write_text("A bundle.")
     (sound / "setup.py").write_text("raise SystemExit")
     shutil.copytree(sound, root / "models/me/among-models")
@@ -60,7 +62,7 @@ def reader(hub: TinyHub, tmp_path: Path) -> Reader:
 def test_a_bundle_of_the_hub_is_fetched_once_and_nothing_but_its_tables(reader: Reader) -> None:
     first = reader.run("info", "hf:me/bundle")
     assert (first.returncode, first.stdout.splitlines()[0]) == (0, "From afar")
-    assert "importance.parquet" in reader.fetched()
+    assert {"importance.parquet", "llm_labels.parquet"} <= {*reader.fetched()}
     assert not {"README.md", "setup.py"} & set(reader.fetched())
     assert reader.run("verify", "hf:me/bundle").returncode == 0
     assert reader.fetched() == []

@@ -38,7 +38,7 @@ def test_the_sections_say_what_the_record_holds(folder: Path, record: dict) -> N
     assert list(about.model.layers) == record["model"]["layers"]
     assert about.corpus.sources[0].licence == "CC0-1.0"
     assert about.coding.method == "solver"
-    assert about.importance.thresholds == Thresholds(6.0, 0.1)
+    assert about.importance.thresholds == Thresholds(6.0, 0.1, 0.2)
     assert about.metrics.layers[1].l0 == 11.0
     assert about.created.seconds == {"corpus": 1.0}
     assert about.settings["preset"] == "synthetic"

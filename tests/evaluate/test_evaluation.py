@@ -46,7 +46,8 @@ pytestmark = pytest.mark.model
 
 LITTLE = Effort(
     tokens=400, rival_tokens=200, fidelity_tokens=400, training_tokens=1500, least_seconds=0.3,
-    level_tokens=1500, planted_atoms=60, planted_samples=1500, planted_seconds=0.1, origins=2,
+    level_tokens=1500, planted_atoms=60, planted_samples=1500, planted_seconds=0.1, origins=6,
+    origin_texts=2,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfactors.bundle.format import SCHEMAS
+from tfactors.bundle.format import CONTEXTS, SCHEMAS
 from tfactors.describe.levels import (
     FEW_WORDS_SHARE,
     FEWEST_WINDOWS,
@@ -19,7 +19,7 @@ from tfactors.describe.levels import (
 from tfactors.explain.effects import DIRECTIONS
 from tfactors.explain.retention import RADII, REACH_SHARE
 from tfactors.stages.kept_codes import MOST_TOKENS
-from tfactors.stages.settings import PRESETS
+from tfactors.stages.settings import MOST_CONTEXTS, PRESETS
 from tfactors.stages.shares import SAMPLED_AN_EXAMPLE
 from tfactors.survey.layer import BIN_EDGES, FACTORS_PER_WORD, FREQUENT_WORD, WORDS_PER_FACTOR
 from tfactors.survey.moments import Moments
@@ -69,6 +69,7 @@ def test_the_constants_in_the_text_are_those_of_the_code():
     )
     assert (default.low_words, default.window_share) == (LOW_WORDS, WINDOW_SHARE)
     assert default.few_words_share == FEW_WORDS_SHARE
+    assert MOST_CONTEXTS == CONTEXTS
     assert f"fewer than {FEWEST_ACTIVATIONS} activations" in TEXT
     assert f"up to {MOST_TOKENS:,} tokens in windows" in TEXT
     assert SAMPLED_AN_EXAMPLE == 3

@@ -26,10 +26,11 @@ MAY_IMPORT = {
     "interchange": {"text", "coding", "describe", "bundle"},
     "stages": CORE | {"interchange"},
     "evaluate": CORE,
+    "llm": {"text", "describe", "display", "bundle"},
     "app/frame": FRAME,
     "app/parts": LIVE,
     "app/views": LIVE | {"app/parts"},
-    "commands": CORE | {"interchange", "stages", "evaluate"},
+    "commands": CORE | {"interchange", "stages", "evaluate", "llm"},
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -34,6 +34,7 @@ def corpus():
 
 def run_survey(corpus, cuts, **options):
     codes, windows, positions, words = corpus
+    options = {"most_tokens": len(words)} | options
     survey = Survey([0, 4], FACTORS, TOP, EXAMPLES, **options)
     for start, stop in zip([0, *cuts], [*cuts, len(words)], strict=True):
         part = slice(start, stop)
@@ -124,7 +125,7 @@ def test_batches_may_be_cut_between_any_two_windows(corpus, survey):
 def test_a_saved_survey_goes_on_as_if_it_had_never_stopped(corpus, survey, tmp_path: Path):
     codes, windows, positions, words = corpus
     cut = 52
-    first = Survey([0, 4], FACTORS, TOP, EXAMPLES)
+    first = Survey([0, 4], FACTORS, TOP, EXAMPLES, most_tokens=len(words))
     first.add([csr_array(c[:cut]) for c in codes], windows[:cut], positions[:cut], words[:cut])
     first.save(tmp_path / "survey.npz")
     second = Survey.load(tmp_path / "survey.npz")
@@ -140,6 +141,18 @@ def test_a_saved_survey_goes_on_as_if_it_had_never_stopped(corpus, survey, tmp_p
         for a, b in zip(mine.examples(), theirs.examples(), strict=True):
             for x, y in zip(a, b, strict=True):
                 np.testing.assert_array_equal(x, y)
+
+
+def test_a_small_word_table_holds_what_a_large_one_does(corpus, survey):
+    large = run_survey(corpus, [52], most_tokens=None)
+    names = np.arange(len(survey.vocabulary))
+    for mine, theirs in zip(survey.states, large.states, strict=True):
+        assert len(mine.word_keys) < len(theirs.word_keys) / 1000
+        of_mine, of_theirs = (
+            state.words(names, s.word_totals) for state, s in ((mine, survey), (theirs, large))
+        )
+        for x, y in zip(of_mine, of_theirs, strict=True):
+            np.testing.assert_array_equal(x, y)
 
 
 def test_a_full_word_table_forgets_rare_words_and_keeps_frequent_ones(corpus):
@@ -373,7 +386,7 @@ def test_parts_of_a_corpus_merge_to_the_sample_of_the_whole(corpus):
 
 def test_words_of_odd_letters_come_back_from_a_checkpoint(tmp_path):
     """A token may hold a newline or a U+0000, and so may a word."""
-    survey = Survey([0], factors=2)
+    survey = Survey([0], factors=2, most_tokens=10)
     words = ["one", "two\n\nlines", "nul\0", "\0", "[bracket"]
     survey.number_words(words)
     survey.save(tmp_path / "survey.npz")

@@ -12,11 +12,15 @@ import shlex
 from pathlib import Path
 
 from tfactors.bundle.format import BundleError, bundle_files
+from tfactors.bundle.llm_labels import SEAL
 from tfactors.bundle.manifest import Manifest, read_manifest
 from tfactors.files import file_sha256
 
 PREFIX = "hf:"
-_FILES = ["manifest.json", "labels.json", "*.parquet", "examples/*.parquet", "evidence/*"]
+_FILES = [
+    *("manifest.json", "labels.json", SEAL),
+    *("*.parquet", "examples/*.parquet", "evidence/*"),
+]
 
 
 def bundle_folder(source: str | Path) -> Path:

@@ -2,8 +2,8 @@
 
 Reads a whole folder, and raises one BundleError where something is wrong: it names the file, the
 column and the row (counted from 0). First the seals: the manifest against its own checksum, every
-file against the manifest's SHA-256, and at last evidence against its own. Between them what a
-checksum cannot know, because a writer can be wrong: order and ranges
+file against the manifest's SHA-256, and at last evidence and labels by language models against
+their own. Between them what a checksum cannot know, because a writer can be wrong: order and ranges
 (:mod:`tfactors.bundle.verify_rows`), and that the tables agree with one another
 (:mod:`tfactors.bundle.verify_tables`).
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tfactors.bundle import evidence, evidence_seals
+from tfactors.bundle import evidence, evidence_seals, llm_labels
 from tfactors.bundle.format import (
     MANIFEST,
     PEOPLES_LABELS,
@@ -30,7 +30,10 @@ from tfactors.files import file_sha256
 _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 # What may lie in the folder and is no table.
 _EVIDENCE = [*evidence.FILES, evidence_seals.FILE]
-_BESIDE = {MANIFEST, PEOPLES_LABELS, *(f"{evidence.FOLDER}/{name}" for name in _EVIDENCE)}
+_BESIDE = {
+    *(MANIFEST, PEOPLES_LABELS, llm_labels.TABLE, llm_labels.SEAL),
+    *(f"{evidence.FOLDER}/{name}" for name in _EVIDENCE),
+}
 
 
 def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None) -> None:
@@ -57,6 +60,8 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
     steps += Tables(folder, manifest).checks()
     if evidence.folder_of(folder).exists():
         steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
+    if llm_labels.is_there(folder):
+        steps.append((llm_labels.TABLE, partial(llm_labels.check, folder, manifest)))
     for done, (name, check) in enumerate(steps):
         if progress:
             progress(name, done, len(steps))

@@ -20,6 +20,7 @@ _MODULES = {
     "decompose": "decompose",
     "retention": "retention",
     "evaluate": "evaluate",
+    "label": "label",
     "dashboard": "dashboard",
     "export": "export",
 }

@@ -17,14 +17,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Check the bundle, and print how many files and rows are sound."""
-    from tfactors.bundle import Bundle, evidence
+    from tfactors.bundle import Bundle, evidence, llm_labels
 
     bundle = Bundle.open(options.bundle)
     bundle.verify()
     files, measured = bundle.about.files, evidence.folder_of(bundle.path)
     sealed = evidence.is_sealed(measured) if measured.is_dir() else None
+    answers = len(llm_labels.read(bundle.path, bundle.about))
     if options.json:
-        print(json.dumps({"verified": True, "files": len(files), "evidence_sealed": sealed}))
+        record = {"verified": True, "files": len(files), "evidence_sealed": sealed}
+        print(json.dumps(record | {"llm_answers": answers}))
         return
     rows = sum(seal.rows for seal in files.values())
     said = {
@@ -32,6 +34,8 @@ def run(options: argparse.Namespace) -> None:
         True: "; its evidence as it was written",
         False: "; its evidence has no seals, which 'tfactors evaluate' sets",
     }[sealed]
+    if answers:
+        said += f"; {answers:,} answers of language models as they were written"
     print(f"{options.bundle}: {len(files)} files, {rows:,} rows, all as the manifest says{said}")
 
 

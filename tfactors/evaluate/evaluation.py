@@ -34,7 +34,8 @@ class Effort:
     training_tokens: int = 30_000  # for controls that have to be trained
     least_seconds: float = 25.0  # of training of the autoencoder
     level_tokens: int = 40_000  # of the whole corpus, for the levels of both seeds
-    origins: int = 8  # activations a pair of layers whose sources are taken away
+    origins: int = 200  # activations a pair of layers that are attributed
+    origin_texts: int = 20  # texts that these are of; of one in each the sources are taken away
     planted_atoms: int = 3_000
     planted_samples: int = 50_000
     planted_seconds: float = 12.0

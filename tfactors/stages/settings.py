@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tfactors.bundle.format import CONTEXTS
 from tfactors.describe.levels import FEW_WORDS_SHARE, LOW_WORDS, WINDOW_SHARE
 from tfactors.errors import InputError
 from tfactors.model.location import shared_path
 from tfactors.model.precision import CHOICES
 from tfactors.text.tables import replace_surrogates
+
+MOST_CONTEXTS = 20
+"""As `tfactors.bundle.format.CONTEXTS`, which takes pandas to know."""
 
 
 def setting(default: Any, help: str, **metadata: Any) -> Any:
@@ -78,7 +80,7 @@ class Settings:
     importance_k: int = setting(200, "importance is the mean of this many largest activations")
     examples: int = setting(200, "words in context kept for each factor and layer")
     contexts: int = setting(
-        CONTEXTS, f"the strongest of them kept token by token, at most {CONTEXTS}"
+        MOST_CONTEXTS, f"the strongest of them kept token by token, at most {MOST_CONTEXTS}"
     )
     retention_examples: int = setting(10, "top examples a factor whose context is cut")
     low_words: float = setting(LOW_WORDS, "factors that fire on so few words are low-level")
@@ -107,8 +109,8 @@ class Settings:
                 raise InputError(
                     f"{name.replace('_', '-')} {getattr(self, name)}: expected {smallest} or more"
                 )
-        if self.contexts > CONTEXTS:
-            raise InputError(f"contexts {self.contexts}: expected {CONTEXTS} or fewer")
+        if self.contexts > MOST_CONTEXTS:
+            raise InputError(f"contexts {self.contexts}: expected {MOST_CONTEXTS} or fewer")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 given = getattr(self, name)
@@ -206,7 +208,7 @@ CONTEXT: dict[str, Any] = {
     "marks": True,
     "scale": "state",
     "baseline": "token",
-    "penalty": 1.2,
+    "penalty": 1.25,
     "refit": True,
     "damping": False,
     "balance": True,
@@ -220,13 +222,11 @@ IMPORT = Settings(
 
 PRESETS: dict[str, Settings] = {
     # Windows of twice the length cost twice the time, and many factors are high-level, whose maps
-    # are wide: fewer examples are read again. Twice the text makes more factors come back.
+    # are wide: fewer examples are read again.
     "default": replace(
         IMPORT,
         **CONTEXT,
-        factors=1800,
-        training_tokens=1_200_000,
-        contexts=10,
+        factors=2000,
         retention_examples=4,
         saliency_examples=3,
         saliency_others=1,

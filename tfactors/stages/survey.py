@@ -65,6 +65,7 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             settings.importance_k,
             settings.examples,
             settings.contexts,
+            most_tokens=int(lengths.sum()),
         )
     every = np.ones(len(lengths), bool)
     kept = [

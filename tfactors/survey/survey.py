@@ -27,6 +27,9 @@ from tfactors.survey.contexts import TopContexts
 from tfactors.survey.layer import BYTES_A_WORD, WORD_TABLE_BYTES, LayerSurvey
 from tfactors.survey.moments import ExactSum, Moments
 
+SLOTS_AN_ACTIVATION = 4
+"""Slots of a word table for each activation that there can be, so that it never fills."""
+
 
 class Survey:
     """The pass over the corpus: one :class:`LayerSurvey` a layer and the words met so far.
@@ -44,7 +47,9 @@ class Survey:
     contexts : int
         Of these so many with their whole context.
     table_bytes : int
-        Memory of the word tables of all layers.
+        Memory of the word tables of all layers, at most.
+    most_tokens : int, optional
+        Tokens that come, at most: of few the word tables are small from the start.
 
     Attributes
     ----------
@@ -64,8 +69,11 @@ class Survey:
         examples: int = 200,
         contexts: int = 20,
         table_bytes: int = WORD_TABLE_BYTES,
+        most_tokens: int | None = None,
     ) -> None:
         slots = 1 << int(np.log2(table_bytes / len(layers) / BYTES_A_WORD))
+        if most_tokens is not None:
+            slots = min(slots, 1 << (SLOTS_AN_ACTIVATION * most_tokens * factors).bit_length())
         self.layers = list(layers)
         self.tokens = 0
         self.norms = ExactSum()  # Σ‖x‖ of each layer, (layers,)

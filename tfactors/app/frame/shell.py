@@ -15,6 +15,7 @@ import streamlit as st
 from tfactors.app.frame import (
     controls,
     kept_notes,
+    llm_labels,
     notes,
     server,
     store,
@@ -75,11 +76,11 @@ def _run() -> None:
     try:
         opened = store.open_bundle(path)
         url_state.check_against(here.controls, opened)
-        wrong = notes.begin(opened)
+        wrong = [notes.begin(opened), llm_labels.begin(opened)]
         if not st.context.is_embedded:
             with st.sidebar:
                 kept_notes.draw(opened)
-        said = [wrong, kept_notes.notice(opened), url_state.long_link()]
+        said = [*wrong, kept_notes.notice(opened), url_state.long_link()]
         for sentence in [*url_state.notices(), *filter(None, said)]:
             st.info(plain_text(sentence), icon=":material/info:")
         token = _OPEN.set(opened)

@@ -56,6 +56,15 @@ EXPLAINED_VARIANCE = (
     "of the layer gives 0, perfect reconstruction 1."
 )
 ALIVE = "The share of factors that are active at least once in the corpus."
+MODEL_LABEL = (
+    "What a language model called the factor, shown some of its places and near misses; whose it "
+    "is stands on the factor's page."
+)
+MODEL_SCORE = (
+    "Balanced accuracy of detection: the model was shown places it had not seen, some active and "
+    "some near misses, and said which fit its label. Chance is 50%."
+)
+RULE_SCORE = "The same, where the model was given the name that a rule made."
 LABEL_KIND = (
     "What the label is a rule about: a word, a lemma, an affix, part of a name, a number, "
     "punctuation, a class of words, a position, a source; a pattern of neighbouring words, a word "

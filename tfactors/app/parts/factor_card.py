@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tfactors.app.frame import store
-from tfactors.app.parts import level_rule, selection
+from tfactors.app.parts import level_rule, model_label, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.passages import passages_of
 from tfactors.display import passages
@@ -29,7 +29,7 @@ def show(bundle: Bundle, factor: int, level: str) -> None:
     meaning = level_rule.level_meaning(level, selection.thresholds_in_force(bundle))
     st.html(
         f'<div class="tf-cards"><div class="tf-card">'
-        f"<h3>{words}</h3>"
+        f"<h3>{words}</h3>{model_label.card_html(bundle, factor)}"
         f'<p class="tf-sub">{as_html(meaning.capitalize())}</p>'
         f'<div class="tf-{level}"><div class="tf-spark" role="img" aria-label="importance peaks at '
         f'layer {layer}">{bars}</div></div>'

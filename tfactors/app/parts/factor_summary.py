@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts import chart_clicks, definitions, figures, level_rule, older_level_rule
+from tfactors.app.parts import (
+    chart_clicks,
+    definitions,
+    figures,
+    level_rule,
+    model_label,
+    older_level_rule,
+)
 from tfactors.app.parts.figures import Figure
 from tfactors.app.parts.selection import (
     TITLE_WORDS,
@@ -42,7 +49,8 @@ def headline(selected: Selected) -> None:
     st.html(
         f'<header class="tf-head">'
         f'<p class="tf-over">Factor {selected.factor:,} at layer {selected.layer}</p>'
-        f"<h1>{words or 'no words'}</h1>{level_badge(selected.level, _instead_of_level(selected))}"
+        f"<h1>{words or 'no words'}</h1>{model_label.header_html(selected.bundle, selected.factor)}"
+        f"{level_badge(selected.level, _instead_of_level(selected))}"
         f'<p class="tf-why">{_level_meaning(selected)}{as_html(why)}</p>'
         f"{_label_claim(selected)}"
         f'<p class="tf-unseen">{curve}</p></header>'

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.frame import controls, shell, store
+from tfactors.app.frame import controls, llm_labels, shell, store
 from tfactors.app.parts import definitions, downloads, level_rule, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.abilities import MARKED_MATCH
 from tfactors.describe.levels import OlderThresholds
+from tfactors.visible import boxed
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
 
@@ -24,6 +25,16 @@ _COLUMNS: dict[str, Any] = {
         "Factor", width="small", pinned=True, help=definitions.FACTOR
     ),
     "words": st.column_config.TextColumn("Words", width=240, help=definitions.WORDS),
+    "model_label": st.column_config.TextColumn(
+        "By a language model", width=240, help=definitions.MODEL_LABEL
+    ),
+    "model_label_by": st.column_config.TextColumn("Whose", width="small"),
+    "model_score": st.column_config.NumberColumn(
+        "Its score", format="percent", width="small", help=definitions.MODEL_SCORE
+    ),
+    "rule_score": st.column_config.NumberColumn(
+        "Rule's score", format="percent", width="small", help=definitions.RULE_SCORE
+    ),
     "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL),
     "peak": st.column_config.NumberColumn("Peak", width="small", help=definitions.PEAK),
     "curve": st.column_config.BarChartColumn(
@@ -59,6 +70,9 @@ _PLAIN = (
     *("level", "peak", "curve", "importance", "density"),
     *("effective_words", "window_share", "sentence"),
 )
+
+# What a language model called them, where one was asked.
+_BY_MODEL = ("model_label", "model_label_by", "model_score", "rule_score")
 
 # The columns of a search, see :mod:`tfactors.app.views.search`.
 MATCH_COLUMNS: dict[str, Any] = {
@@ -119,7 +133,24 @@ def factor_rows(bundle: Bundle, factors: np.ndarray) -> pd.DataFrame:
             column: rows[column].to_numpy()
             for column in ("label_kind", "label_precision", "label_recall", "stability")
         }
+        | _model_labels(bundle, factors)
     )
+
+
+def _model_labels(bundle: Bundle, factors: np.ndarray) -> dict[str, Any]:
+    """Return what a language model called the factors, by column; {} where none was asked."""
+    known = llm_labels.shown(bundle)
+    if not known:
+        return {}
+    given = [known.get(int(factor)) for factor in factors]
+    return {
+        "model_label": [one and boxed(one.label) for one in given],
+        "model_score": [np.nan if one is None or one.score is None else one.score for one in given],
+        "rule_score": [
+            np.nan if one is None or one.rule_score is None else one.rule_score for one in given
+        ],
+        "model_label_by": [one and f"{boxed(one.model)}, {one.date}" for one in given],
+    }
 
 
 def show(
@@ -143,6 +174,7 @@ def show(
     # With columns of the caller's own the table is wide enough without the numbers.
     plain = [name for name in (_PLAIN[:3] if columns else _PLAIN) if name not in columns]
     shared = [name for name in plain if len(rows) == 0 or rows[name].notna().any()]
+    by_model = [name for name in _BY_MODEL if name in rows and rows[name].notna().any()]
     event: Any = st.dataframe(
         rows,
         key=key,
@@ -151,7 +183,7 @@ def show(
         selection_mode=["single-row", "single-cell"],
         placeholder="–",
         height=min(_ROW * (len(rows) + 1) + 3, tallest),
-        column_order=["factor", "words", *columns, *shared],
+        column_order=["factor", "words", *by_model, *columns, *shared],
         column_config={**_COLUMNS, **columns},
         alt=alt,
     )

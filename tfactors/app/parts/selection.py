@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.frame import controls, notes, store, url_state
+from tfactors.app.frame import controls, llm_labels, notes, store, url_state
 from tfactors.app.parts import definitions, level_rule
 from tfactors.bundle import Bundle
 from tfactors.describe.labels import label_parts
@@ -127,13 +127,20 @@ def _bundle_names(fingerprint: str, _bundle: Bundle) -> pd.DataFrame:
 
 
 def casefolded_names(bundle: Bundle) -> list[str]:
-    """Return the names of all factors for a search, upper and lower case alike."""
+    """Return the names of all factors for a search, upper and lower case alike.
+
+    What a language model called a factor is found too.
+    """
     plain = _casefolded_bundle_names(bundle.fingerprint, bundle)
+    by_model = llm_labels.shown(bundle)
     written = notes.shown(bundle).notes
-    if not any(note.label for note in written.values()):
+    if not by_model and not any(note.label for note in written.values()):
         return plain
     changed = {at: factor_name(bundle, at).casefold() for at, note in written.items() if note.label}
-    return [changed.get(at, known) for at, known in enumerate(plain)]
+    names = [changed.get(at, known) for at, known in enumerate(plain)]
+    for at, given in by_model.items():
+        names[at] = f"{names[at]} {given.label.casefold()}"
+    return names
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
