@@ -15,7 +15,7 @@ from tfactors.app.parts import (
     words_around,
 )
 from tfactors.app.views import factor as factor_view
-from tfactors.app.views import factor_context
+from tfactors.app.views import factor_context, factor_origins
 
 bundle = shell.bundle()
 if sharing.is_embedded():
@@ -59,6 +59,8 @@ match part:
         factor_view.show_sources(selected, examples)
     case "similar":
         factor_view.show_similar(selected)
+    case "origins":
+        factor_origins.show(selected)
     case "effect":
         intervention.show_for_factor(selected)
 level_controls.sidebar(bundle)

@@ -49,6 +49,7 @@ def test_the_codes_of_an_encoder_know_no_penalty_and_all_else_is_there() -> None
         ("neighbours", ["neighbours"]),
         ("vocabulary", ["vocabulary"]),
         ("effects", ["effects"]),
+        ("origins", ["factor_origins"]),
         ("second_dictionary", ["second_seed"]),
     ],
 )

@@ -49,6 +49,7 @@ def read_everything(bundle: Bundle) -> list:
     for factor in (3, FACTORS - 1):
         found += [bundle.importance(factor), bundle.retention(factor)]
         found += [bundle.neighbours(factor, "together"), bundle.vocabulary(factor)]
+        found += [bundle.origins(factor), bundle.feeds(factor)]
         for layer in bundle.layers:
             found += [bundle.examples(factor, layer), bundle.histogram(factor, layer)]
             found += [bundle.words(factor, layer), bundle.saliency(factor, layer)]

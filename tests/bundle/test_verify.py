@@ -293,6 +293,18 @@ OPTIONAL = [
     ("effects", "ratio", 2, 99.0, "99 is not removed 0.0"),
     ("effects", "ratio_error", 2, None, "None does not go with 6 examples"),
     ("effects", "elsewhere", 2, 1.5, "1.5 is no share"),
+    ("origins", "kind", 0, "rest", "'rest' is none of factor, word"),
+    ("origins", "rank", -1, 30, "30 is not one more than the rank before"),
+    ("origins", "layer", 0, 3, "3 is not below the peak layer of factor "),
+    ("origins", "source", 0, 40, "40 is none of the factors 0 to 39"),
+    ("origins", "word", 0, "river", "'river' is a word, and the source is a factor"),
+    ("origins", "offset", 2, 64, "64 is no place in a window of 64 tokens"),
+    ("origins", "share", 1, 9.5, "9.5 is larger than the one ranked before"),
+    ("origins", "spread", 1, -0.5, "-0.5 is negative"),
+    ("origins", "there", 1, 0.0, "0 is no share above 0"),
+    ("origins", "before", 1, 1.5, "1.5 is no share"),
+    ("origins", "found", 1, 0, "0 is not above 0"),
+    ("origins", "found", 1, 7, "7 is more than 6 examples"),
     ("neighbours", "kind", 0, "an", "'an' is none of cosine, together"),
     ("neighbours", "rank", -1, 11, "11 is not one more than the rank before"),
     ("neighbours", "other", 0, 40, "40 is none of the factors 0 to 39"),
@@ -346,6 +358,7 @@ def test_a_row_that_cannot_be_true_is_named_with_file_column_and_row(
         (EXAMPLES, 1, "column 'rank' row 1: 2 is not one more than the rank before"),
         ("factor_words", 3, "its rows are not those of words.parquet"),
         ("words", 3, "its rows are not those of words.parquet"),
+        ("feeds", 3, "its rows are not those of origins.parquet"),
     ],
 )
 def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
@@ -357,7 +370,7 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
 
 def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
     optional = ("contexts", "samples", "effects", "neighbours", "vocabulary", "second_dictionary")
-    for name in (*optional, "senses", "occurrences"):
+    for name in (*optional, "senses", "occurrences", "origins", "feeds"):
         (copy / f"{name}.parquet").unlink()
     columns = ["label_kind", "label_rule", "label_judge", "label_precision", "label_recall"]
     columns += ["map_x", "map_y"]
@@ -371,9 +384,40 @@ def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(
     assert list(bundle.vocabulary(3)) == ["rank", "token", "value"]
     assert list(bundle.effects(3))[:2] == ["layer", "examples"]
     assert not len(bundle.effects())
+    assert list(bundle.origins(3))[:4] == ["rank", "kind", "layer", "source"]
+    assert list(bundle.feeds(3))[:3] == ["rank", "layer", "target"]
+    assert not any(map(len, (bundle.origins(3), bundle.feeds(3))))
     assert list(bundle.samples(3, 1))[-2:] == ["activation", "quantile"]
     assert not any(map(len, (bundle.senses(), bundle.occurrences("bank"))))
     assert not any(map(len, (bundle.contexts(3, 1), bundle.samples(3, 1), bundle.neighbours(3))))
+
+
+def test_a_word_among_the_sources_has_to_be_one_of_the_text(copy):
+    words = pq.read_table(copy / "origins.parquet")["word"].to_pylist()
+    row = next(at for at, word in enumerate(words) if word)
+    for column, value, problem in (
+        ("word", "zebra", "'zebra' does not occur, casefolded, in the windows"),
+        ("source", 3, "3 is not -1, and the source is a word"),
+    ):
+        rewrite(copy, "origins.parquet", put(column, row, value))
+        with pytest.raises(BundleError, match=f"column '{column}' row {row}: {problem}"):
+            Bundle.open(copy).verify()
+        rewrite(copy, "origins.parquet", put(column, row, words[row] if column == "word" else -1))
+
+
+def test_what_a_factor_feeds_are_the_factors_that_it_is_a_source_of(folder):
+    bundle = Bundle.open(folder)
+    made_from = {factor: bundle.origins(factor) for factor in range(40)}
+    for factor in range(40):
+        expected = {
+            (target, float(row.share))
+            for target, rows in made_from.items()
+            for row in rows[rows["source"] == factor].itertuples()
+            if target != factor
+        }
+        found = bundle.feeds(factor)
+        assert set(zip(found["target"], found["share"].astype(float), strict=True)) == expected
+        assert found["share"].abs().is_monotonic_decreasing
 
 
 def test_a_table_that_a_bundle_might_do_without_is_missed_when_the_manifest_names_it(copy):

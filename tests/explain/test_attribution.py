@@ -90,6 +90,12 @@ def test_all_that_a_real_model_was_given_adds_up_to_the_activation(
         assert sum(found.shares().values()) == pytest.approx(found.total / found.activation)
 
 
+def test_of_normed_states_too_all_adds_up_to_the_activation(tmp_path) -> None:
+    encoder = encoder_with_own_part(tmp_path, blocks=3, normed=True)
+    for position in (1, 5):
+        assert attributed(encoder, 3, 2, position).error <= integrated_gradients.LARGEST_ERROR
+
+
 def test_running_on_between_layers_gives_the_models_own_states(encoder) -> None:
     states = encoder.model.hidden_states([IDS], [1, 2, 3])
     for end in (1, 2, 3):

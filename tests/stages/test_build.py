@@ -1,5 +1,6 @@
 """From text to bundle through the command line, and through ten kills."""
 
+import json
 import random
 import shutil
 import signal
@@ -45,6 +46,7 @@ def settings(model, texts) -> Settings:
         "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=0.3,
         max_tokens=40_000, training_tokens=20_000, saliency_examples=1,
         saliency_samples=30, saliency_others=2, stability=True, effect_examples=2,
+        origin_examples=3,
     )  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def small(settings) -> Settings:
     return replace(
         settings, window_length=40, max_tokens=9_000, training_tokens=6_000, factors=32,
         saliency_samples=12, saliency_others=1, effect_examples=1, retention_examples=1,
+        origin_examples=2,
     )  # fmt: skip
 
 
@@ -177,6 +180,48 @@ def test_a_factor_has_a_level_where_its_numbers_are_known(built):
     known = few | built.factors[["effective_words", "window_share"]].notna().all(axis=1)
     assert ((built.factors["level"] != "") == known).all()
     assert built.about.importance.thresholds == Thresholds()
+
+
+def test_what_factors_are_made_from_is_below_them_and_turned_round(built):
+    peak, lowest = built.factors["peak_layer"], built.layers[0]
+    made_from = {factor: built.origins(factor) for factor in built.factors["factor"]}
+    for factor, rows in made_from.items():
+        assert len(rows) <= 21
+        assert (rows["layer"] == peak[factor] - 1).all()
+        assert (rows["examples"] <= 3).all()
+        assert len(rows) == 0 or peak[factor] > lowest
+    sources = pd.concat(rows.assign(factor=factor) for factor, rows in made_from.items())
+    assert set(sources["kind"]) == {"factor", "word"}
+    assert sources["factor"].nunique() > (peak > lowest).sum() / 2
+    asked = int(sources["source"][sources["kind"] == "factor"].mode()[0])
+    into = sources[(sources["source"] == asked) & (sources["factor"] != asked)]
+    assert sorted(built.feeds(asked)["target"]) == sorted(into["factor"])
+    assert built.about.settings["origin_examples"] == 3
+    assert built.manifest["origins"]["examples"] > 0
+
+
+def test_a_build_that_knew_no_origins_is_not_refused(small):
+    record = small.to_json()
+    del record["origin_examples"]
+    assert small.differences(record) == []
+    assert small.differences(record | {"origin_examples": 9}) == ["origin-examples 9 there, 2 here"]
+
+
+def test_a_kept_build_that_knew_no_origins_goes_on_to_the_same_bytes(
+    once, small, tmp_path, monkeypatch
+):
+    folder = tmp_path / "kept"
+    with monkeypatch.context() as patch:
+        patch.setattr("tfactors.stages.build.shutil.rmtree", lambda *_, **__: None)
+        build(folder, replace(small, origin_examples=0), show_progress=False)
+    work = folder / ".build"
+    record = json.loads((work / "settings.json").read_text("utf-8"))
+    del record["origin_examples"]
+    (work / "settings.json").write_text(json.dumps(record), "utf-8")
+    for gone in (work / "origins.json", folder / "manifest.json"):
+        gone.unlink()
+    build(folder, small, show_progress=False)
+    assert contents(folder) == once
 
 
 def test_scaled_states_have_mean_norm_root_d(built):

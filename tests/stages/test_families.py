@@ -65,13 +65,20 @@ def test_a_model_that_cannot_run_on_gives_a_bundle_without_effects(
 ) -> None:
     model, folder = write_family("flaubert", tmp_path / "model"), tmp_path / "bundle"
     capsys.readouterr()
-    assert main(["build", str(text), "--model", str(model), "--out", str(folder), *SMALL]) == 0
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "cannot run on from hidden states that were changed" in line
+    line = ["build", str(text), "--model", str(model), "--out", str(folder), *SMALL]
+    assert main([*line, "--origin-examples", "1"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert all("cannot run on from hidden states that were changed" in line for line in said)
+    assert [line.rpartition("; ")[2] for line in said] == [
+        "the bundle holds no effects",
+        "the bundle does not say what factors are made from",
+    ]
     assert main(["verify", str(folder)]) == 0
     bundle = tf.Bundle.open(folder)
     assert bundle.effects().empty
     assert not bundle.abilities.effects
+    assert not bundle.abilities.factor_origins
+    assert bundle.manifest["origins"] == {"examples": 0}
     with pytest.raises(ModelError, match="cannot run on"):
         tf.intervene(bundle, "The people of the house", factor=0, layer=1, times=1, add=0.1)
     (section,) = evaluate(bundle, only=["fidelity"], show_progress=False)

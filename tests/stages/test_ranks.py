@@ -19,7 +19,8 @@ SMALL = [
     "--preset", "quick", "--factors", "32", "--penalty", "1", "--max-tokens", "9000",
     "--training-tokens", "6000", "--window-length", "40",
     "--saliency-examples", "1", "--saliency-others", "1",
-    "--saliency-samples", "12", "--low-words", "1", "--window-share", "0", "--quiet",
+    "--origin-examples", "2", "--saliency-samples", "12",
+    "--low-words", "1", "--window-share", "0", "--quiet",
 ]  # fmt: skip
 
 

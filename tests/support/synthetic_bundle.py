@@ -28,6 +28,7 @@ from tfactors.bundle.writing import (
     write_dictionary,
     write_imported,
     write_manifest,
+    write_origins,
     write_table,
     write_words,
 )
@@ -197,6 +198,9 @@ def write_synthetic_bundle(
     write_table(folder, "vocabulary.parquet", _near_tokens(more, factors, text))
     effects = _effects(np.random.default_rng([seed, 2]), maximum)
     write_table(folder, "effects.parquet", effects)
+    written = {text.vocabulary[word] for word in np.unique(text.words[text.words >= 0])}
+    occurring = [[name for name in row if name in written] for row in names]
+    _write_origins(folder, np.random.default_rng([seed, 4]), peak, occurring)
     if factors > 6:
         _write_senses(folder, text, layer_ids, maximum)
     write_manifest(
@@ -712,6 +716,41 @@ def _effects(rng: np.random.Generator, maximum: np.ndarray) -> pa.Table:
         "elsewhere": rng.uniform(0, 1, len(factor)),
     }
     return pa.table(columns).cast(SCHEMAS["effects"])
+
+
+def _write_origins(
+    folder: Path, rng: np.random.Generator, peak: np.ndarray, names: list[list[str]]
+) -> None:
+    """Made-up sources, at most ten, of the factors that peak above the lowest layer.
+
+    The first of four factors is mostly itself one layer below.
+    """
+    rows = []
+    for factor in np.flatnonzero(peak > 0).tolist():
+        others = np.delete(np.arange(len(peak)), factor)
+        sources = rng.choice(others, min(7, len(others)), replace=False).tolist()
+        words = dict.fromkeys(name.casefold() for name in names[factor])
+        shares = iter(-np.sort(-rng.uniform(0.01, 0.3, len(sources) + len(words))))
+        if factor % 4 == 0:
+            rows.append({"factor": factor, "source": factor, "word": "", "share": 0.6})
+        rows += [
+            {"factor": factor, "source": source, "word": word, "share": sign * next(shares)}
+            for source, word, sign in [
+                *((source, "", 1 if source % 5 else -1) for source in sources),
+                *((-1, word, 1) for word in words if word),
+            ]
+        ]
+    table = pd.DataFrame(rows, columns=["factor", "source", "word", "share"])
+    n = len(table)
+    table["kind"] = np.where(table["source"] < 0, "word", "factor")
+    table["rank"] = table.groupby("factor").cumcount()
+    table["layer"] = peak[table["factor"].to_numpy(int)] - 1
+    table["offset"] = rng.integers(-3, 2, n)
+    table["there"], table["before"] = rng.uniform(0.2, 1, n), rng.uniform(0, 1, n)
+    table["spread"] = table["share"].abs() / 3
+    table["found"], table["examples"] = rng.integers(1, 7, n), 6
+    float32 = dict.fromkeys(["there", "before", "share", "spread"], np.float32)
+    write_origins(folder, table.astype(float32))
 
 
 def _neighbours(rng: np.random.Generator, atoms: np.ndarray) -> Iterator[pa.Table]:

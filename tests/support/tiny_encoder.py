@@ -30,25 +30,27 @@ def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorE
     return FactorEncoder(model, SparseCoder(atoms), StateTransform(scale), penalty, tol=1e-6)
 
 
-def encoder_with_own_part(folder: Path, marks: bool = False, blocks: int = 2) -> FactorEncoder:
+def encoder_with_own_part(
+    folder: Path, marks: bool = False, blocks: int = 2, normed: bool = False
+) -> FactorEncoder:
     """A tiny model with a baseline fitted to random windows of its own, and a random dictionary.
 
-    Its states have length √d each.
+    Its states have length √d each, or are ``normed`` as a layer norm does.
     """
     model = load_model(str(write_tiny_bert(folder, blocks=blocks)), marks=marks)
     layers = list(range(1, blocks + 1))
-    by_length = StateTransform(dict.fromkeys(layers, 1.0), by_length=True)
+    scaled = StateTransform(dict.fromkeys(layers, 1.0), by_length=not normed, normed=normed)
     random = np.random.default_rng(1)
     texts = [random.integers(5, 700, 20) for _ in range(300)]
     states = model.hidden_states(texts, layers)
-    states *= by_length.multipliers(states, layers)
+    scaled.scale_states(states, layers)
     token_ids, places = tokens_and_places(model, texts)
     sums = BaselineSums.empty(np.arange(5, 600), 20, len(layers) * model.width)
     sums.add(sums.of_batch(states, token_ids, places))
     baseline = fit_baseline(sums, layers, model.unit_embeddings)
     atoms = np.random.default_rng(5).standard_normal((FACTORS, model.width)).astype(np.float32)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    transform = replace(by_length, baseline=baseline)
+    transform = replace(scaled, baseline=baseline)
     return FactorEncoder(model, SparseCoder(atoms), transform, 0.05, tol=1e-6)
 
 

@@ -53,6 +53,11 @@ OLDER_EFFECTS = (
     "This bundle holds no effects: an older tfactors built it, or the quick preset, or of a model "
     "that cannot run on from changed states."
 )
+NO_FACTOR_ORIGINS = (
+    "This bundle does not say what its factors are made from: an older tfactors built it, or the "
+    "quick preset, or of a model that cannot run on from changed states; 'tfactors build' with "
+    "--origin-examples 6 measures it."
+)
 ONE_LAYER = (
     "This bundle takes a single layer of the model apart: what an activation there was made from "
     "further down is not known."
@@ -118,6 +123,8 @@ class Abilities:
         What is left of activations when context is cut away.
     origins : Ability
         What an activation was made from at the layers below can be asked of the model.
+    factor_origins : Ability
+        What factors are made from, over their activations, and what they go into.
     saliency : Ability
         Maps of the words that an activation depends on are measured, and new ones can be made.
     saliency_maps : Ability
@@ -149,6 +156,7 @@ class Abilities:
     level_rule: Ability
     retention: Ability
     origins: Ability
+    factor_origins: Ability
     saliency: Ability
     saliency_maps: Ability
     neighbours: Ability
@@ -208,6 +216,9 @@ class Abilities:
             level_rule=unless_published(LISTED_LEVELS),
             retention=dictionary,
             origins=dictionary if layers > 1 or not dictionary else Ability(ONE_LAYER),
+            factor_origins=with_table(
+                "origins", NO_FACTOR_ORIGINS if layers > 1 else ONE_LAYER, NO_DICTIONARY
+            ),
             saliency=unless_published(READ_FROM_COLOURS),
             saliency_maps=unless_published(NO_MAP),
             neighbours=with_table("neighbours", OLDER),

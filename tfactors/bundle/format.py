@@ -196,6 +196,27 @@ LAYOUTS: dict[str, Layout] = {
         ),
         keys=("factor", "layer"), factors=256, optional=True,
     ),
+    # What a factor is made from at its peak layer: tfactors.explain.factor_origins.
+    "origins": Layout(
+        _schema(
+            factor=_i32, rank=_i16, kind=_str, layer=_i16, source=_i32, word=_str,
+            offset=_i16, there=_f32, before=_f32, share=_f32, spread=_f32,
+            found=_i16, examples=_i16,
+        ),
+        keys=("factor", "rank"), factors=64, split=("there", "before", "share", "spread"),
+        optional=True,
+    ),
+    # Its rows of factors in the other order, so that "what does this factor go into" costs one row
+    # group as well.
+    "feeds": Layout(
+        _schema(
+            factor=_i32, rank=_i16, layer=_i16, target=_i32,
+            offset=_i16, there=_f32, before=_f32, share=_f32, spread=_f32,
+            found=_i16, examples=_i16,
+        ),
+        keys=("factor", "rank"), factors=64, split=("there", "before", "share", "spread"),
+        optional=True,
+    ),
     "vocabulary": Layout(
         _schema(factor=_i32, kind=_str, rank=_i16, token=_str, value=_f32),
         keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
@@ -245,6 +266,10 @@ LABEL_JUDGES = ("held out", "sample")
 CONTEXTS = 20
 # How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.
 NEIGHBOUR_KINDS = ("cosine", "together")
+# What a factor may be made from: a factor of a layer below, or a word, less what all words bring.
+SOURCE_KINDS = ("factor", "word")
+# Sources of a factor that are kept, at most.
+SOURCES = 20
 # Where a token of the vocabulary is near a factor: at the model's input, or among the logits of
 # its head, raised or lowered most.
 VOCABULARY_KINDS = ("input", "logit", "logit_low")

@@ -253,6 +253,23 @@ class BundleReader(BundleFiles):
         """
         return self._of_factor("retention.parquet", factor)
 
+    def origins(self, factor: int) -> pd.DataFrame:
+        """Return what a factor is made from at its peak layer, the largest share first.
+
+        Columns rank, kind ("factor" or "word"), layer (of the source), source (its number, -1 of a
+        word), word (casefolded, "" of a factor), offset, there, before, share, spread, found,
+        examples: :mod:`tfactors.explain.factor_origins` says what they mean.
+        """
+        return self._of_factor("origins.parquet", factor)
+
+    def feeds(self, factor: int) -> pd.DataFrame:
+        """Return the other factors that one is among the sources of, the largest share first.
+
+        Columns rank, layer (of the source), target (number of the factor that is made from it, at
+        its own peak layer), and the rest as :meth:`origins`.
+        """
+        return self._of_factor("feeds.parquet", factor)
+
     def effects(self, factor: int | None = None) -> pd.DataFrame:
         """Return what removing a factor does to the sentence embedding; of all without ``factor``.
 

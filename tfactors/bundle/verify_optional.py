@@ -25,7 +25,15 @@ from tfactors.bundle.format import (
     VOCABULARY_KINDS,
     BundleError,
 )
-from tfactors.bundle.verify_rows import ROUNDING, OpenTables, Part, first_letters
+from tfactors.bundle.verify_origins import check_feeds, check_origins
+from tfactors.bundle.verify_rows import (
+    ROUNDING,
+    OpenTables,
+    Part,
+    first_letters,
+    require_kinds,
+    require_ranks,
+)
 from tfactors.describe.senses import SMALLEST_GROUP
 
 EIGHT_DIGITS = 2.0**-8  # relative: an activation that was rounded to 8 binary digits
@@ -42,6 +50,8 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
         "contexts.parquet": check_contexts,
         "samples.parquet": check_samples,
         "effects.parquet": check_effects,
+        "origins.parquet": check_origins,
+        "feeds.parquet": check_feeds,
         "neighbours.parquet": check_neighbours,
         "vocabulary.parquet": check_vocabulary,
         "senses.parquet": check_senses,
@@ -212,7 +222,7 @@ def check_samples(tables: OpenTables) -> None:
         factor, activation = part["factor"], part["activation"]
         layer = np.searchsorted(tables.layers, part["layer"])
         group = factor.astype(np.int64) * len(tables.layers) + layer
-        rank = _require_ranks(part, group)
+        rank = require_ranks(part, group)
         token = _require_places(tables, part)
         written = tables.vocabulary.take(pa.array(tables.word_of_token[token]))
         same = pc.equal(written, first_letters(part.array("word")))
@@ -234,7 +244,7 @@ def check_neighbours(tables: OpenTables) -> None:
     """Neighbours are other factors, nearest first; a cosine is that of the two atoms."""
     atoms = tables.atoms()
     for part in tables.parts("neighbours.parquet"):
-        kind = _require_kinds(part, NEIGHBOUR_KINDS)
+        kind = require_kinds(part, NEIGHBOUR_KINDS)
         factor, other, value = part["factor"], part["other"], part["value"]
         known = (other >= 0) & (other < tables.factors)
         part.require(known, "other", f"is none of the factors 0 to {tables.factors - 1:,}")
@@ -277,7 +287,7 @@ def check_effects(tables: OpenTables) -> None:
 def check_vocabulary(tables: OpenTables) -> None:
     """Tokens of the vocabulary come nearest first, logits that are lowered lowest first."""
     for part in tables.parts("vocabulary.parquet"):
-        kind = _require_kinds(part, VOCABULARY_KINDS)
+        kind = require_kinds(part, VOCABULARY_KINDS)
         value = np.abs(part["value"])
         cosine = kind == VOCABULARY_KINDS.index("input")
         part.require(~cosine | (value <= 1 + ROUNDING), "value", "is outside -1 to 1")
@@ -338,24 +348,9 @@ def _require_places(tables: OpenTables, part: Part) -> np.ndarray:
     return tables.offsets[window] + part["position"]
 
 
-def _require_kinds(part: Part, kinds: tuple[str, ...]) -> np.ndarray:
-    """Raise unless every row is of one of these kinds; the number of each row's kind."""
-    found = pc.index_in(part.array("kind"), pa.array(kinds))
-    part.require(found.is_valid(), "kind", f"is none of {', '.join(kinds)}")
-    return found.to_numpy(zero_copy_only=False)
-
-
-def _require_ranks(part: Part, group: np.ndarray) -> np.ndarray:
-    """Raise unless the rows of each group are ranked 0, 1, 2 …; their ranks."""
-    first = np.flatnonzero(np.diff(group, prepend=-1))
-    rank = ragged.spans(0, np.diff(np.append(first, len(part))))
-    part.require(part["rank"] == rank, "rank", "is not one more than the rank before")
-    return rank
-
-
 def _require_falling(part: Part, kind: np.ndarray, sign: np.ndarray) -> None:
     """Raise unless ranks count up, and ``sign * value`` never grows, within factor and kind."""
-    rank = _require_ranks(part, part["factor"].astype(np.int64) * 8 + kind)
+    rank = require_ranks(part, part["factor"].astype(np.int64) * 8 + kind)
     value = sign * part["value"]
     falls = (rank == 0) | (value <= np.concatenate([[0], value[:-1]]))
     part.require(falls, "value", "is nearer than the one ranked before")

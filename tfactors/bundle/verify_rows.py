@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfactors import ragged
 from tfactors.bundle.format import CONTEXTS, LAYOUTS, BundleError
 from tfactors.bundle.manifest import Manifest
 from tfactors.bundle.table import TableFile
@@ -185,6 +186,21 @@ def first_letters(words: pa.Array) -> pa.Array:
 def ranked_place(part: Part) -> np.ndarray:
     """Return factor and rank of each row as one number, (rows,) int64, ascending as the rows."""
     return part["factor"].astype(np.int64) * RANKS + part["rank"]
+
+
+def require_kinds(part: Part, kinds: tuple[str, ...]) -> np.ndarray:
+    """Raise unless every row is of one of these kinds; the number of each row's kind."""
+    found = pc.index_in(part.array("kind"), pa.array(kinds))
+    part.require(found.is_valid(), "kind", f"is none of {', '.join(kinds)}")
+    return found.to_numpy(zero_copy_only=False)
+
+
+def require_ranks(part: Part, group: np.ndarray) -> np.ndarray:
+    """Raise unless the rows of each group are ranked 0, 1, 2 …; their ranks."""
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    rank = ragged.spans(0, np.diff(np.append(first, len(part))))
+    part.require(part["rank"] == rank, "rank", "is not one more than the rank before")
+    return rank
 
 
 class TopExamples:

@@ -179,6 +179,33 @@ def write_words(folder: str | Path, words: pa.Table | pd.DataFrame) -> None:
     write_table(folder, "factor_words.parquet", words)
 
 
+def write_origins(folder: str | Path, origins: pd.DataFrame) -> None:
+    """Write what factors are made from in both orders: ``origins.parquet`` and ``feeds.parquet``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The bundle's folder.
+    origins : DataFrame
+        The columns of origins.parquet; rows in any order.
+    """
+    write_table(folder, "origins.parquet", origins)
+    write_table(folder, "feeds.parquet", turned_round(origins))
+
+
+def turned_round(origins: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of feeds.parquet: those of origins.parquet of factors, by their source.
+
+    A factor that is made from itself does not feed itself. The largest share comes first, of equal
+    ones that of the first factor.
+    """
+    others = (origins["kind"] == "factor") & (origins["source"] != origins["factor"])
+    rows = origins[others].rename(columns={"factor": "target", "source": "factor"})
+    rows = rows.assign(size=-rows["share"].abs()).sort_values(["factor", "size", "target"])
+    rows["rank"] = rows.groupby("factor").cumcount().astype(np.int16)
+    return rows[LAYOUTS["feeds"].schema.names].reset_index(drop=True)
+
+
 def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
     """Write ``manifest.json``, last and atomically, which makes the folder a bundle.
 

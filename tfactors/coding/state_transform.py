@@ -20,7 +20,7 @@ from tfactors.coding.baseline import TokenBaseline
 
 # The scales that give each state a number of its own.
 BY_STATE = ("state", "norm")
-_EPSILON = np.float32(1e-5)
+EPSILON = np.float32(1e-5)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StateTransform:
             return np.array([self.scale[layer] for layer in layers], np.float32)[:, None, None]
         if self.normed:
             deviation = states.std(axis=-1, ddof=1, keepdims=True, dtype=np.float32)
-            return 1 / (deviation + _EPSILON)
+            return 1 / (deviation + EPSILON)
         squares = np.einsum("lnd,lnd->ln", states, states)
         lengths = np.sqrt(np.maximum(squares, np.finfo(np.float32).tiny))
         return (np.float32(np.sqrt(states.shape[-1])) / lengths)[..., None]

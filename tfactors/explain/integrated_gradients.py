@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.coding.read_out import ReadOut, read_out
+from tfactors.coding.state_transform import EPSILON
 from tfactors.errors import InputError
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.ragged import owners
+from tfactors.ragged import offsets, owners
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,8 @@ class LayerState:
     ----------
     raw : (n, d) float32
         As the model has them.
+    means : (n or 1, 1) float32
+        What is subtracted of them before they are scaled, see `StateTransform.means`.
     multipliers : (n or 1, 1) float32
         What makes them scaled.
     z : (n, d) float32
@@ -53,6 +56,7 @@ class LayerState:
     """
 
     raw: np.ndarray
+    means: np.ndarray
     multipliers: np.ndarray
     z: np.ndarray
     own: np.ndarray
@@ -71,24 +75,46 @@ class Goal:
 
 
 def taken_apart(
-    encoder: FactorEncoder, token_ids: np.ndarray, layers: Sequence[int]
+    encoder: FactorEncoder,
+    token_ids: np.ndarray,
+    layers: Sequence[int],
+    asked: np.ndarray | None = None,
 ) -> dict[int, LayerState]:
-    """Let the model read a text, and return its states at some layers with their codes."""
+    """Let the model read a text, and return its states at some layers with their codes.
+
+    At the last of the layers only the tokens ``asked`` are coded, ascending, or all.
+    """
     transform, n = encoder.transform, len(token_ids)
     raw = encoder.model.hidden_states([token_ids], layers)
     multipliers = transform.multipliers(raw, layers)
+    means = np.broadcast_to(transform.means(raw), (len(layers), *transform.means(raw).shape[1:]))
     z = raw.copy()
     own = transform.apply(z, layers, token_ids, np.arange(n))
     parts = {}
     for slot, layer in enumerate(layers):
-        codes = encoder.coder.encode(z[slot], encoder.penalty, encoder.tol)
+        codes = _codes(encoder, z[slot], asked if slot == len(layers) - 1 else None)
         if transform.baseline and own is not None:
             subtracted, mean = own[slot], transform.baseline.mean_of(layer)
         else:
             subtracted = np.zeros_like(z[slot]) + (0 if own is None else own)
             mean = subtracted[0]
-        parts[layer] = LayerState(raw[slot], multipliers[slot], z[slot], subtracted, mean, codes)
+        parts[layer] = LayerState(
+            raw[slot], means[slot], multipliers[slot], z[slot], subtracted, mean, codes
+        )
     return parts
+
+
+def _codes(encoder: FactorEncoder, z: np.ndarray, asked: np.ndarray | None) -> "csr_array":
+    """Return the codes of all tokens, or of those asked, the others without active factors."""
+    from scipy.sparse import csr_array
+
+    if asked is None:
+        return encoder.coder.encode(z, encoder.penalty, encoder.tol)
+    found = encoder.coder.encode(z[asked], encoder.penalty, encoder.tol)
+    sizes = np.zeros(len(z), np.int64)
+    sizes[asked] = np.diff(found.indptr)
+    parts = (found.data, found.indices, offsets(sizes))
+    return csr_array(parts, shape=(len(z), found.shape[1]))
 
 
 def goal_at(
@@ -154,6 +180,27 @@ def contributions(
     return tables, taken
 
 
+def gradients(
+    encoder: FactorEncoder,
+    token_ids: np.ndarray,
+    source: LayerState,
+    source_layer: int,
+    layer: int,
+    goals: Sequence[Goal],
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the gradient of each goal at the states as they are, and at their words alone.
+
+    Arguments as for `contributions`, ``source`` with the states of the source layer. The gradients
+    are of scaled states, (n, d) each. Where b is not of tokens, there are none at words.
+    """
+    run = _Run(encoder, token_ids, source_layer, layer, source)
+    entering = [source.own + source.z]
+    if encoder.transform.baseline is not None:
+        entering.append(source.own)
+    found = run.gradients_at(np.stack(entering), goals)
+    return [of_goal[0] for of_goal in found], [of_goal[1] for of_goal in found if len(of_goal) > 1]
+
+
 def missed(sources: "pd.DataFrame", goal: Goal) -> float:
     """Return what the sum of contributions misses of an activation, as a share of it."""
     return abs(float(sources["contribution"].sum()) - goal.activation) / goal.activation
@@ -188,7 +235,7 @@ def _integrals(
     corners = [source.own, source.own + source.z]
     if by_token:
         corners.insert(0, np.broadcast_to(source.mean, source.own.shape))
-    run = _Run(encoder, token_ids, source_layer, layer, source.multipliers)
+    run = _Run(encoder, token_ids, source_layer, layer, source)
     starts = run.values(corners[0], goals)
     parts = [run.mean_gradients(a, b, goals, points) for a, b in pairwise(corners)]
     found = []
@@ -211,18 +258,18 @@ class _Run:
         token_ids: np.ndarray,
         source_layer: int,
         layer: int,
-        multipliers: np.ndarray,
+        source: LayerState,
     ) -> None:
         self.encoder, self.token_ids = encoder, token_ids
         self.source_layer, self.layer = source_layer, layer
-        self.multipliers = multipliers
+        self.multipliers, self.means = source.multipliers, source.means
 
     def values(self, states: np.ndarray, goals: Sequence[Goal]) -> list[float]:
         """Return x·w of each goal where scaled states (n, d) enter."""
         import torch
 
         with torch.no_grad():
-            values = self._read(torch.from_numpy(states / self.multipliers)[None], goals)
+            values = self._read(torch.from_numpy(self._raw(states))[None], goals)
         return [float(value[0]) for value in values]
 
     def mean_gradients(
@@ -238,7 +285,7 @@ class _Run:
         for first in range(0, points, at_once):
             some = slice(first, first + at_once)
             along = nodes[some, None, None].astype(np.float32)
-            raw = (start + along * (end - start)) / self.multipliers
+            raw = self._raw(start + along * (end - start))
             with torch.enable_grad():
                 entering = torch.from_numpy(raw).requires_grad_()
                 values = self._read(entering, goals)
@@ -249,6 +296,23 @@ class _Run:
                     sums[g] += gradient.sum(dim=0).numpy()
         return [total / self.multipliers for total in sums]
 
+    def gradients_at(self, states: np.ndarray, goals: Sequence[Goal]) -> list[np.ndarray]:
+        """Return the gradient of each goal at each of some scaled states, (states, n, d)."""
+        import torch
+
+        with torch.enable_grad():
+            entering = torch.from_numpy(self._raw(states)).requires_grad_()
+            values = self._read(entering, goals)
+            found = [
+                torch.autograd.grad(value.sum(), entering, retain_graph=value is not values[-1])[0]
+                for value in values
+            ]
+        return [gradient.numpy() / self.multipliers for gradient in found]
+
+    def _raw(self, states: np.ndarray) -> np.ndarray:
+        """Return scaled states (…, n, d) as the model has them."""
+        return states / self.multipliers + self.means
+
     def _read(self, raw: "torch.Tensor", goals: Sequence[Goal]) -> "list[torch.Tensor]":
         """Return x·w of each goal, (runs,), where raw states (runs, n, d) enter."""
         import torch
@@ -256,13 +320,19 @@ class _Run:
         out = self.encoder.model.run_between(self.token_ids, self.source_layer, self.layer, raw)
         values = []
         for goal in goals:
-            x = out[:, goal.position]
-            if self.encoder.transform.by_length:
-                x = x * (x.shape[-1] ** 0.5 / x.norm(dim=1, keepdim=True))
-            else:
-                x = x * self.encoder.transform.scale[self.layer]
+            x = self._scaled(out[:, goal.position])
             values.append(x @ torch.from_numpy(goal.read_out.weights))
         return values
+
+    def _scaled(self, x: "torch.Tensor") -> "torch.Tensor":
+        """Return raw states (runs, d) of the target's layer as they are coded, b not subtracted."""
+        transform = self.encoder.transform
+        if transform.by_length:
+            return x * (x.shape[-1] ** 0.5 / x.norm(dim=1, keepdim=True))
+        if transform.normed:
+            centred = x - x.mean(dim=1, keepdim=True)
+            return centred / (x.std(dim=1, keepdim=True) + float(EPSILON))
+        return x * transform.scale[self.layer]
 
 
 def _shared_out(

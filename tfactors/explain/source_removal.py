@@ -68,8 +68,8 @@ def remove_sources(
             for some in _chunks(moved, max(1, TOKENS_AT_ONCE // len(token_ids)))
         ]
     )
-    multipliers = encoder.transform.multipliers(read[None], [layer])[0]
-    z = read * multipliers - target.own[goal.position]
+    encoder.transform.scale_states(read[None], [layer])
+    z = read - target.own[goal.position]
     linear = z.astype(np.float64) @ goal.read_out.weights
     codes = encoder.coder.encode(z, encoder.penalty, encoder.tol)[:, [goal.factor]].toarray()[:, 0]
     predicted = [-float(rows["contribution"].sum()) for rows in sets]

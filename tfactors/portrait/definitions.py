@@ -322,6 +322,20 @@ CARRIED = (
     "What a circle, square or diamond carries of the activation: 100% the chosen factor; each is "
     "shared out among its sources by the sizes of their contributions, whatever their sign."
 )
+MADE_FROM = (
+    "The factors one layer below and the words of other tokens that carry most of the factor's "
+    "activations: what to first order is lost when they are taken away, as a share of the "
+    "activation, over activations drawn at random at its peak layer. ± is how much activations "
+    "differ."
+)
+ARROWS = (
+    "From the dots that the selected factor is made from one layer below its peak (solid), and to "
+    "those that it goes into (dashed); at most twelve of each."
+)
+GOES_INTO = (
+    "The factors that have this one among their strongest sources one layer below their own peak, "
+    "with the share of their activation that it carries."
+)
 SHARE_KEPT = (
     "At each layer the factors are kept, those that carry most first, until they carry this share "
     "of what all of its factors carry. Words, rests and the mean state are always kept."

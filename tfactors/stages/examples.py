@@ -45,14 +45,14 @@ def measure_retention(run: Run) -> dict[str, Any]:
     """Measure what is left of each factor without its context, and what decides it."""
     examples = _peak_examples(run, run.settings.retention_examples)
     encoder = run.encoder
-    parts = _numbered_parts(run, "decided", retention.chunks_of_factors(examples))
+    parts = numbered_parts(run, "decided", retention.chunks_of_factors(examples))
 
     def measure(path: Path) -> pa.Table:
         measured = retention.retention(encoder, parts[path], run.files.windows)
         shares = sentence_shares(run, encoder, measured["factor"], measured["layer"])
         return pa.Table.from_pandas(measured.assign(sentence_share=np.asarray(shares, np.float32)))
 
-    _make_parts(run, "levels", parts, measure)
+    make_parts(run, "levels", parts, measure)
     if not run.ranks.leads:
         return {}
     tables = [pd.read_parquet(path) for path in parts]
@@ -65,14 +65,14 @@ def measure_retention(run: Run) -> dict[str, Any]:
     return {"examples": len(examples)}
 
 
-def _numbered_parts(run: Run, name: str, parts: Iterable[pd.DataFrame]) -> dict[Path, pd.DataFrame]:
+def numbered_parts(run: Run, name: str, parts: Iterable[pd.DataFrame]) -> dict[Path, pd.DataFrame]:
     """Return parts of the examples by the file that each one will be kept in."""
     folder = run.work / name
     folder.mkdir(exist_ok=True)
     return {folder / f"{number}.parquet": part for number, part in enumerate(parts)}
 
 
-def _make_parts(
+def make_parts(
     run: Run,
     stage: str,
     parts: dict[Path, pd.DataFrame],
@@ -141,7 +141,7 @@ def explain_examples(run: Run) -> dict[str, Any]:
     def explain(path: Path) -> pa.Table:
         return _saliency_table(run, encoder, parts[path])
 
-    _make_parts(run, "saliency", parts, explain)
+    make_parts(run, "saliency", parts, explain)
     if not run.ranks.leads:
         return {}
     tables = [SCHEMAS["saliency"].empty_table(), *map(pq.read_table, parts)]
@@ -235,7 +235,7 @@ def measure_effects(run: Run) -> dict[str, Any]:
     layer = effects.layers_of_effect(importance, run.layers, run.model.blocks)
     examples = _examples_at(run, layer, number)
     encoder = run.encoder
-    parts = _numbered_parts(
+    parts = numbered_parts(
         run, "effects", effects.chunks_of_examples(examples) if len(examples) else ()
     )
 
@@ -244,7 +244,7 @@ def measure_effects(run: Run) -> dict[str, Any]:
             effects.measure_effects(encoder, parts[path], run.files.windows, seed)
         )
 
-    _make_parts(run, "effects", parts, measure)
+    make_parts(run, "effects", parts, measure)
     if not run.ranks.leads:
         return {}
     schema = SCHEMAS["effects"]

@@ -98,6 +98,9 @@ class Settings:
     saliency_samples: int = setting(400, "masked texts of one LIME explanation, at most")
     saliency_features: int = setting(0, "positions that LIME gives a weight; 0 = all")
     effect_examples: int = setting(6, "top examples a factor from which it is removed")
+    origin_examples: int = setting(
+        6, "random activations a factor that say what it is made from; 0 = none"
+    )
     seed: int = setting(0, "fixes every random choice")
 
     def __post_init__(self) -> None:
@@ -141,16 +144,21 @@ class Settings:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Say for each setting in which a recorded build differs from this one how it does.
 
-        A setting that the record does not know was added since, and had its default then.
+        A setting that the record does not know was added since, and had its default then; what it
+        left out, no run is refused for.
         """
         here = self.to_json()
-        there = Settings().to_json() | other
+        left_out = {name: here[name] for name in LEFT_OUT}
+        there = Settings().to_json() | left_out | other
         return [
             f"{name.replace('_', '-')} {there.get(name)!r} there, {here.get(name)!r} here"
             for name in here.keys() | there.keys()
             if here.get(name) != there.get(name)
         ]
 
+
+# Settings of stages that older builds had not: whatever is asked now, they may go on.
+LEFT_OUT = ("origin_examples",)
 
 OLDER_RULE = ("low_depth", "word_share", "sentence_share")
 
@@ -187,6 +195,7 @@ _SMALLEST = {
     "saliency_samples": 10,
     "saliency_features": 0,
     "effect_examples": 0,
+    "origin_examples": 0,
     "seed": 0,
 }
 
@@ -236,6 +245,7 @@ PRESETS: dict[str, Settings] = {
         saliency_examples=0,
         saliency_others=0,
         effect_examples=0,
+        origin_examples=0,
     ),
     # The constants of the 2021 code; K and the examples a factor as on its website.
     "paper": Settings(
@@ -254,6 +264,7 @@ PRESETS: dict[str, Settings] = {
         saliency_others=0,
         saliency_samples=2000,
         saliency_features=30,
+        origin_examples=0,
     ),
 }
 PRESET_HELP = {

@@ -72,6 +72,7 @@ PARTS = {
     "context": "Context",
     "corpus": "Corpus",
     "similar": "Similar",
+    "origins": "Made from",
     "effect": "What it does",
 }
 PART = url_state.choice("part", "examples", PARTS)
@@ -171,6 +172,7 @@ MAP_PLACE_NAMES = {"near": "By likeness", "levels": "By level"}
 MAP_PLACES = url_state.choice("places", "", ("", *MAP_PLACE_NAMES))
 MAP_COLOURS = {"level": "Level", "peak": "Peak layer", "density": "Density"}
 MAP_COLOUR = url_state.choice("colour", "level", MAP_COLOURS)
+MAP_ARROWS = url_state.switch("arrows")  # from what the factor is made from, and to what it feeds
 MAP_AREA: Control[tuple[float, ...] | None] = Control(
     "area", None, _read_area, lambda ends: ",".join(f"{end:g}" for end in ends or ())
 )
@@ -290,7 +292,7 @@ MAP_PAGE = Page(
     "pages/6_Map.py",
     "Map",
     ":material/scatter_plot:",
-    (BUNDLE, MAP_PLACES, MAP_COLOUR, MAP_AREA, FACTOR, *_THRESHOLDS),
+    (BUNDLE, MAP_PLACES, MAP_COLOUR, MAP_AREA, MAP_ARROWS, FACTOR, *_THRESHOLDS),
 )
 COMPARE_PAGE = Page(
     "pages/7_Compare.py",

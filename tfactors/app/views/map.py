@@ -14,6 +14,7 @@ import streamlit as st
 
 from tfactors.app.frame import controls, shell, store, url_state
 from tfactors.app.parts import chart_clicks, factor_table, option_buttons, selection
+from tfactors.app.views import map_arrows
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import OlderThresholds, Thresholds
 from tfactors.portrait import definitions, level_rule
@@ -53,6 +54,7 @@ def show(bundle: Bundle) -> None:
             on_click=url_state.set_controls,
             args=({controls.MAP_AREA: None},),
         )
+        map_arrows.choose(bundle)
     if places == "near" and not by_likeness:
         st.info("This bundle has no map by likeness; build it again with this tfactors to get one.")
         return
@@ -66,7 +68,9 @@ def show(bundle: Bundle) -> None:
     if frame.empty:
         st.info("No factor of this bundle has a place here: all are dead.", icon=":material/info:")
         return
-    _draw_chart(frame, places, rules, steps)
+    arrows = map_arrows.of_selected(bundle, frame, places == "levels" and not steps)
+    _draw_chart(frame, places, rules, steps, arrows)
+    map_arrows.say(bundle, arrows)
     _draw_list(bundle, frame)
 
 
@@ -125,6 +129,7 @@ def _draw_chart(
     places: str,
     rules: pd.DataFrame | None,
     steps: tuple[float, ...],
+    arrows: pd.DataFrame | None,
 ) -> None:
     from tfactors.app.views import map_charts
 
@@ -140,6 +145,7 @@ def _draw_chart(
         url_state.value_of(controls.MAP_AREA),
         rules,
         steps,
+        arrows,
         key=key,
         alt=f"All {len(frame):,} living factors {order}; the table lists them.",
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts.charts import GREY, LEVELS, chart_form, draw_chart, level_colour
+from tfactors.app.parts.charts import GREY, INK, LEVELS, chart_form, draw_chart, level_colour
 
 _SHAPES = alt.Scale(domain=LEVELS, range=["circle", "square", "triangle-up"])
 _FEW = 3000  # dots that may be large
@@ -28,6 +28,7 @@ def dots(
     area: tuple[float, ...] | None,
     rules: pd.DataFrame | None = None,
     steps: tuple[float, ...] = (),
+    arrows: pd.DataFrame | None = None,
     **options: Any,
 ) -> Any:
     """Draw the dots; a click selects ``factor`` as ``pick``, a drag x and y as ``area``.
@@ -36,6 +37,7 @@ def dots(
     ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y, None for axes
     that mean nothing. ``area`` (x0, x1, y0, y1) is outlined. ``rules`` has x, end and y: lines
     along y from x to end, and up at x. ``steps`` are the ticks of x, a logarithmic axis if none.
+    ``arrows`` are those of `tfactors.app.views.map_arrows`, none if None.
     """
     dark = st.context.theme.type == "dark"
     few = len(frame) <= _FEW
@@ -45,20 +47,28 @@ def dots(
         "box": pd.DataFrame(box, columns=["x", "x2", "y", "y2"], dtype=float),
         "rules": pd.DataFrame(columns=["x", "end", "y"], dtype=float) if rules is None else rules,
     }
-    form = _dots(colour, axes, steps, dark, few)
+    if arrows is not None:
+        tables["arrows"] = arrows
+    form = _dots(colour, axes, steps, dark, few, arrows is not None)
     return draw_chart(form, tables, selection_mode=["pick", "area"], **options)
 
 
 @lru_cache(32)
 def _dots(
-    colour: str, axes: tuple[str, str] | None, steps: tuple[float, ...], dark: bool, few: bool
+    colour: str,
+    axes: tuple[str, str] | None,
+    steps: tuple[float, ...],
+    dark: bool,
+    few: bool,
+    arrows: bool = False,
 ) -> str:
     pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
     area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False)
     x, y = _axes(axes, steps)
     base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
+    opacity = 0.8 if few else 0.7
     points = base.mark_point(
-        filled=True, size=34 if few else 12, opacity=0.8 if few else 0.7, cursor="pointer"
+        filled=True, size=34 if few else 12, opacity=0.3 if arrows else opacity, cursor="pointer"
     ).encode(
         color=_colour(colour, dark),
         tooltip=[
@@ -81,8 +91,42 @@ def _dots(
         rules.encode(x=x, x2="end:Q", y=y),
         points.add_params(pick, area),
         ring,
+        # Last: Vega-Lite fails where the layer of the selections is not before them.
+        *(_arrows(x, y) if arrows else []),
     ]
     return chart_form(alt.layer(*parts), 560)
+
+
+# Clockwise from upwards, in pixels: the width is only known in the browser.
+_ANGLE = (
+    "atan2(scale('x', datum.x2) - scale('x', datum.x), "
+    "scale('y', datum.y) - scale('y', datum.y2)) * 180 / PI"
+)
+
+
+def _arrows(x: alt.X, y: alt.Y) -> list[Any]:
+    """Return lines with heads, solid to the factor and dashed from it."""
+    base = alt.Chart(alt.NamedData("arrows"))
+    tip = [
+        alt.Tooltip("way:N", title="way"),
+        alt.Tooltip("name:N", title="factor"),
+        alt.Tooltip("share:Q", title="share", format="+.0%"),
+    ]
+    dash = alt.Scale(domain=["made from", "goes into"], range=[[1, 0], [6, 4]])
+    width = alt.Size("size:Q", scale=alt.Scale(range=[1, 4], zero=True), legend=None)
+    lines = base.mark_rule(color=INK, opacity=0.85).encode(
+        x=x,
+        y=y,
+        x2="x2:Q",
+        y2="y2:Q",
+        size=width,
+        strokeDash=alt.StrokeDash("way:N", scale=dash, legend=alt.Legend(orient="top", title=None)),
+        tooltip=tip,
+    )
+    heads = base.mark_point(
+        shape="triangle-up", filled=True, color=INK, opacity=1, angle=alt.ExprRef(_ANGLE)
+    ).encode(x="head_x:Q", y="head_y:Q", size=alt.value(110), tooltip=tip)
+    return [lines, heads]
 
 
 def _axes(axes: tuple[str, str] | None, steps: tuple[float, ...]) -> tuple[alt.X, alt.Y]:
