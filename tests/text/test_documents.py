@@ -7,10 +7,12 @@ import os
 import tracemalloc
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfactors.tables import read_table
 from tfactors.text.documents import Document, left_out_line, read_files
 from tfactors.text.lines import CorpusError
 from tfactors.text.windows import named_corpus
@@ -311,18 +313,28 @@ def test_a_byte_order_mark_says_how_a_file_is_encoded(tmp_path, name, encoding):
     assert [found.strip() for found in texts(tmp_path / name)] == [text]
 
 
-@pytest.mark.parametrize(
-    ("encoding", "name"),
-    [("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-32-le", "UTF-32")],
-)
-def test_text_of_wide_units_without_a_mark_is_refused_by_its_name(tmp_path, encoding, name):
-    (tmp_path / "a.txt").write_bytes(("Some plain text. " * 20).encode(encoding))
-    assert f"{name} text without a byte-order mark" in error(tmp_path / "a.txt")
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path, encoding):
+    text = "Some plain text, “naïve” 東京 Ā\u3000. "
+    (tmp_path / "a.txt").write_bytes((text * 20).encode(encoding))
+    assert texts(tmp_path / "a.txt") == [text * 20]
+    (tmp_path / "a.csv").write_bytes(f"id;text\r\n1;{text}\r\n".encode(encoding))
+    assert texts(tmp_path / "a.csv") == [text]
+
+
+def test_numbers_of_16_bits_are_not_taken_for_utf_16(tmp_path):
+    (tmp_path / "a.txt").write_bytes(np.arange(1, 200, dtype="<i2").tobytes())
+    assert "a NUL byte at byte 1" in error(tmp_path / "a.txt")
+
+
+def test_utf_32_without_a_mark_is_refused_by_its_name(tmp_path):
+    (tmp_path / "a.txt").write_bytes(("Some plain text. " * 20).encode("utf-32-le"))
+    assert "UTF-32 text without a byte-order mark" in error(tmp_path / "a.txt")
 
 
 def test_half_a_character_at_the_end_is_told_with_the_encoding(tmp_path):
     (tmp_path / "a.txt").write_bytes("text".encode("utf-16") + b"x")
-    assert "not the UTF-16 text that its byte-order mark tells" in error(tmp_path / "a.txt")
+    assert "not the UTF-16 text that it begins as" in error(tmp_path / "a.txt")
 
 
 def test_marks_of_files_that_were_joined_are_no_part_of_the_text(tmp_path):
@@ -358,6 +370,29 @@ def test_a_file_name_that_is_not_utf_8_is_shown_with_a_replacement_character(tmp
 
 
 # --- tables -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"SEP=;"', "sep=;;; ", "sep=\t"])
+def test_the_line_that_says_the_separator_means_the_same_to_both_readers(tmp_path, first):
+    separator = first.strip(' "')[4]
+    table = f"{first}\r\nid{separator}text\r\n1{separator}One, two\r\n"
+    (tmp_path / "a.csv").write_text(table, newline="")
+    assert texts(tmp_path / "a.csv") == ["One, two"]
+    rows = read_table(table.encode(), "a.csv", ["text"], lambda row, _: row["text"])
+    assert rows == ["One, two"]
+
+
+@pytest.mark.parametrize(
+    ("header", "separator"),
+    [("text", ","), ("a;b,text", ","), ('"a,b,c";TEXT;text', ";"), ("a|text|b\tc", "|")],
+)
+def test_what_parts_the_columns_is_one_rule_for_both_readers(tmp_path, header, separator):
+    names = next(csv.reader([header], delimiter=separator))
+    table = f"{header}\n{separator.join(names)}\n"
+    (tmp_path / "a.csv").write_text(table)
+    assert texts(tmp_path / "a.csv") == ["text"]
+    rows = read_table(table.encode(), "a.csv", ["text"], lambda row, _: row["text"])
+    assert rows == ["text"]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
