@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LARGEST, OTHERS = 8, 8  # sources that are taken away one at a time: the largest, and by chance
 TOGETHER = (1, 3, 10, 30)  # sources that are taken away together
 LONGEST = 100  # tokens of a window that are read, so that a pair of layers takes seconds
+TOKENS_OF_ONE = 50  # held-out tokens for each activation of a pair: fewer have little to draw from
 MOST_PAIRS = 30  # of layers; of deeper models neighbours and what spans them
 TITLE = "Origins"
 ABOUT = (
@@ -61,14 +62,15 @@ class Checked:
 def measure(evaluation: Evaluation) -> Section:
     """Measure completeness, agreement with what the model does, and deletion curves."""
     encoder = evaluation.encoder
-    pairs = _pairs(encoder.layers)
+    tokens = len(evaluation.held_out)
+    pairs = _pairs(encoder.layers, MOST_PAIRS if tokens >= 2 * TOKENS_OF_ONE else 0)
     if not pairs:
         said = ("This bundle takes a single layer apart: nothing comes from an earlier one.",)
         return Section("origins", TITLE, ABOUT, said, ())
     random = np.random.default_rng([evaluation.seed, 9])
     texts = [text[:LONGEST] for text in evaluation.held_out.texts]
     found: dict[tuple[int, int], list[Checked]] = {}
-    count = evaluation.effort.origins
+    count = min(evaluation.effort.origins, max(1, tokens // TOKENS_OF_ONE))
     with evaluation.progress(len(pairs) * count, "origins", "activation") as bar:
         for below, here in pairs:
             found[below, here] = []
@@ -84,13 +86,13 @@ def measure(evaluation: Evaluation) -> Section:
     return Section("origins", TITLE, ABOUT, _findings(found), (_agreement(found), _curves(found)))
 
 
-def _pairs(layers: list[int]) -> list[tuple[int, int]]:
-    """Return the pairs of layers that are checked, nearest first."""
+def _pairs(layers: list[int], most: int) -> list[tuple[int, int]]:
+    """Return the pairs of layers that are checked, nearest first; of many neighbours and a span."""
     pairs = sorted(combinations(layers, 2), key=lambda pair: (pair[1] - pair[0], pair))
-    if len(pairs) <= MOST_PAIRS:
+    if len(pairs) <= most:
         return pairs
     neighbours = [pair for pair in pairs if layers.index(pair[1]) == layers.index(pair[0]) + 1]
-    return [*neighbours, (layers[0], layers[-1])]
+    return list(dict.fromkeys([*neighbours, (layers[0], layers[-1])]))
 
 
 def _drawn(
