@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfactors import files
 from tfactors.tables import read_table
 from tfactors.text.documents import Document, left_out_line, read_files
 from tfactors.text.lines import CorpusError
@@ -359,6 +360,31 @@ def test_marks_of_files_that_were_joined_are_no_part_of_the_text(tmp_path):
 def test_what_is_no_text_is_called_by_its_name_whatever_the_file_is_called(tmp_path, head, kind):
     (tmp_path / "a.txt").write_bytes(head)
     assert f"{kind}" in error(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("name", ["a.txt.gz", "a.csv.gz", "a.jsonl.gz", "a.txt.zst"])
+def test_what_unpacks_to_hundreds_of_times_itself_is_refused_in_little_memory(
+    tmp_path, name, monkeypatch
+):
+    monkeypatch.setattr(files, "LITTLE", 2_000_000)
+    with (
+        gzip.open(tmp_path / name, "wb")
+        if name.endswith(".gz")
+        else pa.output_stream(str(tmp_path / name), compression="zstd")
+    ) as packed:
+        packed.write(b"text\n" if ".csv" in name else b"")
+        for _ in range(30):
+            packed.write(b"a" * 1_000_000)
+    tracemalloc.start()
+    assert "unpacks to more than 200 times its" in error(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 25_000_000
+    tracemalloc.stop()
+
+
+def test_what_is_packed_well_but_small_is_read(tmp_path):
+    with gzip.open(tmp_path / "a.txt.gz", "wt") as packed:
+        packed.write("He left. " * 500_000)
+    assert texts(tmp_path / "a.txt.gz") == ["He left. " * 500_000]
 
 
 def test_a_file_name_that_is_not_utf_8_is_shown_with_a_replacement_character(tmp_path):

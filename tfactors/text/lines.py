@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 
 from tfactors.encodings import HEAD, encoding_of
 from tfactors.errors import InputError
+from tfactors.files import MOST_TIMES, unpacks_too_far
 
 PACKED = (".gz", ".zst")
 _NO_TEXT = {
@@ -29,6 +30,7 @@ _NO_TEXT = {
     b"ARROW1": "an Arrow file without .arrow at the end of its name",
     b"SQLite format 3": "an SQLite database",
 }
+_BUFFER = 1 << 16  # bytes that are unpacked at a time
 MARK = "\ufeff"
 
 
@@ -40,13 +42,40 @@ def opened(path: Path) -> IO[bytes]:
     """Return the unpacked bytes of a file, to be read once from its beginning."""
     packing = path.suffix.lower()
     if packing == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
+        return io.BufferedReader(_Unpacked(path, cast(Any, gzip.open(path, "rb"))), _BUFFER)
     if packing == ".zst":
         import pyarrow as pa
 
         path.open("rb").close()  # whose errors name the file as others do
-        return io.BufferedReader(cast(Any, pa.input_stream(path, compression="zstd")))
+        packed = pa.input_stream(path, compression="zstd")
+        return io.BufferedReader(_Unpacked(path, cast(Any, packed)), _BUFFER)
     return path.open("rb")
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a packed file, as long as they are not absurdly many for its size."""
+
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        self._path, self._stream = path, stream
+        self._size, self._read = path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        some = self._stream.read(len(buffer))
+        buffer[: len(some)] = some
+        self._read += len(some)
+        if unpacks_too_far(self._size, self._read):
+            raise CorpusError(
+                f"{self._path}: unpacks to more than {MOST_TIMES} times its {self._size:,} bytes, "
+                "as no text does; unpack it yourself if it is meant"
+            )
+        return len(some)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def lines(path: Path) -> Iterator[str]:
