@@ -44,6 +44,7 @@ class LiveModel:
     line: WaitingLine = field(default_factory=WaitingLine)
     encoder: "FactorEncoder | None" = None
     answers: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
+    _sizes: dict[Hashable, int] = field(default_factory=dict)
     _remembering: threading.Lock = field(default_factory=threading.Lock)
     _loading: threading.Lock = field(default_factory=threading.Lock)
     _warm_up: WarmUp | None = None
@@ -76,12 +77,20 @@ class LiveModel:
                 self.encoder = FactorEncoder.from_bundle(bundle)
             return self.encoder
 
-    def remember(self, question: Hashable, answer: Any, most: int) -> None:
-        """Keep an answer, and forget the oldest of its kind when there are more than ``most``."""
+    def remember(self, question: Hashable, answer: Any, most: int, size: int = 1) -> None:
+        """Keep an answer, and forget the oldest of its kind while they have more than ``most``.
+
+        Each has a ``size``, by default 1: then ``most`` is how many are kept.
+        """
         with self._remembering:  # readers who remember at once would go through a changing list
             self.answers[question] = answer
+            self._sizes[question] = size
             same = [known for known in self.answers if type(known) is type(question)]
-            for old in same[:-most]:
+            total = sum(self._sizes[known] for known in same)
+            for old in same[:-1]:
+                if total <= most:
+                    break
+                total -= self._sizes.pop(old)
                 del self.answers[old]
 
 
