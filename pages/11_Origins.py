@@ -16,8 +16,11 @@ st.markdown(
 if not bundle.abilities.origins:
     st.markdown(bundle.abilities.origins.why_not)
     st.stop()
+missing = live_model.missing_part(bundle)
+if not missing:
+    live_model.prepare(bundle)
 text = reader_text.ask(bundle)
-if live_model.missing_part(bundle):
+if missing:
     live_model.show_how_to_get(bundle)
 else:
     reader_text.suggest(text, {controls.FACTOR: None})

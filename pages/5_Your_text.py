@@ -12,8 +12,11 @@ st.title("Your text", anchor=False)
 if not bundle.abilities.live_model:
     st.markdown(bundle.abilities.live_model.why_not)
     st.stop()
+missing = live_model.missing_part(bundle)
+if not missing:
+    live_model.prepare(bundle)
 text = reader_text.ask(bundle)
-if live_model.missing_part(bundle):
+if missing:
     live_model.show_how_to_get(bundle)
 else:
     reader_text.suggest(text)

@@ -42,3 +42,18 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a small JSON file, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False), "utf-8")
+
+
+# What packs files is 3 to 30 times smaller than text, and no more than that than weights; what
+# unpacks to this many times itself was made to fill a disk or a memory.
+MOST_TIMES = 200
+LITTLE = 256_000_000  # bytes that any file may unpack to
+
+
+def unpacks_too_far(packed: int, unpacked: int) -> bool:
+    """Return whether so many bytes are too many for a packed file of some size.
+
+    >>> unpacks_too_far(1_000, 200_000_000), unpacks_too_far(2_000_000, 500_000_000)
+    (False, True)
+    """
+    return unpacked > LITTLE and unpacked > MOST_TIMES * packed

@@ -4,7 +4,8 @@ A table of labelled senses, of labels, of a reader's answers: all come through :
 Spreadsheets save the same table in many ways, and all of them are the same table here: UTF-8 with
 or without a byte-order mark, UTF-16 as Excel's "Unicode text", columns parted by tabs, commas or
 semicolons, quotes or none, lines that end in ``\\r\\n``, ``\\n`` or ``\\r``, empty lines at the
-end. What could be read in two ways that differ is refused in one line.
+end. What could be read in two ways that differ is refused in one line. Tables of documents, which
+may be larger than memory, are read by `tfactors.text.tables`; what parts the columns is one rule.
 
 Quotes are ambiguous between tabs: Excel puts a field in quotes that holds some, and a program that
 knows no quoting writes them as they stand. Such a table is read in the way that its quotes look
@@ -13,7 +14,6 @@ like, and in the other one if a row does not fit.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tfactors.encodings import encoding_of
 from tfactors.errors import InputError
 
 T = TypeVar("T")
@@ -28,21 +29,14 @@ Rows = list[list[str]]
 
 # Signs with which a formula begins.
 FORMULAS = ("=", "+", "-", "@")
-DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
-# The mark of UTF-32 begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+# Excel's own way to say what parts the columns: a line before the header.
+_TOLD = re.compile(r"""("?)sep=([^"\r\n])\1\2*\s*""", re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # How the files of spreadsheets themselves begin: .xlsx and .ods, and the older .xls.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # What may stand around a column's name unseen: blanks of all kinds, and marks without a width.
 _BLANK = " \t\r\n\xa0\u200b\u2060\ufeff"
-_SEEN_OF_ZEROS = 1000  # bytes that tell UTF-16 without a mark
 # csv refuses fields above 128 KiB unless told otherwise, and a field here may be a document.
 csv.field_size_limit(2**31 - 1)
 
@@ -108,8 +102,8 @@ def decoded(content: bytes, name: str) -> str:
     """
     if content.startswith(_WORKBOOKS):
         raise InputError(f"{name}: a workbook, and no text; save it in Excel as “CSV UTF-8”")
-    mark, encoding = next(((m, e) for m, e in _MARKS if content.startswith(m)), (b"", ""))
-    encoding = encoding or _utf_16_without_mark(content) or "utf-8"
+    mark, encoding = encoding_of(content)
+    encoding = encoding or "utf-8"
     try:
         text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
@@ -121,6 +115,33 @@ def decoded(content: bytes, name: str) -> str:
     if (at := text.find("\0")) >= 0:
         raise InputError(f"{name}: no text file: a NUL at character {at:,}; save it as UTF-8 text")
     return text.removeprefix("\ufeff")  # of a file that was joined from two, or marked twice
+
+
+def told_delimiter(line: str) -> str | None:
+    r"""Return what parts the columns by a line that says only that; None for any other line.
+
+    >>> told_delimiter("sep=;\r\n"), told_delimiter("SEP=\t"), told_delimiter("sep,step")
+    (';', '\t', None)
+    """
+    told = _TOLD.fullmatch(line)
+    return told[2] if told else None
+
+
+def delimiter_of(header: str, wanted: Sequence[str]) -> str:
+    r"""Return what parts the names of the columns in the first line of a table.
+
+    It is what finds most of those wanted, then what makes most names, then a comma.
+
+    >>> delimiter_of("id, say;text\n", ["text"]), delimiter_of("text", ["text"])
+    (';', ',')
+    """
+
+    def found(delimiter: str) -> tuple[int, int]:
+        fields = next(csv.reader([header], delimiter=delimiter), [])
+        names = {field.strip(_BLANK + '"').casefold() for field in fields}
+        return len(names & {name.casefold() for name in wanted}), len(fields)
+
+    return max(DELIMITERS, key=found)
 
 
 def guarded(text: str) -> str:
@@ -150,15 +171,6 @@ def _bytes_of(source: Path | bytes, name: str) -> bytes:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from error
 
 
-def _utf_16_without_mark(content: bytes) -> str:
-    """Return which UTF-16 it is that has no mark: every other byte of plain letters is zero."""
-    seen = content[:_SEEN_OF_ZEROS]
-    first, second = seen[::2].count(0), seen[1::2].count(0)
-    if max(first, second) < 0.3 * len(seen[1::2]) or min(first, second):
-        return ""
-    return "utf-16-be" if first else "utf-16-le"
-
-
 class _WrongRow(Exception):
     """The first row that does not fit, and what is said of it behind its number."""
 
@@ -170,10 +182,10 @@ class _WrongRow(Exception):
 def _readings(text: str, name: str, wanted: Sequence[str]) -> list[tuple[list[str], Rows]]:
     """Return the ways in which a table may be read, the likelier first: its header, its rows."""
     first, _, rest = _LINE_END.sub("\n", text.lstrip("\r\n"), count=1).partition("\n")
-    given = next((d for d in DELIMITERS if first.strip().lower() == f"sep={d}"), None)
-    if given:  # a first line of Excel's that only says what parts the columns
+    given = told_delimiter(first)
+    if given:
         text = rest
-    delimiter = given or _delimiter(first, wanted)
+    delimiter = given or delimiter_of(first, wanted)
     if delimiter != "\t":
         return [_split(text, name, delimiter, quoted=True)]
     raw = _split(text, name, delimiter, quoted=False)
@@ -186,16 +198,6 @@ def _readings(text: str, name: str, wanted: Sequence[str]) -> list[tuple[list[st
     if unquoted == raw:
         return [raw]
     return [unquoted, raw] if _looks_quoted(raw, unquoted) else [raw, unquoted]
-
-
-def _delimiter(head: str, wanted: Sequence[str]) -> str:
-    """Return what parts the names of the columns: that which finds most of those wanted."""
-
-    def found(delimiter: str) -> tuple[int, int]:
-        names = [field.strip(_BLANK + '"').casefold() for field in head.split(delimiter)]
-        return len({*names} & {*wanted}), len(names)
-
-    return max(DELIMITERS, key=found)
 
 
 def _split(text: str, name: str, delimiter: str, quoted: bool) -> tuple[list[str], Rows]:
@@ -211,7 +213,7 @@ def _split(text: str, name: str, delimiter: str, quoted: bool) -> tuple[list[str
     except csv.Error as error:
         raise InputError(
             f"{name}: line {reader.line_num:,} is no row of a table parted by "
-            f"{DELIMITERS[delimiter]}: {error}"
+            f"{DELIMITERS.get(delimiter, repr(delimiter))}: {error}"
         ) from None
     header = [field.strip(_BLANK) for field in rows[0]] if rows else []
     return header, rows[1:]

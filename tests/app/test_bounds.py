@@ -72,13 +72,20 @@ def test_a_link_asks_for_no_more_samples_than_the_page_offers() -> None:
     assert "from 50 to 1,000" in told(open_page(controls.CURVES_PAGE.path, samples="100000"))
 
 
-@pytest.mark.parametrize("share", [0, 1 / 5.1, 4.1])
-def test_a_link_with_a_penalty_that_the_slider_does_not_reach_is_refused(
-    share: float, made_up: Path
+@pytest.mark.parametrize(
+    ("times", "shown"), [(-1, 1 / 5), (0, 1 / 5), (1 / 5.1, 1 / 5), (4.1, 4), (1e6, 4)]
+)
+def test_a_link_with_a_penalty_that_the_slider_does_not_reach_gets_the_nearest(
+    times: float, shown: float, made_up: Path
 ) -> None:
     built = Bundle.open(made_up / "default").about.coding.penalty
-    app = open_page(controls.TEXT_PAGE.path, penalty=f"{built * share:g}")
-    assert f"λ of this bundle goes from {built / 5:g} to {built * 4:g}" in told(app)
+    app = open_page(controls.TEXT_PAGE.path, penalty=f"{built * times:g}")
+    assert (
+        f"λ of this bundle goes from {built / 5:g} to {built * 4:g}. {built * shown:g} is shown"
+        in told(app)
+    )
+    assert app.session_state["view.values"]["penalty"] == pytest.approx(built * shown)
+    assert app.slider(key="control_penalty").value == pytest.approx(built * shown)
     for allowed in (built / 5, built * 4):
         assert "λ of" not in told(open_page(controls.TEXT_PAGE.path, penalty=f"{allowed:g}"))
 

@@ -14,7 +14,8 @@ from synthetic_bundle import write_synthetic_bundle
 from tiny_hub import Reader, TinyHub, serving
 from tiny_model import write_tiny_bert
 
-from tfactors.bundle import Bundle
+from tfactors.bundle import Bundle, evidence
+from tfactors.bundle.evidence import Section
 
 pytestmark = pytest.mark.model
 
@@ -44,6 +45,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyHub]:
         path.write_bytes(raw)
         if name == "missing":
             path.unlink()
+    evidenced = shutil.copytree(sound, root / "datasets/me/evidenced")
+    evidence.write_section(
+        evidence.folder_of(evidenced),
+        Section("levels", "Levels", "", ("It is so.",), (), Bundle.open(evidenced).fingerprint),
+    )
+    forged = shutil.copytree(evidenced, root / "datasets/me/forged")
+    levels = evidence.folder_of(forged) / "levels.json"
+    levels.write_text(levels.read_text("utf-8").replace("It is so.", "It is no."), "utf-8")
     write_tiny_bert(root / "models/me/model")
     texts = root / "datasets/me/texts"
     (texts / "small").mkdir(parents=True)
@@ -68,6 +77,14 @@ def test_a_bundle_of_the_hub_is_fetched_once_and_nothing_but_its_tables(reader: 
     assert reader.fetched() == []
     away = reader.run("info", "hf:me/bundle", address="http://127.0.0.1:9")
     assert (away.returncode, away.stdout) == (0, first.stdout)
+
+
+def test_the_seals_of_evidence_come_along_and_are_checked(reader: Reader) -> None:
+    assert reader.run("verify", "hf:me/evidenced").returncode == 0
+    assert {"levels.json", "seals.json"} <= set(reader.fetched())
+    forged = reader.run("verify", "hf:me/forged")
+    assert forged.returncode != 0
+    assert "evidence/levels.json: " in forged.stderr
 
 
 def test_a_bundle_may_lie_among_the_models(reader: Reader) -> None:

@@ -22,6 +22,7 @@ from tiny_autoencoders import (
     write_sparsify,
 )
 
+from tfactors import files
 from tfactors.bundle import Bundle
 from tfactors.bundle.writing import write_dictionary, write_imported, write_manifest
 from tfactors.errors import InputError
@@ -317,3 +318,10 @@ def test_an_origin_survives_the_manifest(tmp_path):
     again = type(origin).from_json(json.loads(json.dumps(origin.to_json())))
     assert again == origin
     assert replace(origin, k=3) != origin
+
+
+def test_an_npz_that_unpacks_to_hundreds_of_times_itself_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LITTLE", 1_000_000)
+    np.savez_compressed(tmp_path / "params.npz", W_enc=np.zeros((1000, 1000), np.float32))
+    with pytest.raises(InputError, match=r"it unpacks to 4,000,\d+ bytes, as no weights do"):
+        read_dictionary(tmp_path / "params.npz", 1000)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tfactors.model.folder import ModelError, local_folder
-from tfactors.model.weights import stored_tensors, weight_files
+from tfactors.model.weights import stored_tensors, weight_files, weights_sha256
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n"
 
@@ -70,10 +70,6 @@ BERT = b'{"model_type": "bert"}'
         (without_config(("model-q4.gguf", b"GGUF")), "no config.json; model-q4.gguf, which is of"),
         (with_config(), "found no weights; get the model again"),
         (with_config(ADAPTER), "an adapter .PEFT. of 'gpt2' and no whole model; merge it"),
-        (
-            with_config(ADAPTER, ("adapter_model.bin", b""), ("model.safetensors", safetensors())),
-            "an adapter .adapter_config.json. lies beside the model; merge it",
-        ),
         (with_config(("model.fp16.safetensors", safetensors())), "a variant of it; copy it to"),
         (with_config(("model.safetensors.index.fp16.json", b"")), "the index of a variant"),
         (with_config(("weights.safetensors", safetensors())), "found weights.safetensors; get"),
@@ -155,20 +151,39 @@ def index_of(shards: list[str]) -> bytes:
         (index_of(["a.safetensors", "b.safetensors"]), "b.safetensors is missing"),
         (index_of(["pytorch_model.bin"]), "expected weights in safetensors"),
         (index_of(["../out/a.safetensors"]), "a path that leaves the model's folder"),
-        (index_of(["linked.safetensors"]), "a path that leaves the model's folder"),
-        (index_of(["folder/a.safetensors"]), "a path that leaves the model's folder"),
+        (index_of(["pickled.safetensors"]), "is pickled by PyTorch"),
+        (index_of(["nowhere.safetensors"]), "nowhere.safetensors is missing"),
+        (index_of(["itself.safetensors"]), "itself.safetensors is missing"),
+        (index_of(["device.safetensors"]), "device.safetensors is missing"),
     ],
 )
 def test_an_index_that_cannot_be_followed_is_refused(index: bytes, said: str, tmp_path) -> None:
     folder, out = tmp_path / "model", tmp_path / "out"
     folder.mkdir()
     with_config(("model.safetensors.index.json", index), ("a.safetensors", safetensors()))(folder)
-    without_config(("out/a.safetensors", safetensors()))(tmp_path)
-    os.symlink(out / "a.safetensors", folder / "linked.safetensors")
-    os.symlink(out, folder / "folder")
+    without_config(("out/a.safetensors", safetensors()), ("out/a.bin", b"PK\3\4data"))(tmp_path)
+    os.symlink(out / "a.bin", folder / "pickled.safetensors")
+    os.symlink(out / "b", folder / "nowhere.safetensors")
+    os.symlink("itself.safetensors", folder / "itself.safetensors")
+    os.symlink("/dev/zero", folder / "device.safetensors")
     with pytest.raises(ModelError, match=said) as caught:
         read(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_shards_may_be_links_to_files_elsewhere(tmp_path: Path) -> None:
+    folder, out = tmp_path / "model", tmp_path / "out"
+    for name in ("a", "b"):
+        without_config((f"{name}.safetensors", safetensors()))(out)
+    names = ["a.safetensors", "below/b.safetensors"]
+    with_config(("model.safetensors.index.json", index_of(names)))(folder)
+    os.symlink(out / "a.safetensors", folder / "a.safetensors")
+    os.symlink(out, folder / "below")
+    read(folder)
+    files = weight_files(folder, "model")
+    before = weights_sha256(files)
+    (out / "b.safetensors").write_bytes(safetensors(5))
+    assert weights_sha256(files) != before  # of what the links lead to
 
 
 def test_files_of_the_hubs_cache_are_links_to_its_blobs(tmp_path: Path) -> None:

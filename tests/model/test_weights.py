@@ -1,5 +1,6 @@
 """What is hashed is what is loaded: shards, names of weights, files that change meanwhile."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,24 @@ def test_one_file_goes_before_an_index_and_safetensors_before_anything_pickled(
     model = load_model(str(folder))
     assert model.sha256 == load_model(str(tiny)).sha256
     np.testing.assert_array_equal(states_of(model), states)
+
+
+def test_an_adapter_beside_whole_weights_is_left_out_in_one_line(
+    tiny: Path, states: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": 3, "target_modules": ["query"]})
+    )
+    key = "base_model.model.encoder.layer.0.attention.self.query"
+    lora = {"lora_A.weight": torch.ones(3, 32), "lora_B.weight": torch.ones(32, 3)}
+    save_file({f"{key}.{k}": v for k, v in lora.items()}, folder / "adapter_model.safetensors")
+    model = load_model(str(folder))
+    assert model.sha256 == load_model(str(tiny)).sha256
+    np.testing.assert_array_equal(states_of(model), states)
+    (line,) = caplog.messages
+    assert "an adapter (adapter_config.json) lies beside its weights, and was left out" in line
+    assert "\n" not in line
 
 
 def test_whoever_writes_into_the_file_later_does_not_change_the_model(

@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUND = {"errors", "files", "parallel", "ragged", "ranks", "tables", "visible"}
+GROUND = {"encodings", "errors", "files", "parallel", "ragged", "ranks", "tables", "visible"}
 CORE = {"text", "model", "coding", "survey", "describe", "display", "bundle", "explain"}
 FRAME = {"bundle", "display", "describe", "portrait"}
 # What reads a text live asks the model, inside functions alone (test_packaging holds that).

@@ -7,10 +7,13 @@ import os
 import tracemalloc
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfactors import files
+from tfactors.tables import read_table
 from tfactors.text.documents import Document, left_out_line, read_files
 from tfactors.text.lines import CorpusError
 from tfactors.text.windows import named_corpus
@@ -311,18 +314,28 @@ def test_a_byte_order_mark_says_how_a_file_is_encoded(tmp_path, name, encoding):
     assert [found.strip() for found in texts(tmp_path / name)] == [text]
 
 
-@pytest.mark.parametrize(
-    ("encoding", "name"),
-    [("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-32-le", "UTF-32")],
-)
-def test_text_of_wide_units_without_a_mark_is_refused_by_its_name(tmp_path, encoding, name):
-    (tmp_path / "a.txt").write_bytes(("Some plain text. " * 20).encode(encoding))
-    assert f"{name} text without a byte-order mark" in error(tmp_path / "a.txt")
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path, encoding):
+    text = "Some plain text, “naïve” 東京 Ā\u3000. "
+    (tmp_path / "a.txt").write_bytes((text * 20).encode(encoding))
+    assert texts(tmp_path / "a.txt") == [text * 20]
+    (tmp_path / "a.csv").write_bytes(f"id;text\r\n1;{text}\r\n".encode(encoding))
+    assert texts(tmp_path / "a.csv") == [text]
+
+
+def test_numbers_of_16_bits_are_not_taken_for_utf_16(tmp_path):
+    (tmp_path / "a.txt").write_bytes(np.arange(1, 200, dtype="<i2").tobytes())
+    assert "a NUL byte at byte 1" in error(tmp_path / "a.txt")
+
+
+def test_utf_32_without_a_mark_is_refused_by_its_name(tmp_path):
+    (tmp_path / "a.txt").write_bytes(("Some plain text. " * 20).encode("utf-32-le"))
+    assert "UTF-32 text without a byte-order mark" in error(tmp_path / "a.txt")
 
 
 def test_half_a_character_at_the_end_is_told_with_the_encoding(tmp_path):
     (tmp_path / "a.txt").write_bytes("text".encode("utf-16") + b"x")
-    assert "not the UTF-16 text that its byte-order mark tells" in error(tmp_path / "a.txt")
+    assert "not the UTF-16 text that it begins as" in error(tmp_path / "a.txt")
 
 
 def test_marks_of_files_that_were_joined_are_no_part_of_the_text(tmp_path):
@@ -349,6 +362,31 @@ def test_what_is_no_text_is_called_by_its_name_whatever_the_file_is_called(tmp_p
     assert f"{kind}" in error(tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize("name", ["a.txt.gz", "a.csv.gz", "a.jsonl.gz", "a.txt.zst"])
+def test_what_unpacks_to_hundreds_of_times_itself_is_refused_in_little_memory(
+    tmp_path, name, monkeypatch
+):
+    monkeypatch.setattr(files, "LITTLE", 2_000_000)
+    with (
+        gzip.open(tmp_path / name, "wb")
+        if name.endswith(".gz")
+        else pa.output_stream(str(tmp_path / name), compression="zstd")
+    ) as packed:
+        packed.write(b"text\n" if ".csv" in name else b"")
+        for _ in range(30):
+            packed.write(b"a" * 1_000_000)
+    tracemalloc.start()
+    assert "unpacks to more than 200 times its" in error(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 25_000_000
+    tracemalloc.stop()
+
+
+def test_what_is_packed_well_but_small_is_read(tmp_path):
+    with gzip.open(tmp_path / "a.txt.gz", "wt") as packed:
+        packed.write("He left. " * 500_000)
+    assert texts(tmp_path / "a.txt.gz") == ["He left. " * 500_000]
+
+
 def test_a_file_name_that_is_not_utf_8_is_shown_with_a_replacement_character(tmp_path):
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir()
@@ -358,6 +396,29 @@ def test_a_file_name_that_is_not_utf_8_is_shown_with_a_replacement_character(tmp
 
 
 # --- tables -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"SEP=;"', "sep=;;; ", "sep=\t"])
+def test_the_line_that_says_the_separator_means_the_same_to_both_readers(tmp_path, first):
+    separator = first.strip(' "')[4]
+    table = f"{first}\r\nid{separator}text\r\n1{separator}One, two\r\n"
+    (tmp_path / "a.csv").write_text(table, newline="")
+    assert texts(tmp_path / "a.csv") == ["One, two"]
+    rows = read_table(table.encode(), "a.csv", ["text"], lambda row, _: row["text"])
+    assert rows == ["One, two"]
+
+
+@pytest.mark.parametrize(
+    ("header", "separator"),
+    [("text", ","), ("a;b,text", ","), ('"a,b,c";TEXT;text', ";"), ("a|text|b\tc", "|")],
+)
+def test_what_parts_the_columns_is_one_rule_for_both_readers(tmp_path, header, separator):
+    names = next(csv.reader([header], delimiter=separator))
+    table = f"{header}\n{separator.join(names)}\n"
+    (tmp_path / "a.csv").write_text(table)
+    assert texts(tmp_path / "a.csv") == ["text"]
+    rows = read_table(table.encode(), "a.csv", ["text"], lambda row, _: row["text"])
+    assert rows == ["text"]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

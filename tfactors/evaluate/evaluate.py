@@ -3,7 +3,8 @@
 Evidence is measured on text that the dictionary has never seen. It comes in sections
 (:mod:`tfactors.bundle.evidence`), each measured by one function of SECTIONS and written when it is
 whole. So an evaluation that is interrupted goes on with the section it was in, and the same command
-on an evaluated bundle does nothing.
+on an evaluated bundle does nothing. What cannot be measured, or says nothing of a bundle of few
+tokens, is a section of one sentence that says why.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tfactors.evaluate import (
     word_senses,
 )
 from tfactors.evaluate.evaluation import Effort, Evaluation
+from tfactors.evaluate.sample import TooLittleTextError
 
 # What measures a section, by its name, in the order of `evidence.NAMES`.
 SECTIONS: dict[str, Callable[[Evaluation], Section]] = {
@@ -42,6 +44,21 @@ SECTIONS: dict[str, Callable[[Evaluation], Section]] = {
     "senses": word_senses.check_senses,
     "paper": paper_checks.check_paper,
 }
+
+TITLES = {
+    "reconstruction": "Reconstruction",
+    "fidelity": "Fidelity",
+    "controls": "Controls",
+    "stability": "Stability",
+    "levels": "Levels",
+    "origins": "Origins",
+    "recovery": "Known truth",
+    "senses": "Word senses",
+    "paper": "The paper's other checks",
+}
+# What says something only of a dictionary that learnt from some text, and takes minutes.
+OF_SOME_TEXT = ("controls", "recovery", "senses")
+FEWEST_TOKENS = 1_000
 
 
 def evaluate(
@@ -92,13 +109,40 @@ def evaluate(
         if not asked and _is_measured(folder, name, bundle):
             continue
         start = time.monotonic()
-        section = measure(evaluation)
+        section = _not_measured(name, bundle) if not asked else None
+        section = section or _section_of(name, measure, evaluation)
         seconds = round(time.monotonic() - start, 1)
         evidence.write_section(folder, replace(section, bundle=bundle.fingerprint, seconds=seconds))
     sections = evidence.read_all(folder)
     if sections:
         evidence.write_report(folder, bundle.title, sections)
     return sections
+
+
+def _not_measured(name: str, bundle: Bundle) -> Section | None:
+    """Return a section that only says why it is not measured; None where it is to be."""
+    tokens = bundle.about.corpus.tokens
+    if name not in OF_SOME_TEXT or tokens >= FEWEST_TOKENS:
+        return None
+    return _empty(
+        name,
+        f"this bundle is made of {tokens:,} tokens, and it takes at least {FEWEST_TOKENS:,} to say "
+        f"something; '--only {name}' measures it all the same",
+    )
+
+
+def _section_of(
+    name: str, measure: Callable[[Evaluation], Section], evaluation: Evaluation
+) -> Section:
+    """Return a section as it is measured, or why there is no text to measure it on."""
+    try:
+        return measure(evaluation)
+    except TooLittleTextError as error:
+        return _empty(name, str(error))
+
+
+def _empty(name: str, why: str) -> Section:
+    return Section(name, TITLES[name], "", (f"Not measured: {why}.",), ())
 
 
 def _is_measured(folder: Path, name: str, bundle: Bundle) -> bool:

@@ -30,6 +30,7 @@ from tfactors.explain.source_removal import largest_and_by_chance, remove_source
 LARGEST, OTHERS = 8, 8  # sources that are taken away one at a time: the largest, and by chance
 TOGETHER = (1, 3, 10, 30)  # sources that are taken away together
 LONGEST = 64  # tokens of a window that are read, so that a pair of layers takes seconds
+TOKENS_OF_TEXT = 50  # held-out tokens for each text of a pair: fewer have little to draw from
 MOST_PAIRS = 30  # of layers; of deeper models neighbours and what spans them
 TITLE = "Origins"
 ABOUT = (
@@ -70,7 +71,8 @@ class PairOfLayers:
 def measure(evaluation: Evaluation) -> Section:
     """Measure completeness, agreement with what the model does, and deletion curves."""
     encoder = evaluation.encoder
-    pairs = _pairs(encoder.layers)
+    tokens = len(evaluation.held_out)
+    pairs = _pairs(encoder.layers, MOST_PAIRS if tokens >= 2 * TOKENS_OF_TEXT else 0)
     if not pairs:
         said = ("This bundle takes a single layer apart: nothing comes from an earlier one.",)
         return Section("origins", TITLE, ABOUT, said, ())
@@ -79,9 +81,10 @@ def measure(evaluation: Evaluation) -> Section:
     found = {pair: PairOfLayers() for pair in pairs}
     effort = evaluation.effort
     a_text = -(-effort.origins // effort.origin_texts)
-    with evaluation.progress(len(pairs) * effort.origin_texts, "origins", "text") as bar:
+    count = min(effort.origin_texts, max(1, tokens // TOKENS_OF_TEXT))
+    with evaluation.progress(len(pairs) * count, "origins", "text") as bar:
         for (below, here), of_pair in found.items():
-            for _ in range(effort.origin_texts):
+            for _ in range(count):
                 text = texts[int(random.integers(len(texts)))]
                 states = taken_apart(encoder, text, [below, here])
                 goals = _drawn(evaluation, states[here], here, a_text, random)
@@ -97,13 +100,13 @@ def measure(evaluation: Evaluation) -> Section:
     return Section("origins", TITLE, ABOUT, _findings(found), tables)
 
 
-def _pairs(layers: list[int]) -> list[tuple[int, int]]:
-    """Return the pairs of layers that are checked, nearest first."""
+def _pairs(layers: list[int], most: int) -> list[tuple[int, int]]:
+    """Return the pairs of layers that are checked, nearest first; of many neighbours and a span."""
     pairs = sorted(combinations(layers, 2), key=lambda pair: (pair[1] - pair[0], pair))
-    if len(pairs) <= MOST_PAIRS:
+    if len(pairs) <= most:
         return pairs
     neighbours = [pair for pair in pairs if layers.index(pair[1]) == layers.index(pair[0]) + 1]
-    return [*neighbours, (layers[0], layers[-1])]
+    return list(dict.fromkeys([*neighbours, (layers[0], layers[-1])]))
 
 
 def _drawn(

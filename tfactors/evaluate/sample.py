@@ -23,6 +23,10 @@ from tfactors.text.windows import held_out_windows
 DRAWS = 1000
 
 
+class TooLittleTextError(InputError):
+    """A bundle is too small for what is to be measured."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """Some windows of a bundle.
@@ -95,7 +99,7 @@ def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sampl
 
     Raises
     ------
-    InputError
+    TooLittleTextError
         There is no such text.
     """
     corpus, by_document = bundle.about.corpus, _by_document(bundle)
@@ -106,8 +110,9 @@ def draw(bundle: Bundle, tokens: int, seed: int, held_out: bool = True) -> Sampl
     frame = bundle.windows(windows[: 2 * tokens // mean + 1])
     lengths = np.array([len(ids) for ids in frame["token_ids"]])
     frame = frame[np.cumsum(lengths) <= tokens]
-    if frame.empty:
-        raise InputError("this bundle holds too little text that its dictionary has not seen")
+    if frame["token_ids"].map(len).sum() < 2:  # of a single state there is no variance
+        which = "has not seen" if held_out else "has learnt from"
+        raise TooLittleTextError(f"this bundle holds too little text that its dictionary {which}")
     place = frame["document"] if by_document else frame["window"]
     _, group = np.unique(place, return_inverse=True)
     texts = list(frame["token_ids"])

@@ -123,4 +123,6 @@ def _decoded(values, at, decoder):  # type: ignore[no-untyped-def]
     """Return Σ_j values[:, j] · decoder[at[:, j]], without dense codes."""
     import torch
 
+    if not at.shape[1]:  # all latents are among the k largest
+        return decoder.new_zeros(len(at), decoder.shape[1])
     return torch.nn.functional.embedding_bag(at, decoder, per_sample_weights=values, mode="sum")

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FEWEST_POINTS, MOST_POINTS = 4, 64
 """Points of the integral on each part of the line: doubled while the sum misses too much."""
 
+MOST_IN_HALF_PRECISION = 16
+"""Points for models in half precision, whose rounding more points do not mend; they take longer."""
+
 LARGEST_ERROR = 0.01
 """Share of an activation that a sum may miss before more points are taken."""
 
@@ -167,6 +170,8 @@ def contributions(
     tables: list[pd.DataFrame | None] = [None] * len(goals)
     taken = np.full(len(goals), FEWEST_POINTS)
     left, points = list(range(len(goals))), FEWEST_POINTS
+    if encoder.model.dtype != "float32":
+        most = min(most, MOST_IN_HALF_PRECISION)
     while left:
         some = [goals[g] for g in left]
         found = _integrals(encoder, token_ids, states, source_layer, layer, some, points)

@@ -12,6 +12,7 @@ names the place. Nothing in a file is run: an .npz is read without pickles.
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
 from tfactors.errors import InputError
-from tfactors.files import file_sha256
+from tfactors.files import file_sha256, unpacks_too_far
 from tfactors.interchange.tensors import (
     NO_AUTOENCODER,
     as_arrays,
@@ -41,6 +42,10 @@ def read_gemma_2(path: Path, width: int, form: str) -> ImportedDictionary:
     import torch
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacks_too_far(path.stat().st_size, unpacked):
+            raise ValueError(f"it unpacks to {unpacked:,} bytes, as no weights do")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name]) for name in file.files}
         native = {n: v.astype(v.dtype.newbyteorder("=")) for n, v in arrays.items()}

@@ -22,7 +22,7 @@ from tfactors.model.folder import (
 from tfactors.model.marks import marks_of, number_of_marks
 from tfactors.model.memory import check_memory
 from tfactors.model.precision import precision_of, torch_precision
-from tfactors.model.stand_ins import stands_for_another
+from tfactors.model.stand_ins import is_adapter, stands_for_another
 from tfactors.model.tokenizer import load_tokenizer
 from tfactors.model.weights import (
     StoredTensor,
@@ -45,6 +45,7 @@ __all__ = [
     "weight_files",
 ]
 
+_LOG = logging.getLogger("tfactors")
 KNOWN_SHA256 = {
     MINILM_PACKAGE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 }
@@ -94,6 +95,12 @@ def load_transformer(name: str, device: str, dtype: str = "float32") -> tuple[An
     """
     folder = local_folder(name) or hub_folder(name)
     weights = weight_files(folder, name)
+    if is_adapter(folder):
+        _LOG.warning(
+            "model %r: an adapter (adapter_config.json) lies beside its weights, and was left out; "
+            "where it is meant, merge it with merge_and_unload() of peft and give what that saves",
+            name,
+        )
     known = KNOWN_SHA256.get(PACKAGE_OF.get(name, name))
     digest = weights_sha256(weights) if known else ""
     if digest != (known or ""):
@@ -117,9 +124,10 @@ def load_transformer(name: str, device: str, dtype: str = "float32") -> tuple[An
     return module, tokenizer, digest
 
 
-def _states_of_files(files: Sequence[Path]) -> list[tuple[int, int]]:
-    """Return how long each file is and when it was written, to see whether one was since."""
-    return [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in files)]
+def _states_of_files(files: Sequence[Path]) -> list[tuple[int, int, int]]:
+    """Return of each file which it is, how long and when it was written, to see a change since."""
+    stats = [file.stat() for file in files]
+    return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
 
 
 def _device(name: str) -> Any:

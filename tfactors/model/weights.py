@@ -8,6 +8,7 @@ formats can run code when they are read.
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from tfactors.model.folder import ModelError, config_of, may_be_a_file
 from tfactors.model.stand_ins import (
     damage_of_weights,
     instead_of_weights,
-    is_adapter,
     stands_for_another,
 )
 
@@ -50,24 +50,30 @@ class StoredTensor:
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
-    """Return the safetensors files that a model is loaded from, each below its folder.
+    """Return the safetensors files that a model is loaded from, each named below its folder.
+
+    What is below it may be a link to a file elsewhere: people keep weights once and link to them.
 
     Raises
     ------
     ModelError
-        There are none, one is missing or damaged, or is named by a path that leaves the folder.
+        There are none, one is missing or damaged, is no file that can be read, or is named by a
+        path that leaves the folder.
     """
+    files = _named_files(folder, name)
+    for file in files:
+        if not os.access(file, os.R_OK):
+            raise ModelError(f"model {name!r}: {file.name} may not be read by this user")
+    return files
+
+
+def _named_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of weights that a folder names, or that are called as they are always."""
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if is_adapter(folder) and (single.is_file() or index.is_file()):
-        # transformers would add it to the model where peft is installed, and else pass it over.
-        raise ModelError(
-            f"model {name!r}: an adapter (adapter_config.json) lies beside the model; merge it "
-            "with merge_and_unload() of peft and save that, or move the adapter's files away"
-        )
     # config.json may name another file, which then goes before these two.
     if named := config_of(folder).get("transformers_weights"):
         file = _below(folder, named, name)
-        if not file.is_file():
+        if not _is_a_file(file):
             raise ModelError(f"model {name!r}: {named} is missing; get the model again")
         return _shards(folder, file, name) if file.suffix == ".json" else [file]
     if single.is_file():
@@ -92,7 +98,7 @@ def _shards(folder: Path, index: Path, name: str) -> list[Path]:
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ModelError(f"model {name!r}: {index.name} is damaged; get it again") from error
     files = [_below(folder, shard, name) for shard in shards]
-    missing = [shard for shard, file in zip(shards, files, strict=True) if not file.is_file()]
+    missing = [shard for shard, file in zip(shards, files, strict=True) if not _is_a_file(file)]
     if missing or not files:
         lacking = missing[0] if missing else "every weight"
         raise ModelError(f"model {name!r}: {lacking} is missing; get the model again")
@@ -117,7 +123,7 @@ def _below(folder: Path, file: Any, name: str) -> Path:
     Raises
     ------
     ModelError
-        It is outside the model's folder, or other than safetensors.
+        Its name leaves the model's folder, or is of another kind than safetensors.
     """
     kinds = (".safetensors", ".safetensors.index.json")
     if not isinstance(file, str) or not file.endswith(kinds):
@@ -131,7 +137,7 @@ def _below(folder: Path, file: Any, name: str) -> Path:
             "get the model again"
         )
     leaves = Path(file).is_absolute() or PureWindowsPath(file).drive
-    if leaves or ".." in re.split(r"[/\\]", file) or not _links_stay(folder, folder / file):
+    if leaves or ".." in re.split(r"[/\\]", file):
         raise ModelError(
             f"model {name!r}: its weights {file[:80]!r} are named by a path that leaves the "
             "model's folder; put them into it, and their names below it into the index"
@@ -139,17 +145,11 @@ def _below(folder: Path, file: Any, name: str) -> Path:
     return folder / file
 
 
-def _links_stay(folder: Path, file: Path) -> bool:
-    """Whether a file is below a folder when all links are followed.
-
-    The hub's cache keeps a model's files in ``blobs`` beside its ``snapshots``, and links to them.
-    """
-    homes = [folder.resolve()]
-    if folder.absolute().parent.name == "snapshots":
-        homes.append((folder.absolute().parents[1] / "blobs").resolve())
+def _is_a_file(file: Path) -> bool:
+    """Whether a path leads to an ordinary file; a link may lead to nothing, or to itself."""
     try:
-        return any(file.resolve().is_relative_to(home) for home in homes)
-    except (OSError, RuntimeError, ValueError):  # a link to itself, a name that can be no file's
+        return file.is_file()
+    except (OSError, RuntimeError):
         return False
 
 

@@ -1,10 +1,10 @@
 """Turns a file of text into its lines, whatever packs it and whichever encoding its mark tells.
 
-UTF-8 is read as it is, UTF-16 and UTF-32 where a byte-order mark says so. A file may be packed by
+UTF-8 is read as it is, UTF-16 and UTF-32 where a byte-order mark says so, and UTF-16 without one
+where it shows (`tfactors.encodings`). A file may be packed by
 gzip (``.gz``) or Zstandard (``.zst``). What is no text is refused by the name of what it is.
 """
 
-import codecs
 import gzip
 import io
 import re
@@ -12,17 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
+from tfactors.encodings import HEAD, encoding_of
 from tfactors.errors import InputError
+from tfactors.files import MOST_TIMES, unpacks_too_far
 
 PACKED = (".gz", ".zst")
-# UTF-32's mark of little-endian text begins with UTF-16's.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 _NO_TEXT = {
     b"%PDF-": "a PDF",
     b"PK\x03\x04": "a zip archive (also .docx, .xlsx, .epub)",
@@ -36,7 +30,7 @@ _NO_TEXT = {
     b"ARROW1": "an Arrow file without .arrow at the end of its name",
     b"SQLite format 3": "an SQLite database",
 }
-_HEAD = 4096
+_BUFFER = 1 << 16  # bytes that are unpacked at a time
 MARK = "\ufeff"
 
 
@@ -48,13 +42,40 @@ def opened(path: Path) -> IO[bytes]:
     """Return the unpacked bytes of a file, to be read once from its beginning."""
     packing = path.suffix.lower()
     if packing == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
+        return io.BufferedReader(_Unpacked(path, cast(Any, gzip.open(path, "rb"))), _BUFFER)
     if packing == ".zst":
         import pyarrow as pa
 
         path.open("rb").close()  # whose errors name the file as others do
-        return io.BufferedReader(cast(Any, pa.input_stream(path, compression="zstd")))
+        packed = pa.input_stream(path, compression="zstd")
+        return io.BufferedReader(_Unpacked(path, cast(Any, packed)), _BUFFER)
     return path.open("rb")
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a packed file, as long as they are not absurdly many for its size."""
+
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        self._path, self._stream = path, stream
+        self._size, self._read = path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        some = self._stream.read(len(buffer))
+        buffer[: len(some)] = some
+        self._read += len(some)
+        if unpacks_too_far(self._size, self._read):
+            raise CorpusError(
+                f"{self._path}: unpacks to more than {MOST_TIMES} times its {self._size:,} bytes, "
+                "as no text does; unpack it yourself if it is meant"
+            )
+        return len(some)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def lines(path: Path) -> Iterator[str]:
@@ -65,12 +86,12 @@ def lines(path: Path) -> Iterator[str]:
     Raises
     ------
     CorpusError
-        The file is no text, or not of the encoding that its mark tells, else UTF-8; the message
+        The file is no text, or not of the encoding that it begins in; the message
         says at which byte.
     """
     with opened(path) as stream:
-        head = stream.read(_HEAD)
-    encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "")
+        head = stream.read(HEAD)
+    _, encoding = encoding_of(head)
     if not encoding:
         _refuse_no_text(path, head)
     with opened(path) as stream:
@@ -85,15 +106,11 @@ def _refuse_no_text(path: Path, head: bytes) -> None:
     for mark, kind in _NO_TEXT.items():
         if head.startswith(mark):
             raise CorpusError(f"{path}: {kind}, not text; give its text in UTF-8")
-    units = [head[first::4].count(0) for first in range(4)]
-    if len(head) >= 8 and sum(units) > len(head) // 4:
-        name = "UTF-32" if sum(units) > 0.6 * len(head) else "UTF-16"
-        even, odd = units[0] + units[2], units[1] + units[3]
-        if name == "UTF-32" or max(even, odd) > 8 * min(even, odd):
-            raise CorpusError(
-                f"{path}: {name} text without a byte-order mark, by its NUL bytes; "
-                "save it as UTF-8, or with the mark"
-            )
+    if len(head) >= 8 and head.count(0) > 0.6 * len(head):
+        raise CorpusError(
+            f"{path}: UTF-32 text without a byte-order mark, by its NUL bytes; "
+            "save it as UTF-8, or with the mark"
+        )
 
 
 def _utf8_lines(path: Path, stream: IO[bytes]) -> Iterator[str]:
@@ -124,13 +141,13 @@ def _lines_of_units(path: Path, stream: IO[bytes], encoding: str) -> Iterator[st
             if (nul := line.find("\0")) >= 0:
                 raise CorpusError(
                     f"{path}: not a text file: a NUL as character {characters + nul:,} of what "
-                    f"its mark calls {name}; text is needed"
+                    f"begins as {name}; text is needed"
                 )
             characters += len(line)
             yield line
     except UnicodeDecodeError as error:
         raise CorpusError(
-            f"{path}: not the {name} text that its byte-order mark tells: {error.reason} after "
+            f"{path}: not the {name} text that it begins as: {error.reason} after "
             f"{characters:,} characters; save it as UTF-8"
         ) from error
 

@@ -16,15 +16,13 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from tfactors.tables import delimiter_of, told_delimiter
 from tfactors.text.lines import PACKED, CorpusError, lines, opened, parted_at_returns
 
 Rows = Iterator[tuple[str, str]]
 
 # csv refuses fields above 128 KiB unless told otherwise, and a field here is a whole document.
 csv.field_size_limit(2**31 - 1)
-_SEPARATORS = (",", ";", "\t", "|")
-# Excel's own way to say the separator: a line before the header.
-_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?")
 
 
 class NoColumnError(CorpusError):
@@ -118,7 +116,7 @@ def _records(path: Path, separator: str, quoted: bool) -> Iterator[tuple[int, li
     """Yield the line number and the cells of each record, empty ones left out."""
     read = parted_at_returns(lines(path))
     first = next(read, "")
-    before = [] if _SEPARATOR_LINE.fullmatch(first) else [first]
+    before = [] if told_delimiter(first) else [first]
     reader = csv.reader(
         chain(before, read),
         delimiter=separator,
@@ -135,21 +133,16 @@ def _records(path: Path, separator: str, quoted: bool) -> Iterator[tuple[int, li
 def _dialect(path: Path, column: str) -> tuple[str, bool]:
     """Return what separates the cells of a table, and whether quotes may enclose one.
 
-    The header decides which separator it is: the one that makes the column a name of its own, else
-    the one that makes most names. Tabs are written with and without quotes around cells: where
-    quotes do not fit the whole file, they belong to the text.
+    The header decides which separator it is, as of every table (`tfactors.tables.delimiter_of`);
+    a file called .tsv is parted by tabs wherever its header has one. Tabs are written with and
+    without quotes around cells: where quotes do not fit the whole file, they belong to the text.
     """
     first = next(parted_at_returns(lines(path)), "")
-    if told := _SEPARATOR_LINE.fullmatch(first):
-        return told[1], True
-    if suffix_of(path) == ".tsv":
-        return "\t", _quotes_fit(path)
-
-    def names(separator: str) -> list[str]:
-        return next(csv.reader([first], delimiter=separator), [])
-
-    separator = max(_SEPARATORS, key=lambda mark: (column in names(mark), len(names(mark))))
-    return separator, True
+    if told := told_delimiter(first):
+        return told, True
+    named_so = suffix_of(path) == ".tsv" and ("\t" in first or not first.strip())
+    separator = "\t" if named_so else delimiter_of(first, [column])
+    return separator, separator != "\t" or _quotes_fit(path)
 
 
 def _quotes_fit(path: Path) -> bool:

@@ -6,12 +6,13 @@ thresholds), or as many examples as suit their layout. A list is laid out as the
 asks, until the reader chooses.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from tfactors.app.frame import url_state
-from tfactors.app.frame.url_state import Control, Unusable
+from tfactors.app.frame.url_state import Beyond, Control, Unusable
 from tfactors.bundle import Bundle
 from tfactors.bundle.evidence import NAMES
 from tfactors.bundle.format import LABEL_KINDS
@@ -224,12 +225,13 @@ def _has_penalty(value: float | None, bundle: Bundle | None) -> None:
         return
     low, high = penalty_range(bundle)
     if not low * (1 - _ROUNDED) <= value <= high * (1 + _ROUNDED):
-        raise Unusable(f"λ of this bundle goes from {low:g} to {high:g}")
+        nearest = min(max(value, low), high)
+        raise Beyond(f"λ of this bundle goes from {low:g} to {high:g}", nearest)
 
 
 _ROUNDED = 1e-5  # a link holds six digits
 PENALTY: Control[float | None] = replace(
-    url_state.number("penalty", None, 0.0, 1000.0), check=_has_penalty
+    url_state.number("penalty", None, -math.inf, math.inf), check=_has_penalty
 )
 
 # Origins: the share of what the factors of a layer carry that the kept ones carry, in per cent

@@ -36,6 +36,14 @@ class Unusable(ValueError):
     """A value from the URL that the control cannot take; the message completes a sentence."""
 
 
+class Beyond(Unusable):
+    """A number past an end of what the control takes; ``nearest`` is that end."""
+
+    def __init__(self, message: str, nearest: float) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
 class TooLong(Unusable):
     """A text that is longer than the control takes."""
 
@@ -107,7 +115,7 @@ def take_over_url(page: str, controls: tuple[Control[Any], ...]) -> None:
 
 
 def check_against(controls: Iterable[Control[Any]], bundle: Any) -> None:
-    """Replace values that this bundle does not have by their defaults, and say so."""
+    """Replace values that this bundle does not have, and say so."""
     for control in controls:
         value = value_of(control)
         if control.check is None or value == control.default:
@@ -116,7 +124,7 @@ def check_against(controls: Iterable[Control[Any]], bundle: Any) -> None:
             control.check(value, bundle)
         except Unusable as error:
             st.session_state[_NOTICES].append(_sentence(control, control.write(value), error))
-            _put(control, control.default)
+            _put(control, error.nearest if isinstance(error, Beyond) else control.default)
 
 
 def long_link() -> str | None:
@@ -195,7 +203,8 @@ def _put(control: Control[Any], value: Any) -> None:
 def _sentence(control: Control[Any], given: str, error: ValueError) -> str:
     shown = given if len(given) <= 40 else given[:40] + "…"
     reason = str(error) if isinstance(error, Unusable) else "it is not a value of this control"
-    return f"The link asks for {control.name} “{shown}”: {reason}. The default is shown instead."
+    instead = control.write(error.nearest) if isinstance(error, Beyond) else "The default"
+    return f"The link asks for {control.name} “{shown}”: {reason}. {instead} is shown instead."
 
 
 def whole_number(name: str, default: int | None, low: int, high: int, **more: Any) -> Control[Any]:

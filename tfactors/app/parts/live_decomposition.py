@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 
 
 MOST_TOKENS = 512
-_TEXTS = 6  # texts whose states are kept: at most some 6 MB each for MiniLM, 20 for BERT
-_DECOMPOSITIONS = 12  # decompositions, of at most some 2 MB each
+# What is kept of texts is counted in tokens, for that is what they take memory by: six of the
+# longest, or the sentences of a hundred readers. For MiniLM 1,000 tokens are 18 MB of states and 4
+# MB of decompositions; for BERT, with twice the width and twice the layers, four times as much.
+_TEXTS = 6 * MOST_TOKENS
+_DECOMPOSITIONS = 12 * MOST_TOKENS
+_TOKENS_OF_NONE = 12  # what a table takes without any row
+_PATHS = 50  # paths, of some 50 kB each
 _PATH_STEPS = 24
 _FACTORS_DRAWN = 8  # of a path
 
@@ -131,7 +136,8 @@ def decomposition_of(bundle: Bundle, text: str, penalty: float | None = None) ->
             known.text, known.encoder, question.penalty, known.codes
         )
     note.empty()
-    live.remember(question, decomposition, _DECOMPOSITIONS)
+    size = len(decomposition.tokens) + _TOKENS_OF_NONE
+    live.remember(question, decomposition, _DECOMPOSITIONS, size)
     return decomposition
 
 
@@ -205,7 +211,7 @@ def penalty_path(bundle: Bundle, text: str, position: int, layer: int) -> Penalt
             }
         ),
     )
-    live.remember(question, path, _DECOMPOSITIONS)
+    live.remember(question, path, _PATHS)
     return path
 
 
@@ -225,5 +231,5 @@ def _known_text(bundle: Bundle, text: str, encoder: "FactorEncoder") -> _KnownTe
             "shorten it, or give its parts one after the other"
         )
     known = _KnownText(read_text(text, encoder), encoder)
-    live.remember(question, known, _TEXTS)
+    live.remember(question, known, _TEXTS, count + _TOKENS_OF_NONE)
     return known

@@ -2,7 +2,8 @@
 
 Turns a bundle into its :class:`tfactors.explain.encoder.FactorEncoder`, loaded when it is first
 needed and then shared by all sessions. One of them uses it at a time; the others wait in line
-(:mod:`tfactors.app.frame.waiting_line`), and are told so. Streamlit can break off a run wherever it
+(:mod:`tfactors.app.frame.waiting_line`), and are told so. Loading begins when a page that will
+ask is opened (:mod:`tfactors.app.parts.warm_up`). Streamlit can break off a run wherever it
 draws to the page. So when the reader presses Stop, changes a control or leaves, the next has its
 turn.
 """
@@ -22,6 +23,7 @@ import streamlit as st
 
 from tfactors.app.frame import server, shell
 from tfactors.app.frame.waiting_line import WaitingLine
+from tfactors.app.parts.warm_up import WarmUp
 from tfactors.bundle import Bundle
 from tfactors.bundle.hub import spoken_name
 from tfactors.errors import InputError
@@ -42,20 +44,64 @@ class LiveModel:
     line: WaitingLine = field(default_factory=WaitingLine)
     encoder: "FactorEncoder | None" = None
     answers: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
+    _sizes: dict[Hashable, int] = field(default_factory=dict)
     _remembering: threading.Lock = field(default_factory=threading.Lock)
+    _loading: threading.Lock = field(default_factory=threading.Lock)
+    _warm_up: WarmUp | None = None
 
-    def remember(self, question: Hashable, answer: Any, most: int) -> None:
-        """Keep an answer, and forget the oldest of its kind when there are more than ``most``."""
+    def prepare(self, bundle: Bundle) -> None:
+        """Begin to load the model in the background, unless that is done or under way."""
+        with self._remembering:
+            if self.encoder is None and self._warm_up is None:
+                self._warm_up = WarmUp(lambda: self.load(bundle), bool(bundle.abilities.penalty))
+
+    def is_ready(self) -> bool:
+        """Return whether the model can be asked now."""
+        return self.encoder is not None and self._warm_up is None
+
+    def load(self, bundle: Bundle, say: Callable[[], object] | None = None) -> "FactorEncoder":
+        """Return the encoder, loaded if need be; ``say`` is called while it is in the background.
+
+        Raises
+        ------
+        ModelError
+            The model cannot be loaded, or is not the one the bundle was made with.
+        """
+        if say and (warm_up := self._warm_up):
+            warm_up.wait(say)
+            self._warm_up = None
+        with self._loading:
+            if self.encoder is None:
+                from tfactors.explain.encoder import FactorEncoder
+
+                self.encoder = FactorEncoder.from_bundle(bundle)
+            return self.encoder
+
+    def remember(self, question: Hashable, answer: Any, most: int, size: int = 1) -> None:
+        """Keep an answer, and forget the oldest of its kind while they have more than ``most``.
+
+        Each has a ``size``, by default 1: then ``most`` is how many are kept.
+        """
         with self._remembering:  # readers who remember at once would go through a changing list
             self.answers[question] = answer
+            self._sizes[question] = size
             same = [known for known in self.answers if type(known) is type(question)]
-            for old in same[:-most]:
+            total = sum(self._sizes[known] for known in same)
+            for old in same[:-1]:
+                if total <= most:
+                    break
+                total -= self._sizes.pop(old)
                 del self.answers[old]
 
 
 def model_of(bundle: Bundle) -> LiveModel:
     """Return the model of a bundle, one for all sessions; nothing is loaded yet."""
     return _model_of(bundle.fingerprint)
+
+
+def prepare(bundle: Bundle) -> None:
+    """Begin to load the model in the background; for pages that ask it as soon as they open."""
+    model_of(bundle).prepare(bundle)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -177,15 +223,15 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
     live = model_of(bundle)
     server.give_turn_back()
     with live.line.turn(say):
-        if live.encoder is None:
-            say(
+        if not live.is_ready():
+            words = (
                 f"Loading PyTorch and the model {bundle.about.model.name}: 5 to 20 seconds, the "
                 "first time only. After that an answer takes less than a second."
             )
-            from tfactors.explain.encoder import FactorEncoder
-
-            live.encoder = FactorEncoder.from_bundle(bundle)
-        yield live.encoder
+            say(words)
+            live.load(bundle, lambda: say(words))
+        encoder = live.load(bundle)
+        yield encoder
 
 
 def let_others_ask(bundle: Bundle, say: Callable[[str], object]) -> None:
