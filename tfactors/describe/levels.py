@@ -4,7 +4,7 @@ A factor's *peak layer* is where its importance is largest and its *depth* = pea
 What decides whether it fires there? Its level says so, by how many words it fires on and by how
 much of its variance lies between windows (`tfactors.survey.variance_shares`):
 
-    high   10 % or more of its variance lies between windows, or 6 % where its strongest examples
+    high   15 % or more of its variance lies between windows, or 6 % where its strongest examples
            spread on more than 4.5 words (effective number); and its activation spreads on 3
            windows or more: the same texts, at whichever word
     low    otherwise, if these examples spread on no more than 4.5 words: one word or a few
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-LOW_WORDS, WINDOW_SHARE, FEW_WORDS_SHARE, FEWEST_WINDOWS = 4.5, 0.06, 0.10, 3.0
+LOW_WORDS, WINDOW_SHARE, FEW_WORDS_SHARE, FEWEST_WINDOWS = 4.5, 0.06, 0.15, 3.0
 # Of the older rules.
 LOW_DEPTH, WORD_SHARE, SENTENCE_SHARE = 1 / 3, 0.55, 0.5
 # Depths are quotients: 2/6 and a threshold of 1/3 must compare equal however they were rounded.

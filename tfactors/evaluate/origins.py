@@ -89,10 +89,10 @@ def measure(evaluation: Evaluation) -> Section:
                 states = taken_apart(encoder, text, [below, here])
                 goals = _drawn(evaluation, states[here], here, a_text, random)
                 if goals:
-                    tables, _ = contributions(encoder, text, states, below, here, goals)
-                    of_pair.missed += map(missed, tables, goals)
+                    sources, _ = contributions(encoder, text, states, below, here, goals)
+                    of_pair.missed += map(missed, sources, goals)
                     removed = _removed(
-                        evaluation, text, states, below, here, goals[0], tables[0], random
+                        evaluation, text, states, below, here, goals[0], sources[0], random
                     )
                     of_pair.checks.append(removed)
                 bar.update(1)
@@ -189,7 +189,7 @@ def _agreement(found: dict[tuple[int, int], PairOfLayers]) -> Table:
     rows = []
     for (below, here), of_pair in found.items():
         misses = np.array(of_pair.missed)
-        completeness = (None, None)
+        completeness: tuple[float | None, ...] = (None, None)
         if len(misses):
             completeness = (_number(np.median(misses)), _number(misses.max()))
         rows.append(

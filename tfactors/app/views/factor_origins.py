@@ -13,10 +13,11 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, downloads, selection
+from tfactors.app.parts import downloads, selection
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.display.text import as_html
+from tfactors.portrait import definitions
 
 MAINLY = 0.5  # share from which on a factor is mainly itself one layer below
 _AT_ONE_PLACE = 0.5  # part of a share at one offset, from which on that offset is told

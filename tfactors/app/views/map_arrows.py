@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import definitions, selection
+from tfactors.app.parts import selection
 from tfactors.bundle import Bundle
+from tfactors.portrait import definitions
 
 INTO, FROM = "goes into", "made from"
 COLUMNS = ["x", "y", "x2", "y2", "head_x", "head_y", "way", "share", "size", "name"]
