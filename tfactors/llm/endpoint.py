@@ -241,8 +241,8 @@ def as_they_come(
 ) -> Generator[Outcome[Asked, Found], None, None]:
     """Yield what comes of each item, in whatever order, at most so many under way at once.
 
-    Whoever stops reading sets ``stop``: what waits is dropped, and what is under way is not waited
-    for, because a model may take minutes.
+    Whoever stops reading sets ``stop``, and so does an error other than `GaveUpError`: what waits is
+    dropped, and what is under way is not waited for, because a model may take minutes.
     """
     todo: SimpleQueue[Asked] = SimpleQueue()
     done: SimpleQueue[Outcome[Asked, Found]] = SimpleQueue()
@@ -261,6 +261,8 @@ def as_they_come(
                 done.put(Outcome(item, work(item)))
             except BaseException as error:  # told to whoever reads
                 done.put(Outcome(item, None, error))
+                if not isinstance(error, GaveUpError):  # nothing more is asked
+                    stop.set()
 
     for number in range(min(at_once, count)):
         threading.Thread(target=works, name=f"asks {number}", daemon=True).start()
