@@ -241,8 +241,8 @@ def as_they_come(
 ) -> Generator[Outcome[Asked, Found], None, None]:
     """Yield what comes of each item, in whatever order, at most so many under way at once.
 
-    Whoever stops reading sets ``stop``, and so does an error other than `GaveUpError`: what waits is
-    dropped, and what is under way is not waited for, because a model may take minutes.
+    Whoever stops reading sets ``stop``, and so does an error other than `GaveUpError`: what waits
+    is dropped, and what is under way is not waited for, because a model may take minutes.
     """
     todo: SimpleQueue[Asked] = SimpleQueue()
     done: SimpleQueue[Outcome[Asked, Found]] = SimpleQueue()
