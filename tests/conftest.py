@@ -63,6 +63,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return ByFile(config, log)
 
 
+_compiled = False
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let one process compile what solves codes, and the others find it in the cache.
+
+    In a fresh clone each of them would take half a minute of a processor for it. Tests of the
+    browser do not wait: they solve nothing themselves.
+    """
+    global _compiled
+    if _compiled or item.path.parent.name == "browser":
+        return
+    from filelock import FileLock
+
+    from tfactors.coding.compile_ahead import compile_ahead
+
+    assert item.config.cache
+    with FileLock(item.config.cache.mkdir("kernels") / "lock"):
+        compile_ahead()
+    _compiled = True
+
+
 @pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
     """Keep the main module: a page that is run by a test takes its place and leaves it there."""
