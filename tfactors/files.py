@@ -21,6 +21,8 @@ def file_sha256(path: Path) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name to write to, and put the file in place when it is whole.
 
+    An error or an interruption before that leaves what was there, and nothing beside it.
+
     Parameters
     ----------
     path : Path
@@ -32,10 +34,14 @@ def replacing(path: Path) -> Iterator[Path]:
         The temporary name, in the same folder.
     """
     temporary = path.with_name(f"part-{path.name}")
-    yield temporary
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

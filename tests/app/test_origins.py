@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from opened_page import follow, html_of, open_page, query, words
+from over_tiny_bert import write_bundle_over_tiny_bert
 from streamlit.testing.v1 import AppTest
 from synthetic_bundle import write_synthetic_bundle
 
@@ -17,7 +18,6 @@ from tfactors.app.frame import controls
 from tfactors.app.parts import downloads
 from tfactors.app.views import origins, origins_layout
 from tfactors.bundle import Bundle
-from tfactors.bundle.writing import write_manifest
 from tfactors.explain.origin_graph import OriginGraph, trace_origins
 
 PATH = controls.ORIGINS_PAGE.path
@@ -27,19 +27,7 @@ TEXT = "He left the <b>house</b> $x$ by the river."
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle of made-up factors over a tiny model of two blocks."""
-    from tiny_model import write_tiny_bert
-
-    from tfactors.model.hidden_states import load_model
-
-    model = load_model(str(write_tiny_bert(tmp_path / "model", blocks=2)))
-    folder = tmp_path / "bundles/default"
-    write_synthetic_bundle(folder, layers=3, width=model.width, factors=20, hostile=False)
-    manifest = Bundle.open(folder).manifest
-    manifest["model"] |= {"name": model.name, "sha256": model.sha256}
-    manifest["coding"]["penalty"] = 0.2
-    write_manifest(folder, manifest)
-    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path / "bundles"))
-    return folder
+    return write_bundle_over_tiny_bert(tmp_path, monkeypatch)
 
 
 def chart(app: AppTest) -> tuple[dict, dict[str, pd.DataFrame]]:

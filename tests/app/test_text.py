@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from opened_page import html_of, open_page, query, words
+from over_tiny_bert import write_bundle_over_tiny_bert
 from streamlit.testing.v1 import AppTest
 from synthetic_bundle import write_synthetic_bundle
 
@@ -153,18 +154,7 @@ def test_the_page_opens_at_the_richest_word_of_an_example_until_the_reader_picks
 def test_the_equation_of_a_token_begins_with_the_word_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tiny_model import write_tiny_bert
-
-    from tfactors.model.hidden_states import load_model
-
-    model = load_model(str(write_tiny_bert(tmp_path / "model")))
-    folder = tmp_path / "bundles/default"
-    write_synthetic_bundle(folder, layers=3, width=model.width, factors=20, hostile=False)
-    manifest = Bundle.open(folder).manifest
-    manifest["model"] |= {"name": model.name, "sha256": model.sha256}
-    manifest["coding"]["penalty"] = 0.2
-    write_manifest(folder, manifest)
-    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path / "bundles"))
+    folder = write_bundle_over_tiny_bert(tmp_path, monkeypatch)
     text = "He <i>left</i> the house."
     app = open_page("pages/5_Your_text.py", text=text, token="1", layer="2")
     assert not app.exception

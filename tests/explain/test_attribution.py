@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 import torch
 from linear_model import WIDTH, linear_encoder
-from tiny_encoder import encoder_with_own_part, tiny_encoder
-from tiny_families import write_family
+from tiny_encoder import causal_encoder, encoder_with_own_part, tiny_encoder
 
-from tfactors.coding.solver import SparseCoder
-from tfactors.coding.state_transform import StateTransform
 from tfactors.errors import InputError
 from tfactors.explain import integrated_gradients
 from tfactors.explain.attribution import attribute_tokens
-from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.integrated_gradients import taken_apart
-from tfactors.model.hidden_states import load_model
 
 pytestmark = pytest.mark.model
 
@@ -119,13 +114,7 @@ def test_the_gradient_of_packed_layers_is_that_of_differences(encoder) -> None:
 
 
 def test_a_causal_model_gives_nothing_to_what_follows(tmp_path) -> None:
-    write_family("gpt2", tmp_path)
-    model = load_model(str(tmp_path))
-    atoms = np.random.default_rng(0).standard_normal((60, model.width)).astype(np.float32)
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    transform = StateTransform({0: 20.0, 1: 10.0, 2: 5.0})
-    encoder = FactorEncoder(model, SparseCoder(atoms), transform, 0.3, tol=1e-6)
-    found = attributed(encoder, 2, 0, position=3)
+    found = attributed(causal_encoder(tmp_path), 2, 0, position=3)
     later = found.sources[found.sources["position"] > 3]
     assert len(later)
     assert (later["contribution"] == 0).all()

@@ -4,16 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from linear_model import WIDTH, linear_encoder
-from tiny_encoder import encoder_with_own_part
-from tiny_families import write_family
+from tiny_encoder import causal_encoder, encoder_with_own_part
 
-from tfactors.coding.solver import SparseCoder
-from tfactors.coding.state_transform import StateTransform
 from tfactors.explain import factor_origins
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.factor_origins import measure_origins
 from tfactors.explain.integrated_gradients import contributions, goal_at, taken_apart
-from tfactors.model.hidden_states import load_model
 from tfactors.text.words import words
 
 pytestmark = pytest.mark.model
@@ -72,12 +68,7 @@ def test_what_copies_its_left_neighbour_is_made_of_what_stands_there() -> None:
 
 
 def test_a_causal_model_is_made_of_nothing_that_follows(tmp_path) -> None:
-    write_family("gpt2", tmp_path)
-    model = load_model(str(tmp_path))
-    atoms = np.random.default_rng(0).standard_normal((60, model.width)).astype(np.float32)
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    transform = StateTransform({0: 20.0, 1: 10.0, 2: 5.0})
-    found = measured(FactorEncoder(model, SparseCoder(atoms), transform, 0.3, tol=1e-6))
+    found = measured(causal_encoder(tmp_path))
     assert len(found) > 20
     assert (found["offset"] <= 0).all()
     assert (found["offset"] < 0).any()

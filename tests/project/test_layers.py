@@ -9,7 +9,17 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUND = {"encodings", "errors", "files", "parallel", "ragged", "ranks", "tables", "visible"}
+GROUND = {
+    "binary_digits",
+    "encodings",
+    "errors",
+    "files",
+    "parallel",
+    "ragged",
+    "ranks",
+    "tables",
+    "visible",
+}
 CORE = {"text", "model", "coding", "survey", "describe", "display", "bundle", "explain"}
 FRAME = {"bundle", "display", "describe", "portrait"}
 # What reads a text live asks the model, inside functions alone (test_packaging holds that).

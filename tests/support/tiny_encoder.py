@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tiny_families import write_family
 from tiny_model import address_texts, write_tiny_bert
 
 from tfactors.coding.baseline import BaselineSums, fit_baseline
@@ -28,6 +29,16 @@ def tiny_encoder(folder: Path, blocks: int = 2, penalty: float = 0.7) -> FactorE
     norms = np.linalg.norm(model.hidden_states([text], model.layers), axis=2).mean(axis=1)
     scale = dict(zip(model.layers, layer_scales(norms, model.width).tolist(), strict=True))
     return FactorEncoder(model, SparseCoder(atoms), StateTransform(scale), penalty, tol=1e-6)
+
+
+def causal_encoder(folder: Path) -> FactorEncoder:
+    """A GPT-2 of two blocks, at scales of our own, and 60 random atoms."""
+    write_family("gpt2", folder)
+    model = load_model(str(folder))
+    atoms = np.random.default_rng(0).standard_normal((FACTORS, model.width)).astype(np.float32)
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    transform = StateTransform({0: 20.0, 1: 10.0, 2: 5.0})
+    return FactorEncoder(model, SparseCoder(atoms), transform, 0.3, tol=1e-6)
 
 
 def encoder_with_own_part(

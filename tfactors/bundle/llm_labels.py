@@ -287,17 +287,10 @@ def write_table(folder: Path, about: Manifest, table: pa.Table) -> None:
     raw = sink.getvalue().to_pybytes()
     path = folder / TABLE
     before = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
-    _replace(folder / SEAL, _seal([hashlib.sha256(raw).hexdigest(), before]))
-    _replace(path, raw)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; an interruption leaves nothing beside it."""
-    try:
-        with replacing(path) as temporary:
+    seal = _seal([hashlib.sha256(raw).hexdigest(), before])
+    for file, content in ((folder / SEAL, seal), (path, raw)):
+        with replacing(file) as temporary:
             temporary.write_bytes(content)
-    finally:
-        path.with_name(f"part-{path.name}").unlink(missing_ok=True)
 
 
 def _check_rows(answers: Sequence[Answer], scores: Sequence[float | None], about: Manifest) -> None:

@@ -20,16 +20,21 @@ they stand for at single points; they cost a tenth.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfactors.bundle.format import SOURCE_KINDS, SOURCES
-from tfactors.coding.read_out import read_out
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.explain.integrated_gradients import Goal, LayerState, gradients, taken_apart
+from tfactors.explain.integrated_gradients import (
+    Goal,
+    LayerState,
+    find_goal,
+    gradients,
+    taken_apart,
+)
 from tfactors.ragged import owners
 from tfactors.text.words import words
 
@@ -79,7 +84,9 @@ def measure_origins(
         token_ids = np.asarray(window["token_ids"])
         asked = np.unique(here["position"])
         states = taken_apart(encoder, token_ids, [source_layer, layer], asked)
-        goals = list(_goals(encoder, states[layer], here))
+        of_token = zip(here["position"].tolist(), here["factor"].tolist(), strict=True)
+        asked_for = [find_goal(encoder, states[layer], *place) for place in of_token]
+        goals = [goal for goal in asked_for if goal is not None]
         source = states[source_layer]
         slopes, of_words = gradients(encoder, token_ids, source, source_layer, layer, goals)
         names = numbers.of(window["tokens"], window["word_starts"])
@@ -135,17 +142,6 @@ class _Example:
         some = contribution != 0
         offset = position[some] - goal.position
         return cls(goal.activation, source[some], offset, contribution[some])
-
-
-def _goals(encoder: FactorEncoder, state: LayerState, examples: "pd.DataFrame") -> Iterator[Goal]:
-    """Yield the activations of some examples of one window; not of those that are silent here."""
-    places = zip(examples["position"].tolist(), examples["factor"].tolist(), strict=True)
-    for position, factor in places:
-        first, last = state.codes.indptr[position : position + 2]
-        active, values = state.codes.indices[first:last], state.codes.data[first:last]
-        for value in values[active == factor]:
-            reading = read_out(encoder.coder, active, factor, encoder.penalty)
-            yield Goal(position, factor, float(value), reading)
 
 
 def _from_factors(encoder: FactorEncoder, source: LayerState, slope: np.ndarray) -> _Entries:

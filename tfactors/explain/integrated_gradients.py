@@ -124,17 +124,31 @@ def goal_at(
     encoder: FactorEncoder, state: LayerState, position: int, factor: int, layer: int
 ) -> Goal:
     """Return an activation to explain; InputError where the factor is silent there."""
-    first, last = state.codes.indptr[position : position + 2]
-    active, values = state.codes.indices[first:last], state.codes.data[first:last]
-    at = np.flatnonzero(active == factor)
-    if not len(at):
+    goal = find_goal(encoder, state, position, factor)
+    if goal is None:
+        active, values = _active_at(state, position)
         strongest = ", ".join(map(str, active[np.argsort(-values)][:5])) or "none"
         raise InputError(
             f"factor {factor} is silent at token {position} of layer {layer}; active there: "
             f"{strongest}"
         )
+    return goal
+
+
+def find_goal(encoder: FactorEncoder, state: LayerState, position: int, factor: int) -> Goal | None:
+    """Return an activation to explain; None where the factor is silent there."""
+    active, values = _active_at(state, position)
+    at = np.flatnonzero(active == factor)
+    if not len(at):
+        return None
     reading = read_out(encoder.coder, active, factor, encoder.penalty)
     return Goal(position, factor, float(values[at[0]]), reading)
+
+
+def _active_at(state: LayerState, position: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factors that are active at a token, and how strongly."""
+    first, last = state.codes.indptr[position : position + 2]
+    return state.codes.indices[first:last], state.codes.data[first:last]
 
 
 def contributions(

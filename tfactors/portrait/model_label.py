@@ -1,7 +1,19 @@
 """A factor's label by a language model: whose it is, and what it is worth beside the others."""
 
+from collections.abc import Mapping
+
+from tfactors.bundle import Bundle, BundleError, llm_labels
 from tfactors.bundle.llm_labels import ModelLabel
 from tfactors.display.text import as_html
+
+
+def labels_beside(bundle: Bundle) -> tuple[Mapping[int, ModelLabel], str | None]:
+    """Return by factor its newest label, and in one line what is wrong with them, or None."""
+    try:
+        answers = llm_labels.read(bundle.path, bundle.about, said=False)
+        return llm_labels.newest_labels(answers), None
+    except BundleError as error:
+        return {}, f"Labels by a language model are left out. {error}"
 
 
 def header_html(given: ModelLabel | None, named: bool) -> str:

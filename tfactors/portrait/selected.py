@@ -28,12 +28,17 @@ class Selected:
         return self.overview.layer_index(self.layer)
 
 
+def peak_layer(bundle: Bundle, factor: int) -> int:
+    """Return the layer where a factor is most important; the first one for a dead factor."""
+    peak = int(bundle.factors["peak_layer"].iloc[factor])
+    return peak if peak in bundle.layers else bundle.layers[0]
+
+
 def select(bundle: Bundle, overview: Overview, factor: int, layer: int | None = None) -> Selected:
     """Return a factor at a layer, by default its peak, with the level that its bundle gives it."""
     limits = bundle.about.importance.thresholds
     level = str(levels_in_force(bundle.factors.iloc[[factor]], limits)[0])
     row = bundle.factors.iloc[factor]
     if layer is None:
-        peak = int(row["peak_layer"])
-        layer = peak if peak in bundle.layers else bundle.layers[0]
+        layer = peak_layer(bundle, factor)
     return Selected(bundle, overview, factor, layer, row, level, limits)

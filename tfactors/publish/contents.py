@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tfactors.bundle import Bundle, BundleError, llm_labels
+from tfactors.bundle import Bundle, BundleError
 from tfactors.bundle.format import SCHEMAS
 from tfactors.bundle.llm_labels import ModelLabel
 from tfactors.bundle.table import TableFile
-from tfactors.portrait import names, notes_file, showcase
+from tfactors.portrait import model_label, names, notes_file, showcase
 from tfactors.portrait.level_rule import levels_in_force
 from tfactors.portrait.notes_file import Note, Notes
 from tfactors.portrait.overview import Overview
-from tfactors.portrait.selected import Selected, select
+from tfactors.portrait.selected import Selected, peak_layer, select
 
 LEVELS = ("low", "mid", "high")
 # Factors worth a click of each level.
@@ -113,14 +113,8 @@ class Contents:
             if note.label:
                 words[factor] = [note.label]
         levels = levels_in_force(bundle.factors, bundle.about.importance.thresholds)
-        by_model: Mapping[int, ModelLabel] = {}
-        try:
-            if llm_labels.is_there(bundle.path):
-                answers = llm_labels.read(bundle.path, bundle.about, said=False)
-                by_model = llm_labels.newest_labels(answers)
-        except BundleError as error:
-            left_out = f"Labels by a language model are left out. {error}"
-            notice = f"{notice} {left_out}" if notice else left_out
+        by_model, left_out = model_label.labels_beside(bundle)
+        notice = " ".join(filter(None, (notice, left_out))) or None
         return cls(bundle, Overview.of(bundle), levels, words, notes, by_model, notice)
 
     @cached_property
@@ -152,8 +146,7 @@ class Contents:
 
     def peak(self, factor: int) -> int:
         """Return the layer where a factor is most important; the first one for a dead factor."""
-        peak = int(self.bundle.factors["peak_layer"].iloc[factor])
-        return peak if peak in self.bundle.layers else self.bundle.layers[0]
+        return peak_layer(self.bundle, factor)
 
     def similar(self, factor: int, count: int) -> list[tuple[int, float]]:
         """Return the nearest factors by the cosine of their atoms; none without a dictionary."""

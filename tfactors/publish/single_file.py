@@ -143,8 +143,4 @@ def _put(path: Path, text: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        try:
-            temporary.write_bytes(text.encode("utf-8"))
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        temporary.write_bytes(text.encode("utf-8"))

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tfactors.binary_digits import rounded
 from tfactors.bundle.format import SCHEMAS
 from tfactors.bundle.writing import write_origins
 from tfactors.explain.factor_origins import FACTORS_PER_CHUNK, measure_origins
@@ -23,9 +24,8 @@ from tfactors.explain.retention import chunks_of_factors
 from tfactors.model.proof import cannot_run_on
 from tfactors.stages.examples import make_parts, numbered_parts, peaks
 from tfactors.stages.run import Run
-from tfactors.stages.senses import rounded
 
-ROUNDED = ("there", "before", "share", "spread")
+ROUNDED, DIGITS = ("there", "before", "share", "spread"), 7
 
 
 def find_origins(run: Run) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def find_origins(run: Run) -> dict[str, Any]:
         found = measure_origins(encoder, part, run.files.windows, source)
         if found.empty:
             return SCHEMAS["origins"].empty_table()
-        values = {name: rounded(found[name].to_numpy(np.float32)) for name in ROUNDED}
+        values = {name: rounded(found[name].to_numpy(np.float32), DIGITS) for name in ROUNDED}
         return pa.Table.from_pandas(found.assign(**values), SCHEMAS["origins"])
 
     make_parts(run, "origins", parts, measure)

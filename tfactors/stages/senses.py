@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from tfactors.binary_digits import rounded
 from tfactors.bundle.format import SCHEMAS
 from tfactors.bundle.writing import write_table
 from tfactors.describe import senses
@@ -27,6 +28,7 @@ WORDS_STORED = 256  # some 6 kB each in a bundle of 7 layers
 # Words that are compared with chance, which takes five times as long as the groups themselves.
 CANDIDATES = 2 * WORDS_STORED
 CHANCE_DRAWS = 5
+DIGITS = 7  # of the activations that are stored, behind the first
 
 
 def find_senses(run: Run) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def occurrence_table(
             start, stop = of_layer.indptr[place], of_layer.indptr[place + 1]
             order = np.argsort(-of_layer.data[start:stop], kind="stable")
             factors.append(of_layer.indices[start:stop][order].astype(np.int32))
-            activations.append(rounded(of_layer.data[start:stop][order]))
+            activations.append(rounded(of_layer.data[start:stop][order], DIGITS))
     return pa.table(
         {
             "word": [word] * (n * count),
@@ -154,13 +156,3 @@ def occurrence_table(
             "activations": pa.array(activations, pa.list_(pa.float32())),
         }
     )
-
-
-def rounded(values: np.ndarray) -> np.ndarray:
-    """Return float32 values with 8 binary digits, half as many bytes where zeros pack to nothing.
-
-    >>> rounded(np.array([7.1234567], np.float32)).tolist()
-    [7.125]
-    """
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)

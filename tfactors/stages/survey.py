@@ -20,6 +20,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from tfactors import ragged
+from tfactors.binary_digits import rounded_down
 from tfactors.bundle.format import example_file
 from tfactors.bundle.writing import write_table, write_words
 from tfactors.coding.imported_dictionary import EncoderCoder
@@ -266,7 +267,7 @@ def _word_table(run: Run, state: Survey) -> pa.Table:
             "factor": factors,
             "layer": np.full(len(name), number),
             "count": count,
-            "mean_activation": contexts.rounded_down(mean, MEAN_BITS),
+            "mean_activation": rounded_down(mean, MEAN_BITS),
             "occurrences": totals[name],
         }
         tables.append(pa.table(columns))

@@ -21,6 +21,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from tfactors import ragged
+from tfactors.binary_digits import rounded_down
 
 _FIRST_POOL = 1 << 14
 CONTEXT_BITS = 8
@@ -137,30 +138,6 @@ class TopContexts:
             tokens = self.pool_positions[part], self.pool_activations[part]
             contexts.append((int(self.windows[factor, slot]), *tokens))
         return contexts
-
-
-def rounded_down(values: np.ndarray, bits: int) -> np.ndarray:
-    """Return numbers towards 0 with fewer binary digits, which a file packs better.
-
-    Parameters
-    ----------
-    values : float32
-        An array of any shape.
-    bits : int
-        Digits kept behind the first, at most 23; the error is below 2^-bits of the number.
-
-    Returns
-    -------
-    float32 of the same shape
-
-    Examples
-    --------
-    >>> rounded_down(np.array([1.0, 1.3, -2.7], np.float32), bits=2).tolist()
-    [1.0, 1.25, -2.5]
-    """
-    kept = np.uint32(0xFFFFFFFF << (23 - bits) & 0xFFFFFFFF)
-    whole = np.ascontiguousarray(values, np.float32)
-    return (whole.view(np.uint32) & kept).view(np.float32)
 
 
 def contexts_table(

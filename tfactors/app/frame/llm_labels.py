@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from tfactors.bundle import Bundle, BundleError, llm_labels
+from tfactors.bundle import Bundle, llm_labels
 from tfactors.bundle.llm_labels import ModelLabel
+from tfactors.portrait import model_label
 
 
 def begin(bundle: Bundle) -> str | None:
@@ -42,8 +43,4 @@ def _read(bundle: Bundle) -> tuple[Mapping[int, ModelLabel], str | None]:
 def _labels(
     path: str, fingerprint: str, state: tuple[int, int], _bundle: Bundle
 ) -> tuple[Mapping[int, ModelLabel], str | None]:
-    try:
-        answers = llm_labels.read(_bundle.path, _bundle.about, said=False)
-        return llm_labels.newest_labels(answers), None
-    except BundleError as error:
-        return {}, f"Labels by a language model are left out. {error}"
+    return model_label.labels_beside(_bundle)

@@ -223,15 +223,13 @@ def borrowed_encoder(bundle: Bundle, say: Callable[[str], object]) -> "Iterator[
     live = model_of(bundle)
     server.give_turn_back()
     with live.line.turn(say):
+        words = (
+            f"Loading PyTorch and the model {bundle.about.model.name}: 5 to 20 seconds, the "
+            "first time only. After that an answer takes less than a second."
+        )
         if not live.is_ready():
-            words = (
-                f"Loading PyTorch and the model {bundle.about.model.name}: 5 to 20 seconds, the "
-                "first time only. After that an answer takes less than a second."
-            )
             say(words)
-            live.load(bundle, lambda: say(words))
-        encoder = live.load(bundle)
-        yield encoder
+        yield live.load(bundle, lambda: say(words))
 
 
 def let_others_ask(bundle: Bundle, say: Callable[[str], object]) -> None:

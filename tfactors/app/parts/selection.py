@@ -14,7 +14,7 @@ from tfactors.app.frame import controls, llm_labels, notes, store, url_state
 from tfactors.bundle import Bundle
 from tfactors.describe.levels import OlderThresholds, Thresholds
 from tfactors.portrait import level_rule, names
-from tfactors.portrait.selected import Selected
+from tfactors.portrait.selected import Selected, peak_layer
 
 
 def thresholds_in_force(bundle: Bundle) -> Thresholds | OlderThresholds:
@@ -38,12 +38,6 @@ def select_factor(bundle: Bundle, factor: int, layer: int = controls.PEAK) -> Se
     if layer == controls.PEAK:
         layer = peak_layer(bundle, factor)
     return Selected(bundle, store.overview(bundle), factor, layer, row, level, limits)
-
-
-def peak_layer(bundle: Bundle, factor: int) -> int:
-    """Return the layer where a factor is most important; the first one for a dead factor."""
-    peak = int(bundle.factors["peak_layer"].iloc[factor])
-    return peak if peak in bundle.layers else bundle.layers[0]
 
 
 def name_words(bundle: Bundle, factor: int) -> list[str]:
