@@ -100,6 +100,7 @@ def test_a_bundle_may_lie_among_the_models(reader: Reader) -> None:
         ("hf:me/model", "holds no manifest.json, so it is no bundle"),
         ("hf:no/such", "no such repository"),
         ("hf:../etc", "expected hf:owner/name"),
+        ("hf:nobody", "nothing that they share on the hub is a bundle"),
     ],
 )
 def test_what_is_no_sound_bundle_is_said_in_one_line(reader: Reader, name: str, said: str) -> None:
@@ -115,6 +116,13 @@ def test_a_hub_that_does_not_answer_is_said_in_one_line(reader: Reader) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("tfactors: hf:me/bundle: cannot be fetched (")
+
+
+def test_a_hub_that_does_not_answer_lists_nothing_and_says_so(reader: Reader) -> None:
+    done = reader.run("dashboard", "hf:me", address="http://127.0.0.1:9")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tfactors: hf:me: cannot be listed (")
 
 
 def test_model_and_text_of_the_hub_become_a_bundle(reader: Reader, tmp_path: Path) -> None:

@@ -298,6 +298,20 @@ def test_the_server_is_given_the_address_that_was_asked_for(host, bundle, monkey
     assert f"--server.address={host}" in started[0]
 
 
+def test_a_folder_of_bundles_is_served_as_one(tmp_path, monkeypatch):
+    environments = []
+    monkeypatch.setenv("TFACTORS_BUNDLE", "/another")
+    monkeypatch.setattr("tfactors.commands.dashboard.check_address", lambda host, port: None)
+    monkeypatch.setattr(
+        "subprocess.Popen", lambda _, env, **__: environments.append(env) or Ended()
+    )
+    for name in ("one", "two"):
+        write_synthetic_bundle(tmp_path / name, factors=6, layers=2, windows=20, examples=3)
+    assert main(["dashboard", str(tmp_path)]) == 0
+    assert environments[0]["TFACTORS_ARTIFACTS"] == str(tmp_path)
+    assert "TFACTORS_BUNDLE" not in environments[0]
+
+
 class Ended(contextlib.nullcontext):
     """A server that has ended at once and well."""
 

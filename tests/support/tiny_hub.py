@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +53,12 @@ class TinyHub(ThreadingHTTPServer):
         }
         tags = "".join(f"{name} {tag(path)}" for name, path in files.items())
         return hashlib.sha1(tags.encode()).hexdigest(), files
+
+    def repositories(self, kind: str, owner: str) -> list[dict[str, Any]]:
+        """What an owner has of a kind, with the names of the files, as a listing tells it."""
+        names = [f"{owner}/{path.name}" for path in sorted(self.root.glob(f"{kind}/{owner}/*"))]
+        found = {name: self.repository(kind, name) for name in names}
+        return [_about(name, *known) for name, known in found.items() if known]
 
 
 @contextmanager
@@ -120,6 +126,10 @@ class _Request(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.server.asked.append(f"{self.command} {self.path}")
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+        if parts[0] == "api" and parts[1:] in (["datasets"], ["models"]):
+            asked = dict(parse_qsl(urlsplit(self.path).query))
+            self._json(self.server.repositories(parts[1], asked.get("author", "")))
+            return
         if parts[0] == "api":
             kind, parts = parts[1], parts[2:]
         else:
@@ -135,14 +145,7 @@ class _Request(BaseHTTPRequestHandler):
         elif rest[:1] == ["tree"]:
             self._json([_entry(file, path) for file, path in files.items()])
         else:
-            self._json(
-                {
-                    "id": name,
-                    "sha": commit,
-                    "private": False,
-                    "siblings": [{"rfilename": file} for file in files],
-                }
-            )
+            self._json(_about(name, commit, files))
 
     def _file(self, commit: str, path: Path | None) -> None:
         if path is None:
@@ -164,6 +167,11 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _about(name: str, commit: str, files: dict[str, Path]) -> dict[str, Any]:
+    siblings = [{"rfilename": file} for file in files]
+    return {"id": name, "sha": commit, "private": False, "siblings": siblings}
 
 
 def _entry(file: str, path: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Turns the name of a repository, of data sets or of models, into the folder of its files in the hub's
 own cache: downloaded once, and every file checked against the manifest's SHA-256. Nothing but a
-bundle's files is fetched.
+bundle's files is fetched; of ``hf:owner``, all bundles of a person or an organisation, the
+manifests alone.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from tfactors.bundle.format import BundleError, bundle_files
+from tfactors.bundle.format import MANIFEST, BundleError, bundle_files
 from tfactors.bundle.llm_labels import SEAL
 from tfactors.bundle.manifest import Manifest, read_manifest
 from tfactors.files import file_sha256
 
 PREFIX = "hf:"
+MOST_LISTED = 200
+"""Repositories of one owner that are looked through, newest first."""
+
 _FILES = [
     *("manifest.json", "labels.json", SEAL),
     *("*.parquet", "examples/*.parquet", "evidence/*"),
@@ -55,6 +61,52 @@ def bundle_folder(source: str | Path) -> Path:
     return folder
 
 
+def bundles_of(owner: str) -> dict[str, Path]:
+    """Return by ``hf:owner/name`` a folder with the manifest, and perhaps no more, of each bundle.
+
+    Raises
+    ------
+    BundleError
+        There is no such owner, the hub cannot be reached, or nothing of theirs is a bundle.
+    """
+    if not is_owner(owner):
+        raise BundleError(f"{owner}: expected hf:owner, a person or an organisation of the hub")
+    hub = _client(owner)
+    asked: dict[str, Any] = {"author": owner.removeprefix(PREFIX), "expand": ["siblings"]}
+    asked |= {"limit": MOST_LISTED, "sort": "last_modified"}
+    found: dict[str, Path] = {}
+    try:
+        for kind, repositories in (
+            ("dataset", hub.HfApi().list_datasets(**asked)),
+            ("model", hub.HfApi().list_models(**asked)),
+        ):
+            for repository in repositories:
+                files = {file.rfilename for file in repository.siblings or ()}
+                if {MANIFEST, "importance.parquet"} <= files:  # others have a manifest.json too
+                    path = hub.hf_hub_download(repository.id, MANIFEST, repo_type=kind)
+                    found.setdefault(PREFIX + repository.id, Path(path).parent)
+    except Exception as error:  # the hub's client raises what its network library does
+        raise BundleError(f"{owner}: cannot be listed ({_reason(error)})") from error
+    if not found:
+        raise BundleError(f"{owner}: nothing that they share on the hub is a bundle")
+    return found
+
+
+def is_owner(source: str | Path) -> bool:
+    """Return whether a source is ``hf:owner``, which names all bundles of an owner.
+
+    >>> is_owner("hf:me"), is_owner("hf:me/words"), is_owner("artifacts")
+    (True, False, False)
+    """
+    return re.fullmatch(rf"{PREFIX}\w[\w.-]*", str(source)) is not None
+
+
+def is_whole(folder: Path) -> bool:
+    """Return whether every file that the manifest of a folder names is there."""
+    files = Manifest.of(read_manifest(folder)).files
+    return all((folder / name).is_file() for name in files)
+
+
 def hub_name(source: Path) -> str | None:
     """Return the ``hf:owner/name`` of a bundle that was given so, or by its folder in the cache.
 
@@ -80,22 +132,30 @@ def spoken_name(folder: Path) -> str:
 
 def _fetched(name: str) -> Path:
     """Return the folder of a repository in the cache: of a data set, else of a model."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import RepositoryNotFoundError
-        from huggingface_hub.utils import logging
-    except ImportError as error:
-        raise BundleError(
-            f"hf:{name}: needs the package huggingface_hub; pip install huggingface_hub"
-        ) from error
-    logging.set_verbosity_error()  # what goes wrong is told by our errors
+    hub = _client(PREFIX + name)
     try:
         for kind in ("dataset", "model"):
             try:
-                return Path(snapshot_download(name, repo_type=kind, allow_patterns=_FILES))
-            except RepositoryNotFoundError:
+                return Path(hub.snapshot_download(name, repo_type=kind, allow_patterns=_FILES))
+            except hub.errors.RepositoryNotFoundError:
                 continue
     except Exception as error:  # the hub's client raises what its network library does
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"hf:{name}: cannot be fetched ({reason})") from error
+        raise BundleError(f"hf:{name}: cannot be fetched ({_reason(error)})") from error
     raise BundleError(f"hf:{name}: no such repository of data or models on the hub, or private")
+
+
+def _client(source: str) -> ModuleType:
+    """Return the hub's client, told to leave what goes wrong to us."""
+    try:
+        import huggingface_hub as hub
+        from huggingface_hub.utils import logging
+    except ImportError as error:
+        raise BundleError(
+            f"{source}: needs the package huggingface_hub; pip install huggingface_hub"
+        ) from error
+    logging.set_verbosity_error()
+    return hub
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from tfactors.bundle import evidence, evidence_seals, llm_labels
+from tfactors.bundle.card import CARD
 from tfactors.bundle.format import (
     MANIFEST,
     PEOPLES_LABELS,
@@ -31,7 +32,7 @@ _HARMLESS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 # What may lie in the folder and is no table.
 _EVIDENCE = [*evidence.FILES, evidence_seals.FILE]
 _BESIDE = {
-    *(MANIFEST, PEOPLES_LABELS, llm_labels.TABLE, llm_labels.SEAL),
+    *(MANIFEST, CARD, PEOPLES_LABELS, llm_labels.TABLE, llm_labels.SEAL),
     *(f"{evidence.FOLDER}/{name}" for name in _EVIDENCE),
 }
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tfactors.bundle.card import write_card
 from tfactors.bundle.format import (
     LAYOUTS,
     MANIFEST,
@@ -207,7 +208,7 @@ def turned_round(origins: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
-    """Write ``manifest.json``, last and atomically, which makes the folder a bundle.
+    """Write ``README.md`` and then, atomically, ``manifest.json``, which makes the folder a bundle.
 
     Adds ``format_version``, ``files`` (name: rows, bytes, sha256) and ``manifest_sha256``.
 
@@ -243,6 +244,7 @@ def write_manifest(folder: str | Path, manifest: dict[str, Any]) -> None:
     content |= {key: value for key, value in manifest.items() if key not in added}
     content["files"] = files
     content["manifest_sha256"] = manifest_checksum(content)
+    write_card(folder, about)
     with _replacing(folder / MANIFEST) as sink:
         sink.write(canonical_json(content))
 

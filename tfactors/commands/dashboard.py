@@ -28,7 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "bundle",
         type=Path,
         nargs="?",
-        help="folder of the bundle, or hf:owner/name on the hub (default: artifacts/default)",
+        help="folder of a bundle or of several, hf:owner/name on the hub, or hf:owner for all of "
+        "theirs (default: artifacts/default)",
     )
     parser.add_argument(
         "--model",
@@ -50,10 +51,8 @@ def run(options: argparse.Namespace) -> None:
     """Serve the pages until Ctrl-C or SIGTERM."""
     environment = dict(os.environ)
     if options.bundle is not None:
-        from tfactors.bundle import Bundle
-
-        bundle = Bundle.open(options.bundle)  # a bad folder is said here, not in the browser
-        environment["TFACTORS_BUNDLE"] = str(bundle.path.resolve())
+        environment.pop("TFACTORS_BUNDLE", None)
+        environment |= _bundle_environment(options.bundle)
     if options.model is not None:
         from tfactors.model.folder import inner_folder
 
@@ -65,6 +64,26 @@ def run(options: argparse.Namespace) -> None:
         environment.setdefault("TFACTORS_ARTIFACTS", str(Path("artifacts").resolve()))
     check_address(options.host, options.port)
     serve(options.host, options.port, environment)
+
+
+def _bundle_environment(source: Path) -> dict[str, str]:
+    """Return what tells the pages which bundles there are; what is wrong is said here, not there.
+
+    Raises
+    ------
+    BundleError
+        There is neither a bundle nor a folder of bundles.
+    """
+    from tfactors.bundle import Bundle
+    from tfactors.bundle.format import MANIFEST
+    from tfactors.bundle.hub import bundles_of, is_owner
+
+    if is_owner(source):
+        bundles_of(str(source))
+        return {"TFACTORS_ARTIFACTS": str(source)}
+    if not (source / MANIFEST).exists() and any(source.glob(f"*/{MANIFEST}")):
+        return {"TFACTORS_ARTIFACTS": str(source.resolve())}
+    return {"TFACTORS_BUNDLE": str(Bundle.open(source).path.resolve())}
 
 
 def check_address(host: str, port: int) -> None:

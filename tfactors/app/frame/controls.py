@@ -190,6 +190,9 @@ LIST = url_state.free_text("list", 60)
 EVIDENCE_SECTION = url_state.choice("section", "", ("", *NAMES))
 EVIDENCE_VALUE = url_state.free_text("at", 40)
 
+# The gallery of bundles
+GALLERY_QUERY = url_state.free_text("find", 80)
+
 # Word senses
 WORD = url_state.free_text("word", 40)
 ALL_OCCURRENCES = url_state.switch("all")
@@ -321,7 +324,11 @@ ORIGINS_PAGE = Page(
     ":material/account_tree:",
     (BUNDLE, TEXT, TOKEN, LAYER, FACTOR, KEPT, PENALTY),
 )
+GALLERY_PAGE = Page(
+    "pages/12_Gallery.py", "Gallery", ":material/grid_view:", (BUNDLE, GALLERY_QUERY)
+)
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
     *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+    GALLERY_PAGE,
 )

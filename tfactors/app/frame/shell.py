@@ -148,6 +148,10 @@ def _follow() -> "ComponentRenderer":
 
 def show_no_bundle() -> None:
     """Say that there is nothing to show yet, and how to make it."""
+    if reason := store.why_none():
+        st.title("No bundle to show")
+        st.error(plain_text(reason), icon=":material/error:")
+        return
     st.title("No bundle yet")
     st.markdown(
         "The dashboard shows *bundles*: what `tfactors build` finds out about a language model by "

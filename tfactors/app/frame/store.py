@@ -1,10 +1,10 @@
 """Which bundles there are, the one that is open, and what every page needs of it.
 
-Turns the artifacts folder, or what TFACTORS_BUNDLE names (a path or ``hf:owner/name``), into an
-open :class:`tfactors.bundle.Bundle` and a small
-:class:`tfactors.portrait.overview.Overview` of all its factors. Each is made
-once and shared by every session. A bundle is chosen by its name among those found, never by a path
-from the outside.
+Turns the artifacts folder, all bundles of an owner on the hub (``hf:owner``), or what
+TFACTORS_BUNDLE names (a path or ``hf:owner/name``), into an open :class:`tfactors.bundle.Bundle`
+and a small :class:`tfactors.portrait.overview.Overview` of all its factors. Each is made once and
+shared by every session. A bundle is chosen by its name among those found, never by a path from the
+outside.
 """
 
 import json
@@ -16,7 +16,14 @@ from pathlib import Path
 import streamlit as st
 
 from tfactors.bundle import Bundle, BundleError
-from tfactors.bundle.hub import PREFIX, bundle_folder, hub_name
+from tfactors.bundle.hub import (
+    PREFIX,
+    bundle_folder,
+    bundles_of,
+    hub_name,
+    is_owner,
+    is_whole,
+)
 from tfactors.portrait.overview import Overview
 
 # Two bundles are enough for one server to compare; a bundle holds its factor table in memory.
@@ -24,7 +31,10 @@ _OPEN_BUNDLES = 4
 
 
 def artifacts_folder() -> Path:
-    """Return the folder whose sub-folders are bundles: TFACTORS_ARTIFACTS, or ``artifacts/``."""
+    """Return the folder whose sub-folders are bundles: TFACTORS_ARTIFACTS, or ``artifacts/``.
+
+    It may also be ``hf:owner``, which stands for the bundles of an owner on the hub.
+    """
     if chosen := os.environ.get("TFACTORS_ARTIFACTS"):
         return Path(chosen)
     checkout = Path(__file__).resolve().parents[3] / "artifacts"
@@ -34,7 +44,10 @@ def artifacts_folder() -> Path:
 def bundle_folders() -> dict[str, Path]:
     """Return the bundles there are by the name of their folder, the one to open first in front."""
     folder = artifacts_folder()
-    folders = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
+    if is_owner(folder):
+        folders = _listed(str(folder))[0]
+    else:
+        folders = {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
     first = "default"
     if chosen := os.environ.get("TFACTORS_BUNDLE"):
         path = _folder(chosen)
@@ -49,6 +62,21 @@ def _folder(chosen: str) -> Path:
         return _fetched(chosen) if chosen.startswith(PREFIX) else Path(chosen)
     except BundleError:
         return Path(chosen)  # opening it says what is wrong
+
+
+def why_none() -> str | None:
+    """Return why an owner of the hub has no bundles to show; None where that is not so."""
+    folder = artifacts_folder()
+    return _listed(str(folder))[1] if is_owner(folder) else None
+
+
+@st.cache_resource(ttl="10m", show_spinner="Asking the Hugging Face hub for its bundles …")
+def _listed(owner: str) -> tuple[dict[str, Path], str | None]:
+    """Return the bundles of an owner, or why there are none; a new one shows within minutes."""
+    try:
+        return bundles_of(owner), None
+    except BundleError as error:
+        return {}, str(error)
 
 
 @st.cache_resource(show_spinner="Fetching the bundle from the Hugging Face hub …")
@@ -74,13 +102,23 @@ def bundle_titles(folders: Mapping[str, Path]) -> dict[str, str]:
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Open a bundle, or hand out the open one when its manifest has not changed since."""
+    """Open a bundle, or hand out the open one when its manifest has not changed since.
+
+    Of a bundle of the hub that was only listed, the tables are fetched.
+    """
+    if (name := hub_name(path)) and not is_whole(path):
+        path = _fetched(name)
+    stamp = manifest_stamp(path)
+    return _open(str(path), stamp) if stamp else Bundle.open(path)  # which says what is wrong
+
+
+def manifest_stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes when the manifest of a bundle does; None where it cannot be read."""
     try:
         stat = (path / "manifest.json").stat()
-        stamp = (stat.st_mtime_ns, stat.st_size)
     except OSError:
-        return Bundle.open(path)  # says what is wrong
-    return _open(str(path), stamp)
+        return None
+    return stat.st_mtime_ns, stat.st_size
 
 
 @st.cache_resource(max_entries=_OPEN_BUNDLES, show_spinner=False)
