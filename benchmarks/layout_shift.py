@@ -32,6 +32,7 @@ PAGES = (
     "Evidence",
     "Word_senses",
     "Origins",
+    "Gallery",
 )
 WINDOWS = ((1400, 900), (400, 800))
 AFTER = 1500  # milliseconds that a page is watched for when nothing runs any more

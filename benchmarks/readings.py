@@ -12,7 +12,8 @@ answers one line a factor: number,level,pattern with the level low, mid, high or
 ``score`` prints for each level how many have a pattern, how many of these agree with the rule, and
 how often two readers agree. A factor has a pattern where a reader says so. ``--today`` gives each
 factor its level by the rule of this version rather than of the bundle, and ``--without`` leaves out
-the factors of a table of readings, on which that rule may have been set.
+the factors of a table of readings, on which that rule may have been set. ``--tinted`` shows what
+the page of a factor shows: also at which other words it is active, where the bundle keeps that.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from tfactors.tables import RowError, read_table
 
 LEVELS = ("low", "mid", "high")
 EACH, CONTEXTS, WORDS = 30, 20, 22
+TINTED = 1 / 3  # of the activation at the marked word
 ASKED = """# Which pattern?
 
 Each section shows twenty places in texts where one factor of a language model is most active; the
@@ -47,7 +49,15 @@ Answer with one line for each section: number,level,"the pattern in a few words"
 """
 
 
-def draw(bundle: Bundle, seed: int, out: Path, today: bool, without: Path | None) -> None:
+ASKED_TINTED = """
+In some of the places the factor's other words are marked as well: at words in *asterisks* it is a
+third as active as at the word in brackets, or more.
+"""
+
+
+def draw(
+    bundle: Bundle, seed: int, out: Path, today: bool, without: Path | None, tinted: bool
+) -> None:
     """Write the sheet and the key."""
     factors = bundle.factors
     if today:
@@ -62,10 +72,12 @@ def draw(bundle: Bundle, seed: int, out: Path, today: bool, without: Path | None
     ]
     order = random.permutation(np.concatenate(drawn))
     chosen = factors.set_index("factor").loc[order]
-    sections = [ASKED]
+    sections = [ASKED + ASKED_TINTED * tinted]
     for number, (factor, row) in enumerate(chosen.iterrows(), start=1):
         examples = bundle.examples(int(factor), int(row["peak_layer"]), CONTEXTS)
-        lines = [f"{i}. {line}" for i, line in enumerate(contexts(bundle, examples), start=1)]
+        known = bundle.contexts(int(factor), int(row["peak_layer"])) if tinted else pd.DataFrame()
+        shown = contexts(bundle, examples, active_of(known))
+        lines = [f"{i}. {line}" for i, line in enumerate(shown, start=1)]
         sections.append("\n".join([f"## {number}", "", *lines, ""]))
     out.mkdir(parents=True, exist_ok=True)
     (out / "sheet.md").write_text("\n".join(sections), "utf-8")
@@ -76,18 +88,35 @@ def draw(bundle: Bundle, seed: int, out: Path, today: bool, without: Path | None
     print(f"{out / 'sheet.md'}: {len(key)} factors, seed {seed}")
 
 
-def contexts(bundle: Bundle, examples: pd.DataFrame) -> list[str]:
+def active_of(contexts: pd.DataFrame) -> dict[int, set[int]]:
+    """Return by the rank of an example the tokens where the factor is a third as active or more."""
+    return {
+        row.rank: set(row.positions[row.activations >= TINTED * max(row.activations)].tolist())
+        for row in contexts.itertuples()
+    }
+
+
+def contexts(bundle: Bundle, examples: pd.DataFrame, active: Mapping[int, set[int]]) -> list[str]:
     """Return each example as a line of text around its marked word."""
     windows = bundle.windows(examples["window"].tolist())
     lines = []
     for example, window in zip(examples.itertuples(), windows.itertuples(), strict=True):
         edges = cut(window.word_starts, int(example.position), WORDS)
-        before, marked, after = (joined(window.tokens[a:b]) for a, b in pairwise(edges))
+        at = active.get(example.rank, set())
+        starts = [*np.flatnonzero(window.word_starts).tolist(), len(window.tokens)]
+        words = [(a, b) for a, b in pairwise(starts) if at & set(range(a, b))]
+        tokens = list(window.tokens)
+        for a, b in words:
+            if not a <= example.position < b:
+                blank = len(tokens[a]) - len(tokens[a].lstrip())
+                tokens[a] = f"{tokens[a][:blank]}*{tokens[a][blank:]}"
+                tokens[b - 1] = f"{tokens[b - 1].rstrip()}*"
+        before, marked, after = (joined(tokens[a:b]) for a, b in pairwise(edges))
         lines.append(f"{before.strip()} **⟦{marked.strip()}⟧**{after}")
     return lines
 
 
-def joined(tokens: np.ndarray) -> str:
+def joined(tokens: list[str]) -> str:
     """Return pieces of words as text."""
     return "".join(tokens).replace("\n", " ")
 
@@ -144,6 +173,7 @@ def main() -> None:
     drawing.add_argument("--out", type=Path, required=True)
     drawing.add_argument("--today", action="store_true")
     drawing.add_argument("--without", type=Path)
+    drawing.add_argument("--tinted", action="store_true")
     scoring = actions.add_parser("score")
     scoring.add_argument("folder", type=Path)
     scoring.add_argument("answers", type=Path, nargs="+")
@@ -151,7 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.action == "draw":
         bundle = Bundle.open(options.bundle)
-        draw(bundle, options.seed, options.out, options.today, options.without)
+        draw(bundle, options.seed, options.out, options.today, options.without, options.tinted)
     else:
         score(options.folder, options.answers, options.json)
 

@@ -53,7 +53,7 @@ EVERY = {name: link for name, (link, *_) in SHOWN.items()} | {
     f"factor_{part}": f"Factor?factor=30&part={part}"
     for part in ("random", "layers", "corpus", "similar", "effect")
 }
-EVERY["origins"] = f"Origins?text={TEXT}"
+EVERY |= {"origins": f"Origins?text={TEXT}", "gallery": "Gallery"}
 # Pages of the documentation, one of each kind.
 SITE = (
     *("index", "start/first_ten_minutes", "how_to/your_text", "reference/command_line"),

@@ -32,6 +32,7 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
                             ("radius", 20), ("samples", 200), ("features", 12),
                             ("replacement", "the"), ("lime_seed", 3), ("recipe", "2021"),
                             ("example", 2)]),
+    (controls.GALLERY_PAGE, [("find", "second")]),
     (controls.SEARCH_PAGE, [("q", "left"), ("in", "mid"), ("peak", 6), ("density", "rare"),
                             ("kind", "word"), ("precision", 0.2), ("recall", 0.1),
                             ("stable", 0.4), *LEVELS]),
