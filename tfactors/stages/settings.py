@@ -208,7 +208,7 @@ CONTEXT: dict[str, Any] = {
     "marks": True,
     "scale": "state",
     "baseline": "token",
-    "penalty": 1.25,
+    "penalty": 1.2,
     "refit": True,
     "damping": False,
     "balance": True,
@@ -226,12 +226,13 @@ PRESETS: dict[str, Settings] = {
     "default": replace(
         IMPORT,
         **CONTEXT,
-        factors=2000,
+        factors=1800,
+        contexts=10,
         retention_examples=4,
         saliency_examples=3,
         saliency_others=1,
         saliency_samples=300,
-        effect_examples=3,
+        effect_examples=2,
     ),
     # What costs minutes is cut: one example is read again, LIME waits until someone asks for it.
     "quick": Settings(
