@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from tfactors.commands.command import Command
 from tfactors.commands.shared_options import add_bundle, add_json
+
+if TYPE_CHECKING:
+    from tfactors.bundle import Bundle
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +43,10 @@ def run(options: argparse.Namespace) -> None:
             print(f"{'':8}{text}")
 
 
-def _contexts(bundle, factor: int, layer: int, ranks: list[int]) -> list[str]:
+def _contexts(bundle: Bundle, factor: int, layer: int, ranks: list[int]) -> list[str]:
     from tfactors.bundle.passages import texts_around
 
-    words = bundle.about.meanings.words
+    words = bundle.about.meanings.words if bundle.about.meanings else 0
     examples = bundle.examples(factor, layer).set_index("rank", drop=False).loc[ranks]
     return texts_around(bundle, examples, words)
 

@@ -53,7 +53,8 @@ def find_meanings(run: Run) -> dict[str, Any]:
     if not run.ranks.leads:
         return {}
     tables = [pq.read_table(path, schema=SCHEMAS["meanings"]) for path in parts]
-    write_table(run.folder, "meanings.parquet", pa.concat_tables(tables))
+    empty = SCHEMAS["meanings"].empty_table()
+    write_table(run.folder, "meanings.parquet", pa.concat_tables([empty, *tables]))
     model = encoder.model
     name = run.settings.shared().model if model.sha256 == run.model.sha256 else model.name
     return {"name": name, "sha256": model.sha256, "width": model.width, "words": WORDS}

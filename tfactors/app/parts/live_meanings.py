@@ -25,6 +25,7 @@ from tfactors.errors import InputError
 
 if TYPE_CHECKING:
     from tfactors.explain.meaning_search import MeaningSearch
+    from tfactors.model.hidden_states import Model
 
 _PACKAGES = ("torch", "transformers")  # requirements.txt, for the reading pages, has neither
 _ANSWERS = 20  # of some 200 kB each
@@ -37,14 +38,16 @@ class LiveMeanings:
     line: WaitingLine = field(default_factory=WaitingLine)
     search: "MeaningSearch | None" = None
     answers: "OrderedDict[str, pd.DataFrame]" = field(default_factory=OrderedDict)
+    _beginning: threading.Lock = field(default_factory=threading.Lock)
     _loading: threading.Lock = field(default_factory=threading.Lock)
     _warm_up: WarmUp | None = None
 
     def prepare(self, bundle: Bundle) -> None:
         """Begin to load the model in the background, unless that is done or under way."""
-        with self._loading:
+        with self._beginning:
             if self.search is None and self._warm_up is None:
-                self._warm_up = WarmUp(lambda: self._load(bundle), kernels=False)
+                model = _model_that_is_there(bundle)
+                self._warm_up = WarmUp(lambda: self._load(bundle, model), kernels=False)
 
     def find(self, bundle: Bundle, question: str, say: Callable[[str], object]) -> pd.DataFrame:
         """Return what `MeaningSearch.find` does; ``say`` tells the reader what takes time.
@@ -60,38 +63,39 @@ class LiveMeanings:
         with self.line.turn(say):
             if self.search is None:
                 words = (
-                    f"Loading PyTorch and the model {model_name(bundle)}: 5 to 20 seconds, "
-                    "the first time only. After that an answer takes less than a second."
+                    f"Loading PyTorch and the model {shell.plain_text(_model_name(bundle))}: 5 to "
+                    "20 seconds, the first time only. After that an answer takes less than a "
+                    "second."
                 )
                 say(words)
                 if self._warm_up is not None:
                     self._warm_up.wait(lambda: say(words))
-            answer = self._load(bundle).find(question)
+            answer = self._load(bundle, _model_that_is_there(bundle)).find(question)
             self.answers[question] = answer
             while len(self.answers) > _ANSWERS:
                 self.answers.popitem(last=False)
         return answer
 
-    def _load(self, bundle: Bundle) -> "MeaningSearch":
+    def _load(self, bundle: Bundle, model: "Model | None") -> "MeaningSearch":
         with self._loading:
             if self.search is None:
                 from tfactors.explain.meaning_search import MeaningSearch
 
-                self.search = MeaningSearch.from_bundle(bundle, _model_that_is_there(bundle))
+                self.search = MeaningSearch.from_bundle(bundle, model)
             return self.search
 
 
-def _model_that_is_there(bundle: Bundle):  # type: ignore[no-untyped-def]
+def _model_that_is_there(bundle: Bundle) -> "Model | None":
     """Return the bundle's model where it is loaded and is the one that embeds; else None."""
     encoder, about = live_model.model_of(bundle).encoder, bundle.about.meanings
     same = encoder is not None and about is not None and encoder.model.sha256 == about.sha256
     return encoder.model if encoder is not None and same else None
 
 
-def model_name(bundle: Bundle) -> str:
+def _model_name(bundle: Bundle) -> str:
     """Return the name of the model that embeds questions."""
     about = bundle.about.meanings
-    return shell.plain_text(about.name if about else bundle.about.model.name)
+    return about.name if about else bundle.about.model.name
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -124,6 +128,6 @@ def missing_part(bundle: Bundle) -> str | None:
     if available:
         return None
     return (
-        f"A search by meaning asks the model {model_name(bundle)}, which is not here; install "
+        f"A search by meaning asks the model {_model_name(bundle)}, which is not here; install "
         "or download it, and start the dashboard again."
     )

@@ -5,6 +5,8 @@ it, each with its contexts that are nearest, on the right those that its words f
 (:mod:`tfactors.app.views.search`), which needs no model.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -68,7 +70,7 @@ def _show_by_meaning(bundle: Bundle, question: str) -> None:
         _show_factor(bundle, row)
 
 
-def _show_factor(bundle: Bundle, row) -> None:  # type: ignore[no-untyped-def]
+def _show_factor(bundle: Bundle, row: Any) -> None:
     """Draw a factor as a link with its likeness, and the contexts that are nearest."""
     _show_link(bundle, row.factor, row.at, f"**{row.likeness:.2f}** ")
     examples = bundle.examples(row.factor, row.at).set_index("rank", drop=False)
