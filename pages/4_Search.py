@@ -1,11 +1,11 @@
-"""Search: factors by words, labels, numbers or an example sentence; or all, filtered."""
+"""Search: factors by words, labels, numbers, meaning or an example sentence; or all, filtered."""
 
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
 from tfactors.app.parts import factor_table, level_controls, live_model, option_buttons, selection
 from tfactors.app.views import search as search_view
-from tfactors.app.views import search_filters
+from tfactors.app.views import search_filters, search_meaning
 from tfactors.errors import InputError
 from tfactors.portrait import definitions, level_rule
 
@@ -41,6 +41,15 @@ if by == "words":
         "one of the words in their name or label.",
         **url_state.widget(controls.QUERY),
     )
+elif by == "meaning":
+    st.text_input(
+        "A question in your own words",
+        placeholder="words about weather",
+        max_chars=controls.QUERY_LENGTH,
+        help=f"Up to {controls.QUERY_LENGTH} characters. A model reads it, and the factors whose "
+        "contexts and names mean something like it come first.",
+        **url_state.widget(controls.QUERY),
+    )
 else:
     st.text_input(
         "A sentence",
@@ -55,6 +64,8 @@ found = None
 missing: list[str] = []
 if by == "words":
     found, missing = search_view.factors_found(bundle, query)
+elif by == "meaning":
+    search_meaning.show(bundle, query)
 elif live_model.missing_part(bundle):
     live_model.show_how_to_get(bundle)
 elif query.strip():

@@ -24,6 +24,7 @@ _PUBLIC = {
     "intervene": "explain.intervention",
     "penalty_path": "coding.sparse_coding",
     "retention_at": "explain.retention",
+    "search_by_meaning": "explain.meaning_search",
     "sparse_encode": "coding.sparse_coding",
 }
 

@@ -50,6 +50,7 @@ def test_the_codes_of_an_encoder_know_no_penalty_and_all_else_is_there() -> None
         ("vocabulary", ["vocabulary"]),
         ("effects", ["effects"]),
         ("origins", ["factor_origins"]),
+        ("meanings", ["meanings"]),
         ("second_dictionary", ["second_seed"]),
     ],
 )

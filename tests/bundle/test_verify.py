@@ -293,6 +293,9 @@ OPTIONAL = [
     ("effects", "ratio", 2, 99.0, "99 is not removed 0.0"),
     ("effects", "ratio_error", 2, None, "None does not go with 6 examples"),
     ("effects", "elsewhere", 2, 1.5, "1.5 is no share"),
+    ("meanings", "layer", 0, 9, "9 is none of the layers 0, 1, 2, 3"),
+    ("meanings", "rank", 1, 19, "19 is neither -1 nor an example of factor 0 at layer "),
+    ("meanings", "bits", 2, [1], "[1] is not 2 bytes long"),
     ("origins", "kind", 0, "rest", "'rest' is none of factor, word"),
     ("origins", "rank", -1, 30, "30 is not one more than the rank before"),
     ("origins", "layer", 0, 3, "3 is not below the peak layer of factor "),
@@ -370,7 +373,7 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
 
 def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
     optional = ("contexts", "samples", "effects", "neighbours", "vocabulary", "second_dictionary")
-    for name in (*optional, "senses", "occurrences", "origins", "feeds"):
+    for name in (*optional, "senses", "occurrences", "origins", "feeds", "meanings"):
         (copy / f"{name}.parquet").unlink()
     columns = ["label_kind", "label_rule", "label_judge", "label_precision", "label_recall"]
     columns += ["map_x", "map_y"]
@@ -387,6 +390,7 @@ def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(
     assert list(bundle.origins(3))[:4] == ["rank", "kind", "layer", "source"]
     assert list(bundle.feeds(3))[:3] == ["rank", "layer", "target"]
     assert not any(map(len, (bundle.origins(3), bundle.feeds(3))))
+    assert [len(part) for part in bundle.meanings()] == [0, 0, 0]
     assert list(bundle.samples(3, 1))[-2:] == ["activation", "quantile"]
     assert not any(map(len, (bundle.senses(), bundle.occurrences("bank"))))
     assert not any(map(len, (bundle.contexts(3, 1), bundle.samples(3, 1), bundle.neighbours(3))))

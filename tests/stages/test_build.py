@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from new_processes import contents, processes, run_apart
-from tiny_model import address_texts, write_tiny_bert
+from tiny_model import address_texts, make_sentence_encoder, write_tiny_bert
 
 import tfactors as tf
 from tfactors.describe.levels import LOW_WORDS, Thresholds
@@ -29,7 +29,7 @@ KILLS = 10
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    return write_tiny_bert(tmp_path_factory.mktemp("model") / "tiny-bert")
+    return make_sentence_encoder(write_tiny_bert(tmp_path_factory.mktemp("model") / "tiny-bert"))
 
 
 @pytest.fixture(scope="module")
@@ -200,25 +200,53 @@ def test_what_factors_are_made_from_is_below_them_and_turned_round(built):
     assert built.manifest["origins"]["examples"] > 0
 
 
-def test_a_build_that_knew_no_origins_is_not_refused(small):
+def test_names_and_contexts_are_embedded_by_the_own_model_that_embeds_sentences(built, settings):
+    from tfactors.bundle.passages import texts_around
+    from tfactors.describe.meanings import NAME, name_to_embed, packed
+    from tfactors.model.sentence_encoder import SentenceEncoder
+
+    about = built.about.meanings
+    assert (about.sha256, about.width) == (built.about.model.sha256, built.width)
+    factor, rank, bits = built.meanings()
+    assert set(factor) == set(built.factors.index[built.factors["alive"]])
+    encoder = SentenceEncoder.load(settings.model)
+    for at in np.flatnonzero(rank == NAME)[:3]:
+        text = name_to_embed(built.factors["label"][factor[at]])
+        assert (packed(encoder.embed([text]))[0] == bits[at]).mean() > 0.8  # but for rounding
+    for at in np.flatnonzero(rank == 2)[:3]:
+        examples = built.examples(factor[at], int(built.factors["peak_layer"][factor[at]]))
+        window = built.windows([examples["window"][2]]).iloc[0]
+        read = encoder.model.tokenizer.decode(
+            window["token_ids"][max(0, examples["position"][2] - 2) : examples["position"][2] + 1]
+        )
+        text = texts_around(built, examples.iloc[[2]], about.words)[0]
+        assert "".join(read.split()) in "".join(text.lower().split())
+        assert (packed(encoder.embed([text]))[0] == bits[at]).mean() > 0.8
+    found = tf.search_by_meaning(built, text, top=3)
+    assert factor[at] in set(found["factor"])
+
+
+@pytest.mark.parametrize("later", ["origin_examples", "meaning_contexts"])
+def test_a_build_that_knew_no_later_setting_is_not_refused(small, later):
     record = small.to_json()
-    del record["origin_examples"]
+    here, name = record.pop(later), later.replace("_", "-")
     assert small.differences(record) == []
-    assert small.differences(record | {"origin_examples": 9}) == ["origin-examples 9 there, 2 here"]
+    assert small.differences(record | {later: 9}) == [f"{name} 9 there, {here} here"]
 
 
-def test_a_kept_build_that_knew_no_origins_goes_on_to_the_same_bytes(
+def test_a_kept_build_that_knew_no_later_stage_goes_on_to_the_same_bytes(
     once, small, tmp_path, monkeypatch
 ):
     folder = tmp_path / "kept"
     with monkeypatch.context() as patch:
         patch.setattr("tfactors.stages.build.shutil.rmtree", lambda *_, **__: None)
-        build(folder, replace(small, origin_examples=0), show_progress=False)
+        earlier = replace(small, origin_examples=0, meaning_contexts=0)
+        build(folder, earlier, show_progress=False)
     work = folder / ".build"
     record = json.loads((work / "settings.json").read_text("utf-8"))
-    del record["origin_examples"]
+    del record["origin_examples"], record["meaning_contexts"]
     (work / "settings.json").write_text(json.dumps(record), "utf-8")
-    for gone in (work / "origins.json", folder / "manifest.json"):
+    for gone in (work / "origins.json", work / "meanings.json", folder / "manifest.json"):
         gone.unlink()
     build(folder, small, show_progress=False)
     assert contents(folder) == once

@@ -32,6 +32,7 @@ from tfactors.bundle.writing import (
     write_table,
     write_words,
 )
+from tfactors.describe.meanings import packed
 from tfactors.describe.stability import nearest_cosine
 
 # fmt: off
@@ -201,6 +202,7 @@ def write_synthetic_bundle(
     written = {text.vocabulary[word] for word in np.unique(text.words[text.words >= 0])}
     occurring = [[name for name in row if name in written] for row in names]
     _write_origins(folder, np.random.default_rng([seed, 4]), peak, occurring)
+    _write_meanings(folder, np.random.default_rng([seed, 5]), peak, width)
     if factors > 6:
         _write_senses(folder, text, layer_ids, maximum)
     write_manifest(
@@ -238,6 +240,7 @@ def write_synthetic_bundle(
                 "tol": 1e-3,
             },
             "baseline": own_part,
+            "meanings": {"name": "synthetic", "sha256": "0" * 64, "width": width, "words": 8},
             "dictionary": {"factors": factors, "seed": seed, "samples": 100_000},
             "importance": {
                 "k": 200,
@@ -267,6 +270,20 @@ def write_synthetic_bundle(
         },
     )
     return folder
+
+
+def _write_meanings(folder: Path, rng: np.random.Generator, peak: np.ndarray, width: int) -> None:
+    """Random vectors of each factor's name and of its first examples at its peak layer."""
+    rows: list[tuple[int, int, int]] = []
+    for factor in np.flatnonzero(peak >= 0).tolist():
+        examples = pq.read_table(
+            folder / example_file(int(peak[factor])), filters=[("factor", "==", factor)]
+        )
+        rows += [(factor, int(peak[factor]), rank) for rank in range(-1, min(3, len(examples)))]
+    factor, layer, rank = zip(*rows, strict=True) if rows else ((), (), ())
+    bits = list(packed(rng.standard_normal((len(rows), width))))
+    table = {"factor": factor, "layer": layer, "rank": rank, "bits": bits}
+    write_table(folder, "meanings.parquet", pa.table(table, SCHEMAS["meanings"]))
 
 
 def _by_rule(

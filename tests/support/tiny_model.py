@@ -4,6 +4,7 @@ Its states mean nothing, but it is a real model of transformers with safetensors
 pipeline, where what the states mean does not matter and seconds do.
 """
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ VOCABULARY = 800
 SMALL = [
     "--max-tokens", "1500", "--examples", "20", "--retention-examples", "1",
     "--saliency-examples", "0", "--saliency-others", "0", "--effect-examples", "0", "--quiet",
+    "--meaning-contexts", "0",
 ]  # fmt: skip
 
 
@@ -52,4 +54,18 @@ def write_tiny_bert(folder: Path, blocks: int = 2, width: int = 32, seed: int = 
         initializer_range=0.2,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def make_sentence_encoder(folder: Path, **pooling: bool) -> Path:
+    """Add what makes a model's folder one of sentence-transformers; by default of the mean."""
+    kind = "sentence_transformers.models."
+    modules = [
+        {"idx": at, "name": str(at), "path": path, "type": kind + name}
+        for at, (path, name) in enumerate([("", "Transformer"), ("1_Pooling", "Pooling")])
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules), "utf-8")
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    config = {"word_embedding_dimension": 32} | (pooling or {"pooling_mode_mean_tokens": True})
+    (folder / "1_Pooling/config.json").write_text(json.dumps(config), "utf-8")
     return folder

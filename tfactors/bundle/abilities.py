@@ -58,6 +58,10 @@ NO_FACTOR_ORIGINS = (
     "quick preset, or of a model that cannot run on from changed states; 'tfactors build' with "
     "--origin-examples 6 measures it."
 )
+NO_MEANINGS = (
+    "This bundle cannot be searched by meaning: an older tfactors built it, or there was no model "
+    "that embeds sentences; 'tfactors build' with --meaning-contexts 10 makes what it takes."
+)
 ONE_LAYER = (
     "This bundle takes a single layer of the model apart: what an activation there was made from "
     "further down is not known."
@@ -135,6 +139,8 @@ class Abilities:
         Tokens of the model's vocabulary near a factor.
     effects : Ability
         What removing a factor does to the sentence embedding.
+    meanings : Ability
+        Factors can be searched by meaning, where the model that embeds sentences is installed.
     second_seed : Ability
         The dictionary that another seed gave, with which stability was measured.
     """
@@ -162,6 +168,7 @@ class Abilities:
     neighbours: Ability
     vocabulary: Ability
     effects: Ability
+    meanings: Ability
     second_seed: Ability
 
     @classmethod
@@ -224,6 +231,7 @@ class Abilities:
             neighbours=with_table("neighbours", OLDER),
             vocabulary=with_table("vocabulary", OLDER),
             effects=with_table("effects", OLDER_EFFECTS, NO_DICTIONARY),
+            meanings=with_table("meanings", NO_MEANINGS, NO_DICTIONARY),
             second_seed=with_table("second_dictionary", NO_SECOND_SEED, NO_DICTIONARY),
         )
 

@@ -196,6 +196,12 @@ LAYOUTS: dict[str, Layout] = {
         ),
         keys=("factor", "layer"), factors=256, optional=True,
     ),
+    # What a search by meaning asks: of a factor's name (rank -1) and of its strongest examples at
+    # the peak layer the signs of their sentence embeddings, tfactors.describe.meanings.
+    "meanings": Layout(
+        _schema(factor=_i32, layer=_i16, rank=_i16, bits=pa.list_(pa.uint8())),
+        keys=("factor", "rank"), factors=1024, optional=True,
+    ),
     # What a factor is made from at its peak layer: tfactors.explain.factor_origins.
     "origins": Layout(
         _schema(

@@ -331,6 +331,28 @@ class Website:
 
 
 @dataclass(frozen=True)
+class Meanings:
+    """What a search by meaning was prepared with.
+
+    Attributes
+    ----------
+    name : str
+        The model that embeds sentences: the bundle's, or another.
+    sha256 : str
+        Of its weights, hexadecimal.
+    width : int
+        Length of an embedding, d.
+    words : int
+        Words of context on each side of an example that it read.
+    """
+
+    name: str
+    sha256: str
+    width: int
+    words: int
+
+
+@dataclass(frozen=True)
 class Created:
     """When the bundle was made (ISO 8601), and the seconds that each stage took."""
 
@@ -363,6 +385,8 @@ class Manifest:
         None but in a bundle of the 2021 website.
     baseline : Baseline or None
         None where nothing is subtracted by token.
+    meanings : Meanings or None
+        None where there can be no search by meaning.
     files : mapping of Seal
         By name the seal of every file.
     manifest_sha256 : str
@@ -382,6 +406,7 @@ class Manifest:
     settings: Mapping[str, Any]
     website: Website | None = None
     baseline: Baseline | None = None
+    meanings: Meanings | None = None
     files: Mapping[str, Seal] = field(default_factory=dict)
     manifest_sha256: str = ""
 

@@ -88,6 +88,21 @@ def passages_of(
     return found
 
 
+def texts_around(bundle: BundleReader, examples: pd.DataFrame, words: int) -> list[str]:
+    """Return the text around each example, on one line: its word and ``words`` on each side.
+
+    No more than stands in its window.
+    """
+    numbers, which = np.unique(examples["window"], return_inverse=True)
+    windows = bundle.windows(numbers, token_ids=False)
+    found = []
+    for row, position in zip(which, examples["position"], strict=True):
+        tokens = windows["tokens"].iat[row]
+        first, _, _, last = cut(windows["word_starts"].iat[row], int(position), words)
+        found.append(" ".join("".join(tokens[first:last]).split()))
+    return found
+
+
 # Words of the neighbouring windows that are shown beside a whole window.
 _BESIDE_WINDOW = 30
 

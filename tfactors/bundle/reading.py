@@ -270,6 +270,22 @@ class BundleReader(BundleFiles):
         """
         return self._of_factor("feeds.parquet", factor)
 
+    def meanings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what a search by meaning asks: factor, rank and bits of every vector.
+
+        (n,) int32 ascending, (n,) int16 (of :meth:`examples` at the peak layer, -1: of the name)
+        and (n, ⌈d / 8⌉) uint8, which :mod:`tfactors.describe.meanings` explains.
+        """
+        table = self._whole("meanings.parquet")
+        columns = [table.column(name).to_numpy() for name in ("factor", "rank")]
+        lists = table.column("bits").combine_chunks()
+        width = -(-(self.about.meanings.width if self.about.meanings else 0) // 8)
+        if not pc.all(pc.equal(pc.list_value_length(lists), width), min_count=0).as_py():
+            raise BundleError(
+                f"meanings.parquet: a row does not hold {width:,} bytes; rebuild the bundle"
+            )
+        return columns[0], columns[1], lists.flatten().to_numpy().reshape(len(table), width)
+
     def effects(self, factor: int | None = None) -> pd.DataFrame:
         """Return what removing a factor does to the sentence embedding; of all without ``factor``.
 

@@ -25,6 +25,7 @@ from tfactors.bundle.format import (
     VOCABULARY_KINDS,
     BundleError,
 )
+from tfactors.bundle.verify_meanings import check_meanings
 from tfactors.bundle.verify_origins import check_feeds, check_origins
 from tfactors.bundle.verify_rows import (
     ROUNDING,
@@ -50,6 +51,7 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
         "contexts.parquet": check_contexts,
         "samples.parquet": check_samples,
         "effects.parquet": check_effects,
+        "meanings.parquet": check_meanings,
         "origins.parquet": check_origins,
         "feeds.parquet": check_feeds,
         "neighbours.parquet": check_neighbours,

@@ -18,6 +18,7 @@ _MODULES = {
     "explain": "explain",
     "attribute": "attribute",
     "decompose": "decompose",
+    "search": "search",
     "retention": "retention",
     "evaluate": "evaluate",
     "label": "label",

@@ -86,6 +86,11 @@ MATCH = (
     "The mean activation over all tokens of the words at this layer, as a share of the factor's "
     "importance at its peak: 1 means that the factor is about these words."
 )
+MEANING = (
+    "Sentence embeddings: the mean cosine of the question with the three nearest among the "
+    "factor's name and the words around its strongest examples at its peak layer. Alike texts "
+    "reach 0.5 and more, unrelated ones about 0."
+)
 FIRES = (
     "The largest activation in the sentence, at any layer, as a share of the factor's importance "
     "at its peak: 1 means that it fires as strongly as on its strongest examples."

@@ -1,9 +1,9 @@
 """Turns settings into a bundle, stage by stage, resumable at any moment.
 
 corpus → scale → baseline → dictionary → stability → survey → levels → saliency → effects →
-origins → neighbours → vocabulary → labels → map → senses → factors → manifest. A run that finds the
-markers of an earlier one goes on after the last of them, and ends with the bytes that an
-uninterrupted run would have written; the manifest, written last, makes the folder a bundle.
+origins → neighbours → vocabulary → labels → meanings → map → senses → factors → manifest. A run
+that finds the markers of an earlier one goes on after the last of them, and ends with the bytes
+that an uninterrupted run would have written; the manifest, written last, makes the folder a bundle.
 Under torchrun several processes (`tfactors.ranks`) share the stages that read the corpus through
 the model; rank 0 alone does the others, and everything is written once.
 """
@@ -44,6 +44,7 @@ from tfactors.stages.description import (
 from tfactors.stages.dictionary import learn_dictionary
 from tfactors.stages.examples import explain_examples, measure_effects, measure_retention
 from tfactors.stages.labels import label_factors
+from tfactors.stages.meanings import find_meanings
 from tfactors.stages.origins import find_origins
 from tfactors.stages.run import WORK, Run
 from tfactors.stages.senses import find_senses
@@ -67,6 +68,7 @@ STAGES = {
     "neighbours": find_neighbours,
     "vocabulary": find_vocabulary,
     "labels": label_factors,
+    "meanings": find_meanings,
     "map": map_factors,
     "senses": find_senses,
     "factors": describe_factors,
@@ -74,7 +76,7 @@ STAGES = {
 # The stages that all ranks do together; rank 0 alone does the others.
 SHARED = {
     *("baseline", "dictionary", "stability", "survey", "levels", "saliency", "effects"),
-    "origins",
+    *("origins", "meanings"),
 }
 
 
@@ -270,6 +272,7 @@ def _manifest(run: Run) -> dict[str, Any]:
         "neighbours": notes["neighbours"],
         "vocabulary": notes["vocabulary"],
         "labels": notes["labels"],
+        "meanings": notes["meanings"] or None,
         "senses": notes["senses"],
         "histogram": {"edges": BIN_EDGES.tolist()},
         "metrics": survey | notes["factors"],

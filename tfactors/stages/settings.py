@@ -101,6 +101,9 @@ class Settings:
     origin_examples: int = setting(
         6, "random activations a factor that say what it is made from; 0 = none"
     )
+    meaning_contexts: int = setting(
+        10, f"contexts a factor that a search by meaning knows, at most {MOST_CONTEXTS}; 0 = none"
+    )
     seed: int = setting(0, "fixes every random choice")
 
     def __post_init__(self) -> None:
@@ -109,8 +112,11 @@ class Settings:
                 raise InputError(
                     f"{name.replace('_', '-')} {getattr(self, name)}: expected {smallest} or more"
                 )
-        if self.contexts > MOST_CONTEXTS:
-            raise InputError(f"contexts {self.contexts}: expected {MOST_CONTEXTS} or fewer")
+        for name in ("contexts", "meaning_contexts"):
+            if (given := getattr(self, name)) > MOST_CONTEXTS:
+                raise InputError(
+                    f"{name.replace('_', '-')} {given}: expected {MOST_CONTEXTS} or fewer"
+                )
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 given = getattr(self, name)
@@ -158,7 +164,7 @@ class Settings:
 
 
 # Settings of stages that older builds had not: whatever is asked now, they may go on.
-LEFT_OUT = ("origin_examples",)
+LEFT_OUT = ("origin_examples", "meaning_contexts")
 
 OLDER_RULE = ("low_depth", "word_share", "sentence_share")
 
@@ -196,6 +202,7 @@ _SMALLEST = {
     "saliency_features": 0,
     "effect_examples": 0,
     "origin_examples": 0,
+    "meaning_contexts": 0,
     "seed": 0,
 }
 
@@ -247,6 +254,7 @@ PRESETS: dict[str, Settings] = {
         saliency_others=0,
         effect_examples=0,
         origin_examples=0,
+        meaning_contexts=4,
     ),
     # The constants of the 2021 code; K and the examples a factor as on its website.
     "paper": Settings(

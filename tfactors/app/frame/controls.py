@@ -140,7 +140,11 @@ LIME_SEED = url_state.whole_number("lime_seed", 0, 0, 10**6)
 # Search
 QUERY_LENGTH = 500
 QUERY = url_state.free_text("q", QUERY_LENGTH)
-SEARCH_MODES = {"words": "Words, labels, numbers", "sentence": "An example sentence"}
+SEARCH_MODES = {
+    "words": "Words, labels, numbers",
+    "meaning": "Meaning",
+    "sentence": "An example sentence",
+}
 SEARCH_MODE = url_state.choice("by", "words", SEARCH_MODES)
 SEARCH_LEVEL = url_state.choice("in", "", ("", *LEVELS))
 SEARCH_PEAK: Control[int] = url_state.whole_number("peak", PEAK, 0, 10**4, check=_has_layer)
