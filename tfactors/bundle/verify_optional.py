@@ -26,6 +26,7 @@ from tfactors.bundle.format import (
     BundleError,
 )
 from tfactors.bundle.verify_origins import check_feeds, check_origins
+from tfactors.bundle.verify_regions import check_regions
 from tfactors.bundle.verify_rows import (
     ROUNDING,
     OpenTables,
@@ -53,6 +54,7 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
         "origins.parquet": check_origins,
         "feeds.parquet": check_feeds,
         "neighbours.parquet": check_neighbours,
+        "regions.parquet": check_regions,
         "vocabulary.parquet": check_vocabulary,
         "senses.parquet": check_senses,
         "occurrences.parquet": check_occurrences,
