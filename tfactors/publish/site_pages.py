@@ -286,7 +286,7 @@ def map_page(contents: Contents) -> str:
     """Return the page of the maps; ``site.js`` adds names and links to the dots."""
     titles = {"near": "By likeness", "levels": "By level"}
     said = {
-        "near": "Near factors have near atoms; only nearness means something.",
+        "near": "Near factors are alike; only nearness means something.",
         "levels": "To the right: on more words the strongest examples spread (logarithmic). "
         "Upwards: the more of the variance the window decides.",
     }

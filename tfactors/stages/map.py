@@ -24,7 +24,7 @@ from tfactors.stages.run import Run
 
 # Examples of a factor that say what it is about, each in a window of its own.
 EXAMPLES_A_FACTOR = 80
-# Windows of examples that are read at most, some 5 million tokens; then fewer examples a factor.
+# Windows that are read at most, some 5 million tokens: those that most examples stand in.
 MOST_WINDOWS = 20_000
 
 
@@ -53,9 +53,10 @@ def texts_of(bundle: Bundle, peak: np.ndarray) -> FactorTexts:
             frame = bundle.examples(factor, layer).drop_duplicates("window")
             frames.append(frame.head(EXAMPLES_A_FACTOR).assign(factor=factor))
     examples = pd.concat(frames, ignore_index=True)
-    while examples["window"].nunique() > MOST_WINDOWS:
-        examples = examples[examples["rank"] < examples["rank"].max()]
-    text = TextWords.read(np.unique(examples["window"]), bundle.windows)
+    windows, counts = np.unique(examples["window"], return_counts=True)
+    windows = np.sort(windows[np.argsort(-counts, kind="stable")[:MOST_WINDOWS]])
+    examples = examples[examples["window"].isin(windows)]
+    text = TextWords.read(windows, bundle.windows)
     columns = (examples[name].to_numpy() for name in ("factor", "window", "position"))
     return FactorTexts.of(text, *columns, m=len(peak))
 

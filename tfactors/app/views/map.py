@@ -1,9 +1,10 @@
 """All factors in two dimensions, and a list of those in an area that is drawn with the mouse.
 
-Two maps share one chart. By likeness: places made at build time, near factors having near atoms. By
-level: on how many words a factor's strongest examples spread, and how much of the variance of its
-activation the window decides, with the two thresholds between low, mid and high; of older bundles
-the depth of the peak layer, and what the word's own sentence keeps.
+Two maps share one chart. By likeness: places made at build time, like factors near one another,
+with the names of regions, at any zoom. By level: on how many words a factor's strongest examples
+spread, and how much of the variance of its activation the window decides, with the two thresholds
+between low, mid and high; of older bundles the depth of the peak layer, and what the word's own
+sentence keeps.
 """
 
 from dataclasses import replace

@@ -60,17 +60,17 @@ def buttons(seen: View) -> None:
     changes: dict[str, tuple[str, str, Callable[[View], View]]] = {
         "in": ("Zoom in", "zoom_in", lambda view: zoomed(view, _ZOOM)),
         "out": ("Zoom out", "zoom_out", lambda view: zoomed(view, 1 / _ZOOM)),
-        "left": ("Move left", "arrow_back", lambda view: moved(view, -_STEP, 0)),
-        "right": ("Move right", "arrow_forward", lambda view: moved(view, _STEP, 0)),
-        "up": ("Move up", "arrow_upward", lambda view: moved(view, 0, _STEP)),
-        "down": ("Move down", "arrow_downward", lambda view: moved(view, 0, -_STEP)),
+        "left": ("Left", "arrow_back", lambda view: moved(view, -_STEP, 0)),
+        "right": ("Right", "arrow_forward", lambda view: moved(view, _STEP, 0)),
+        "up": ("Up", "arrow_upward", lambda view: moved(view, 0, _STEP)),
+        "down": ("Down", "arrow_downward", lambda view: moved(view, 0, -_STEP)),
     }
     with st.container(horizontal=True, gap="small"):
         for name, (says, icon, change) in changes.items():
             st.button(
-                f":material/{icon}:",
+                says,
                 key=f"map_{name}",
-                help=f"{says}. The wheel zooms as well; with Shift held, dragging moves the map.",
+                icon=f":material/{icon}:",
                 on_click=_go,
                 args=(change, seen),
             )
@@ -82,6 +82,7 @@ def buttons(seen: View) -> None:
             on_click=url_state.set_controls,
             args=({controls.MAP_VIEW: None, controls.MAP_REGION: ""},),
         )
+    st.caption("The wheel zooms as well; with Shift held, dragging moves the map.")
 
 
 def _go(change: Callable[[View], View], seen: View) -> None:
