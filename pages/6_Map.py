@@ -16,7 +16,8 @@ if not bundle.abilities.dictionary:
 st.title("Map", anchor=False, help=level_rule.rule_sentence(limits))
 st.markdown(
     "Every dot is a factor. By likeness, dots that are near each other have similar directions in "
-    "the model's space; the axes mean nothing. By level, they stand by what parts the levels. "
+    "the model's space and, in newer bundles, words in common; the axes mean nothing. Names say "
+    "what most factors of a region share. By level, they stand by what parts the levels. "
     + level_rule.rule_sentence(limits)
 )
 map_view.show(bundle)

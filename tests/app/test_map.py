@@ -100,3 +100,69 @@ def test_a_bundle_without_a_map_shows_the_levels_and_says_so(
     assert len(app.get("vega_lite_chart")) == 1
     app = open_page(MAP, places="near")
     assert "no map by likeness" in app.info[0].value
+
+
+def test_filters_leave_the_dots_of_a_level_and_a_layer(made_up: Path) -> None:
+    factors = Bundle.open(made_up / "default").factors
+    chosen = factors[factors["alive"] & (factors["level"] == "mid") & (factors["peak_layer"] == 2)]
+    app = open_page(MAP, **{"in": "mid", "peak": "2", "area": "-999,999,-999,999"})
+    assert listed(app) == sorted(chosen["factor"])
+    assert len(chosen) > 0
+
+
+def test_a_search_lights_factors_up_and_lists_them(made_up: Path) -> None:
+    bundle = Bundle.open(made_up / "default")
+    word = bundle.factors["words"][7][0]
+    app = open_page(MAP, lit=word)
+    assert not app.exception
+    assert 7 in listed(app)
+    assert len(listed(app)) < bundle.n_factors
+    assert f"match “{word}”" in words(app).replace("\\", "")
+    assert query(open_page(MAP, lit="   ")) == {"lit": "   "}
+
+
+def test_a_region_is_gone_to_lit_up_and_listed(made_up: Path) -> None:
+    region = Bundle.open(made_up / "default").regions.iloc[-1]
+    key = f"{region['zoom']}-{region['region']}"
+    app = open_page(MAP)
+    app.selectbox(key="control_region").select(key).run()
+    assert query(app) == {"region": key}
+    assert listed(app) == region["factors"].tolist()
+    app.button(key="map_in").click().run()
+    left, right, low, high = map(float, query(app)["view"].split(","))
+    assert left < region["x"] < right
+    assert low < region["y"] < high
+    assert "no such region" in open_page(MAP, region="2-999").info[0].value
+    assert "not a zoom and a number" in open_page(MAP, region="<b>").info[0].value
+
+
+def test_buttons_zoom_and_move_what_is_seen_and_the_wheel_does_not_draw_the_chart_anew() -> None:
+    app = open_page(MAP, view="-10,10,-20,20")
+    app.button(key="map_in").click().run()
+    assert query(app)["view"] == "-6.25,6.25,-12.5,12.5"
+    app.button(key="map_right").click().run()
+    assert query(app)["view"] == "-2.5,10,-12.5,12.5"
+    chart = app.get("vega_lite_chart")[0].proto
+    app.session_state["map_near_level_3"] = {
+        "selection": {"view": {"x": [-1.0, 1.0], "y": [-2.0, 2.0]}, "pick": [], "area": {}}
+    }
+    app.run()
+    assert query(app)["view"] == "-1,1,-2,2"
+    after = app.get("vega_lite_chart")[0].proto
+    assert (after.id, after.spec) == (chart.id, chart.spec)
+
+
+def test_of_a_map_without_regions_the_page_says_that_they_have_no_names(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "default"
+    shutil.copytree(made_up / "default", folder)
+    manifest = Bundle.open(folder).manifest
+    (folder / "regions.parquet").unlink()
+    del manifest["files"]["regions.parquet"]
+    write_manifest(folder, manifest)
+    monkeypatch.setenv("TFACTORS_ARTIFACTS", str(tmp_path))
+    app = open_page(MAP)
+    assert not app.exception
+    assert "regions of this map have no names" in words(app)
+    assert not [box for box in app.selectbox if box.key == "control_region"]

@@ -97,6 +97,40 @@ def test_an_area_is_drawn_with_the_mouse_undone_by_back_and_a_dot_opens_its_fact
     visit.shows("Factor ")
 
 
+def test_the_map_is_zoomed_by_wheel_and_keys_names_its_regions_and_a_reload_restores_it(
+    visit: Visit,
+) -> None:
+    visit.open("/Map")
+    texts = visit.page.locator("[data-testid=stVegaLiteChart] svg .mark-text.role-mark")
+    expect(texts.last).to_contain_text(re.compile(r"\w+"), timeout=WAIT)
+    coarse = texts.last.text_content()
+    box = chart(visit).bounding_box()
+    assert box is not None
+    visit.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for _ in range(8):
+        visit.page.mouse.wheel(0, -240)
+    visit.query(r"/Map\?view=")
+    visit.idle()
+    expect(texts.last).not_to_have_text(coarse or "", timeout=WAIT)
+    wheel = parse_qs(urlsplit(visit.page.url).query)["view"]
+    visit.page.get_by_role("button", name="Zoom out").focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url(lambda url: parse_qs(urlsplit(url).query)["view"] != wheel)
+    visit.idle()
+    box_of_words = visit.page.get_by_role("textbox", name="Light up")
+    box_of_words.fill("river")
+    box_of_words.press("Enter")
+    visit.query(r"lit=river")
+    visit.shows("match “river”")
+    visit.idle()
+    address = visit.page.url
+    visit.page.reload()
+    visit.idle()
+    visit.shows("match “river”")
+    assert visit.page.url == address
+    unharmed(visit)
+
+
 def test_labels_stay_in_their_session_leave_as_json_and_come_back(
     browser: Browser,
     server: Server,

@@ -315,6 +315,12 @@ OPTIONAL = [
     ("neighbours", "value", 0, 1.5, "1.5 is outside -1 to 1"),
     ("neighbours", "value", 0, 1.0, "1 is not the cosine of the two atoms"),
     ("neighbours", "value", 9, 0.99, "0.99 is nearer than the one ranked before"),
+    ("regions", "zoom", -1, 3, "3 is none of the zooms 0 to 2"),
+    ("regions", "region", -1, 5, "5 is not one more than the region before"),
+    ("regions", "shared", 0, 1.5, "1.5 is no share"),
+    ("regions", "x", 0, 999.0, "999 is not among the factors of the region"),
+    ("regions", "factors", 0, [], "[] is empty"),
+    ("regions", "factors", 0, [3, 40], "holds a factor that is not there"),
     ("vocabulary", "kind", 0, "a", "'a' is none of input, logit, logit_low"),
     ("vocabulary", "value", 0, 1.5, "1.5 is outside -1 to 1"),
     ("vocabulary", "value", 29, -3.0, "-3 is nearer than the one ranked before"),
@@ -362,6 +368,7 @@ def test_a_row_that_cannot_be_true_is_named_with_file_column_and_row(
         ("factor_words", 3, "its rows are not those of words.parquet"),
         ("words", 3, "its rows are not those of words.parquet"),
         ("feeds", 3, "its rows are not those of origins.parquet"),
+        ("regions", 2, "is in 0 regions of zoom 2; expected 1"),
     ],
 )
 def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
@@ -373,7 +380,7 @@ def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):
 
 def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(copy):
     optional = ("contexts", "samples", "effects", "neighbours", "vocabulary", "second_dictionary")
-    for name in (*optional, "senses", "occurrences", "origins", "feeds", "meanings"):
+    for name in (*optional, "senses", "occurrences", "origins", "feeds", "meanings", "regions"):
         (copy / f"{name}.parquet").unlink()
     columns = ["label_kind", "label_rule", "label_judge", "label_precision", "label_recall"]
     columns += ["map_x", "map_y"]
@@ -389,8 +396,8 @@ def test_a_bundle_may_do_without_the_tables_and_columns_that_later_builds_added(
     assert not len(bundle.effects())
     assert list(bundle.origins(3))[:4] == ["rank", "kind", "layer", "source"]
     assert list(bundle.feeds(3))[:3] == ["rank", "layer", "target"]
-    assert not any(map(len, (bundle.origins(3), bundle.feeds(3))))
     assert [len(part) for part in bundle.meanings()] == [0, 0, 0]
+    assert not any(map(len, (bundle.origins(3), bundle.feeds(3), bundle.regions)))
     assert list(bundle.samples(3, 1))[-2:] == ["activation", "quantile"]
     assert not any(map(len, (bundle.senses(), bundle.occurrences("bank"))))
     assert not any(map(len, (bundle.contexts(3, 1), bundle.samples(3, 1), bundle.neighbours(3))))

@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 
 from tfactors.describe import neighbours
 from tfactors.describe.factor_map import factor_map
+from tfactors.describe.factor_texts import FactorTexts
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -68,3 +69,15 @@ def test_on_the_map_atoms_that_point_the_same_way_lie_near_one_another():
     distance = np.linalg.norm(places[:, None] - places[None], axis=2)
     same = groups[:, None] == groups[None]
     assert distance[same].max() < distance[~same].min()
+
+
+def test_on_the_map_factors_of_one_word_lie_near_one_another_though_their_atoms_are_orthogonal():
+    word = np.arange(40) % 4
+    own = csr_array(np.eye(4)[word])
+    texts = FactorTexts(own, csr_array((40, 4)), np.full(40, 50), np.zeros(4), np.array([*"abcd"]))
+    told = []
+    places = factor_map(np.eye(40, dtype=np.float32), texts=texts, done=told.append)
+    distance = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (word[distance.argmin(axis=1)] == word).mean() > 0.9
+    assert sum(told) == 40

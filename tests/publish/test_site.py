@@ -14,7 +14,7 @@ from model_answers import put_labels
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.bundle import Bundle
-from tfactors.bundle.writing import write_manifest
+from tfactors.bundle.writing import write_manifest, write_table
 from tfactors.cli import main
 from tfactors.errors import InputError
 from tfactors.portrait.notes_file import Note, Notes, to_json
@@ -245,6 +245,27 @@ def test_a_bundle_that_an_older_tfactors_built_leaves_out_what_it_lacks(tmp_path
     assert "Factors like it" in page.text
     assert "Factors that fire with it" not in page.text
     assert "By likeness" in Read(tmp_path / "site/Map.html").text
+
+
+def test_the_map_has_the_names_of_its_largest_regions_as_text(tmp_path: Path) -> None:
+    folder, name = tmp_path / "bundle", "<b>treaty</b>, britain"
+    write_synthetic_bundle(folder, factors=12, hostile=False)
+    bundle = Bundle.open(folder)
+    write_table(folder, "regions.parquet", bundle.regions.assign(name=name))
+    write_manifest(folder, bundle.manifest)
+    publish_site(Bundle.open(folder), tmp_path / "site", progress=False)
+    page = Read(tmp_path / "site/Map.html")
+    assert "<b>treaty</b>," in page.text
+    assert "britain" in page.text
+    assert "Words on the map name its regions" in page.text
+    (folder / "regions.parquet").unlink()
+    manifest = bundle.manifest
+    del manifest["files"]["regions.parquet"]
+    write_manifest(folder, manifest)
+    publish_site(Bundle.open(folder), tmp_path / "site", progress=False)
+    page = Read(tmp_path / "site/Map.html")
+    assert "By likeness" in page.text
+    assert "britain" not in page.text
 
 
 def test_the_website_of_2021_is_published_without_activations(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from tfactors.bundle.writing import (
     write_words,
 )
 from tfactors.describe.meanings import packed
+from tfactors.describe.regions import region_counts
 from tfactors.describe.stability import nearest_cosine
 
 # fmt: off
@@ -142,6 +143,7 @@ def write_synthetic_bundle(
     second = _learnt_again(seed, atoms, rng.uniform(0.3, 1.0, factors))
     write_dictionary(folder, second, "second_dictionary.parquet")
     names = [[text.vocabulary[w] for w in dict.fromkeys(row)] for row in liked]
+    labels_and_map = _labels_and_map(seed, alive)
     write_table(
         folder,
         "factors.parquet",
@@ -160,9 +162,11 @@ def write_synthetic_bundle(
                 "stability": np.where(alive, nearest_cosine(atoms, second), np.nan),
             }
             | decides
-            | _labels_and_map(seed, alive)
+            | labels_and_map
         ),
     )
+    if alive.any():
+        write_table(folder, "regions.parquet", _regions(labels_and_map, names))
     grid_factor = np.repeat(np.arange(factors), layers)
     grid_layer = np.tile(layer_ids, factors)
     active = np.minimum(taken * 3, len(text.tokens)).ravel()
@@ -653,9 +657,39 @@ def _labels_and_map(seed: int, alive: np.ndarray) -> dict[str, object]:
         "label_judge": np.where(scored, "held out", "").tolist(),
         "label_precision": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
         "label_recall": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
-        "map_x": x,
-        "map_y": y,
+        "map_x": np.where(alive, x, np.nan),
+        "map_y": np.where(alive, y, np.nan),
     }
+
+
+def _regions(columns: dict[str, object], names: list[list[str]]) -> pa.Table:
+    """Made-up regions: tiles of the map that hold about as many factors each."""
+    x, y = (np.asarray(columns[name], np.float32) for name in ("map_x", "map_y"))
+    living = np.flatnonzero(np.isfinite(x))
+    rows = []
+    for zoom, count in enumerate(region_counts(len(living))):
+        strips = np.array_split(living[np.argsort(x[living])], max(1, round(count**0.5)))
+        tiles = [
+            tile
+            for strip in strips
+            for tile in np.array_split(strip[np.argsort(y[strip])], max(1, count // len(strips)))
+            if len(tile)
+        ]
+        for number, tile in enumerate(tiles):
+            middle = tile[len(tile) // 2]
+            name = ", ".join(names[tile[0]][:2]) if number % 5 != 4 else ""
+            rows.append(
+                {
+                    "zoom": zoom,
+                    "region": number,
+                    "name": name,
+                    "shared": 0.5 if name else 0.0,
+                    "x": x[middle],
+                    "y": y[middle],
+                    "factors": np.sort(tile).tolist(),
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=SCHEMAS["regions"])
 
 
 def _example_blocks(folder: Path, factors: int, layers: list[int]) -> Iterator[pd.DataFrame]:

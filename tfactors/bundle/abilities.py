@@ -53,6 +53,10 @@ OLDER_EFFECTS = (
     "This bundle holds no effects: an older tfactors built it, or the quick preset, or of a model "
     "that cannot run on from changed states."
 )
+OLDER_REGIONS = (
+    "The regions of this map have no names: it was built by an older tfactors. A newer one names "
+    "them."
+)
 NO_FACTOR_ORIGINS = (
     "This bundle does not say what its factors are made from: an older tfactors built it, or the "
     "quick preset, or of a model that cannot run on from changed states; 'tfactors build' with "
@@ -135,6 +139,8 @@ class Abilities:
         It is for every factor possible to have one.
     neighbours : Ability
         Factors that fire on the same tokens.
+    regions : Ability
+        The parts of the map by likeness have names.
     vocabulary : Ability
         Tokens of the model's vocabulary near a factor.
     effects : Ability
@@ -166,6 +172,7 @@ class Abilities:
     saliency: Ability
     saliency_maps: Ability
     neighbours: Ability
+    regions: Ability
     vocabulary: Ability
     effects: Ability
     meanings: Ability
@@ -229,6 +236,7 @@ class Abilities:
             saliency=unless_published(READ_FROM_COLOURS),
             saliency_maps=unless_published(NO_MAP),
             neighbours=with_table("neighbours", OLDER),
+            regions=with_table("regions", OLDER_REGIONS, NO_DICTIONARY),
             vocabulary=with_table("vocabulary", OLDER),
             effects=with_table("effects", OLDER_EFFECTS, NO_DICTIONARY),
             meanings=with_table("meanings", NO_MEANINGS, NO_DICTIONARY),

@@ -223,6 +223,14 @@ LAYOUTS: dict[str, Layout] = {
         keys=("factor", "rank"), factors=64, split=("there", "before", "share", "spread"),
         optional=True,
     ),
+    # The parts of the map, at several zooms: tfactors.describe.regions.
+    "regions": Layout(
+        _schema(
+            zoom=_i16, region=_i16, name=_str, shared=_f32, x=_f32, y=_f32,
+            factors=pa.list_(_i32),
+        ),
+        keys=("zoom", "region"), optional=True,
+    ),
     "vocabulary": Layout(
         _schema(factor=_i32, kind=_str, rank=_i16, token=_str, value=_f32),
         keys=("factor", "kind", "rank"), factors=256, split=("value",), optional=True,
@@ -276,6 +284,8 @@ NEIGHBOUR_KINDS = ("cosine", "together")
 SOURCE_KINDS = ("factor", "word")
 # Sources of a factor that are kept, at most.
 SOURCES = 20
+# At how many zooms the map has regions.
+REGION_ZOOMS = 3
 # Where a token of the vocabulary is near a factor: at the model's input, or among the logits of
 # its head, raised or lowered most.
 VOCABULARY_KINDS = ("input", "logit", "logit_low")

@@ -286,6 +286,17 @@ class BundleReader(BundleFiles):
             )
         return columns[0], columns[1], lists.flatten().to_numpy().reshape(len(table), width)
 
+    @cached_property
+    def regions(self) -> pd.DataFrame:
+        """The parts of the map by likeness at every zoom, the largest of a zoom first.
+
+        Columns zoom (0 is the coarsest), region (its number at that zoom), name ("" where its
+        factors share nothing), shared, x, y, factors (array of numbers). None of an older bundle.
+        """
+        if not self.has("regions.parquet"):
+            return SCHEMAS["regions"].empty_table().to_pandas()
+        return self._file("regions.parquet").read().to_pandas()
+
     def effects(self, factor: int | None = None) -> pd.DataFrame:
         """Return what removing a factor does to the sentence embedding; of all without ``factor``.
 

@@ -27,6 +27,7 @@ from tfactors.bundle.format import (
 )
 from tfactors.bundle.verify_meanings import check_meanings
 from tfactors.bundle.verify_origins import check_feeds, check_origins
+from tfactors.bundle.verify_regions import check_regions
 from tfactors.bundle.verify_rows import (
     ROUNDING,
     OpenTables,
@@ -55,6 +56,7 @@ def optional_checks(tables: OpenTables) -> list[tuple[str, Callable[[], None]]]:
         "origins.parquet": check_origins,
         "feeds.parquet": check_feeds,
         "neighbours.parquet": check_neighbours,
+        "regions.parquet": check_regions,
         "vocabulary.parquet": check_vocabulary,
         "senses.parquet": check_senses,
         "occurrences.parquet": check_occurrences,

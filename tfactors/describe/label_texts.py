@@ -52,14 +52,9 @@ class LabelWriter:
 
     def __init__(self, tokens: TokenSlots) -> None:
         self._tokens = tokens
-        words, stems = tokens.text.words, tokens.text.stems
+        stems = tokens.text.stems
         # The commonest word of each stem stands for it.
-        counts = np.bincount(words.codes, minlength=len(words.texts))
-        stem_of_word = np.zeros(len(words.texts), np.int64)
-        stem_of_word[words.codes] = stems.codes
-        self._form = np.array(stems.texts, object)
-        rising = np.argsort(counts, kind="stable")
-        self._form[stem_of_word[rising]] = words.texts[rising]
+        self._form = tokens.text.commonest_words()
         self._form_of_text = dict(zip(stems.texts.tolist(), self._form.tolist(), strict=True))
 
     def write(self, rule: Rule) -> LabelText:

@@ -176,6 +176,16 @@ class TextWords:
         """Return the numbers of the words that stand at some places, (n,) int64."""
         return self.word_of_token[self.tokens_at(windows, positions)].astype(np.int64)
 
+    def commonest_words(self) -> np.ndarray:
+        """Return the commonest word of each stem, (stems,) object array of str."""
+        counts = np.bincount(self.words.codes, minlength=len(self.words.texts))
+        stem_of_word = np.zeros(len(self.words.texts), np.int64)
+        stem_of_word[self.words.codes] = self.stems.codes
+        commonest = np.array(self.stems.texts, object)
+        rising = np.argsort(counts, kind="stable")
+        commonest[stem_of_word[rising]] = self.words.texts[rising]
+        return commonest
+
     def tokens_at(self, windows: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Return the numbers of tokens that stand at some places, (n,)."""
         return self.window_tokens[np.searchsorted(self.windows, windows)] + positions

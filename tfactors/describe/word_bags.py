@@ -120,6 +120,10 @@ class WordBags:
         _, window, number = np.unique(self._row[rows], return_inverse=True, return_counts=True)
         return telling(self._near(rows), 1 / np.sqrt(number[window]), self._near_share)
 
+    def near_stems(self) -> csr_array:
+        """Return ones where a stem is near a token, its own word aside, (n, stems)."""
+        return self._near(np.arange(len(self._word)))
+
     def in_window(self, stems: np.ndarray) -> np.ndarray:
         """Return how many of some stems each token's window has, (n,) int."""
         return np.asarray(self._of_windows[:, stems].sum(axis=1)).astype(np.int64)[self._row]

@@ -96,10 +96,10 @@ FIRES = (
     "at its peak: 1 means that it fires as strongly as on its strongest examples."
 )
 MAP = (
-    "By likeness: places in two dimensions in which factors with a large cosine lie near each "
-    "other; only nearness means something. By level: on how many words its strongest examples "
-    "spread, and how much the window decides; of older bundles, the depth of the peak layer, and "
-    "what the word's own sentence keeps."
+    "By likeness: places in two dimensions in which factors lie near each other whose directions "
+    "and words are alike; only nearness means something. By level: on how many words its "
+    "strongest examples spread, and how much the window decides; of older bundles, the depth of "
+    "the peak layer, and what the word's own sentence keeps."
 )
 MATCH_LAYER = "The layer where it matches best; a click opens it there."
 ACTIVE_ON = "The share of the words' tokens that activate it at this layer."

@@ -123,8 +123,16 @@ def placed(x: np.ndarray, y: np.ndarray) -> list[tuple[int, int] | None]:
     ]
 
 
-def dots(places: Sequence[tuple[int, int] | None], levels: np.ndarray, alt: str) -> str:
-    """Return a map: one path a level, a shape of its own at each place."""
+def dots(
+    places: Sequence[tuple[int, int] | None],
+    levels: np.ndarray,
+    alt: str,
+    names: Iterable[tuple[int, int, str]] = (),
+) -> str:
+    """Return a map: one path a level, a shape of its own at each place, and names over them.
+
+    ``names`` are places and texts, a line break in them where they go on in a second line.
+    """
     paths = []
     for level, shape in _SHAPES.items():
         marks = "".join(
@@ -138,5 +146,15 @@ def dots(places: Sequence[tuple[int, int] | None], levels: np.ndarray, alt: str)
             )
     return (
         f'<svg class="map" viewBox="0 0 {MAP_SIDE} {MAP_SIDE}" role="img" '
-        f'aria-label="{as_html(alt)}">{"".join(paths)}</svg>'
+        f'aria-label="{as_html(alt)}">{"".join(paths)}{"".join(_name(*of) for of in names)}</svg>'
     )
+
+
+def _name(x: int, y: int, text: str) -> str:
+    lines = text.split("\n")
+    first = y - 13 * (len(lines) - 1)
+    spans = "".join(
+        f'<tspan x="{x}" y="{first + 26 * at}">{as_html(line)}</tspan>'
+        for at, line in enumerate(lines)
+    )
+    return f'<text class="region">{spans}</text>'

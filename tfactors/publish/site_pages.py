@@ -13,7 +13,7 @@ from tfactors.bundle.passages import passages_of
 from tfactors.describe.levels import Thresholds
 from tfactors.display import passages
 from tfactors.display.text import as_html
-from tfactors.portrait import definitions, level_rule, model_label, origin, summary
+from tfactors.portrait import definitions, level_rule, map_names, model_label, origin, summary
 from tfactors.publish import charts
 from tfactors.publish.contents import LEVELS, Contents
 from tfactors.publish.factor_page import named_link, numbers
@@ -260,19 +260,44 @@ def map_places(contents: Contents) -> dict[str, list[tuple[int, int] | None]]:
     return {name: places for name, places in found.items() if any(places)}
 
 
+def map_regions(contents: Contents) -> list[tuple[int, int, str]]:
+    """Return the place and the name of each of the largest regions of the map by likeness."""
+    bundle, places = contents.bundle, map_places(contents).get("near", [])
+    if not bundle.abilities.regions or not any(places):
+        return []
+    alive = bundle.factors[bundle.factors["alive"].to_numpy(bool)]
+    low, high = (alive[["map_x", "map_y"]].agg(name).to_numpy(float) for name in ("min", "max"))
+    coarse = bundle.regions[bundle.regions["zoom"] == 0]
+    # The letters are as large here as twice those of the dashboard, on a map of 1,000 by 1,000.
+    whole = (low[0], high[0], low[1], high[1])
+    names = map_names.placed_names(coarse, whole, charts.MAP_SIDE / 1.7, charts.MAP_SIDE / 1.7)
+    found = []
+    for row, members in zip(names.itertuples(), coarse["factors"], strict=True):
+        # The dot that the region is named at: that of the factor nearest to its place.
+        own = bundle.factors.iloc[members]
+        away = (own["map_x"] - row.x) ** 2 + (own["map_y"] - row.y) ** 2
+        place = places[int(members[int(away.to_numpy().argmin())])]
+        if row.start <= 1 and row.named and place:
+            found.append((*place, str(row.name)))
+    return found
+
+
 def map_page(contents: Contents) -> str:
     """Return the page of the maps; ``site.js`` adds names and links to the dots."""
     titles = {"near": "By likeness", "levels": "By level"}
     said = {
-        "near": "Near factors have near atoms; only nearness means something.",
+        "near": "Near factors are alike; only nearness means something.",
         "levels": "To the right: on more words the strongest examples spread (logarithmic). "
         "Upwards: the more of the variance the window decides.",
     }
+    named = map_regions(contents)
+    if named:
+        said["near"] += " Words on the map name its regions by what most of their factors share."
     maps = "".join(
         f'<section id="{name}"><h2>{titles[name]}</h2><p class="said">{said[name]}</p>'
         f'<div class="mapped" data-map="{name}" tabindex="0" role="group" aria-label="Map '
         f'{titles[name].lower()}: arrow keys go from factor to factor, Enter opens one">'
-        f"{charts.dots(places, contents.levels, titles[name])}"
+        f"{charts.dots(places, contents.levels, titles[name], named if name == 'near' else [])}"
         '<p class="tip" role="status"></p></div></section>'
         for name, places in map_places(contents).items()
     )

@@ -39,11 +39,11 @@ from tfactors.stages.description import (
     describe_factors,
     find_neighbours,
     find_vocabulary,
-    map_factors,
 )
 from tfactors.stages.dictionary import learn_dictionary
 from tfactors.stages.examples import explain_examples, measure_effects, measure_retention
 from tfactors.stages.labels import label_factors
+from tfactors.stages.map import map_factors
 from tfactors.stages.meanings import find_meanings
 from tfactors.stages.origins import find_origins
 from tfactors.stages.run import WORK, Run

@@ -1,8 +1,8 @@
 """Turns the tables of the survey and its held-out codes into what is said of each factor.
 
-The stages find the factors and the tokens of the vocabulary near a factor, and its place on the
-map. Each takes the run, writes its table or keeps its columns for factors.parquet, and returns what
-the manifest will say of it.
+The stages find the factors and the tokens of the vocabulary near a factor. Each takes the run,
+writes its table or keeps its columns for factors.parquet, and returns what the manifest will say of
+it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from tfactors.bundle.writing import write_table
 from tfactors.describe import neighbours, vocabulary
-from tfactors.describe.factor_map import factor_map
 from tfactors.model.language_head import language_head
 from tfactors.stages.examples import levels_of, peaks
 from tfactors.stages.kept_codes import KeptCodes
@@ -56,17 +55,6 @@ def find_vocabulary(run: Run) -> dict[str, Any]:
         tables += vocabulary.near_logits(atoms, length, head, tokens)
     write_table(run.folder, "vocabulary.parquet", pa.concat_tables(tables))
     return {"tokens": run.model.vocabulary, "saved_as": saved_as, "logits": head is not None}
-
-
-def map_factors(run: Run) -> dict[str, Any]:
-    """Find a place on the map for each factor that lives, and keep it; the dead have none."""
-    peak, _ = peaks(run)
-    atoms, alive = run.files.dictionary, peak >= 0
-    places = np.full((len(atoms), 2), np.nan, np.float32)
-    if alive.any():
-        places[alive] = factor_map(atoms[alive], run.settings.seed)
-    run.save_array("map", places)
-    return {}
 
 
 def describe_factors(run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ asks, until the reader chooses.
 """
 
 import math
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -57,6 +58,33 @@ def _read_area(text: str) -> tuple[float, ...]:
     if len(ends) != 4 or not all(abs(end) < 1e9 for end in ends):
         raise Unusable("it is not four numbers: left, right, bottom, top")
     return ends
+
+
+def _write_area(ends: tuple[float, ...] | None) -> str:
+    return ",".join(f"{end:g}" for end in ends or ())
+
+
+def region_name(zoom: int, region: int) -> str:
+    """Return what a link calls a region of the map.
+
+    >>> region_name(1, 12)
+    '1-12'
+    """
+    return f"{zoom}-{region}"
+
+
+def _read_region(text: str) -> str:
+    if not re.fullmatch("[0-9]-[0-9]{1,6}", text):
+        raise Unusable("it is not a zoom and a number, as 1-12")
+    return text
+
+
+def _has_region(value: str, bundle: Bundle | None) -> None:
+    if bundle is None:
+        return
+    regions = bundle.regions
+    if value not in map(region_name, regions["zoom"], regions["region"]):
+        raise Unusable("the map of this bundle has no such region")
 
 
 BUNDLE: Control[str] = url_state.free_text("bundle", 200)
@@ -178,9 +206,10 @@ MAP_PLACES = url_state.choice("places", "", ("", *MAP_PLACE_NAMES))
 MAP_COLOURS = {"level": "Level", "peak": "Peak layer", "density": "Density"}
 MAP_COLOUR = url_state.choice("colour", "level", MAP_COLOURS)
 MAP_ARROWS = url_state.switch("arrows")  # from what the factor is made from, and to what it feeds
-MAP_AREA: Control[tuple[float, ...] | None] = Control(
-    "area", None, _read_area, lambda ends: ",".join(f"{end:g}" for end in ends or ())
-)
+MAP_AREA: Control[tuple[float, ...] | None] = Control("area", None, _read_area, _write_area)
+MAP_VIEW: Control[tuple[float, ...] | None] = Control("view", None, _read_area, _write_area)
+MAP_LIT = url_state.free_text("lit", 200)
+MAP_REGION: Control[str] = Control("region", "", _read_region, check=_has_region)
 
 # The other side of a comparison
 OTHER_BUNDLE = url_state.free_text("to_bundle", 200)
@@ -301,7 +330,10 @@ MAP_PAGE = Page(
     "pages/6_Map.py",
     "Map",
     ":material/scatter_plot:",
-    (BUNDLE, MAP_PLACES, MAP_COLOUR, MAP_AREA, MAP_ARROWS, FACTOR, *_THRESHOLDS),
+    (
+        *(BUNDLE, MAP_PLACES, MAP_COLOUR, MAP_AREA, MAP_VIEW, MAP_LIT, MAP_REGION, MAP_ARROWS),
+        *(SEARCH_LEVEL, SEARCH_PEAK, FACTOR, *_THRESHOLDS),
+    ),
 )
 COMPARE_PAGE = Page(
     "pages/7_Compare.py",

@@ -31,15 +31,15 @@ def clicked_point(event: Any, key: str, name: str = "") -> dict[str, Any] | None
     return points[0]
 
 
-def dragged_area(event: Any, key: str) -> tuple[float, ...] | None:
+def dragged_area(event: Any, key: str, name: str = "area") -> tuple[float, ...] | None:
     """Return the area (x0, x1, y0, y1) drawn since the chart with this key was drawn last, or None.
 
-    The ends are kept to five digits, as in a link.
+    ``name`` is that of the selection. The ends are kept to five digits, as in a link.
     """
-    area = event["selection"].get("area") or {}
+    area = event["selection"].get(name) or {}
     ends = (*area.get("x", ()), *area.get("y", ()))
     seen = st.session_state.setdefault("charts.dragged", {})
-    if len(ends) != 4 or ends == seen.get(key):
+    if len(ends) != 4 or ends == seen.get((key, name)):
         return None
-    seen[key] = ends
+    seen[key, name] = ends
     return tuple(float(f"{end:.5g}") for end in ends)

@@ -19,7 +19,8 @@ GREY = "#8A9099"  # lines that are seen on both backgrounds, 3 to 1 at least
 # Words need more contrast than any grey has on both: each has a partner for the dark background.
 WORDS = "#5F646B"
 INK = "#22262B"
-_ON_DARK = {WORDS: "#A9AFB6", INK: "#E8E5DF"}
+GROUND = "#FDFCFA"  # of the page, around words that stand on marks
+_ON_DARK = {WORDS: "#A9AFB6", INK: "#E8E5DF", GROUND: "#15181C"}
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 
 

@@ -5,6 +5,7 @@ Nothing in it depends on the area, so that dragging costs the same with 500 dots
 which the browser paints on one canvas.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
 from typing import Any
@@ -15,42 +16,99 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.parts.charts import GREY, INK, LEVELS, chart_form, draw_chart, level_colour
+from tfactors.app.parts.charts import (
+    GREY,
+    GROUND,
+    INK,
+    LEVELS,
+    chart_form,
+    draw_chart,
+    level_colour,
+)
 
 _SHAPES = alt.Scale(domain=LEVELS, range=["circle", "square", "triangle-up"])
 _FEW = 3000  # dots that may be large
+_LIT = "#E8A200"  # seen on both grounds, and no level has it
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of a map by likeness.
+
+    Attributes
+    ----------
+    whole : (left, right, bottom, top)
+        What it shows at zoom 1.
+    start : the same
+        What it shows when it is drawn.
+    """
+
+    whole: tuple[float, ...]
+    start: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Over:
+    """What a map has beside its dots; a table that is None is not drawn.
+
+    Attributes
+    ----------
+    area : (x0, x1, y0, y1), optional
+        Is outlined.
+    rules : DataFrame, optional
+        Columns x, end and y: lines along y from x to end, and up at x.
+    arrows : DataFrame, optional
+        Those of `tfactors.app.views.map_arrows`.
+    names : DataFrame, optional
+        The names of regions, as `tfactors.portrait.map_names.placed_names` has them, with the
+        starts of a narrow map as ``start_narrow``.
+    lit : DataFrame, optional
+        Columns x and y of the dots that are lit up.
+    """
+
+    area: tuple[float, ...] | None = None
+    rules: pd.DataFrame | None = None
+    arrows: pd.DataFrame | None = None
+    names: pd.DataFrame | None = None
+    lit: pd.DataFrame | None = None
 
 
 def dots(
     frame: pd.DataFrame,
     colour: str,
     axes: tuple[str, str] | None,
-    area: tuple[float, ...] | None,
-    rules: pd.DataFrame | None = None,
+    seen: Seen | None = None,
     steps: tuple[float, ...] = (),
-    arrows: pd.DataFrame | None = None,
+    over: Over = Over(),
     **options: Any,
 ) -> Any:
     """Draw the dots; a click selects ``factor`` as ``pick``, a drag x and y as ``area``.
 
-    ``frame`` has factor, name, x, y, level, peak, density and drawn (a ring around that dot);
-    ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y, None for axes
-    that mean nothing. ``area`` (x0, x1, y0, y1) is outlined. ``rules`` has x, end and y: lines
-    along y from x to end, and up at x. ``steps`` are the ticks of x, a logarithmic axis if none.
-    ``arrows`` are those of `tfactors.app.views.map_arrows`, none if None.
+    With ``seen`` the wheel zooms, dragging with Shift moves the map, and both change ``view``.
+
+    ``frame`` has factor, name, words, x, y, level, peak, density, curve and drawn (a ring around
+    that dot); ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y,
+    None for axes that mean nothing. ``steps`` are the ticks of x, a logarithmic axis if none.
     """
     dark = st.context.theme.type == "dark"
     few = len(frame) <= _FEW
-    box = [area] if area else []
+    box = [over.area] if over.area else []
     tables = {
         "dots": frame,
         "box": pd.DataFrame(box, columns=["x", "x2", "y", "y2"], dtype=float),
-        "rules": pd.DataFrame(columns=["x", "end", "y"], dtype=float) if rules is None else rules,
+        "rules": pd.DataFrame(columns=["x", "end", "y"], dtype=float)
+        if over.rules is None
+        else over.rules,
     }
-    if arrows is not None:
-        tables["arrows"] = arrows
-    form = _dots(colour, axes, steps, dark, few, arrows is not None)
-    return draw_chart(form, tables, selection_mode=["pick", "area"], **options)
+    more = {"arrows": over.arrows, "names": over.names, "lit": over.lit}
+    tables |= {name: table for name, table in more.items() if table is not None}
+    form = _dots(colour, axes, steps, dark, few, seen, tuple(set(more) & set(tables)))
+    modes = ["pick", "area", *(["view"] if seen else [])]
+    return draw_chart(form, tables, selection_mode=modes, **options)
+
+
+_DRAWS = "[pointerdown[!event.shiftKey], window:pointerup] > window:pointermove!"
+_MOVES = "[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!"
 
 
 @lru_cache(32)
@@ -60,21 +118,38 @@ def _dots(
     steps: tuple[float, ...],
     dark: bool,
     few: bool,
-    arrows: bool = False,
+    seen: Seen | None,
+    more: tuple[str, ...],
 ) -> str:
     pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
-    area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False)
+    area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False, on=_DRAWS)
     x, y = _axes(axes, steps)
+    params = [pick, area]
+    if seen:
+        params.append(_view(seen))
+        scales = (
+            alt.Scale(domain=list(ends), nice=False, zero=False)
+            for ends in (seen.whole[:2], seen.whole[2:])
+        )
+        x, y = (
+            axis(name, axis=None, scale=scale)
+            for axis, name, scale in zip((alt.X, alt.Y), ("x:Q", "y:Q"), scales, strict=True)
+        )
     base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
     opacity = 0.8 if few else 0.7
     points = base.mark_point(
-        filled=True, size=34 if few else 12, opacity=0.3 if arrows else opacity, cursor="pointer"
+        filled=True,
+        size=34 if few else 12,
+        opacity=0.3 if {"arrows", "lit"} & set(more) else opacity,
+        cursor="pointer",
     ).encode(
         color=_colour(colour, dark),
         tooltip=[
             alt.Tooltip("name:N", title="factor"),
+            alt.Tooltip("words:N", title="words"),
             alt.Tooltip("level:N"),
             alt.Tooltip("peak:O", title="peaks at layer"),
+            alt.Tooltip("curve:N", title="by layer"),
             alt.Tooltip("density:Q", format=".2%"),
         ],
     )
@@ -89,12 +164,65 @@ def _dots(
         box.encode(x=x, x2="x2:Q", y=y, y2="y2:Q"),
         rules.encode(x=x),
         rules.encode(x=x, x2="end:Q", y=y),
-        points.add_params(pick, area),
+        *(_lit(x, y, few) if "lit" in more else []),
+        points.add_params(*params),
         ring,
         # Last: Vega-Lite fails where the layer of the selections is not before them.
-        *(_arrows(x, y) if arrows else []),
+        *(_names(x, y) if "names" in more else []),
+        *(_arrows(x, y) if "arrows" in more else []),
     ]
-    return chart_form(alt.layer(*parts), 560)
+    return chart_form(alt.layer(*parts), 620 if seen else 560)
+
+
+def _view(seen: Seen) -> Any:
+    """Return what the wheel and dragging with Shift change."""
+    left, right, low, high = seen.start
+    return alt.selection_interval(
+        name="view",
+        bind="scales",
+        encodings=["x", "y"],
+        translate=_MOVES,
+        value={"x": [left, right], "y": [low, high]},
+    )
+
+
+def _lit(x: alt.X, y: alt.Y, few: bool) -> list[Any]:
+    """Return a dot with a ring below each dot that is lit up."""
+    base = alt.Chart(alt.NamedData("lit")).encode(x=x, y=y)
+    return [
+        base.mark_point(
+            filled=True, shape="circle", size=150 if few else 90, color=_LIT, opacity=0.9
+        ),
+        base.mark_point(
+            shape="circle", size=150 if few else 90, color=INK, strokeWidth=1.2, opacity=0.9
+        ),
+    ]
+
+
+# How many times nearer than the whole map, in the browser; a narrow map has room for fewer names.
+_TIMES = "datum.whole / abs(domain('x')[1] - domain('x')[0])"
+_START = "(width < 600 ? datum.start_narrow : datum.start)"
+_NAMED = f"{_TIMES} >= {_START} && {_TIMES} < datum.stop ? datum.name : ''"
+
+
+def _names(x: alt.X, y: alt.Y) -> list[Any]:
+    """Return the names of regions, each where the map is near enough, on a ground of their own.
+
+    A text that is empty has no place either, so that what lies below it can be clicked.
+    """
+    base = alt.Chart(alt.NamedData("names")).encode(x=x, y=y)
+    options: dict[str, Any] = {
+        "text": alt.ExprRef(_NAMED),
+        "fontSize": alt.ExprRef("datum.zoom == 0 ? 15 : datum.zoom == 1 ? 13 : 12"),
+        "fontWeight": alt.ExprRef("datum.zoom == 2 ? 500 : 700"),
+        "fontStyle": alt.ExprRef("datum.named ? 'normal' : 'italic'"),
+        "opacity": alt.ExprRef("datum.named ? 1 : 0.75"),
+        "lineHeight": alt.ExprRef("datum.zoom == 0 ? 18 : 15"),
+        "lineBreak": "\n",
+        "tooltip": None,
+    }
+    halo = base.mark_text(stroke=GROUND, strokeWidth=4, strokeJoin="round", **options)
+    return [halo, base.mark_text(color=INK, **options)]
 
 
 # Clockwise from upwards, in pixels: the width is only known in the browser.
