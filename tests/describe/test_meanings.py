@@ -1,9 +1,9 @@
-"""Vectors of signs: cosines that are right on average, and the mean of the nearest three."""
+"""Vectors of signs: cosines that are right on average, and the direction of their mean."""
 
 import numpy as np
 import pytest
 
-from tfactors.describe.meanings import BEST, cosines, likeness, packed
+from tfactors.describe.meanings import cosines, directions, packed
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -29,16 +29,14 @@ def test_a_width_that_fills_no_byte_counts_no_bit_beyond_it() -> None:
     np.testing.assert_allclose(cosines(question, packed(vectors)), expected, rtol=1e-5)
 
 
-def test_a_factor_is_as_near_as_its_nearest_three_vectors() -> None:
+def test_a_factor_has_the_direction_of_the_mean_of_its_signs() -> None:
     random = np.random.default_rng(2)
-    counts = [1, 2, 3, 7]
-    factor = np.repeat([3, 5, 6, 40], counts)
-    bits = packed(random.standard_normal((sum(counts), 64)))
-    question = unit(random.standard_normal(64)).astype(np.float32)
-    found = likeness(question, factor, bits)
-    assert found.factors.tolist() == [3, 5, 6, 40]
-    for at, number in enumerate(found.factors):
-        nearest = np.sort(found.cosines[factor == number])[::-1][:BEST]
-        assert found.likeness[at] == pytest.approx(nearest.mean(), rel=1e-5)
-    nothing = likeness(question, factor[:0], bits[:0])
-    assert len(nothing.factors) == len(nothing.likeness) == 0
+    factor = np.repeat([3, 5, 40], [1, 2, 7])
+    vectors = random.standard_normal((10, 13))
+    factors, found = directions(factor, packed(vectors), 13)
+    assert factors.tolist() == [3, 5, 40]
+    for at, number in enumerate(factors):
+        expected = unit(np.sign(vectors[factor == number]).mean(axis=0))
+        np.testing.assert_allclose(found[at], expected, atol=1e-6)
+    nobody, nothing = directions(factor[:0], packed(vectors[:0]), 13)
+    assert nothing.shape == (len(nobody), 13) == (0, 13)

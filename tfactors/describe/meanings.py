@@ -6,39 +6,20 @@ signs of its d numbers are kept, a bit a number: for a question q of norm 1
     cos(q, v) ≈ √(π / 2) · q · sign(v) / √d
 
 which is right on average where the numbers of v are normal. How near a factor is to a question is
-the mean of its largest such cosines, of its name's and its contexts' together (`likeness`).
+the cosine of the question with the mean of the signs of all its vectors (`directions`); of several
+ways that were tried none found more (docs/why/search_by_meaning.md).
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import numpy as np
 
 NAME = -1  # the rank of the vector that is of a factor's name
-BEST = 3  # vectors of a factor, those nearest to the question, that its likeness is the mean of
 _ROWS = 2048  # unpacked at once
 # What a label is written with, and no word of it.
 _SIGNS = re.compile(r"^mixed:?|[\[\]‹›…·|,:.-]+")
-
-
-class Likeness(NamedTuple):
-    """How near factors are to a question.
-
-    Attributes
-    ----------
-    factors : (m,) int
-        The factors that have vectors, ascending.
-    likeness : (m,) float32
-        How near each is.
-    cosines : (rows,) float32
-        Of each vector, in the order of the rows.
-    """
-
-    factors: np.ndarray
-    likeness: np.ndarray
-    cosines: np.ndarray
 
 
 def packed(embeddings: np.ndarray) -> np.ndarray:
@@ -73,26 +54,35 @@ def cosines(question: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return found * np.float32(np.sqrt(np.pi / 2 / d))
 
 
-def likeness(question: np.ndarray, factor: np.ndarray, bits: np.ndarray) -> Likeness:
-    """Return how near each factor is to a question.
+def directions(factor: np.ndarray, bits: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factors that have vectors, (m,) int, and of each the mean of its signs, at norm 1.
 
     Parameters
     ----------
-    question : (d,) float32
-        Its embedding, of norm 1.
     factor : (n,) int
         Whose each vector is, ascending.
     bits : (n, ⌈d / 8⌉) uint8
         From `packed`.
+    width : int
+        d.
+
+    Returns
+    -------
+    factors : (m,) int
+    directions : (m, d) float32
+
+    Examples
+    --------
+    >>> bits = packed(np.array([[1, 1], [1, -1], [-1, -1]]))
+    >>> directions(np.array([3, 3, 7]), bits, 2)[1].round(2)
+    array([[ 1.  ,  0.  ],
+           [-0.71, -0.71]], dtype=float32)
     """
-    found = cosines(question, bits)
-    factors, starts, counts = np.unique(factor, return_index=True, return_counts=True)
-    # Each factor's own in the order of their cosines: the first BEST of them count.
-    order = np.lexsort((-found, factor))
-    place = np.arange(len(found)) - np.repeat(starts, counts)
-    counted = np.where(place < BEST, found[order], 0)
-    sums = np.add.reduceat(counted, starts) if len(starts) else counted
-    return Likeness(factors, sums / np.minimum(counts, BEST), found)
+    factors, starts = np.unique(factor, return_index=True)
+    sums = np.zeros((len(factors), width), np.float32)
+    for at, rows in enumerate(np.split(bits, starts[1:]) if len(factors) else ()):
+        sums[at] = 2.0 * np.unpackbits(rows, axis=1, count=width).sum(axis=0) - len(rows)
+    return factors, sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
 
 def name_to_embed(label: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tfactors.describe.meanings import NAME, likeness
+from tfactors.describe.meanings import NAME, cosines, directions
 from tfactors.errors import InputError
 from tfactors.model.hidden_states import Model, ModelError
 from tfactors.model.location import model_to_load
@@ -33,6 +33,8 @@ class MeaningSearch:
     factor, rank : (n,) int
         Whose each vector is, ascending, and of which example; −1 of the name.
     bits : (n, ⌈d / 8⌉) uint8
+    factors, directions : (f,) int, (f, d) float32
+        The factors that have vectors, and the mean of the signs of each, at norm 1.
     peak : (m,) int
         The peak layer of each factor of the bundle.
     """
@@ -41,6 +43,8 @@ class MeaningSearch:
     factor: np.ndarray
     rank: np.ndarray
     bits: np.ndarray
+    factors: np.ndarray
+    directions: np.ndarray
     peak: np.ndarray
 
     @classmethod
@@ -71,7 +75,9 @@ class MeaningSearch:
                 f"model {name!r}: its weights have sha256 {loaded.model.sha256[:12]}…, and factors "
                 f"were embedded with {about.sha256[:12]}…; build the bundle again"
             )
-        return cls(loaded, *bundle.meanings(), bundle.factors["peak_layer"].to_numpy())
+        factor, rank, bits = bundle.meanings()
+        own = directions(factor, bits, about.width)
+        return cls(loaded, factor, rank, bits, *own, bundle.factors["peak_layer"].to_numpy())
 
     def find(self, question: str) -> pd.DataFrame:
         """Return all factors that have vectors, the nearest to a question first.
@@ -84,7 +90,7 @@ class MeaningSearch:
         Returns
         -------
         DataFrame
-            Columns factor, at (its peak layer), likeness (in −1 … 1, of no unit), name (the cosine
+            Columns factor, at (its peak layer), likeness (its cosine), name (the cosine
             of its name, NaN without one), ranks (its examples there that have vectors, the nearest
             first, a list) and cosines (theirs, a list).
 
@@ -101,20 +107,20 @@ class MeaningSearch:
                 f"the question has {tokens:,} tokens and {self.encoder.model.name} reads at most "
                 f"{self.encoder.longest:,} at once; give a shorter one"
             )
-        found = likeness(self.encoder.embed([asked])[0], self.factor, self.bits)
-        order = np.argsort(-found.likeness, kind="stable")
-        edges = np.append(np.searchsorted(self.factor, found.factors), len(self.factor))
+        embedding = self.encoder.embed([asked])[0]
+        near, own_cosines = self.directions @ embedding, cosines(embedding, self.bits)
+        edges = np.append(np.searchsorted(self.factor, self.factors), len(self.factor))
         rows = []
-        for at in order.tolist():
+        for at in np.argsort(-near, kind="stable").tolist():
             own = slice(edges[at], edges[at + 1])
-            rank, cosine = self.rank[own], found.cosines[own]
+            rank, cosine = self.rank[own], own_cosines[own]
             named = rank == NAME
             nearest = np.argsort(-cosine[~named], kind="stable")
             rows.append(
                 (
-                    int(found.factors[at]),
-                    int(self.peak[found.factors[at]]),
-                    float(found.likeness[at]),
+                    int(self.factors[at]),
+                    int(self.peak[self.factors[at]]),
+                    float(near[at]),
                     float(cosine[named][0]) if named.any() else float("nan"),
                     rank[~named][nearest].tolist(),
                     cosine[~named][nearest].tolist(),

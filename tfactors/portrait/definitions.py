@@ -87,9 +87,9 @@ MATCH = (
     "importance at its peak: 1 means that the factor is about these words."
 )
 MEANING = (
-    "Sentence embeddings: the mean cosine of the question with the three nearest among the "
-    "factor's name and the words around its strongest examples at its peak layer. Alike texts "
-    "reach 0.5 and more, unrelated ones about 0."
+    "Sentence embeddings: the cosine of the question with the mean over the factor's name and the "
+    "words around its strongest examples at its peak layer, of each the signs. Unrelated texts are "
+    "about 0; something is always nearest."
 )
 FIRES = (
     "The largest activation in the sentence, at any layer, as a share of the factor's importance "
