@@ -254,8 +254,11 @@ def _start(key: str, seen: map_charts.Seen) -> tuple[float, ...]:
 
 def _chart_shows() -> tuple[object, ...]:
     """Return what the browser keeps of a chart: the area that was drawn, and what is seen."""
-    chosen = (controls.MAP_AREA, controls.MAP_VIEW, controls.MAP_REGION)
-    return tuple(url_state.value_of(control) for control in chosen)
+    return (
+        url_state.value_of(controls.MAP_AREA),
+        url_state.value_of(controls.MAP_VIEW),
+        url_state.value_of(controls.MAP_REGION),
+    )
 
 
 def _chart_key(name: str) -> str:

@@ -123,18 +123,14 @@ def _dots(
 ) -> str:
     pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
     area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False, on=_DRAWS)
-    x, y = _axes(axes, steps)
     params = [pick, area]
     if seen:
         params.append(_view(seen))
-        scales = (
-            alt.Scale(domain=list(ends), nice=False, zero=False)
-            for ends in (seen.whole[:2], seen.whole[2:])
-        )
-        x, y = (
-            axis(name, axis=None, scale=scale)
-            for axis, name, scale in zip((alt.X, alt.Y), ("x:Q", "y:Q"), scales, strict=True)
-        )
+        across = alt.Scale(domain=list(seen.whole[:2]), nice=False, zero=False)
+        up = alt.Scale(domain=list(seen.whole[2:]), nice=False, zero=False)
+        x, y = alt.X("x:Q", axis=None, scale=across), alt.Y("y:Q", axis=None, scale=up)
+    else:
+        x, y = _axes(axes, steps)
     base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
     opacity = 0.8 if few else 0.7
     points = base.mark_point(
