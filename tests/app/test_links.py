@@ -45,6 +45,7 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
     (controls.ORIGINS_PAGE, [("text", TEXT), ("layer", 4), ("penalty", 1.0), ("factor", 127),
                              ("kept", 60)]),
     (controls.MAP_PAGE, [("places", "levels"), ("colour", "density"), *LEVELS]),
+    (controls.MAP_PAGE, [("lit", "war"), ("in", "mid"), ("peak", 5)]),
     (controls.COMPARE_PAGE, [("factor", 30), ("layer", 6), ("to", 5), ("to_layer", 2)]),
     (controls.EVIDENCE_PAGE, [("section", "fidelity")]),
 ]  # fmt: skip

@@ -122,7 +122,8 @@ def test_a_search_lights_factors_up_and_lists_them(made_up: Path) -> None:
 
 
 def test_a_region_is_gone_to_lit_up_and_listed(made_up: Path) -> None:
-    region = Bundle.open(made_up / "default").regions.iloc[-1]
+    bundle = Bundle.open(made_up / "default")
+    region = bundle.regions.iloc[-1]
     key = f"{region['zoom']}-{region['region']}"
     app = open_page(MAP)
     app.selectbox(key="control_region").select(key).run()
@@ -130,8 +131,9 @@ def test_a_region_is_gone_to_lit_up_and_listed(made_up: Path) -> None:
     assert listed(app) == region["factors"].tolist()
     app.button(key="map_in").click().run()
     left, right, low, high = map(float, query(app)["view"].split(","))
-    assert left < region["x"] < right
-    assert low < region["y"] < high
+    places = bundle.factors.loc[region["factors"]]
+    for axis, middle in (("map_x", (left + right) / 2), ("map_y", (low + high) / 2)):
+        assert middle == pytest.approx((places[axis].min() + places[axis].max()) / 2, abs=0.01)
     assert "no such region" in open_page(MAP, region="2-999").info[0].value
     assert "not a zoom and a number" in open_page(MAP, region="<b>").info[0].value
 

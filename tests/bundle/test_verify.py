@@ -368,7 +368,7 @@ def test_a_row_that_cannot_be_true_is_named_with_file_column_and_row(
         ("factor_words", 3, "its rows are not those of words.parquet"),
         ("words", 3, "its rows are not those of words.parquet"),
         ("feeds", 3, "its rows are not those of origins.parquet"),
-        ("regions", 2, "is in 0 regions of zoom 2; expected 1"),
+        ("regions", 3, "is in 0 regions of zoom 2; expected 1"),
     ],
 )
 def test_a_row_that_is_missing_is_noticed(copy, table, row, problem):

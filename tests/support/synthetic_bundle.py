@@ -677,7 +677,7 @@ def _regions(columns: dict[str, object], names: list[list[str]]) -> pa.Table:
         ]
         for number, tile in enumerate(tiles):
             middle = tile[len(tile) // 2]
-            name = ", ".join(names[tile[0]][:2]) if number % 5 != 4 else ""
+            name = ", ".join(word[:24] for word in names[tile[0]][:2]) if number % 5 != 4 else ""
             rows.append(
                 {
                     "zoom": zoom,

@@ -87,10 +87,11 @@ def nearest(
     """
     m = len(atoms)
     atoms = atoms / np.maximum(np.linalg.norm(atoms, axis=1, keepdims=True), 1e-12)
-    words = []
+    words: list[tuple[float, csr_array, csr_array]] = []
     if texts is not None:
-        words = [(OWN, directions(texts.own)), (NEAR, directions(texts.near))]
-        words = [(weight, rows, csr_array(rows.T)) for weight, rows in words]
+        for weight, shares in ((OWN, texts.own), (NEAR, texts.near)):
+            rows_of_words = directions(shares)
+            words.append((weight, rows_of_words, csr_array(rows_of_words.T)))
     whole = 1 + sum(weight for weight, _, _ in words)
     columns, squares = np.empty((m, number), np.int32), np.empty((m, number), np.float32)
     for first in range(0, m, ROWS):

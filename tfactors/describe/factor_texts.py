@@ -74,10 +74,11 @@ class FactorTexts:
         usual = np.asarray(near.sum(axis=0)).ravel() / max(len(words), 1)
         share = 1 / np.maximum(examples, 1)
         return cls(
-            *(_scaled_rows(counts, share) for counts in (own, near)),
-            examples,
-            usual,
-            text.commonest_words(),
+            own=_scaled_rows(own, share),
+            near=_scaled_rows(near, share),
+            examples=examples,
+            usual=usual,
+            words=text.commonest_words(),
         )
 
     def part(self, rows: np.ndarray) -> FactorTexts:

@@ -57,8 +57,10 @@ def texts_of(bundle: Bundle, peak: np.ndarray) -> FactorTexts:
     windows = np.sort(windows[np.argsort(-counts, kind="stable")[:MOST_WINDOWS]])
     examples = examples[examples["window"].isin(windows)]
     text = TextWords.read(windows, bundle.windows)
-    columns = (examples[name].to_numpy() for name in ("factor", "window", "position"))
-    return FactorTexts.of(text, *columns, m=len(peak))
+    factors, places, positions = (
+        examples[name].to_numpy() for name in ("factor", "window", "position")
+    )
+    return FactorTexts.of(text, factors, places, positions, len(peak))
 
 
 def table_of(regions: list[Region], factors: np.ndarray) -> pa.Table:

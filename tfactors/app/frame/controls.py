@@ -209,7 +209,7 @@ MAP_ARROWS = url_state.switch("arrows")  # from what the factor is made from, an
 MAP_AREA: Control[tuple[float, ...] | None] = Control("area", None, _read_area, _write_area)
 MAP_VIEW: Control[tuple[float, ...] | None] = Control("view", None, _read_area, _write_area)
 MAP_LIT = url_state.free_text("lit", 200)
-MAP_REGION: Control[str] = Control("region", "", _read_region, check=_has_region)
+MAP_REGION: Control[str] = Control("region", "", _read_region, str, _has_region)
 
 # The other side of a comparison
 OTHER_BUNDLE = url_state.free_text("to_bundle", 200)
@@ -276,6 +276,10 @@ KEPT = url_state.whole_number("kept", 80, 50, 100)
 _LISTING: tuple[Control[Any], ...] = (
     *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),
 )
+_MAP: tuple[Control[Any], ...] = (
+    *(MAP_PLACES, MAP_COLOUR, MAP_LIT, MAP_REGION, MAP_ARROWS),
+    *(MAP_AREA, MAP_VIEW),
+)
 _THRESHOLDS: tuple[Control[Any], ...] = tuple(THRESHOLDS.values())
 
 
@@ -330,10 +334,7 @@ MAP_PAGE = Page(
     "pages/6_Map.py",
     "Map",
     ":material/scatter_plot:",
-    (
-        *(BUNDLE, MAP_PLACES, MAP_COLOUR, MAP_AREA, MAP_VIEW, MAP_LIT, MAP_REGION, MAP_ARROWS),
-        *(SEARCH_LEVEL, SEARCH_PEAK, FACTOR, *_THRESHOLDS),
-    ),
+    (BUNDLE, *_MAP, SEARCH_LEVEL, SEARCH_PEAK, FACTOR, *_THRESHOLDS),
 )
 COMPARE_PAGE = Page(
     "pages/7_Compare.py",

@@ -80,12 +80,13 @@ def show(bundle: Bundle) -> None:
     # Of all dots, so that a filter moves nothing.
     seen = _seen(bundle, frame) if places == "near" else None
     frame = _filtered(frame)
+    frame["faint"] = False if lit is None else ~frame["factor"].isin(lit.factors)
     over = map_charts.Over(
         url_state.value_of(controls.MAP_AREA),
         rules,
         map_arrows.of_selected(bundle, frame, places == "levels" and not steps),
         _names(bundle, seen),
-        None if lit is None else frame.loc[frame["factor"].isin(lit.factors), ["x", "y"]],
+        None if lit is None else frame.loc[~frame["faint"], ["x", "y"]],
     )
     _draw_chart(frame, places, steps, seen, over)
     if seen:
@@ -97,12 +98,12 @@ def show(bundle: Bundle) -> None:
 
 
 def _filtered(dots: pd.DataFrame) -> pd.DataFrame:
-    """Return the dots of the level and of the peak layer that the reader chose."""
+    """Return a copy of the dots of the level and of the peak layer that the reader chose."""
     if level := url_state.value_of(controls.SEARCH_LEVEL):
         dots = dots[dots["level"] == level]
     if (peak := url_state.value_of(controls.SEARCH_PEAK)) != controls.PEAK:
         dots = dots[dots["peak"] == peak]
-    return dots
+    return dots.copy()
 
 
 def _seen(bundle: Bundle, dots: pd.DataFrame) -> map_charts.Seen:
@@ -253,8 +254,11 @@ def _start(key: str, seen: map_charts.Seen) -> tuple[float, ...]:
 
 def _chart_shows() -> tuple[object, ...]:
     """Return what the browser keeps of a chart: the area that was drawn, and what is seen."""
-    chosen = (controls.MAP_AREA, controls.MAP_VIEW, controls.MAP_REGION)
-    return tuple(url_state.value_of(control) for control in chosen)
+    return (
+        url_state.value_of(controls.MAP_AREA),
+        url_state.value_of(controls.MAP_VIEW),
+        url_state.value_of(controls.MAP_REGION),
+    )
 
 
 def _chart_key(name: str) -> str:

@@ -86,9 +86,9 @@ def dots(
 
     With ``seen`` the wheel zooms, dragging with Shift moves the map, and both change ``view``.
 
-    ``frame`` has factor, name, words, x, y, level, peak, density, curve and drawn (a ring around
-    that dot); ``colour`` is one of level, peak and density. ``axes`` are the titles of x and y,
-    None for axes that mean nothing. ``steps`` are the ticks of x, a logarithmic axis if none.
+    ``frame`` has factor, name, words, x, y, level, peak, density, curve, drawn (a ring around that
+    dot) and faint; ``colour`` is one of level, peak and density. ``axes`` are the titles of x and
+    y, None for axes that mean nothing. ``steps`` are the ticks of x, a logarithmic axis if none.
     """
     dark = st.context.theme.type == "dark"
     few = len(frame) <= _FEW
@@ -123,24 +123,20 @@ def _dots(
 ) -> str:
     pick = alt.selection_point(name="pick", fields=["factor"], on="click", empty=False)
     area = alt.selection_interval(name="area", encodings=["x", "y"], zoom=False, on=_DRAWS)
-    x, y = _axes(axes, steps)
     params = [pick, area]
     if seen:
         params.append(_view(seen))
-        scales = (
-            alt.Scale(domain=list(ends), nice=False, zero=False)
-            for ends in (seen.whole[:2], seen.whole[2:])
-        )
-        x, y = (
-            axis(name, axis=None, scale=scale)
-            for axis, name, scale in zip((alt.X, alt.Y), ("x:Q", "y:Q"), scales, strict=True)
-        )
+        across = alt.Scale(domain=list(seen.whole[:2]), nice=False, zero=False)
+        up = alt.Scale(domain=list(seen.whole[2:]), nice=False, zero=False)
+        x, y = alt.X("x:Q", axis=None, scale=across), alt.Y("y:Q", axis=None, scale=up)
+    else:
+        x, y = _axes(axes, steps)
     base = alt.Chart(alt.NamedData("dots")).encode(x=x, y=y)
     opacity = 0.8 if few else 0.7
     points = base.mark_point(
         filled=True,
         size=34 if few else 12,
-        opacity=0.3 if {"arrows", "lit"} & set(more) else opacity,
+        opacity=alt.ExprRef(f"datum.faint ? 0.25 : {0.3 if 'arrows' in more else opacity}"),
         cursor="pointer",
     ).encode(
         color=_colour(colour, dark),
@@ -187,15 +183,11 @@ def _view(seen: Seen) -> Any:
 
 
 def _lit(x: alt.X, y: alt.Y, few: bool) -> list[Any]:
-    """Return a dot with a ring below each dot that is lit up."""
+    """Return a ring below each dot that is lit up."""
     base = alt.Chart(alt.NamedData("lit")).encode(x=x, y=y)
     return [
-        base.mark_point(
-            filled=True, shape="circle", size=150 if few else 90, color=_LIT, opacity=0.9
-        ),
-        base.mark_point(
-            shape="circle", size=150 if few else 90, color=INK, strokeWidth=1.2, opacity=0.9
-        ),
+        base.mark_point(shape="circle", size=150 if few else 90, color=colour, strokeWidth=width)
+        for colour, width in ((INK, 4), (_LIT, 2.5))
     ]
 
 
@@ -214,14 +206,13 @@ def _names(x: alt.X, y: alt.Y) -> list[Any]:
     options: dict[str, Any] = {
         "text": alt.ExprRef(_NAMED),
         "fontSize": alt.ExprRef("datum.zoom == 0 ? 15 : datum.zoom == 1 ? 13 : 12"),
-        "fontWeight": alt.ExprRef("datum.zoom == 2 ? 500 : 700"),
-        "fontStyle": alt.ExprRef("datum.named ? 'normal' : 'italic'"),
+        "fontWeight": alt.ExprRef("!datum.named ? 400 : datum.zoom == 2 ? 600 : 700"),
         "opacity": alt.ExprRef("datum.named ? 1 : 0.75"),
         "lineHeight": alt.ExprRef("datum.zoom == 0 ? 18 : 15"),
         "lineBreak": "\n",
         "tooltip": None,
     }
-    halo = base.mark_text(stroke=GROUND, strokeWidth=4, strokeJoin="round", **options)
+    halo = base.mark_text(stroke=GROUND, strokeWidth=5, strokeJoin="round", **options)
     return [halo, base.mark_text(color=INK, **options)]
 
 

@@ -4,6 +4,7 @@ Draws the search box and the choice of a region, and returns the numbers of the 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -71,8 +72,9 @@ def _choose_region(bundle: Bundle) -> None:
 
 
 def _go_to_region(control: url_state.Control[str], key: str) -> None:
-    others = {controls.MAP_VIEW: None, controls.MAP_AREA: None, controls.MAP_LIT: ""}
-    url_state.set_controls({control: st.session_state[key], **others})
+    others: list[tuple[url_state.Control[Any], Any]]
+    others = [(controls.MAP_VIEW, None), (controls.MAP_AREA, None), (controls.MAP_LIT, "")]
+    url_state.set_controls(dict([(control, st.session_state[key]), *others]))
 
 
 def members_of(bundle: Bundle, key: str) -> np.ndarray:

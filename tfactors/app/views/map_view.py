@@ -86,8 +86,8 @@ def buttons(seen: View) -> None:
 
 
 def _go(change: Callable[[View], View], seen: View) -> None:
-    view = change(url_state.value_of(controls.MAP_VIEW) or seen)
-    url_state.set_controls({controls.MAP_VIEW: rounded(view)})
+    view: View | None = url_state.value_of(controls.MAP_VIEW)
+    url_state.set_controls({controls.MAP_VIEW: rounded(change(view or seen))})
 
 
 def rounded(view: View) -> View:
