@@ -240,6 +240,7 @@ PRESETS: dict[str, Settings] = {
         saliency_others=1,
         saliency_samples=300,
         effect_examples=2,
+        meaning_contexts=6,
     ),
     # What costs minutes is cut: one example is read again, LIME waits until someone asks for it.
     "quick": Settings(
