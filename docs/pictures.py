@@ -33,6 +33,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TEXT = "He+left+the+bank+by+the+river+and+went+to+the+bank+for+a+loan."
+STORY = (
+    "For+the+first+time+in+thirty+years+the+frigate+and+the+other+ships+of+the+navy+left+the+harbor."
+)
 # The pictures that the pages show: link, and which part of it, from and to so many pixels.
 SHOWN = {
     "home": ("", 0, 900),
@@ -47,6 +50,9 @@ SHOWN = {
     "compare": ("Compare?factor=30", 0, 900),
     "labels": ("Labels", 0, 800),
     "evidence": ("Evidence", 0, 1100),
+    "origins_sense": (f"Origins?text={STORY}&token=3&layer=4&factor=1278", 300, 1300),
+    "origins_pattern": (f"Origins?text={STORY}&token=5&layer=3&factor=436", 300, 1300),
+    "origins_topic": (f"Origins?text={STORY}&token=1&layer=6&factor=1153", 300, 1300),
 }
 # Every page, and every part of the page that has parts.
 EVERY = {name: link for name, (link, *_) in SHOWN.items()} | {
