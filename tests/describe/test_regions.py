@@ -54,7 +54,7 @@ def test_every_zoom_parts_the_map_into_ever_smaller_regions_that_lie_in_one_anot
 def test_a_name_says_what_the_factors_share_and_the_rest_of_the_map_does_not(found):
     names = {}
     for region in found:
-        if region.zoom == 2 and len(region.factors) > 2:
+        if region.zoom == 2 and len(region.factors) > 7:
             names.setdefault(GROUP[region.factors[0]], set()).add((region.name, region.shared))
     assert {*names[0]} == {("[of] · water, carbon", 1.0)}
     assert {*names[1]} == {("treaty, britain", 1.0)}
