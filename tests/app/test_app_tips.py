@@ -26,6 +26,7 @@ VIEWS = [
     (controls.SENSES_PAGE, {}),
     (controls.MAP_PAGE, {"area": "-99,99,-99,99"}),
     (controls.COMPARE_PAGE, {"factor": "7", "to": "8"}),
+    (controls.BASKET_PAGE, {"basket": "7.1_8.2"}),
 ]
 
 

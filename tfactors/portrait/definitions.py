@@ -49,6 +49,15 @@ CURVE = "Importance at each layer, from the embeddings on the left to the last b
 PEAK_IMPORTANCE = (
     "The mean of the factor's largest activations at its peak layer: how strongly it shows there."
 )
+IMPORTANCE_THERE = (
+    "The mean of the factor's largest activations at the layer of this row: how strongly it shows "
+    "there."
+)
+WORD_SHARE = (
+    "The share of the variance of its activation, at its peak layer, that lies between tokens: how "
+    "much the word itself decides."
+)
+LABEL_F1 = "The harmonic mean of the precision and the recall of the factor's label."
 LAYER = "Layer 0 is the embedding output, layer n what block n puts out."
 L0 = "Mean number of active factors a token: how many terms the equation of a token has."
 EXPLAINED_VARIANCE = (

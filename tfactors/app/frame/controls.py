@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tfactors.app.frame import url_state
+from tfactors.app.frame.basket import BASKET
 from tfactors.app.frame.url_state import Beyond, Control, Unusable
 from tfactors.bundle import Bundle
 from tfactors.bundle.evidence import NAMES
@@ -245,12 +246,20 @@ _THRESHOLDS: tuple[Control[Any], ...] = tuple(THRESHOLDS.values())
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its file, what the menu calls it, and the controls its link restores."""
+    """A page: its file, what the menu calls it, and the controls its link restores.
+
+    To those of its own comes what every link has: the basket.
+    """
 
     path: str
     title: str
     icon: str
-    controls: tuple[Control[Any], ...]
+    own_controls: tuple[Control[Any], ...]
+
+    @property
+    def controls(self) -> tuple[Control[Any], ...]:
+        """The controls that its link restores."""
+        return *self.own_controls, BASKET
 
 
 HOME = Page("pages/0_Home.py", "Home", ":material/home:", (BUNDLE, *SHOWN.values()))
@@ -323,5 +332,8 @@ ORIGINS_PAGE = Page(
 )
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
-    *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+    *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, BASKET_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+)
+BASKET_PAGE = Page(
+    "pages/12_Basket.py", "Basket", ":material/shopping_basket:", (BUNDLE, SCALE, *_THRESHOLDS)
 )
