@@ -258,8 +258,13 @@ DECADES = (
     "dated tokens that are."
 )
 SAMPLE = (
-    "Activations of the factor at this layer, each drawn with the same chance. The bands are by "
-    "the share of the drawn activations that are at most as large."
+    "A band is a range of activations at this layer. Its share of all activations is counted in "
+    "the histogram, so bands end at its edges: those nearest to the strongest tenth, half and "
+    "three quarters. What stands in a band was drawn from all, each with the same chance."
+)
+EXAMPLE_FILTER = (
+    "Leaves only examples with a word, of a source or of some years. It holds for the next factors "
+    "as well, and is in the link."
 )
 TOGETHER = (
     "Correlation of two truth values over the held-out tokens: is the one factor active, is the "

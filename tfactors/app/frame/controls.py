@@ -19,6 +19,7 @@ from tfactors.bundle.evidence import NAMES
 from tfactors.bundle.format import LABEL_KINDS
 
 MOST_CURVES = 12
+_NAMED = 5  # sources in a sentence
 PEAK = -1  # stands for the layer where the factor's importance peaks, whichever that is
 
 
@@ -41,6 +42,21 @@ def _has_factors(values: tuple[int, ...], bundle: Bundle | None) -> None:
 def _has_place(level: str, value: int, bundle: Bundle | None) -> None:
     if bundle is not None and value > (count := int((bundle.factors["level"] == level).sum())):
         raise Unusable(f"{count:,} factors of this bundle are {level}-level")
+
+
+def _has_source(value: str, bundle: Bundle | None) -> None:
+    if bundle is not None and value not in (known := source_titles(bundle)):
+        names = ", ".join(list(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+        raise Unusable(f"the sources of this bundle are {names}" if known else "it knows none")
+
+
+def source_titles(bundle: Bundle) -> dict[str, str]:
+    """Return the titles of a bundle's sources by their names, {} where none is known."""
+    if not bundle.abilities.documents:
+        return {}
+    titles = {source.name: source.title for source in bundle.about.corpus.sources}
+    found = bundle.documents["source"].unique().tolist()
+    return {str(name): str(titles.get(name) or name) for name in found}
 
 
 def _read_factors(text: str) -> tuple[int, ...]:
@@ -69,7 +85,7 @@ LAYER: Control[int] = url_state.whole_number("layer", PEAK, 0, 10**4, check=_has
 # Which part of the Factor page is open
 PARTS = {
     "examples": "Examples",
-    "random": "At random",
+    "random": "By strength",
     "layers": "Layer by layer",
     "context": "Context",
     "corpus": "Corpus",
@@ -96,6 +112,14 @@ SORTS = {
 SORT = url_state.choice("sort", "activation", SORTS)
 LAYOUTS = {"level": "By level", "lines": "Lines", "text": "Text", "window": "Window"}
 LAYOUT = url_state.choice("layout", "level", LAYOUTS)
+
+# Which examples are listed
+EXAMPLE_WORD = url_state.free_text("having", 60)
+PLACES_OF_WORD = {"marked": "Marked word", "window": "Anywhere near"}
+PLACE_OF_WORD = url_state.choice("having_in", "marked", PLACES_OF_WORD)
+EXAMPLE_SOURCE = replace(url_state.free_text("source", 200), check=_has_source)
+SINCE: Control[int | None] = url_state.whole_number("since", None, -9999, 9999)
+UNTIL: Control[int | None] = url_state.whole_number("until", None, -9999, 9999)
 
 # Levels
 MOST_WORDS = 50
@@ -240,6 +264,7 @@ KEPT = url_state.whole_number("kept", 80, 50, 100)
 
 _LISTING: tuple[Control[Any], ...] = (
     *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),
+    *(EXAMPLE_WORD, PLACE_OF_WORD, EXAMPLE_SOURCE, SINCE, UNTIL),
 )
 _THRESHOLDS: tuple[Control[Any], ...] = tuple(THRESHOLDS.values())
 
@@ -330,10 +355,10 @@ ORIGINS_PAGE = Page(
     ":material/account_tree:",
     (BUNDLE, TEXT, TOKEN, LAYER, FACTOR, KEPT, PENALTY),
 )
+BASKET_PAGE = Page(
+    "pages/12_Basket.py", "Basket", ":material/shopping_basket:", (BUNDLE, SCALE, *_THRESHOLDS)
+)
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
     *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, BASKET_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
-)
-BASKET_PAGE = Page(
-    "pages/12_Basket.py", "Basket", ":material/shopping_basket:", (BUNDLE, SCALE, *_THRESHOLDS)
 )
