@@ -266,6 +266,11 @@ EXAMPLE_FILTER = (
     "Leaves only examples with a word, of a source or of some years. It holds for the next factors "
     "as well, and is in the link."
 )
+CONTRAST = (
+    "Words at none of whose tokens the factor is active, though the model holds them for like its "
+    "strongest examples: by the cosine of hidden states at this layer, less the mean of all that "
+    "were read."
+)
 TOGETHER = (
     "Correlation of two truth values over the held-out tokens: is the one factor active, is the "
     "other. Only factors that met on at least ten tokens."

@@ -86,6 +86,7 @@ LAYER: Control[int] = url_state.whole_number("layer", PEAK, 0, 10**4, check=_has
 PARTS = {
     "examples": "Examples",
     "random": "By strength",
+    "contrast": "Contrast",
     "layers": "Layer by layer",
     "context": "Context",
     "corpus": "Corpus",
