@@ -51,8 +51,9 @@ SHOWN = {
 # Every page, and every part of the page that has parts.
 EVERY = {name: link for name, (link, *_) in SHOWN.items()} | {
     f"factor_{part}": f"Factor?factor=30&part={part}"
-    for part in ("random", "layers", "corpus", "similar", "effect")
+    for part in ("random", "contrast", "layers", "corpus", "similar", "effect")
 }
+EVERY["basket"] = "Basket?basket=30.2_31.4_177.6"
 EVERY["origins"] = f"Origins?text={TEXT}"
 # Pages of the documentation, one of each kind.
 SITE = (
