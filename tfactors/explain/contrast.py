@@ -198,7 +198,7 @@ def find_contrast(
     order = order[[not words.holds_one_of(at, rows) for at in order]]
     is_same = np.array([spelling in plan.words for spelling in words.spelling], bool)
     found: list[dict[str, Any]] = []
-    counts = {}
+    counts: dict[str, tuple[int, int]] = {}
     for kind, wanted in (("same", True), ("other", False)):
         candidates = order[is_same[order] == wanted]
         silent, asked = _silent_words(encoder, plan.factor, words, candidates, coded, best)
@@ -232,7 +232,9 @@ def _words_of(bundle: "Bundle", windows: Sequence[int]) -> _Words:
             positions.append(first)
             spellings.append(clipped(spelled("".join(row.tokens[first:last]))).casefold())
         start += len(row.tokens)
-    return _Words(*map(np.array, (numbers, firsts, lasts, positions)), spellings)
+    return _Words(
+        np.array(numbers), np.array(firsts), np.array(lasts), np.array(positions), spellings
+    )
 
 
 def _similarities(states: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

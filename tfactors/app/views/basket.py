@@ -46,10 +46,10 @@ _COLUMNS = {
     "own": st.column_config.TextColumn("Your label", width="medium", help=definitions.OWN_LABEL),
     "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL),
     "importance_at": st.column_config.NumberColumn(
-        "Importance there", format="%.2f", width="small", help=definitions.IMPORTANCE_THERE
+        "Importance", format="%.2f", width="small", help=definitions.IMPORTANCE_THERE
     ),
     "density_at": st.column_config.NumberColumn(
-        "Density there", format="percent", width="small", help=definitions.DENSITY
+        "Density", format="percent", width="small", help=definitions.DENSITY
     ),
     "f1": st.column_config.NumberColumn(
         "F1", format="percent", width="small", help=definitions.LABEL_F1
@@ -94,7 +94,8 @@ def _choose(bundle: Bundle, held: tuple[basket.Entry, ...]) -> None:
         list(held),
         format_func=lambda entry: f"{names[entry[0]]}, layer {entry[1]}",
         key=_KEY,
-        on_change=lambda: basket.put(bundle, tuple(map(tuple, st.session_state[_KEY]))),
+        on_change=_take_chosen,
+        args=(bundle,),
         select_all=False,
         help="The cross of an entry, or backspace behind the last, takes it out.",
     )
@@ -106,6 +107,10 @@ def _choose(bundle: Bundle, held: tuple[basket.Entry, ...]) -> None:
             on_click=basket.put,
             args=(bundle, ()),
         )
+
+
+def _take_chosen(bundle: Bundle) -> None:
+    basket.put(bundle, tuple((factor, layer) for factor, layer in st.session_state[_KEY]))
 
 
 def _offer_own(bundle: Bundle, held: tuple[basket.Entry, ...]) -> None:

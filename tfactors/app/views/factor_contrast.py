@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -164,13 +165,13 @@ def _draw_places(selected: Selected, places: pd.DataFrame, title: str, caption: 
     st.html(passages.texts(drawn, 1.0, notes=notes))
 
 
-def _note(bundle: Bundle, layer: int, place: object, words: pd.Series) -> str:
+def _note(bundle: Bundle, layer: int, place: Any, words: pd.Series) -> str:
     """Return which example a place is nearest to, and what fires there, as HTML."""
-    example, factors = place.example, place.factors  # type: ignore[attr-defined]
-    near = f"nearest to example {example + 1}, <bdi>{passages.escape(str(words[example]))}</bdi>"
+    example = passages.escape(str(words[place.example]))
+    near = f"nearest to example {place.example + 1}, <bdi>{example}</bdi>"
     links = " · ".join(
         f"{_link(bundle, factor, layer)} {activation:.2f}"
-        for factor, activation in zip(factors, place.activations, strict=True)  # type: ignore[attr-defined]
+        for factor, activation in zip(place.factors, place.activations, strict=True)
     )
     return f"{near}; there fires {links}" if links else f"{near}; no factor fires there"
 
