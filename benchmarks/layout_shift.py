@@ -28,6 +28,7 @@ PAGES = (
     "Your_text?text=The+bank+of+the+river",
     "Map",
     "Compare?factor=11",
+    "Basket?basket=11.1_12.2",
     "Labels",
     "Evidence",
     "Word_senses",

@@ -57,9 +57,10 @@ SHOWN = {
 # Every page, and every part of the page that has parts.
 EVERY = {name: link for name, (link, *_) in SHOWN.items()} | {
     f"factor_{part}": f"Factor?factor=30&part={part}"
-    for part in ("random", "layers", "corpus", "similar", "effect")
+    for part in ("random", "contrast", "layers", "corpus", "similar", "effect")
 }
 EVERY |= {"origins": f"Origins?text={TEXT}", "gallery": "Gallery"}
+EVERY["basket"] = "Basket?basket=30.2_31.4_177.6"
 # Pages of the documentation, one of each kind.
 SITE = (
     *("index", "start/first_ten_minutes", "how_to/your_text", "reference/command_line"),

@@ -15,7 +15,7 @@ from tfactors.app.parts import (
     words_around,
 )
 from tfactors.app.views import factor as factor_view
-from tfactors.app.views import factor_context, factor_origins
+from tfactors.app.views import factor_bands, factor_context, factor_contrast, factor_origins
 
 bundle = shell.bundle()
 if sharing.is_embedded():
@@ -49,7 +49,9 @@ match part:
         example_list.show(selected, examples, reading)
         example_list.sidebar(bundle, selected.level)
     case "random":
-        factor_view.show_random_sample(selected)
+        factor_bands.show(selected, examples)
+    case "contrast":
+        factor_contrast.show(selected, examples)
     case "layers":
         factor_view.show_words_by_layer(selected)
     case "context":

@@ -6,7 +6,13 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, shell, url_state
-from tfactors.app.parts import example_list, factor_summary, level_controls, selection
+from tfactors.app.parts import (
+    basket_button,
+    example_list,
+    factor_summary,
+    level_controls,
+    selection,
+)
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.portrait import level_rule
@@ -66,6 +72,7 @@ if selected is not None:
             ":material/arrow_forward:",
             changes={controls.FACTOR: selected.factor, controls.LAYER: controls.PEAK},
         )
+        basket_button.toggle(bundle, selected.factor, selected.layer)
     with curve:
         layer = factor_summary.importance_curve(selected, "drawn")
     if layer is not None:

@@ -27,6 +27,7 @@ VIEWS = [
     (controls.MAP_PAGE, {"area": "-99,99,-99,99"}),
     (controls.COMPARE_PAGE, {"factor": "7", "to": "8"}),
     (controls.GALLERY_PAGE, {}),
+    (controls.BASKET_PAGE, {"basket": "7.1_8.2"}),
 ]
 
 

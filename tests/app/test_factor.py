@@ -272,19 +272,6 @@ def test_the_model_says_what_the_factor_does_at_every_token_of_the_other_example
     assert shown - {round(float(example["activation"]), 2)} <= beside
 
 
-def test_activations_drawn_at_random_stand_in_bands_of_strength(made_up: Path) -> None:
-    bundle = Bundle.open(made_up / "default")
-    layer = int(bundle.factors["peak_layer"][8])
-    samples = bundle.samples(8, layer)
-    app = open_page("pages/1_Factor.py", factor="8", part="random")
-    bodies = html_of(app)
-    below = samples[samples["quantile"] <= 0.5].head(8)
-    assert len(below)
-    for activation in below["activation"]:
-        assert f">{activation:.2f}</span>" in bodies
-    assert any("Below the middle" in m.value for m in app.markdown)
-
-
 def test_similar_factors_and_tokens_come_with_their_numbers(made_up: Path) -> None:
     bundle = Bundle.open(made_up / "default")
     app = open_page("pages/1_Factor.py", factor="8", part="similar")

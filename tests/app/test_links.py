@@ -25,6 +25,8 @@ TEXT = "He left the house by the river bank, with his left hand in his pocket."
 MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
     (controls.FACTOR_PAGE, [("factor", 30), ("layer", 3), *LISTING, *LEVELS]),
     (controls.FACTOR_PAGE, [("factor", 30), ("part", "context")]),
+    (controls.FACTOR_PAGE, [("having", "the"), ("having_in", "window"), ("source", "sotu"),
+                            ("since", 1850), ("until", 1990), ("part", "random")]),
     (controls.FACTOR_PAGE, [("part", "effect"), ("example", 3), ("times", 2.0), ("where", "all")]),
     (controls.RANDOM_PAGE, [("window_share", 0.9), ("group", True)]),
     (controls.CURVES_PAGE, [("factors", [30, 177]), ("scale", "peak"), ("factor", 30),

@@ -19,6 +19,9 @@ from tfactors.bundle.format import BASELINE_PARTS, LAYOUTS, SCHEMAS, BundleError
 from tfactors.bundle.table import GROUPS_KEPT
 from tfactors.text.word_breaks import is_unspaced
 
+# Row groups of the text that are searched at once: 2,048 windows.
+GROUPS_AT_ONCE = 64
+
 
 class BundleReader(BundleFiles):
     """What every table of a bundle says, by factor, layer, word or window.
@@ -344,11 +347,57 @@ class BundleReader(BundleFiles):
         if len(known):
             file.recent(known.tolist(), _window_columns(token_ids=False))
 
+    def windows_with(
+        self, phrases: Sequence[Sequence[int]], most: int, seed: Sequence[int]
+    ) -> list[int]:
+        """Return windows, drawn at random, in which one of some sequences of tokens stands.
+
+        Parameters
+        ----------
+        phrases : sequence of sequences of int
+            Token ids in a row, at least one each.
+        most : int
+            Windows to return at most. Text is read until so many are found, all of it at most.
+        seed : sequence of int
+            Of the draw: the same for the same bundle.
+        """
+        file, rng = self._file("windows.parquet"), np.random.default_rng(list(seed))
+        found: list[int] = []
+        order = rng.permutation(file.groups).tolist()  # so that they are of all of the text
+        for first in range(0, file.groups, GROUPS_AT_ONCE):
+            groups = sorted(order[first : first + GROUPS_AT_ONCE])
+            table = file.read_groups(groups, ["window", "token_ids"])
+            lists = table.column("token_ids").combine_chunks()
+            owners = np.repeat(
+                table.column("window").to_numpy(), pc.list_value_length(lists).to_numpy()
+            )
+            ids = lists.flatten().to_numpy()
+            hits = [owners[_starts_of(ids, owners, phrase)] for phrase in phrases]
+            found += rng.permutation(np.unique(np.concatenate(hits))).tolist() if hits else []
+            if len(found) >= most:
+                break
+        return found[:most]
+
     def iter_windows(self, batch: int = 1024, start: int = 0) -> Iterator[pd.DataFrame]:
         """Yield the windows from ``start`` on, ``batch`` at a time, as :meth:`windows` does."""
         count = self._file("windows.parquet").rows
         for first in range(start, count, batch):
             yield self.windows(np.arange(first, min(first + batch, count)))
+
+
+def _starts_of(ids: np.ndarray, owners: np.ndarray, phrase: Sequence[int]) -> np.ndarray:
+    """Return where a sequence of tokens begins that lies in one window.
+
+    >>> _starts_of(np.array([4, 5, 4, 5]), np.array([0, 0, 0, 1]), [4, 5]).tolist()
+    [0]
+    """
+    last = len(ids) - len(phrase) + 1
+    if last <= 0:
+        return np.zeros(0, np.int64)
+    here = owners[:last] == owners[len(phrase) - 1 :]
+    for offset, token in enumerate(phrase):
+        here &= ids[offset : offset + last] == token
+    return np.flatnonzero(here)
 
 
 def _window_columns(token_ids: bool) -> list[str]:

@@ -53,6 +53,8 @@ class Passage:
         Text of the document beside the window, which the model did not read together with it.
     causal : bool
         Whether the model had read nothing of what follows the word either.
+    measure : str
+        What the number is, in a word, where it is not the activation.
     brief : bool
         Whether the tips that a pointer finds are left out, where thousands of passages have to be
         small.
@@ -71,6 +73,7 @@ class Passage:
     earlier: str = ""
     later: str = ""
     causal: bool = False
+    measure: str = "activation"
     brief: bool = False
 
 
@@ -96,16 +99,25 @@ def lines(passages: Iterable[Passage], strongest: float) -> str:
     return _list(rows)
 
 
-def texts(passages: Iterable[Passage], strongest: float, numbers: bool = False) -> str:
-    """Return passages as running text, with where they come from below each."""
+def texts(
+    passages: Iterable[Passage],
+    strongest: float,
+    numbers: bool = False,
+    notes: Sequence[str] = (),
+) -> str:
+    """Return passages as running text, with where they come from below each.
+
+    ``notes`` is HTML that stands there too, one a passage.
+    """
     rows = []
-    for p in passages:
+    for at, p in enumerate(passages):
         space = " " if p.tokens[p.start][:1].isspace() else ""
         body = f"{_outside(p.earlier)}{_tokens(p, 0, p.start)}{space}{_mark(p)}{_after(p)}"
         number = f'<span class="tf-rank">{p.rank + 1}</span>' if numbers else ""
+        note = f"<small>{notes[at]}</small>" if notes else ""
         rows.append(
             f'<li class="tf-text">{number}{_activation(p, strongest)}'
-            f"<p{_side(p)}><bdi{_side(p)}>{body.strip()}</bdi></p>{_source(p)}</li>"
+            f"<p{_side(p)}><bdi{_side(p)}>{body.strip()}</bdi></p>{note}{_source(p)}</li>"
         )
     return _list(rows)
 
@@ -232,7 +244,7 @@ def _mark(p: Passage) -> str:
     weight = ""
     if p.tints is not None and p.kind == "saliency":
         weight = f", weight {float(np.sum(p.tints[p.start : p.stop])):+.3g}"
-    strength = f"rank {p.rank + 1}" if p.ranked else f"activation {p.activation:.2f}"
+    strength = f"rank {p.rank + 1}" if p.ranked else f"{p.measure} {p.activation:.2f}"
     tip = "" if p.brief else f' title="{strength}{weight}"'
     return f"<mark{tip}><bdi>{escape(word)}</bdi></mark>"
 
@@ -242,7 +254,7 @@ def _activation(p: Passage, strongest: float) -> str:
         return f'<span class="tf-act" title="rank on the website">{p.rank + 1}</span>'
     value = p.activation
     share = min(max(value / strongest, 0.0), 1.0) if strongest > 0 else 0.0
-    tip = "" if p.brief else f' title="activation {value:.3f}, {share:.0%} of the largest"'
+    tip = "" if p.brief else f' title="{p.measure} {value:.3f}, {share:.0%} of the largest"'
     return (
         f'<span class="tf-act"{tip}>'
         f'<span class="tf-bar" style="--w:{share:.3f}"></span>{value:.2f}</span>'

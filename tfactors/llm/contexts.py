@@ -13,7 +13,7 @@ are asked about when a label is scored: no window is in both.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from tfactors.bundle import Bundle
+from tfactors.bundle.near_misses import silent_words
 from tfactors.bundle.passages import cut
 from tfactors.display.text import shorten
-from tfactors.text.words import clipped, spelled, word_bounds
+from tfactors.text.words import clipped, spelled
 
 SHOWN_STRONG, SHOWN_RANDOM, SHOWN_SILENT = 8, 8, 8
 ASKED_STRONG, ASKED_RANDOM, ASKED_SILENT = 5, 5, 10
@@ -165,20 +166,9 @@ def _near_misses(
     """Return the near misses, one of each word by turns, the factor's commonest words first.
 
     Other words of the same windows follow, for factors that are active wherever their words are.
-    The bundle says of the windows of the strongest examples at which tokens the factor is active;
-    of other windows it does not say where it is silent.
     """
-    contexts = bundle.contexts(factor, layer)
-    if contexts.empty:
-        return []
-    window_of = dict(_rows(examples, "rank", "window"))
-    active = {window_of[rank]: set(p.tolist()) for rank, p in _rows(contexts, "rank", "positions")}
-    by_word: dict[str, list[_Spot]] = defaultdict(list)
-    for row in bundle.windows(list(active), token_ids=False).itertuples(index=False):
-        for start, stop in pairwise(word_bounds(row.word_starts).tolist()):
-            if active[row.window].isdisjoint(range(start, stop)):
-                word = clipped(spelled("".join(row.tokens[start:stop]))).casefold()
-                by_word[word].append(_Spot("silent", int(row.window), int(start)))
+    silent = silent_words(bundle, factor, layer, examples)
+    by_word = {w: [_Spot("silent", *place) for place in places] for w, places in silent.items()}
     rng = np.random.default_rng([factor, layer, 1])
     for spots in by_word.values():
         rng.shuffle(spots)  # type: ignore[arg-type]

@@ -49,6 +49,15 @@ CURVE = "Importance at each layer, from the embeddings on the left to the last b
 PEAK_IMPORTANCE = (
     "The mean of the factor's largest activations at its peak layer: how strongly it shows there."
 )
+IMPORTANCE_THERE = (
+    "The mean of the factor's largest activations at the layer of this row: how strongly it shows "
+    "there."
+)
+WORD_SHARE = (
+    "The share of the variance of its activation, at its peak layer, that lies between tokens: how "
+    "much the word itself decides."
+)
+LABEL_F1 = "The harmonic mean of the precision and the recall of the factor's label."
 LAYER = "Layer 0 is the embedding output, layer n what block n puts out."
 L0 = "Mean number of active factors a token: how many terms the equation of a token has."
 EXPLAINED_VARIANCE = (
@@ -254,8 +263,18 @@ DECADES = (
     "dated tokens that are."
 )
 SAMPLE = (
-    "Activations of the factor at this layer, each drawn with the same chance. The bands are by "
-    "the share of the drawn activations that are at most as large."
+    "A band is a range of activations at this layer. Its share of all activations is counted in "
+    "the histogram, so bands end at its edges: those nearest to the strongest tenth, half and "
+    "three quarters. What stands in a band was drawn from all, each with the same chance."
+)
+EXAMPLE_FILTER = (
+    "Leaves only examples with a word, of a source or of some years. It holds for the next factors "
+    "as well, and is in the link."
+)
+CONTRAST = (
+    "Words at none of whose tokens the factor is active, though the model holds them for like its "
+    "strongest examples: by the cosine of hidden states at this layer, less the mean of all that "
+    "were read."
 )
 TOGETHER = (
     "Correlation of two truth values over the held-out tokens: is the one factor active, is the "

@@ -13,12 +13,14 @@ from functools import partial
 from typing import Any
 
 from tfactors.app.frame import url_state
+from tfactors.app.frame.basket import BASKET
 from tfactors.app.frame.url_state import Beyond, Control, Unusable
 from tfactors.bundle import Bundle
 from tfactors.bundle.evidence import NAMES
 from tfactors.bundle.format import LABEL_KINDS
 
 MOST_CURVES = 12
+_NAMED = 5  # sources in a sentence
 PEAK = -1  # stands for the layer where the factor's importance peaks, whichever that is
 
 
@@ -41,6 +43,21 @@ def _has_factors(values: tuple[int, ...], bundle: Bundle | None) -> None:
 def _has_place(level: str, value: int, bundle: Bundle | None) -> None:
     if bundle is not None and value > (count := int((bundle.factors["level"] == level).sum())):
         raise Unusable(f"{count:,} factors of this bundle are {level}-level")
+
+
+def _has_source(value: str, bundle: Bundle | None) -> None:
+    if bundle is not None and value not in (known := source_titles(bundle)):
+        names = ", ".join(list(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+        raise Unusable(f"the sources of this bundle are {names}" if known else "it knows none")
+
+
+def source_titles(bundle: Bundle) -> dict[str, str]:
+    """Return the titles of a bundle's sources by their names, {} where none is known."""
+    if not bundle.abilities.documents:
+        return {}
+    titles = {source.name: source.title for source in bundle.about.corpus.sources}
+    found = bundle.documents["source"].unique().tolist()
+    return {str(name): str(titles.get(name) or name) for name in found}
 
 
 def _read_factors(text: str) -> tuple[int, ...]:
@@ -96,7 +113,8 @@ LAYER: Control[int] = url_state.whole_number("layer", PEAK, 0, 10**4, check=_has
 # Which part of the Factor page is open
 PARTS = {
     "examples": "Examples",
-    "random": "At random",
+    "random": "By strength",
+    "contrast": "Contrast",
     "layers": "Layer by layer",
     "context": "Context",
     "corpus": "Corpus",
@@ -123,6 +141,14 @@ SORTS = {
 SORT = url_state.choice("sort", "activation", SORTS)
 LAYOUTS = {"level": "By level", "lines": "Lines", "text": "Text", "window": "Window"}
 LAYOUT = url_state.choice("layout", "level", LAYOUTS)
+
+# Which examples are listed
+EXAMPLE_WORD = url_state.free_text("having", 60)
+PLACES_OF_WORD = {"marked": "Marked word", "window": "Anywhere near"}
+PLACE_OF_WORD = url_state.choice("having_in", "marked", PLACES_OF_WORD)
+EXAMPLE_SOURCE = replace(url_state.free_text("source", 200), check=_has_source)
+SINCE: Control[int | None] = url_state.whole_number("since", None, -9999, 9999)
+UNTIL: Control[int | None] = url_state.whole_number("until", None, -9999, 9999)
 
 # Levels
 MOST_WORDS = 50
@@ -275,6 +301,7 @@ KEPT = url_state.whole_number("kept", 80, 50, 100)
 
 _LISTING: tuple[Control[Any], ...] = (
     *(EXAMPLE_COUNT, LEAST_ACTIVATION, CONTEXT, GROUPED_BY_WORD, EVERY_TOKEN, SORT, LAYOUT),
+    *(EXAMPLE_WORD, PLACE_OF_WORD, EXAMPLE_SOURCE, SINCE, UNTIL),
 )
 _MAP: tuple[Control[Any], ...] = (
     *(MAP_PLACES, MAP_COLOUR, MAP_LIT, MAP_REGION, MAP_ARROWS),
@@ -285,12 +312,20 @@ _THRESHOLDS: tuple[Control[Any], ...] = tuple(THRESHOLDS.values())
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its file, what the menu calls it, and the controls its link restores."""
+    """A page: its file, what the menu calls it, and the controls its link restores.
+
+    To those of its own comes what every link has: the basket.
+    """
 
     path: str
     title: str
     icon: str
-    controls: tuple[Control[Any], ...]
+    own_controls: tuple[Control[Any], ...]
+
+    @property
+    def controls(self) -> tuple[Control[Any], ...]:
+        """The controls that its link restores."""
+        return *self.own_controls, BASKET
 
 
 HOME = Page("pages/0_Home.py", "Home", ":material/home:", (BUNDLE, *SHOWN.values()))
@@ -362,10 +397,13 @@ ORIGINS_PAGE = Page(
     (BUNDLE, TEXT, TOKEN, LAYER, FACTOR, KEPT, PENALTY),
 )
 GALLERY_PAGE = Page(
-    "pages/12_Gallery.py", "Gallery", ":material/grid_view:", (BUNDLE, GALLERY_QUERY)
+    "pages/13_Gallery.py", "Gallery", ":material/grid_view:", (BUNDLE, GALLERY_QUERY)
+)
+BASKET_PAGE = Page(
+    "pages/12_Basket.py", "Basket", ":material/shopping_basket:", (BUNDLE, SCALE, *_THRESHOLDS)
 )
 PAGES = (
     *(HOME, FACTOR_PAGE, RANDOM_PAGE, CURVES_PAGE, SEARCH_PAGE, SENSES_PAGE),
-    *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
+    *(TEXT_PAGE, ORIGINS_PAGE, MAP_PAGE, COMPARE_PAGE, BASKET_PAGE, LABELS_PAGE, EVIDENCE_PAGE),
     GALLERY_PAGE,
 )

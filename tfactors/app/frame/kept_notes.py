@@ -1,4 +1,4 @@
-"""What a reader wrote about factors, kept in the browser in which it was written.
+"""What a reader wrote about factors and their basket, kept in the browser in which it was done.
 
 Turns a reader's notes and lists into entries of the browser's own storage, and the entries that lie
 there from an earlier visit into notes again: after a reload, a lost connection, or a restart of the
@@ -19,7 +19,7 @@ from typing import Any
 
 import streamlit as st
 
-from tfactors.app.frame import notes
+from tfactors.app.frame import basket, notes
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
 from tfactors.portrait import notes_file
@@ -77,7 +77,7 @@ export default ({ data, setTriggerValue }) => {
 
 def draw(bundle: Bundle) -> None:
     """Draw the part of the page that keeps notes; it has nothing to see."""
-    entries = entries_of(notes.own(bundle))
+    entries = entries_of(notes.own(bundle)) | basket.kept_entries(bundle)
     size = sum(len((name + value).encode()) for name, value in entries.items())
     if size > MOST_KEPT:
         st.session_state[_WRONG] = f"they take {size:,} bytes, and {MOST_KEPT:,} is the most"
@@ -128,6 +128,9 @@ def take_over(bundle: Bundle, text: str) -> None:
         return
     stored = Notes()
     for name, value in entries:
+        if name == "basket:":
+            basket.take_kept(bundle, value)
+            continue
         stored = (_read(bundle, name, value) or Notes()).over(stored)
     notes.add(bundle, stored)
     taken = st.session_state.get(_TAKEN, ())

@@ -6,6 +6,7 @@ then. So every page begins with :func:`bundle`, which draws the frame where that
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import streamlit as st
 
 from tfactors.app.frame import (
+    basket,
     controls,
     kept_notes,
     llm_labels,
@@ -59,6 +61,7 @@ def _run() -> None:
     st.set_page_config(page_title=f"{here.title} · {TITLE}", page_icon=look.ICON, layout="wide")
     url_state.take_over_url(here.path, here.controls)
     folders = store.bundle_folders()
+    _begin_basket(folders)
     if st.context.is_embedded:
         path = _named_bundle(folders)
     else:
@@ -103,6 +106,15 @@ def bundle() -> Bundle:
 def has_drawn() -> bool:
     """Return whether this session has drawn a page before."""
     return _DRAWN in st.session_state
+
+
+def _begin_basket(folders: dict[str, Path]) -> None:
+    """Take up the basket, which the links of the menu have to know before the bundle is drawn."""
+    with suppress(InputError):  # of a bundle that cannot be opened, which is told below
+        if (path := _named_bundle(folders)) is not None:
+            opened = store.open_bundle(path)
+            basket.begin(opened)
+            url_state.check_against((basket.BASKET,), opened)
 
 
 Changes = Mapping[url_state.Control[Any], Any]
@@ -187,7 +199,9 @@ def _menu() -> None:
     st.html('<p class="tf-brand">Transformer factors</p>')
     with st.container(gap="xsmall"):
         for page in controls.PAGES:
-            link(page, page.title, page.icon, width="stretch")
+            held = len(url_state.value_of(basket.BASKET).entries)
+            count = f" ({held})" if held and page is controls.BASKET_PAGE else ""
+            link(page, f"{page.title}{count}", page.icon, width="stretch")
     if st.button(
         "Find a factor",
         key="find",

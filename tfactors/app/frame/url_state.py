@@ -37,9 +37,9 @@ class Unusable(ValueError):
 
 
 class Beyond(Unusable):
-    """A number past an end of what the control takes; ``nearest`` is that end."""
+    """More than the control takes; ``nearest`` is what it takes of it: of a number that end."""
 
-    def __init__(self, message: str, nearest: float) -> None:
+    def __init__(self, message: str, nearest: Any) -> None:
         super().__init__(message)
         self.nearest = nearest
 
@@ -53,7 +53,8 @@ class Control(Generic[T]):
     """One thing a reader can set: its name in the URL, its default, how it is read and written.
 
     ``check`` gets the value and the open bundle (None when there is none) and raises
-    :class:`Unusable` where the bundle has no such thing.
+    :class:`Unusable` where the bundle has no such thing. A ``sticky`` control stays as it is where
+    a link says nothing of it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Control(Generic[T]):
     read: Callable[[str], T]
     write: Callable[[T], str] = str
     check: Callable[[T, Any], None] | None = None
+    sticky: bool = False
 
 
 def value_of(control: Control[T]) -> T:
@@ -104,6 +106,8 @@ def take_over_url(page: str, controls: tuple[Control[Any], ...]) -> None:
         return
     st.session_state[_WRITTEN] = (page, given)
     for control in controls:
+        if control.sticky and control.name not in given:
+            continue
         value = control.default
         if control.name in given:
             try:
@@ -147,6 +151,11 @@ def controls_of_page() -> tuple[Control[Any], ...]:
 def reset(control: Control[Any]) -> None:
     """Set a control to its default without touching the URL."""
     _put(control, control.default)
+
+
+def restore(control: Control[T], value: T) -> None:
+    """Set a control to what the reader had before, without touching the URL."""
+    _put(control, value)
 
 
 def notices() -> list[str]:

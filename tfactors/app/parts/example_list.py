@@ -17,8 +17,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import downloads, live_model, live_tokens, option_buttons
+from tfactors.app.frame import controls, shell, url_state
+from tfactors.app.parts import (
+    downloads,
+    example_filter,
+    live_model,
+    live_tokens,
+    option_buttons,
+)
 from tfactors.app.parts.selection import Selected
 from tfactors.bundle import Bundle
 from tfactors.bundle.abilities import Abilities
@@ -120,21 +126,31 @@ def listed_examples(examples: pd.DataFrame, top: int, floor: float, sort: str) -
 
 def start_reading(selected: Selected, examples: pd.DataFrame) -> "Future[None]":
     """Begin to read the text of the list, for :func:`show`, while other things are drawn."""
-    listed = _listed(examples, _count_in_force(layout_in_force(selected.level)))
+    listed = examples  # whose text says which pass, where a filter is on
+    if not example_filter.in_force().asked:
+        listed = _listed(examples, _count_in_force(layout_in_force(selected.level)))
     return _start_reading_windows(selected.bundle, listed["window"].to_list())
 
 
 def _listed(examples: pd.DataFrame, top: int) -> pd.DataFrame:
+    return listed_examples(_above_floor(examples), top, 0.0, url_state.value_of(controls.SORT))
+
+
+def _above_floor(examples: pd.DataFrame) -> pd.DataFrame:
     floor = url_state.value_of(controls.LEAST_ACTIVATION) / 100
-    return listed_examples(examples, top, floor, url_state.value_of(controls.SORT))
+    return listed_examples(examples, len(examples), floor, "activation")
 
 
 def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None" = None) -> None:
-    """Draw the list of a factor's examples, as the sidebar says."""
+    """Draw the list of a factor's examples, as the sidebar and the filter say."""
     count = len(examples)
+    strongest = float(examples["activation"].max()) if count else 0.0
+    if example_filter.in_force().asked:
+        finish_reading(begun)
+    passing = example_filter.in_force().passing(selected.bundle, _above_floor(examples))
     sort = url_state.value_of(controls.SORT)
     layout = layout_in_force(selected.level)
-    listed = _listed(examples, _count_in_force(layout))
+    listed = listed_examples(passing, _count_in_force(layout), 0.0, sort)
     words = None if layout == "window" else url_state.value_of(controls.CONTEXT)
     habits = layer_words.usual_activations(selected.bundle, selected.factor, selected.layer)
     if url_state.value_of(controls.EVERY_TOKEN) and selected.bundle.abilities.token_activations:
@@ -151,6 +167,9 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
         )
         if shown_passages:
             _layout_buttons(selected.level)
+        if count:
+            example_filter.button(selected.bundle)
+        if shown_passages:
             _download(selected, shown_passages)
     abilities = selected.bundle.abilities
     if not count:
@@ -164,16 +183,17 @@ def show(selected: Selected, examples: pd.DataFrame, begun: "Future[None] | None
             )
         st.markdown(sentence)
         return
-    summary = _list_summary(listed, count, abilities)
+    summary = _list_summary(listed, len(passing), count, abilities)
     st.caption(summary, help=abilities.token_activations.why_not or _TINTED)
-    strongest = float(examples["activation"].max())
+    if listed.empty:
+        return
     if url_state.value_of(controls.GROUPED_BY_WORD):
         shown = passages.grouped(shown_passages, strongest, layout)
     else:
         shown = (passages.lines if layout == "lines" else passages.texts)(shown_passages, strongest)
     tinted = shown_passages and abilities.token_activations
     st.html(passages.legend(shown_passages) + shown if tinted else shown)
-    _more_button(len(listed), len(_listed(examples, len(examples))), _COUNTS[layout])
+    _more_button(len(listed), len(passing), _COUNTS[layout])
 
 
 def _layout_buttons(level: str) -> None:
@@ -220,16 +240,24 @@ def _read_missing_contexts(selected: Selected, listed: pd.DataFrame) -> None:
     note.empty()
 
 
-def _list_summary(listed: pd.DataFrame, count: int, abilities: Abilities) -> str:
+def _list_summary(listed: pd.DataFrame, passing: int, count: int, abilities: Abilities) -> str:
+    filtered = shell.plain_text(example_filter.said())
     if listed.empty:
+        if filtered:
+            return f"None of the {count} stored examples passes the filter: {filtered}."
         return "None of the stored examples is that strong: lower the smallest activation."
     low, high = listed["activation"].min(), listed["activation"].max()
     words = listed["word"].str.casefold().nunique()
+    of_those = (
+        f"{len(listed)} of {passing} that pass the filter ({filtered}), of"
+        if filtered
+        else f"{len(listed)} of"
+    )
     which = (
-        f"{len(listed)} of the {count} strongest, one a window of text; activation {low:.2f} "
+        f"{of_those} the {count} strongest, one a window of text; activation {low:.2f} "
         f"to {high:.2f}"
         if abilities.activations
-        else f"{len(listed)} of the {count} on the website; the number is the rank there"
+        else f"{of_those} the {count} on the website; the number is the rank there"
     )
     return f"{which}; {words} different word{'s' if words != 1 else ''}."
 

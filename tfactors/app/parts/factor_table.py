@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, llm_labels, shell, store
-from tfactors.app.parts import downloads, selection
+from tfactors.app.parts import basket_button, downloads, selection
 from tfactors.bundle import Bundle
 from tfactors.bundle.abilities import MARKED_MATCH
 from tfactors.describe.levels import OlderThresholds
@@ -154,6 +154,16 @@ def _model_labels(bundle: Bundle, factors: np.ndarray) -> dict[str, Any]:
     }
 
 
+def _entries(bundle: Bundle, rows: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the factors of a table, each at the layer of its row, else at its peak."""
+    factors = rows["factor"].tolist()
+    layers = rows["at"].tolist() if "at" in rows else [None] * len(rows)
+    return [
+        (int(factor), selection.peak_layer(bundle, factor) if pd.isna(layer) else int(layer))
+        for factor, layer in zip(factors, layers, strict=True)
+    ]
+
+
 def show(
     rows: pd.DataFrame,
     key: str,
@@ -163,13 +173,15 @@ def show(
     tallest: int = _TALLEST,
     choose: Callable[[int], None] | None = None,
     whole: Callable[[], pd.DataFrame] | None = None,
+    offer_basket: bool = True,
 ) -> None:
     """Draw a table of factors; a chosen row opens its factor, with ``changes`` beside.
 
     ``columns`` describes the caller's own columns of ``rows``, which stand after the words. A row
     that has a column ``at`` opens its factor at that layer. ``key`` also names the downloads.
     With ``choose`` a row calls that with its factor instead, and the page is drawn again.
-    ``whole`` makes the table to take along where it has more rows than are drawn.
+    ``whole`` makes the table to take along where it has more rows than are drawn. With
+    ``offer_basket``, and without ``choose``, a button puts its factors into the basket.
     """
     columns = columns or {}
     # With columns of the caller's own the table is wide enough without the numbers.
@@ -188,7 +200,10 @@ def show(
         column_config={**_COLUMNS, **columns},
         alt=alt,
     )
-    downloads.show(whole or (lambda: rows), key)
+    with st.container(horizontal=True, gap="small"):
+        downloads.show(whole or (lambda: rows), key)
+        if offer_basket and choose is None and len(rows):
+            basket_button.add_all(shell.bundle(), _entries(shell.bundle(), rows), key)
     marked = event["selection"]
     chosen = marked["rows"] or [row for row, _ in marked.get("cells", [])]
     if chosen:

@@ -6,14 +6,15 @@ import numpy as np
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import selection, showcase
+from tfactors.app.parts import basket_button, selection, showcase
 from tfactors.bundle import Bundle
 
 
 def choose_factor(bundle: Bundle) -> selection.Selected:
     """Draw number, previous, next, any and layer; return what they select.
 
-    Keys: P and N step through the factors, A draws one, J and K go a layer down and up.
+    Keys: P and N step through the factors, A draws one, J and K go a layer down and up, B puts it
+    into the basket or takes it out.
     """
     factor = url_state.value_of(controls.FACTOR)
     factor = showcase.first_factor(bundle) if factor is None else factor
@@ -63,6 +64,7 @@ def choose_factor(bundle: Bundle) -> selection.Selected:
                 disabled=place == len(bundle.layers) - 1,
                 help="One layer up.",
             )
+        basket_button.toggle(bundle, factor, selected.layer)
     return selected
 
 

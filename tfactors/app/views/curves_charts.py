@@ -23,6 +23,7 @@ def importance_curves(
     values: dict[int, np.ndarray],
     names: dict[int, str],
     title: str,
+    legend: bool = True,
     **options: Any,
 ) -> Any:
     """Draw the curves of some factors over the band of all.
@@ -39,6 +40,8 @@ def importance_curves(
         By factor.
     title
         Of the upright axis.
+    legend
+        Whether the names stand above; they are on the points' tips as well.
     options
         As of :func:`tfactors.app.parts.charts.draw_chart`.
     """
@@ -51,12 +54,12 @@ def importance_curves(
         }
     )
     frame["name"] = frame["factor"].map(names)
-    form = _importance_curves(tuple(names[factor] for factor in values), title)
+    form = _importance_curves(tuple(names[factor] for factor in values), title, legend)
     return draw_chart(form, {"curves": frame, "band": band}, selection_mode="pick", **options)
 
 
 @lru_cache(64)
-def _importance_curves(order: tuple[str, ...], title: str) -> str:
+def _importance_curves(order: tuple[str, ...], title: str, legend: bool) -> str:
     x = layer_axis()
     hover = alt.selection_point(fields=["factor"], on="pointerover", empty=False, name="hover")
     pick = alt.selection_point(name="pick", fields=["factor", "layer"], on="click", empty=False)
@@ -64,7 +67,10 @@ def _importance_curves(order: tuple[str, ...], title: str) -> str:
         x=x,
         y=alt.Y("value:Q", title=title),
         color=alt.Color(
-            "name:N", title=None, scale=alt.Scale(domain=list(order)), legend=line_legend()
+            "name:N",
+            title=None,
+            scale=alt.Scale(domain=list(order)),
+            legend=line_legend() if legend else None,
         ),
     )
     line = base.mark_line().encode(
@@ -80,4 +86,4 @@ def _importance_curves(order: tuple[str, ...], title: str) -> str:
         ],
     )
     parts = [*band_of_all_factors(x), line, points.add_params(hover, pick)]
-    return chart_form(alt.layer(*parts), 320 + legend_height(len(order)))
+    return chart_form(alt.layer(*parts), 320 + (legend_height(len(order)) if legend else 0))

@@ -1,7 +1,7 @@
 """What there is to know about a factor beside its examples, a part at a time.
 
-Each function draws one part of the Factor page: activations drawn at random, the words at every
-layer, where in the corpus the factor lives, and which factors and tokens are like it.
+Each function draws one part of the Factor page: the words at every layer, where in the corpus the
+factor lives, and which factors and tokens are like it.
 """
 
 import numpy as np
@@ -20,37 +20,6 @@ _LINES = 3
 _CONTEXT = 7
 _SIMILAR = 15
 _DOCUMENTS = 8
-# Bands of the quantile of an activation among all of a factor's at a layer, and rows of a band.
-_BANDS = (
-    ("The strongest tenth", 0.9, 1.0),
-    ("Above the middle", 0.5, 0.9),
-    ("Below the middle", 0.0, 0.5),
-)
-_DRAWN = 8
-
-
-def show_random_sample(selected: Selected) -> None:
-    """Draw activations that were drawn at random, in bands of strength."""
-    st.subheader(f"At random, at layer {selected.layer}", anchor=False, help=definitions.SAMPLE)
-    samples = selected.bundle.samples(selected.factor, selected.layer)
-    if samples.empty:
-        silent = f"No token activates this factor at layer {selected.layer}."
-        st.caption(selected.bundle.abilities.samples.why_not or silent)
-        return
-    st.caption(
-        f"The strongest examples flatter: these {len(samples)} were drawn from all tokens that "
-        "activate the factor, the weak ones as likely as the strong."
-    )
-    strongest = float(selected.overview.maximum[selected.factor, selected.column])
-    for name, low, high in _BANDS:
-        band = samples[(samples["quantile"] > low) & (samples["quantile"] <= high)]
-        if band.empty:
-            continue
-        weakest, largest = band["activation"].min(), band["activation"].max()
-        st.markdown(f"**{name}** · activation {weakest:.2f} to {largest:.2f}")
-        examples = passages_of(selected.bundle, band.head(_DRAWN), _CONTEXT)
-        st.html(passages.lines(examples, strongest))
-    downloads.show(lambda: samples, f"random_{selected.factor}_{selected.layer}")
 
 
 def show_words_by_layer(selected: Selected) -> None:
