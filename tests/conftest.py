@@ -67,9 +67,9 @@ _compiled = False
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let one process compile what solves codes, and the others find it in the cache.
+    """Let one process compile what builds need, and the others find it in the cache.
 
-    In a fresh clone each of them would take half a minute of a processor for it. Tests of the
+    In a fresh clone each of them would take most of a minute of a processor for it. Tests of the
     browser do not wait: they solve nothing themselves.
     """
     global _compiled
@@ -77,11 +77,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     from filelock import FileLock
 
-    from tfactors.coding.compile_ahead import compile_ahead
-
     assert item.config.cache
-    with FileLock(item.config.cache.mkdir("kernels") / "lock"):
-        compile_ahead()
+    folder = item.config.cache.mkdir("kernels")
+    done = folder / "compiled"
+    sources = (TESTS.parent / "tfactors").rglob("*.py")
+    with FileLock(folder / "lock"):
+        if not done.exists() or done.stat().st_mtime < max(p.stat().st_mtime for p in sources):
+            from kernels import compile_kernels
+
+            compile_kernels()
+            done.touch()
     _compiled = True
 
 

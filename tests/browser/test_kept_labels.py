@@ -29,13 +29,19 @@ def bundles(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def both_served(bundles: Path) -> Iterator[Server]:
+    with serve(bundles) as running:
+        yield running
+
+
 @pytest.fixture
-def labelled(browser: Browser, bundles: Path) -> Iterator[tuple[Visit, Server]]:
+def labelled(browser: Browser, both_served: Server) -> Iterator[Visit]:
     """A reader who labelled factor 7."""
-    with serve(bundles) as server, visiting(browser, server) as reader:
+    with visiting(browser, both_served) as reader:
         reader.open("/Factor?factor=7")
         write(reader, 7, "my <b>river</b> שלום")
-        yield reader, server
+        yield reader
 
 
 def write(reader: Visit, factor: int, label: str) -> None:
@@ -63,9 +69,9 @@ def until_kept(reader: Visit, names: list[str]) -> None:
 
 
 def test_a_label_is_there_after_a_reload_and_on_no_other_bundle_of_the_same_title(
-    labelled: tuple[Visit, Server],
+    labelled: Visit,
 ) -> None:
-    reader, _ = labelled
+    reader = labelled
     headline = reader.page.locator(HEADLINE)
     until_kept(reader, ["label:7"])
     reader.page.reload()
@@ -84,8 +90,8 @@ def test_a_label_is_there_after_a_reload_and_on_no_other_bundle_of_the_same_titl
     assert reader.dialogs == []
 
 
-def test_a_label_that_is_taken_back_is_gone_for_good(labelled: tuple[Visit, Server]) -> None:
-    reader, _ = labelled
+def test_a_label_that_is_taken_back_is_gone_for_good(labelled: Visit) -> None:
+    reader = labelled
     until_kept(reader, ["label:7"])
     reader.page.reload()
     expect(reader.page.locator(HEADLINE)).to_have_text(re.compile("river"), timeout=WAIT)
@@ -120,12 +126,12 @@ def test_an_open_page_has_its_labels_when_the_server_comes_back(
             reader.shows("Of your own: 2 labels and 0 lists")
 
 
-def test_two_tabs_do_not_undo_each_others_labels(browser: Browser, bundles: Path) -> None:
-    with serve(bundles) as server, visiting(browser, server) as one:
+def test_two_tabs_do_not_undo_each_others_labels(browser: Browser, both_served: Server) -> None:
+    with visiting(browser, both_served) as one:
         one.open("/Factor?factor=7")
         page = one.page.context.new_page()
         page.set_default_timeout(WAIT)
-        two = Visit(page, server.address)
+        two = Visit(page, both_served.address)
         two.open("/Factor?factor=9")
         write(one, 7, "river")
         until_kept(one, ["label:7"])
@@ -137,8 +143,8 @@ def test_two_tabs_do_not_undo_each_others_labels(browser: Browser, bundles: Path
         one.shows("Of your own: 2 labels and 0 lists")
 
 
-def test_a_browser_that_keeps_nothing_is_told_of(browser: Browser, bundles: Path) -> None:
-    with serve(bundles) as server, visiting(browser, server) as reader:
+def test_a_browser_that_keeps_nothing_is_told_of(browser: Browser, both_served: Server) -> None:
+    with visiting(browser, both_served) as reader:
         reader.page.add_init_script(
             "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException("
             "'closed', 'SecurityError'); }})"

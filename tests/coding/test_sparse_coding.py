@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Lasso
 
 import tfactors as tf
-from tfactors.coding.kernel import RESOLUTION
+from tfactors.coding.kernel import LANES, RESOLUTION, refit_rows
 from tfactors.coding.solver import ROWS, SparseCoder
 from tfactors.coding.sparse_coding import proved_gap
 
@@ -223,6 +223,15 @@ def test_refitted_codes_are_the_same_bit_for_bit_with_any_number_of_threads():
     assert (one.indptr == three.indptr).all()
     assert (one.indices == three.indices).all()
     assert (one.data == three.data).all()
+
+
+def test_a_refit_is_compiled_once_whatever_the_size_of_the_dictionary():
+    states = np.ones((2, 8), np.float32)
+    compiled = []
+    for atoms in (8, 2 * LANES):  # of which one fills whole cache lines
+        SparseCoder(np.eye(atoms, 8, dtype=np.float32), refit=True).encode(states, 0.1)
+        compiled.append(list(refit_rows.signatures))
+    assert compiled[0] == compiled[1]
 
 
 def test_the_proof_of_refitted_codes_is_that_of_the_codes_that_chose():

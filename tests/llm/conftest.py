@@ -26,14 +26,24 @@ def bundle(small: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small, tmp_path / "bundle"))
 
 
+@pytest.fixture(scope="session")
+def label_of() -> Callable[[Path, pytest.MonkeyPatch], Label]:
+    """The ``label`` below, of any bundle."""
+    return _label_of
+
+
 @pytest.fixture
 def label(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Label:
     """Run ``tfactors label`` without a key, with waits too short to notice."""
+    return _label_of(bundle, monkeypatch)
+
+
+def _label_of(bundle: Path, patch: pytest.MonkeyPatch) -> Label:
     for name in endpoint.KEYS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(endpoint, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.01)
-    monkeypatch.setattr("os.fsync", lambda file: None)  # nobody pulls the plug
+        patch.delenv(name, raising=False)
+    patch.setattr(endpoint, "FIRST_WAIT", 0.001)
+    patch.setattr(endpoint, "LONGEST_WAIT", 0.01)
+    patch.setattr("os.fsync", lambda file: None)  # nobody pulls the plug
 
     def run(model: ScriptedModel, *options: str) -> int:
         where = ["--endpoint", model.address, "--llm", "scripted", "--quiet"]

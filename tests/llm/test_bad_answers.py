@@ -1,6 +1,7 @@
 """Slow, broken, rude and injected answers: tried again, kept as text, or told in one line."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -17,15 +18,13 @@ from tfactors.llm.labelling import UNUSABLE_TRIES
 SIX = ("--limit", "6")  # factors, two of which have enough places to be scored
 
 
-@pytest.fixture
-def whole(bundle: Path, label) -> dict:
+@pytest.fixture(scope="module")
+def whole(small: Path, label_of, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What is kept of six factors where all goes well."""
-    with scripted() as model:
-        label(model, *SIX)
-    kept = plain(answers(bundle))
-    for name in (llm_labels.TABLE, llm_labels.SEAL):
-        (bundle / name).unlink()
-    return kept
+    bundle = Path(shutil.copytree(small, tmp_path_factory.mktemp("whole") / "bundle"))
+    with pytest.MonkeyPatch.context() as patch, scripted() as model:
+        assert label_of(bundle, patch)(model, *SIX) == 0
+    return plain(answers(bundle))
 
 
 BROKEN = {

@@ -77,6 +77,7 @@ def sensible(asked: Asked) -> str:
 class _Request(BaseHTTPRequestHandler):
     server: ScriptedModel
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together: apart, the body waits for the other's receipt
 
     def do_POST(self) -> None:
         model = self.server

@@ -126,7 +126,7 @@ class SparseCoder:
             for first in blocks:
                 rows = slice(first, min(first + ROWS, len(X)))
                 entries = codes.indptr[first : rows.stop + 1], codes.indices, data
-                refit_rows(X[rows], self.dictionary, self.gram, squares, *entries)
+                refit_rows(X[rows], self.dictionary, self._gram, squares, *entries)
 
         in_parallel(range(0, len(X), ROWS), work, self.threads)
         kept = data > 0
