@@ -19,6 +19,7 @@ import argparse
 from collections import Counter
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,18 +35,14 @@ from tfactors.stages.meanings import meaning_texts
 FIRST, SHARED, QUOTED = 5, 3, 4  # listed; contexts that make an answer; words on each side of one
 
 
-def quotes(bundle: Bundle, examples: pd.DataFrame) -> list[str]:
-    """Return each example as the table quotes it: four words, the word in brackets, four words."""
-    windows = bundle.windows(examples["window"].to_list(), token_ids=False)
-    found = []
-    for position, starts, tokens in zip(
-        examples["position"], windows["word_starts"], windows["tokens"], strict=True
-    ):
-        first, start, stop, last = cut(starts, int(position), QUOTED)
-        before, word, after = tokens[first:start], tokens[start:stop], tokens[stop:last]
-        text = f"{''.join(before)} [{''.join(word).strip()}]{''.join(after)}"
-        found.append(" ".join(text.split()))
-    return found
+def quote(window: Any, position: int) -> str:
+    """Return a context as the table has it: four words, the word in brackets, four words."""
+    first, start, stop, last = cut(window.word_starts, position, QUOTED)
+    before, word, after = (
+        "".join(window.tokens[part])
+        for part in (slice(first, start), slice(start, stop), slice(stop, last))
+    )
+    return " ".join(f"{before} [{word.strip()}]{after}".split())
 
 
 def answers(bundle: Bundle, questions: pd.DataFrame) -> list[set[int]]:
@@ -55,14 +52,23 @@ def answers(bundle: Bundle, questions: pd.DataFrame) -> list[set[int]]:
         for quote in contexts.split(" | "):
             asked.setdefault(quote, []).append(at)
     words = {quote[quote.index("[") + 1 : quote.index("]")] for quote in asked}
+    alive = bundle.factors.index[bundle.factors["alive"]]
+    peak = bundle.factors["peak_layer"]
+    examples = pd.concat([bundle.examples(factor, int(peak[factor])) for factor in alive])
+    examples = examples[examples["word"].isin(words)].groupby("window")
+    shared: Counter[tuple[int, int]] = Counter()
+    for windows in bundle.iter_windows():  # once through the text
+        for window in windows.itertuples(index=False):
+            if window.window not in examples.groups:
+                continue
+            own = examples.get_group(window.window)
+            for factor, position in zip(own["factor"], own["position"], strict=True):
+                places = asked.get(quote(window, int(position)), [])
+                shared.update((at, int(factor)) for at in places)
     found: list[set[int]] = [set() for _ in range(len(questions))]
-    for factor in bundle.factors.index[bundle.factors["alive"]]:
-        examples = bundle.examples(factor, int(bundle.factors["peak_layer"][factor]))
-        examples = examples[examples["word"].isin(words)]
-        shared = Counter(chain.from_iterable(asked.get(q, []) for q in quotes(bundle, examples)))
-        for at, count in shared.items():
-            if count >= SHARED:
-                found[at].add(int(factor))
+    for (at, factor), count in shared.items():
+        if count >= SHARED:
+            found[at].add(factor)
     return found
 
 
@@ -109,9 +115,9 @@ class Ways:
         owner = np.searchsorted(self.factors, self.rows["factor"])
         m = len(self.factors)
 
-        def mean(rows: np.ndarray) -> np.ndarray:
-            sums = np.zeros((m, self.vectors.shape[1]))
-            np.add.at(sums, owner[rows], self.vectors[rows])
+        def mean(rows: np.ndarray, vectors: np.ndarray = self.vectors) -> np.ndarray:
+            sums = np.zeros((m, vectors.shape[1]))
+            np.add.at(sums, owner[rows], vectors[rows])
             return sums / np.maximum(np.bincount(owner[rows], minlength=m), 1)[:, None]
 
         def cosine(vectors: np.ndarray) -> np.ndarray:
@@ -124,20 +130,20 @@ class Ways:
 
         every, contexts = np.ones(len(named), bool), mean(~named)
         exact = self.vectors @ question
-        signs = (2.0 * (self.vectors > 0) - 1) @ question * np.sqrt(np.pi / 2 / len(question))
+        signed = 2.0 * (self.vectors > 0) - 1
+        signs = signed @ question * np.sqrt(np.pi / 2 / len(question))
         name = cosine(mean(named))
         return {
             "name alone": name,
             "mean of contexts": cosine(contexts),
             "mean of contexts, less that of all": cosine(contexts - contexts.mean(axis=0)),
-            "mean of contexts and name": cosine(contexts) + name,
+            "mean of contexts, and the name": cosine(contexts) + name,
             "nearest context": best(exact, ~named, 1),
-            "nearest of contexts and name": best(exact, every, 1),
+            "nearest three contexts": best(exact, ~named, 3),
             "nearest three of contexts and name": best(exact, every, 3),
-            "the same, of signs": best(signs, every, 3),
-            "nearest five of contexts and name, of signs": best(signs, every, 5),
-            "nearest three contexts and name, of signs": best(signs, ~named, 3)
-            + best(signs, named, 1),
+            "mean of contexts, of signs": cosine(mean(~named, signed)),
+            "mean of contexts and name, of signs": cosine(mean(every, signed)),
+            "nearest three of contexts and name, of signs": best(signs, every, 3),
         }
 
 

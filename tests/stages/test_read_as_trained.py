@@ -274,6 +274,10 @@ def test_dead_rows_keep_their_numbers_and_are_called_dead(
     assert "2 factors have no direction in the file" in said(bundle)
     # The dead have no place on the map, the others have.
     assert (factors["map_x"].notna() == factors["alive"]).all()
+    assert bundle.regions["zoom"].nunique() == 3
+    for _, of_zoom in bundle.regions.groupby("zoom"):
+        members = np.sort(np.concatenate(of_zoom["factors"].tolist()))
+        assert members.tolist() == np.flatnonzero(factors["alive"]).tolist()
     out = tmp_path / "again"
     assert main(["export", str(bundle.path), "--format", "saelens", "--out", str(out)]) == 0
     before, after = (load_file(p / "sae_weights.safetensors") for p in (source, out))

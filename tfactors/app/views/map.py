@@ -200,7 +200,7 @@ def _draw_chart(
 ) -> None:
     colour = url_state.value_of(controls.MAP_COLOUR)
     key = _chart_key(f"map_{places}_{colour}")
-    order, axes = "by the likeness of their atoms", None
+    order, axes = "by their likeness", None
     if places == "levels":
         order, axes = (_BY_OLDER_LEVEL, _OLDER_AXES) if steps else (_BY_LEVEL, _AXES)
     if seen:
