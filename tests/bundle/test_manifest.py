@@ -49,8 +49,8 @@ def test_the_sections_say_what_the_record_holds(folder: Path, record: dict) -> N
 
 def test_the_default_bundle_is_about_minilm() -> None:
     about = Bundle.open(DEFAULT).about
-    assert (about.model.blocks, about.model.width, about.dictionary.factors) == (6, 384, 2000)
-    assert about.metrics.levels == {"low": 769, "mid": 720, "high": 511}
+    assert (about.model.blocks, about.model.width, about.dictionary.factors) == (6, 384, 1800)
+    assert about.metrics.levels == {"low": 661, "mid": 599, "high": 540}
 
 
 def test_older_bundles_lack_fields_and_open_all_the_same(record: dict) -> None:

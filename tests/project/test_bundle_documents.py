@@ -80,6 +80,7 @@ def test_the_columns_are_described_with_their_types(kind):
         "list<item: int32>": "list<int32>",
         "list<item: int16>": "list<int16>",
         "list<item: int8>": "list<int8>",
+        "list<item: uint8>": "list<uint8>",
         "list<item: bool>": "list<bool>",
     }
     keys = LAYOUTS[kind].keys
