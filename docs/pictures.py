@@ -42,7 +42,7 @@ SHOWN = {
     "random": ("Random_by_level?seed=3&level=mid", 0, 900),
     "saliency": ("Curves_and_saliency?factors=30&factor=30&layer=2", 1480, 2300),
     "search": ("Search?q=river", 0, 800),
-    "senses": ("Word_senses?word=back", 0, 1000),
+    "senses": ("Word_senses?word=well", 0, 1000),
     "text": (f"Your_text?text={TEXT}", 0, 1100),
     "map": ("Map", 0, 1000),
     "compare": ("Compare?factor=30", 0, 900),

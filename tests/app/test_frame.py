@@ -28,7 +28,7 @@ READ_FACTORS = [
     if page
     not in (
         *(controls.TEXT_PAGE, controls.ORIGINS_PAGE, controls.LABELS_PAGE),
-        *(controls.EVIDENCE_PAGE, controls.SENSES_PAGE),
+        *(controls.EVIDENCE_PAGE, controls.SENSES_PAGE, controls.GALLERY_PAGE),
     )
 ]
 HEAVY = ("torch", "transformers", "lime", "numba", "sklearn")

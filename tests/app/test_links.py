@@ -39,7 +39,7 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
                             ("kind", "word"), ("precision", 0.2), ("recall", 0.1),
                             ("stable", 0.4), *LEVELS]),
     (controls.SEARCH_PAGE, [("by", "sentence"), ("q", TEXT)]),
-    (controls.SENSES_PAGE, [("word", "back"), ("layer", 4), ("all", True)]),
+    (controls.SENSES_PAGE, [("word", "well"), ("layer", 4), ("all", True)]),
     (controls.TEXT_PAGE, [("text", TEXT), ("layer", 3), ("measure", "l0"),
                           ("measure", "factor"), ("factor", 30), ("penalty", 3.0),
                           ("with", "She left early."), ("with_token", 1), ("beside", "text"),

@@ -47,7 +47,9 @@ def of_selected(bundle: Bundle, dots: pd.DataFrame, logarithmic: bool) -> pd.Dat
     arrows = arrows[arrows[["source", "target"]].isin(places.index).all(axis=1)]
     names = selection.factor_names(bundle)["name"]
     other = np.where(arrows["way"] == FROM, arrows["source"], arrows["target"]).astype(int)
-    start, end = (places.loc[arrows[name]].to_numpy(float) for name in ("source", "target"))
+    start, end = (
+        places.loc[arrows[name]].to_numpy(float, copy=True) for name in ("source", "target")
+    )
     if logarithmic:
         start[:, 0], end[:, 0] = np.log(start[:, 0]), np.log(end[:, 0])
     begins, head, ends = (start + part * (end - start) for part in _PARTS)
