@@ -3,7 +3,7 @@
 Turns a bundle into its :class:`tfactors.explain.meaning_search.MeaningSearch`, shared by all
 sessions. Loading begins when a page that will ask is opened (:mod:`tfactors.app.parts.warm_up`).
 Where the bundle's own model is loaded already, as Your text leaves it, and is the one that embeds,
-its weights are shared. One reader's question is embedded at a time, which takes some 20 ms.
+its weights are shared. One reader's question is embedded at a time.
 """
 
 import importlib.util
