@@ -45,6 +45,7 @@ def read_everything(bundle: Bundle) -> list:
     found += [bundle.windows([0, 77, 199]), bundle.word_factors("river")]
     found += [bundle.senses(), bundle.occurrences("Bank ")]
     found += [*bundle.imported_tensors().values(), bundle.effects(), bundle.second_dictionary]
+    found += [bundle.regions, *bundle.meanings()]
     found += [*bundle.baseline().values()]
     for factor in (3, FACTORS - 1):
         found += [bundle.importance(factor), bundle.retention(factor)]

@@ -294,7 +294,7 @@ OPTIONAL = [
     ("effects", "ratio_error", 2, None, "None does not go with 6 examples"),
     ("effects", "elsewhere", 2, 1.5, "1.5 is no share"),
     ("meanings", "layer", 0, 9, "9 is none of the layers 0, 1, 2, 3"),
-    ("meanings", "rank", 1, 19, "19 is neither -1 nor an example of factor 0 at layer "),
+    ("meanings", "rank", 3, 60, "60 is neither -1 nor an example of factor 0 at layer "),
     ("meanings", "bits", 2, [1], "[1] is not 2 bytes long"),
     ("origins", "kind", 0, "rest", "'rest' is none of factor, word"),
     ("origins", "rank", -1, 30, "30 is not one more than the rank before"),
