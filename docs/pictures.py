@@ -33,7 +33,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 TEXT = "He+left+the+bank+by+the+river+and+went+to+the+bank+for+a+loan."
-STORY = "For+the+first+time+in+thirty+years+the+frigate+and+the+other+ships+of+the+navy+left+the+harbor."
+STORY = (
+    "For+the+first+time+in+thirty+years+the+frigate+and+the+other+ships+of+the+navy"
+    "+left+the+harbor."
+)
 # The pictures that the pages show: link, and which part of it, from and to so many pixels.
 SHOWN = {
     "home": ("", 0, 900),
