@@ -44,7 +44,7 @@ MOVES: list[tuple[Page, list[tuple[str, Any]]]] = [
                           ("measure", "factor"), ("factor", 30), ("penalty", 3.0),
                           ("with", "She left early."), ("with_token", 1), ("beside", "text"),
                           ("times", 2.0), ("where", "all")]),
-    (controls.ORIGINS_PAGE, [("text", TEXT), ("layer", 4), ("penalty", 1.0), ("factor", 127),
+    (controls.ORIGINS_PAGE, [("text", TEXT), ("layer", 4), ("penalty", 1.0), ("factor", 1147),
                              ("kept", 60)]),
     (controls.MAP_PAGE, [("places", "levels"), ("colour", "density"), *LEVELS]),
     (controls.MAP_PAGE, [("lit", "war"), ("in", "mid"), ("peak", 5)]),

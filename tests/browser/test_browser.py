@@ -133,7 +133,7 @@ def test_the_tab_key_walks_from_the_menu_to_the_page_and_shows_where_it_is(
     with visiting(browser, server, color_scheme="dark") as reader:
         reader.open("/Factor?factor=7")
         names = []
-        for _ in range(60):
+        for _ in range(90):
             reader.page.keyboard.press("Tab")
             name, ringed = reader.page.evaluate(FOCUSED)
             if name.strip() in names[:1]:

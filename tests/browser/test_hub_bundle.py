@@ -49,7 +49,6 @@ def test_the_gallery_of_an_owner_fetches_a_bundle_when_it_is_opened(
         assert len(tables) == 1  # of the one that every page has open
         visit.page.get_by_role("link", name="From afar").click()
         visit.query("bundle=hf%3Ame%2Fbundle")
-        visit.shows("Transformer factors")
         visit.page.wait_for_function("document.title.startsWith('Home')")
         visit.shows("From afar")
         tables = [name for name in reader.fetched() if name == "factors.parquet"]

@@ -61,7 +61,7 @@ def test_what_says_something_of_a_few_lines_is_measured_and_the_rest_says_why_no
     for name in ("reconstruction", "fidelity", "stability", "origins", "paper"):
         assert sections[name].tables, name
     assert max(points) <= integrated_gradients.MOST_IN_HALF_PRECISION
-    assert sections["origins"].tables[0].rows[0][1] <= 1
+    assert 1 <= sections["origins"].tables[0].rows[0][1] < 10  # which are asked for
     assert {name: section.title for name, section in sections.items()} == TITLES
     bundle.verify()
 
