@@ -50,7 +50,7 @@ def test_the_gallery_of_an_owner_fetches_a_bundle_when_it_is_opened(
         visit.page.get_by_role("link", name="From afar").click()
         visit.query("bundle=hf%3Ame%2Fbundle")
         visit.page.wait_for_function("document.title.startsWith('Home')")
-        visit.shows("From afar")
+        visit.idle()
         tables = [name for name in reader.fetched() if name == "factors.parquet"]
         assert len(tables) == 2
 

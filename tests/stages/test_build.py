@@ -218,8 +218,12 @@ def test_names_and_contexts_are_embedded_by_the_own_model_that_embeds_sentences(
         text = texts_around(built, examples.iloc[[2]], about.words)[0]
         assert examples["word"][2] in text
         assert (packed(encoder.embed([text]))[0] == bits[at]).mean() > 0.8
+    signs = 2.0 * np.unpackbits(bits, axis=1, count=about.width) - 1
+    asked = encoder.embed([text])[0]
+    means = {one: signs[factor == one].mean(axis=0) for one in set(factor)}
+    near = {one: mean @ asked / np.linalg.norm(mean) for one, mean in means.items()}
     found = tf.search_by_meaning(built, text, top=3)
-    assert factor[at] in set(found["factor"])
+    assert found["factor"].tolist() == sorted(near, key=near.__getitem__, reverse=True)[:3]
 
 
 @pytest.mark.parametrize("later", ["origin_examples", "meaning_contexts"])
