@@ -40,10 +40,10 @@ STORY = (
 # The pictures that the pages show: link, and which part of it, from and to so many pixels.
 SHOWN = {
     "home": ("", 0, 900),
-    "factor": ("Factor?factor=30", 0, 900),
-    "context": ("Factor?factor=30&part=context", 0, 1000),
+    "factor": ("Factor?factor=1278", 0, 900),
+    "context": ("Factor?factor=1278&part=context", 0, 1000),
     "random": ("Random_by_level?seed=3&level=mid", 0, 900),
-    "saliency": ("Curves_and_saliency?factors=30&factor=30&layer=2", 1480, 2300),
+    "saliency": ("Curves_and_saliency?factors=1278&factor=1278&layer=4", 1480, 2300),
     "search": ("Search?q=river", 0, 800),
     "senses": ("Word_senses?word=well", 0, 1000),
     "text": (f"Your_text?text={TEXT}", 0, 1100),
