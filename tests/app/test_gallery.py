@@ -72,8 +72,8 @@ def test_the_search_is_part_of_the_link_and_says_when_nothing_fits() -> None:
 
 
 def test_the_table_has_a_row_for_each(shelf: Path) -> None:
-    folders = {name: shelf / name for name in ("letters", "torn")}
-    table = gallery.table(gallery.entries_of(folders)).set_index("name")
+    entries = [gallery.Entry.of(name, shelf / name) for name in ("letters", "torn")]
+    table = gallery.table(entries).set_index("name")
     assert table.loc["letters", "factors"] == 6
     assert table.loc["letters", "wrong"] == ""
     assert "manifest.json" in table.loc["torn", "wrong"]

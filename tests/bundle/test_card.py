@@ -40,6 +40,11 @@ def test_whoever_writes_a_bundle_writes_its_card(folder: Path) -> None:
         assert source.licence.split("(")[0] in written
 
 
+def test_its_python_runs_where_the_bundle_is_named(folder: Path) -> None:
+    code = card(Bundle.open(folder).about).split("```python\n")[1].split("```")[0]
+    exec(code.replace("hf:owner/name", str(folder)), {})
+
+
 def test_its_front_matter_is_what_the_hub_asks_for(folder: Path) -> None:
     found = front_matter((folder / CARD).read_text("utf-8"))
     assert found["license"] == "other"

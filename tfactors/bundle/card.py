@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from tfactors.bundle.manifest import Manifest, Source
-from tfactors.bundle.summary import coding_in_words
+from tfactors.bundle.summary import coding_in_words, digits
 from tfactors.display.text import documents
 from tfactors.files import replacing
 from tfactors.visible import boxed
@@ -49,7 +49,7 @@ def card(about: Manifest) -> str:
         "were made and seals every file.",
         "## Open it",
         "```sh\ntfactors dashboard hf:owner/name   # or the folder that this file is in\n```",
-        '```python\nimport tfactors as tf\n\nbundle = tf.open("hf:owner/name")\n'
+        '```python\nimport tfactors as tf\n\nbundle = tf.Bundle.open("hf:owner/name")\n'
         'bundle.factors.sort_values("stability", ascending=False).head()\n```',
         "## What it was made from",
         _facts(about),
@@ -108,10 +108,18 @@ def _quality(about: Manifest) -> list[str]:
     parts: list[str] = []
     if metrics.layers:
         rows = [
-            (str(of.layer), _number(of.l0, ".1f"), _number(of.explained_variance, ".3f"))
+            (
+                str(of.layer),
+                digits(of.l0, ".1f"),
+                digits(of.explained_variance, ".3f"),
+            )
             for of in metrics.layers
         ]
-        whole = ("all", _number(metrics.l0, ".1f"), _number(metrics.explained_variance, ".3f"))
+        whole = (
+            "all",
+            digits(metrics.l0, ".1f"),
+            digits(metrics.explained_variance, ".3f"),
+        )
         held_out = f"{about.corpus.held_out_tokens:,} tokens of held-out text"
         parts = [
             "## How good it is",
@@ -128,10 +136,6 @@ def _quality(about: Manifest) -> list[str]:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "unknown" if value is None else format(value, form)
 
 
 def _plain(text: str) -> str:

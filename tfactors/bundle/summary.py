@@ -41,16 +41,16 @@ def _quality(about: Manifest) -> list[str]:
     """Return what was measured of a bundle that was built here, and how long it took."""
     corpus, metrics = about.corpus, about.metrics
     lines = [
-        f"factors  {about.dictionary.factors:,}, {_number(metrics.alive, '.2%')} alive; "
+        f"factors  {about.dictionary.factors:,}, {digits(metrics.alive, '.2%')} alive; "
         f"{coding_in_words(about)}",
-        f"quality  L0 {_number(metrics.l0, '.1f')}, explained variance "
-        f"{_number(metrics.explained_variance)} on {corpus.held_out_tokens:,} tokens of "
+        f"quality  L0 {digits(metrics.l0, '.1f')}, explained variance "
+        f"{digits(metrics.explained_variance)} on {corpus.held_out_tokens:,} tokens of "
         f"{corpus.held_out or 'text'} held out",
         "layer       L0   explained variance   duality gap",
     ]
     lines += [
-        f"{of.layer:>5}  {_number(of.l0, '6.1f')}  {_number(of.explained_variance):>19}  "
-        f"{_number(of.duality_gap, '.1e'):>12}"
+        f"{of.layer:>5}  {digits(of.l0, '6.1f')}  {digits(of.explained_variance):>19}  "
+        f"{digits(of.duality_gap, '.1e'):>12}"
         for of in metrics.layers
     ]
     lines += [f"note     {note}" for note in about.dictionary.notes]
@@ -105,5 +105,6 @@ def _counts(levels: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {level}" for level, n in levels.items())
 
 
-def _number(value: float | None, form: str = ".3f") -> str:
+def digits(value: float | None, form: str = ".3f") -> str:
+    """Return a number as a text, "unknown" where it was not measured."""
     return "unknown" if value is None else format(value, form)

@@ -4,7 +4,7 @@ Turns the folders of bundles into entries, from their manifests alone: a bundle 
 be fetched, and one that cannot be read is listed with what is wrong with it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,6 @@ class Entry:
             parts += [source.title or source.name for source in self.about.corpus.sources]
         text = " ".join(parts).casefold()
         return all(word in text for word in query.casefold().split())
-
-
-def entries_of(folders: Mapping[str, Path]) -> list[Entry]:
-    """Return an entry for each bundle, in the order given."""
-    return [Entry.of(name, folder) for name, folder in folders.items()]
 
 
 def table(entries: Iterable[Entry]) -> pd.DataFrame:

@@ -106,9 +106,10 @@ def open_bundle(path: Path) -> Bundle:
 
     Of a bundle of the hub that was only listed, the tables are fetched.
     """
-    if (name := hub_name(path)) and not is_whole(path):
-        path = _fetched(name)
     stamp = manifest_stamp(path)
+    if stamp and (name := hub_name(path)) and not _is_whole(str(path), stamp):
+        path = _fetched(name)
+        stamp = manifest_stamp(path)
     return _open(str(path), stamp) if stamp else Bundle.open(path)  # which says what is wrong
 
 
@@ -119,6 +120,12 @@ def manifest_stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size
+
+
+@st.cache_resource(max_entries=_OPEN_BUNDLES, show_spinner=False)
+def _is_whole(path: str, stamp: tuple[int, int]) -> bool:
+    """Ask once, and not in every run of a page, which would read the manifest each time."""
+    return is_whole(Path(path))
 
 
 @st.cache_resource(max_entries=_OPEN_BUNDLES, show_spinner=False)

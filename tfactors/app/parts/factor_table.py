@@ -21,7 +21,7 @@ from tfactors.visible import boxed
 
 _ROW, _TALLEST = 35, 640  # pixels: as high as its rows, up to the height of a page
 
-_COLUMNS: dict[str, Any] = {
+COLUMNS: dict[str, Any] = {
     "factor": st.column_config.NumberColumn(
         "Factor", width="small", pinned=True, help=definitions.FACTOR
     ),
@@ -197,7 +197,7 @@ def show(
         placeholder="–",
         height=min(_ROW * (len(rows) + 1) + 3, tallest),
         column_order=["factor", "words", *by_model, *columns, *shared],
-        column_config={**_COLUMNS, **columns},
+        column_config={**COLUMNS, **columns},
         alt=alt,
     )
     with st.container(horizontal=True, gap="small"):

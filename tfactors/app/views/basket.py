@@ -7,6 +7,7 @@ import streamlit as st
 from tfactors.app.frame import basket, controls, notes, shell, store, url_state
 from tfactors.app.parts import factor_table, option_buttons, selection
 from tfactors.bundle import Bundle
+from tfactors.describe import labels
 from tfactors.portrait import definitions
 
 _KEY = "basket_held"
@@ -44,7 +45,7 @@ def show(bundle: Bundle) -> None:
 _COLUMNS = {
     "at": st.column_config.NumberColumn("Layer", width="small", help=definitions.LAYER),
     "own": st.column_config.TextColumn("Your label", width="medium", help=definitions.OWN_LABEL),
-    "level": st.column_config.TextColumn("Level", width="small", help=definitions.LEVEL),
+    "level": factor_table.COLUMNS["level"],
     "importance_at": st.column_config.NumberColumn(
         "Importance", format="%.2f", width="small", help=definitions.IMPORTANCE_THERE
     ),
@@ -57,9 +58,7 @@ _COLUMNS = {
     "token_share": st.column_config.NumberColumn(
         "By word", format="percent", width="small", help=definitions.WORD_SHARE
     ),
-    "window_share": st.column_config.NumberColumn(
-        "By window", format="percent", width="small", help=definitions.WINDOW_SHARE
-    ),
+    "window_share": factor_table.COLUMNS["window_share"],
 }
 
 
@@ -75,10 +74,7 @@ def rows_of(bundle: Bundle, held: tuple[basket.Entry, ...]) -> pd.DataFrame:
     rows["importance_at"] = overview.importance[factors, column] if measured else np.nan
     rows["density_at"] = overview.density[factors, column] if measured else np.nan
     precision, recall = (rows[f"label_{name}"].to_numpy(float) for name in ("precision", "recall"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rows["f1"] = np.where(
-            precision + recall > 0, 2 * precision * recall / (precision + recall), precision * 0
-        )
+    rows["f1"] = labels.f1_score(precision, recall)
     for name in ("token_share", "sentence_share"):
         rows[name] = bundle.factors[name].to_numpy(float)[factors]
     return rows
