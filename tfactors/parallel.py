@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,15 @@ def cores() -> int:
     free = len(affinity(0)) if affinity else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(free, int(asked)) if asked.isdigit() and int(asked) else free
+
+
+def core_seconds() -> float:
+    """Return the processor time of this process over the cores it may use, in seconds.
+
+    Between two calls that is what the clock says of work that keeps all cores busy and has them to
+    itself; methods that get the same of it had the same means, whatever else the machine did.
+    """
+    return time.process_time() / cores()
 
 
 def in_parallel(parts: Sequence[int], work: Callable[[Iterator[int]], None], threads: int) -> None:

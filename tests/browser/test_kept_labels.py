@@ -144,7 +144,7 @@ def test_two_tabs_do_not_undo_each_others_labels(browser: Browser, both_served: 
 
 
 def test_a_browser_that_keeps_nothing_is_told_of(browser: Browser, both_served: Server) -> None:
-    with visiting(browser, both_served) as reader:
+    with visiting(browser, both_served, fresh=True) as reader:
         reader.page.add_init_script(
             "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException("
             "'closed', 'SecurityError'); }})"

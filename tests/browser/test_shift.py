@@ -55,7 +55,7 @@ def counted(reader: Visit) -> list[tuple[float, list[str]]]:
 def test_nothing_jumps_on_a_server_that_was_just_started(
     browser: Browser, cold_server: Server
 ) -> None:
-    with visiting(browser, cold_server) as reader:
+    with visiting(browser, cold_server, fresh=True) as reader:
         moved = shifts(reader, "/Factor?factor=7")
     assert sum(one for one, _ in moved) < 0.1, moved
 
@@ -65,14 +65,14 @@ def test_nothing_jumps_on_a_server_that_was_just_started(
     ["/", "/Search?q=the", "/Compare?factor=7"],
 )
 def test_nothing_jumps_while_a_page_loads(path: str, browser: Browser, server: Server) -> None:
-    with visiting(browser, server) as reader:
+    with visiting(browser, server, fresh=True) as reader:
         moved = shifts(reader, path)
     assert sum(one for one, _ in moved) < 0.1, moved
 
 
 @pytest.mark.parametrize("path", ["/", "/Search?q=the"])
 def test_nothing_jumps_on_a_telephone(path: str, browser: Browser, server: Server) -> None:
-    with visiting(browser, server) as reader:
+    with visiting(browser, server, fresh=True) as reader:
         reader.page.set_viewport_size(PHONE)
         moved = shifts(reader, path)
     assert sum(one for one, _ in moved) < 0.1, moved
@@ -88,7 +88,7 @@ def test_controls_that_arrive_late_push_nothing(
     def hold(route: Route) -> None:
         route.continue_() if arriving.is_set() else held.append(route)
 
-    with visiting(browser, server) as reader:
+    with visiting(browser, server, fresh=True) as reader:
         page = reader.page
         page.set_viewport_size({"width": width, "height": 850})
         page.add_init_script(WATCH)
@@ -106,13 +106,14 @@ def test_controls_that_arrive_late_push_nothing(
     assert sum(one for one, _ in moved) < 0.1, moved
 
 
-def test_the_next_factor_moves_nothing_that_stays(visit: Visit) -> None:
-    shifts(visit, "/Factor?factor=7")
-    visit.page.evaluate("window.shifts = []")
-    visit.page.get_by_role("button", name="Next").click()
-    visit.shows("Factor 8 at layer")
-    visit.idle()
-    moved = counted(visit)
+def test_the_next_factor_moves_nothing_that_stays(browser: Browser, server: Server) -> None:
+    with visiting(browser, server, fresh=True) as reader:
+        shifts(reader, "/Factor?factor=7")
+        reader.page.evaluate("window.shifts = []")
+        reader.page.get_by_role("button", name="Next").click()
+        reader.shows("Factor 8 at layer")
+        reader.idle()
+        moved = counted(reader)
     assert sum(one for one, _ in moved) < 0.1, moved
 
 

@@ -11,10 +11,11 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 from new_processes import free_port
-from playwright.sync_api import Browser, Page, Playwright, Request, expect
+from playwright.sync_api import Browser, Dialog, Page, Playwright, Request, ViewportSize, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -28,6 +29,7 @@ FLAGS = [
     "--disable-sync",
 ]
 ATTACK = "</style><img src=http://evil.invalid/x onerror=alert(1)><script>alert(2)</script>"
+WINDOW = ViewportSize(width=1400, height=900)
 WAIT = 60_000  # milliseconds: generous, because nothing here waits a fixed time
 
 
@@ -38,6 +40,10 @@ def executable() -> str:
     if not found:
         pytest.fail(f"no browser: install chromium, or set CHROMIUM; looked for {NAMES}")
     return found
+
+
+# Windows that readers have left, by browser and by the options that they were opened with.
+_LEFT: WeakKeyDictionary[Browser, dict[str, list[Page]]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -117,20 +123,59 @@ def serve(bundles: Path, port: int | None = None) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def visiting(browser: Browser, server: Server, **options: object) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
+def visiting(
+    browser: Browser, server: Server, fresh: bool = False, **options: object
+) -> Iterator[Visit]:
+    """A reader who has not been here before, with the options of a context of the browser.
+
+    A window that another reader left is taken where there is one, because it has compiled the
+    scripts of the page already, which is most of what opening a page costs. A ``fresh`` one is for
+    who changes the window itself: scripts of its own, requests that are held up.
+    """
+    left = _LEFT.setdefault(browser, {}).setdefault(repr(sorted(options.items())), [])
+    if left and not fresh:
+        page = left.pop()
+    else:
+        page = browser.new_context(viewport=WINDOW, **options).new_page()
+        page.set_default_timeout(WAIT)
     visit = Visit(page, server.address)
 
     def seen(request: Request) -> None:
         if not request.url.startswith((server.address, "data:", "blob:")):
             visit.requests.append(request.url)
 
+    def asked(dialog: Dialog) -> None:
+        visit.dialogs.append(dialog.message)
+        dialog.dismiss()
+
     page.on("request", seen)
-    page.on("dialog", lambda dialog: (visit.dialogs.append(dialog.message), dialog.dismiss()))
-    yield visit
-    context.close()
+    page.on("dialog", asked)
+    try:
+        yield visit
+    except BaseException:
+        fresh = True
+        raise
+    finally:
+        page.remove_listener("request", seen)
+        page.remove_listener("dialog", asked)
+        if fresh:
+            page.context.close()
+        else:
+            _forget(page)
+            left.append(page)
+
+
+def _forget(page: Page) -> None:
+    """Leave a window as it was before anybody looked out of it."""
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear(), sessionStorage.clear()")
+    page.mouse.move(0, 0)
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    page.set_viewport_size(WINDOW)
 
 
 def launched(playwright: Playwright) -> Browser:

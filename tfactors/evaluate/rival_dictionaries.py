@@ -19,7 +19,6 @@ learnt on x in the same time (Dooms and Wilhelm 2025, “Tokenized SAEs”, ask 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -32,6 +31,7 @@ from tfactors.coding.solver import SparseCoder
 from tfactors.evaluate.evaluation import Evaluation
 from tfactors.evaluate.reconstruction import Quality, pooled, quality
 from tfactors.evaluate.topk_autoencoder import TopKAutoencoder
+from tfactors.parallel import core_seconds
 
 TERMS = (4, 8, 16, 32, 64)
 SEARCH = 24  # penalties tried for those that give so many terms
@@ -152,11 +152,11 @@ def measure(evaluation: Evaluation) -> Section:
     held = _HeldOut(states, own, terms, about.coding.refit)
     found: dict[tuple[str, int, int], Quality] = {}
     with evaluation.progress(12 if own is None else 16, "controls", "part") as bar:
-        start = time.monotonic()
+        start = core_seconds()
         penalty = encoder.penalty if encoder.exact else 1.0
         learner = DictionaryLearner(m, penalty, random_state=evaluation.seed, epochs=1).fit(train)
         bar.update(2)
-        spent = time.monotonic() - start
+        spent = core_seconds() - start
         seconds = max(spent, effort.least_seconds)
         autoencoders = {}
         for name, times in ((TOPK, 1), (TOPK_LONGER, 4)):
