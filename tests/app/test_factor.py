@@ -285,9 +285,12 @@ def test_similar_factors_and_tokens_come_with_their_numbers(made_up: Path) -> No
         assert f"<bdi>{passages.escape(row.token)}</bdi> <small>{row.value:.2f}" in bodies
 
 
-def test_a_label_says_how_often_it_is_right(made_up: Path) -> None:
+@pytest.mark.parametrize(("kind", "judges"), [("lemma", "tokens"), ("topic", "windows")])
+def test_a_label_says_how_often_it_is_right_of_tokens_or_of_windows(
+    made_up: Path, kind: str, judges: str
+) -> None:
     factors = Bundle.open(made_up / "default").factors
-    row = factors[factors["label_kind"] == "lemma"].iloc[0]
+    row = factors[factors["label_kind"] == kind].iloc[0]
     head = words(open_page("pages/1_Factor.py", factor=str(row["factor"])))
-    assert f"{row['label_precision']:.0%} of the held-out tokens" in head
+    assert f"{row['label_precision']:.0%} of the held-out {judges}" in head
     assert f"{row['label_recall']:.0%} of those" in head

@@ -45,8 +45,13 @@ def strong_at(planted: Planted, condition) -> np.ndarray:
     )
 
 
-def name(planted: Planted, activations: np.ndarray, held_out: np.ndarray = HELD_OUT) -> dict:
-    return planted.namer(activations, held_out).name(0, 1.0, ["frequent", "words"])
+def name(
+    planted: Planted,
+    activations: np.ndarray,
+    held_out: np.ndarray = HELD_OUT,
+    of_windows: bool = False,
+) -> dict:
+    return planted.namer(activations, held_out).name(0, 1.0, ["frequent", "words"], of_windows)
 
 
 def after_have(planted: Planted, at: int) -> bool:
@@ -169,6 +174,40 @@ def test_any_token_is_a_bad_name(planted):
         assert recall == 1
         assert precision == pytest.approx(activations.mean())
         assert f1_score(np.array(precision), np.array(recall)) < 0.2 < GOOD_ENOUGH
+
+
+def test_a_factor_of_windows_is_named_by_their_words_and_judged_by_windows(planted):
+    """It is active at one token of each of its windows, which no rule about tokens could tell."""
+    first = np.flatnonzero(planted.positions == 0)
+    activations = np.zeros((len(planted.windows), 1), np.float32)
+    activations[first + planted.windows[first] % 11, 0] = MATTER == 0
+    label = name(planted, activations, of_windows=True)
+    assert (label["kind"], label["judge"]) == ("topic", "held out windows")
+    assert set(label["label"].removeprefix("about ").split(", ")) <= set(MATTERS["forest"])
+    assert (label["precision"], label["recall"]) == (1, 1)
+    assert name(planted, activations)["kind"] == "mixed"
+
+
+def test_a_window_counts_as_its_strongest_token_and_a_weak_one_in_part(planted):
+    """With half of θ in the windows of one matter, P is (1 + ½) / 2 where both matters fit."""
+    activations = np.zeros((len(planted.windows), 1), np.float32)
+    first = np.flatnonzero(planted.positions == 0)
+    activations[first, 0] = np.select([MATTER == 0, MATTER == 1], [1.0, 0.25])
+    activations[first + 1, 0] = 0.1
+    namer = planted.namer(activations, HELD_OUT)
+    firing = namer.held_out.firing(0, 0.5, of_windows=True)
+    of_matter = MATTER[HELD_OUT]
+    assert firing.shares(of_matter <= 1) == (pytest.approx(0.75), 1)
+    assert firing.shares(of_matter == 0) == (1, 1)
+    assert firing.shares(of_matter == 2) == (pytest.approx(0.2), 0)
+
+
+def test_windows_drawn_by_chance_have_no_name(planted):
+    rng = np.random.default_rng(5)
+    drawn = rng.random(WINDOWS) < 0.2
+    label = name(planted, drawn[planted.windows, None].astype(np.float32), of_windows=True)
+    assert label["kind"] == "mixed"
+    assert label["judge"] == "held out windows"
 
 
 def test_names_are_the_same_every_time(planted):

@@ -650,11 +650,12 @@ def _labels_and_map(seed: int, alive: np.ndarray) -> dict[str, object]:
     rng = np.random.default_rng([seed, 2])
     kind = np.array(LABEL_KINDS)[np.arange(len(alive)) % len(LABEL_KINDS)]
     scored = alive & (kind != "mixed")
+    judge = np.where(kind == "topic", "held out windows", "held out")
     x, y = rng.normal(0, 20, (2, len(alive)))
     return {
         "label_kind": np.where(alive, kind, "").tolist(),
         "label_rule": np.where(scored, "the word is “made up”", "").tolist(),
-        "label_judge": np.where(scored, "held out", "").tolist(),
+        "label_judge": np.where(scored, judge, "").tolist(),
         "label_precision": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
         "label_recall": np.where(scored, rng.uniform(0.3, 1, len(alive)), np.nan),
         "map_x": np.where(alive, x, np.nan),

@@ -274,8 +274,9 @@ LABEL_KINDS = (
     "topic",
     "mixed",
 )
-# Which text a label was judged on: held-out text, or windows of the sample that proposed nothing.
-LABEL_JUDGES = ("held out", "sample")
+# What judged a label: tokens held out, or those of the sample's windows that proposed nothing; of a
+# high-level factor the windows themselves.
+LABEL_JUDGES = ("held out", "sample", "held out windows", "sample windows")
 # Contexts are stored of this many examples a factor and layer, at most.
 CONTEXTS = 20
 # How two factors can be near: the cosine of their atoms, or that they fire on the same tokens.

@@ -7,7 +7,9 @@ A label is a rule about a token and the text around it, judged on text that did 
 
 with a the activation at the factor's peak layer and θ ACTIVE_SHARE of its importance. So a token
 that activates the factor at half of θ counts half for the rule; “any token” gets the mean credit of
-all tokens as its precision, which is a percent or so.
+all tokens as its precision, which is a percent or so. The label of a high-level factor is a rule
+about windows, which stand in the place of tokens; the activation of a window is the largest of its
+tokens'.
 """
 
 from __future__ import annotations

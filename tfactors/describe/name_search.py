@@ -150,7 +150,7 @@ class Firing:
     Attributes
     ----------
     rows : (r,) int
-        The tokens that activate it at all, ascending.
+        The tokens (or windows) that activate it at all, ascending.
     credit : (r,) float
         min(1, a / θ).
     strong : (r,) bool
@@ -173,6 +173,29 @@ class Firing:
         hits = fits[self.rows]
         precision = self.credit[hits].sum() / max(fits.sum(), 1)
         return float(precision), float(self.strong[hits].sum() / max(self.strong.sum(), 1))
+
+    def least_count(self, counts: np.ndarray, fits: np.ndarray | None) -> tuple[int, float] | None:
+        """Return the count from which on tokens are told best, and the F₁ of that.
+
+        Parameters
+        ----------
+        counts : (n,) int
+            How many of some words each token has.
+        fits : (n,) bool or None
+            The tokens that fit what the rule asks beside it; None: all.
+        """
+        number = int(counts.max(initial=0)) + 1
+        here = np.ones(len(self.rows)) if fits is None else fits[self.rows]
+        credit, strong = (
+            _at_least(counts[self.rows], weight * here, number)
+            for weight in (self.credit, self.strong)
+        )
+        total = _at_least(counts if fits is None else counts[fits], None, number)
+        f1 = f1_score(credit / np.maximum(total, 1), strong / max(self.strong.sum(), 1))
+        if number == 1:
+            return None
+        least = 1 + int(f1[1:].argmax())
+        return least, float(f1[least])
 
 
 def search(text: SearchText, firing: Firing, topics: Sequence[Topic]) -> list[Rule]:
@@ -295,17 +318,9 @@ class _Search:
     def _best_bags(self, fits: np.ndarray | None) -> list[tuple[BagHas, float]]:
         """Return the best condition on each list of words, for tokens that fit, with its F₁."""
         found = []
-        here = np.ones(len(self.firing.rows)) if fits is None else fits[self.firing.rows]
         for near, stems, counts in self._bags:
-            number = int(counts.max(initial=0)) + 1
-            of_firing = counts[self.firing.rows]
-            credit = _at_least(of_firing, self.firing.credit * here, number)
-            strong = _at_least(of_firing, self.firing.strong * here, number)
-            total = _at_least(counts if fits is None else counts[fits], None, number)
-            f1 = f1_score(credit / np.maximum(total, 1), strong / max(self.strong, 1))
-            if len(f1) > 1:
-                least = 1 + int(f1[1:].argmax())
-                found.append((BagHas(near, stems, least), float(f1[least])))
+            if best := self.firing.least_count(counts, fits):
+                found.append((BagHas(near, stems, best[0]), best[1]))
         return found
 
 

@@ -5,6 +5,9 @@ nothing of it has a say in which rule it is. A factor with fewer than FEWEST_ACT
 the held-out text, as one about a matter that those documents never touch, cannot be judged there;
 then every other window of the sample proposes, and the windows between them judge.
 
+The name of a high-level factor is about windows (`tfactors.describe.window_names`), and windows
+judge it.
+
 A label that does not reach an F₁ of GOOD_ENOUGH is “mixed”, with the shares of its rule.
 """
 
@@ -21,7 +24,8 @@ from tfactors.describe.label_texts import LabelText, LabelWriter
 from tfactors.describe.labels import ACTIVE_SHARE, FEWEST_ACTIVE, GOOD_ENOUGH, f1_score
 from tfactors.describe.name_search import Firing, Rule, SearchText, Topic, search
 from tfactors.describe.token_slots import TokenSlots
-from tfactors.describe.word_bags import WordBags, telling
+from tfactors.describe.window_names import window_rule, windows_firing
+from tfactors.describe.word_bags import FEWEST_WINDOWS, WordBags, telling
 
 # A rule that tells less than this where it was proposed is no better than frequent words.
 TELLING = 0.1
@@ -52,12 +56,24 @@ class NamedText:
         rows = np.flatnonzero(chosen)
         return NamedText.of(self.text.tokens.rows(rows), self.activations[rows], content)
 
-    def firing(self, factor: int, least: float) -> Firing:
-        """Return where a factor fires; ``least`` is what counts as strong."""
+    def firing(self, factor: int, least: float, of_windows: bool) -> Firing:
+        """Return at which tokens, or in which windows, a factor fires.
+
+        ``least`` is what counts as strong.
+        """
         of_factor = slice(*self.activations.indptr[factor : factor + 2])
-        return Firing.of(
-            self.activations.indices[of_factor], self.activations.data[of_factor], least
-        )
+        rows, activations = self.activations.indices[of_factor], self.activations.data[of_factor]
+        if of_windows:
+            return windows_firing(self.text.bags, rows, activations, least)
+        return Firing.of(rows, activations, least)
+
+    def fitting(self, rule: Rule, of_windows: bool) -> np.ndarray:
+        """Return which tokens, or which windows, fit a rule, (n,) or (windows,) bool."""
+        tokens = self.text.fitting(rule.conditions)
+        if not of_windows:
+            return tokens
+        bags = self.text.bags
+        return np.bincount(bags.row[tokens], minlength=int(bags.row.max(initial=-1)) + 1) > 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,9 @@ class Namer:
         """What puts rules into words."""
         return LabelWriter(self.sample.text.tokens)
 
-    def name(self, factor: int, importance: float, frequent: Sequence[str]) -> dict[str, object]:
+    def name(
+        self, factor: int, importance: float, frequent: Sequence[str], of_windows: bool = False
+    ) -> dict[str, object]:
         """Return the columns of factors.parquet that are about a factor's label.
 
         Parameters
@@ -105,22 +123,27 @@ class Namer:
             At its peak layer.
         frequent : sequence of str
             The words of its strongest examples, the most frequent first.
+        of_windows : bool
+            Whether it is about whole windows, a high-level factor.
         """
         least = ACTIVE_SHARE * importance
         proposing, judging, judge = self.sample, self.held_out, "held out"
-        judged = judging.firing(factor, least)
+        judged = judging.firing(factor, least, of_windows)
         if judged.strong.sum() < FEWEST_ACTIVE:
             (proposing, judging), judge = self.halves, "sample"
-            judged = judging.firing(factor, least)
+            judged = judging.firing(factor, least, of_windows)
         if judged.strong.sum() < FEWEST_ACTIVE:
             proposing, judge = self.sample, ""
-        firing = proposing.firing(factor, least)
-        topics = self._topics(factor, proposing, firing, judge)
-        rules = search(proposing.text, firing, topics)
-        best = rules[0] if rules else None
+        firing = proposing.firing(factor, least, of_windows)
+        if of_windows:
+            best = window_rule(proposing.text.bags, firing, self._matter(factor, proposing, judge))
+        else:
+            rules = search(proposing.text, firing, self._topics(factor, proposing, firing, judge))
+            best = rules[0] if rules else None
         shares = (np.nan, np.nan)
         if best and judge:
-            shares = judged.shares(judging.text.fitting(best.conditions))
+            shares = judged.shares(judging.fitting(best, of_windows))
+        judge += " windows" * (of_windows and bool(judge))
         if best and judge and f1_score(*map(np.array, shares)) >= GOOD_ENOUGH:
             return _columns(self.writer.write(best), shares, judge)
         text = self._mixed(factor, best, frequent)
@@ -129,30 +152,26 @@ class Namer:
     def _topics(self, factor: int, proposing: NamedText, firing: Firing, judge: str) -> list[Topic]:
         """Return what the windows of a factor are about, and what stands near its tokens."""
         bags, strong = proposing.text.bags, firing.rows[firing.strong]
-        mine = self._examples_of(factor)
-        if judge == "sample":
-            mine = mine[self.example_window[mine] % 2 == 0]
-        of_examples = self.examples.window_bags(mine)
         return [
             Topic(False, bags.window_topic(strong)),
-            Topic(False, telling(*of_examples, bags.window_share)),
+            Topic(False, self._matter(factor, proposing, judge)),
             Topic(True, bags.near_topic(strong)),
         ]
 
-    def _examples_of(self, factor: int) -> np.ndarray:
-        """Return the rows of a factor's examples, ascending."""
-        return np.arange(*np.searchsorted(self.example_factor, [factor, factor + 1]))
-
-    def _matter(self, factor: int) -> np.ndarray:
-        """Return what the windows of a factor's examples are about, be they only two."""
-        bags = self.examples.window_bags(self._examples_of(factor))
-        return telling(*bags, self.sample.text.bags.window_share, fewest=2)
+    def _matter(
+        self, factor: int, proposing: NamedText, judge: str, fewest: int = FEWEST_WINDOWS
+    ) -> np.ndarray:
+        """Return what the windows of a factor's examples are about, those that judge left out."""
+        mine = np.arange(*np.searchsorted(self.example_factor, [factor, factor + 1]))
+        if judge == "sample":
+            mine = mine[self.example_window[mine] % 2 == 0]
+        return telling(*self.examples.window_bags(mine), proposing.text.bags.window_share, fewest)
 
     def _mixed(self, factor: int, best: Rule | None, frequent: Sequence[str]) -> LabelText:
         """Return the label of a factor that no rule tells: the closest, else words."""
         if best and best.f1 >= TELLING:
             text = self.writer.write(best)
-        elif len(stems := self._matter(factor)):
+        elif len(stems := self._matter(factor, self.sample, "", fewest=2)):
             text = LabelText(self.writer.topic(stems), "", "")
         else:
             text = LabelText(", ".join(frequent[:3]), "", "")

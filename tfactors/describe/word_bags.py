@@ -27,7 +27,7 @@ NEAR = 10
 # A word must be in the bags of so many windows, with at least twice the odds of elsewhere.
 FEWEST_WINDOWS = 3
 LEAST_ODDS = np.log(2.0)
-PRIOR = 2.0
+PRIOR = 8.0
 # A stem is content if most of its words are, and it has so many letters.
 STEM_LETTERS = 3
 # Where shares of bags of near words are counted.
@@ -55,21 +55,26 @@ class WordBags:
         The number of each token's window, and of its word in the text.
     content : (stems,) bool
         The stems that a bag holds.
+
+    Attributes
+    ----------
+    row : (n,) int
+        Which of its windows each token stands in, counted from the first that has one.
     """
 
     def __init__(
         self, text: TextWords, windows: np.ndarray, words: np.ndarray, content: np.ndarray
     ) -> None:
         self._content = content
-        self._windows, self._row = np.unique(windows, return_inverse=True)
+        self._windows, self.row = np.unique(windows, return_inverse=True)
         at = np.searchsorted(text.windows, self._windows)
         first, self._sizes = text.window_words[at], np.diff(text.window_words)[at]
         # The words of these windows alone, one window after another.
         self._stems = text.stems.codes[ragged.spans(first, self._sizes)]
         edges = ragged.offsets(self._sizes)
-        self._word = words - first[self._row] + edges[self._row]
-        self._first = np.maximum(edges[self._row], self._word - NEAR)
-        self._stop = np.minimum(edges[self._row + 1], self._word + NEAR + 1)
+        self._word = words - first[self.row] + edges[self.row]
+        self._first = np.maximum(edges[self.row], self._word - NEAR)
+        self._stop = np.minimum(edges[self.row + 1], self._word + NEAR + 1)
 
     @cached_property
     def _of_windows(self) -> csc_array:
@@ -79,8 +84,11 @@ class WordBags:
 
     @cached_property
     def window_share(self) -> np.ndarray:
-        """The share of windows that have each stem, (stems,) float."""
-        return self._of_windows.sum(axis=0) / max(len(self._windows), 1)
+        """The share of windows that have each stem, and one more that has all, (stems,) float.
+
+        What none of few windows holds is rare, and not impossible.
+        """
+        return (self._of_windows.sum(axis=0) + 1) / (len(self._windows) + 1)
 
     @cached_property
     def _near_share(self) -> np.ndarray:
@@ -112,21 +120,25 @@ class WordBags:
 
     def window_bags(self, rows: np.ndarray) -> tuple[csr_array, np.ndarray]:
         """Return the bags of the windows of some tokens, and how much each counts."""
-        windows, number = np.unique(self._row[rows], return_counts=True)
+        windows, number = np.unique(self.row[rows], return_counts=True)
         return self._by_row[windows], np.sqrt(number)
 
     def near_topic(self, rows: np.ndarray) -> np.ndarray:
         """Return the stems that stand near some tokens more than elsewhere, the best first."""
-        _, window, number = np.unique(self._row[rows], return_inverse=True, return_counts=True)
+        _, window, number = np.unique(self.row[rows], return_inverse=True, return_counts=True)
         return telling(self._near(rows), 1 / np.sqrt(number[window]), self._near_share)
 
     def near_stems(self) -> csr_array:
         """Return ones where a stem is near a token, its own word aside, (n, stems)."""
         return self._near(np.arange(len(self._word)))
 
+    def in_windows(self, stems: np.ndarray) -> np.ndarray:
+        """Return how many of some stems each window has, (windows,) int."""
+        return np.asarray(self._of_windows[:, stems].sum(axis=1)).astype(np.int64)
+
     def in_window(self, stems: np.ndarray) -> np.ndarray:
         """Return how many of some stems each token's window has, (n,) int."""
-        return np.asarray(self._of_windows[:, stems].sum(axis=1)).astype(np.int64)[self._row]
+        return self.in_windows(stems)[self.row]
 
     def near(self, stems: np.ndarray) -> np.ndarray:
         """Return how many words of some stems are near each token, (n,) int."""

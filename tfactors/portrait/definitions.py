@@ -80,12 +80,12 @@ LABEL_KIND = (
     "in one use, the topic of a window; mixed where no rule holds."
 )
 LABEL_PRECISION = (
-    "Of the tokens that fit the rule of the label, in text that did not propose it, the share that "
-    "activate the factor; one that does so weakly counts in part."
+    "Of the tokens (of a high-level factor: the windows) that fit the rule of the label, in text "
+    "that did not propose it, the share that activate the factor; a weak activation counts in part."
 )
 LABEL_RECALL = (
-    "Of the tokens that activate the factor strongly, in text that did not propose the rule of the "
-    "label, the share that fit it."
+    "Of the tokens (of a high-level factor: the windows) that activate the factor strongly, in text "
+    "that did not propose the rule of the label, the share that fit it."
 )
 STABILITY = (
     "Cosine between the factor and its nearest neighbour in a dictionary learnt with another "

@@ -118,11 +118,16 @@ def _rule(row: pd.Series) -> str:
 def _shares(row: pd.Series) -> str:
     """Return precision and recall of a label as a sentence; older bundles count no parts."""
     judge = row["label_judge"]
-    tokens = "tokens of other windows" if judge == "sample" else "held-out tokens"
+    of_windows = not pd.isna(judge) and judge.endswith("windows")
+    of_sample = not pd.isna(judge) and judge.startswith("sample")
+    if of_windows:
+        judges = f"{'other' if of_sample else 'held-out'} windows"
+    else:
+        judges = "tokens of other windows" if of_sample else "held-out tokens"
     how = "strongly" if pd.isna(judge) else "(a weak activation counts in part)"
     strongly = "" if pd.isna(judge) else " strongly"
     return (
-        f"{row['label_precision']:.0%} of the {tokens} that fit activate the factor {how}, and "
+        f"{row['label_precision']:.0%} of the {judges} that fit activate the factor {how}, and "
         f"{row['label_recall']:.0%} of those that do{strongly} fit."
     )
 

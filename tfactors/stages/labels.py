@@ -20,7 +20,7 @@ from tfactors.describe.text_words import TextWords
 from tfactors.describe.token_slots import TokenSlots
 from tfactors.describe.word_bags import WordBags, content_stems
 from tfactors.files import replacing
-from tfactors.stages.examples import peaks
+from tfactors.stages.examples import levels_of, peaks
 from tfactors.stages.kept_codes import KeptCodes
 from tfactors.stages.run import Run
 
@@ -35,11 +35,16 @@ def label_factors(run: Run) -> dict[str, Any]:
     """Choose a label for each factor, and keep it with its scores and the factor's words."""
     peak, importance = peaks(run)
     words, examples = _examples(run, peak)
+    high = levels_of(run).level == "high"
     namer = _namer(run, peak, examples)
     with run.progress(len(peak), "labels", "factor") as bar:
         rows = []
         for factor, frequent in enumerate(words):
-            rows.append(namer.name(factor, importance[factor], frequent) if frequent else NAMELESS)
+            rows.append(
+                namer.name(factor, importance[factor], frequent, bool(high[factor]))
+                if frequent
+                else NAMELESS
+            )
             bar.update()
     chosen = pd.DataFrame(rows).assign(words=words)
     with replacing(run.work / "labels.parquet") as temporary:
