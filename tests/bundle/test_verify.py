@@ -267,7 +267,7 @@ EVIDENCE = [
 OPTIONAL = [
     ("factors", "label_kind", 3, "guess", "'guess' is none of word, lemma, affix, name,"),
     ("factors", "label_precision", 3, 1.5, "1.5 is no share"),
-    ("factors", "label_judge", 3, "a friend", "'a friend' is none of held out, sample, held out windows"),
+    ("factors", "label_judge", 3, "a friend", "'a friend' is none of held out, sample, held out w"),
     ("factors", "label_judge", 3, "", "'' is none of held out, sample, held out windows"),
     ("factors", "label_precision", 3, None, "None and label_recall 0."),
     ("factors", "map_x", 3, None, "None and map_y "),

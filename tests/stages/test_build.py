@@ -44,7 +44,7 @@ def texts(tmp_path_factory) -> Path:
 def settings(model, texts) -> Settings:
     return with_changes(
         "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=0.3,
-        max_tokens=40_000, training_tokens=20_000, saliency_examples=1,
+        max_tokens=20_000, training_tokens=10_000, saliency_examples=1,
         saliency_samples=30, saliency_others=2, stability=True, effect_examples=2,
         origin_examples=3,
     )  # fmt: skip

@@ -84,8 +84,8 @@ LABEL_PRECISION = (
     "that did not propose it, the share that activate the factor; a weak activation counts in part."
 )
 LABEL_RECALL = (
-    "Of the tokens (of a high-level factor: the windows) that activate the factor strongly, in text "
-    "that did not propose the rule of the label, the share that fit it."
+    "Of the tokens (of a high-level factor: the windows) that activate the factor strongly, in "
+    "text that did not propose the rule of the label, the share that fit it."
 )
 STABILITY = (
     "Cosine between the factor and its nearest neighbour in a dictionary learnt with another "
