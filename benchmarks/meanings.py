@@ -16,6 +16,7 @@ factor into vectors, on the questions for tuning.
 """
 
 import argparse
+import time
 from collections import Counter
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -49,9 +50,9 @@ def answers(bundle: Bundle, questions: pd.DataFrame) -> list[set[int]]:
     """Return the factors that count as the answer of each question."""
     asked: dict[str, list[int]] = {}
     for at, contexts in enumerate(questions["contexts"]):
-        for quote in contexts.split(" | "):
-            asked.setdefault(quote, []).append(at)
-    words = {quote[quote.index("[") + 1 : quote.index("]")] for quote in asked}
+        for context in contexts.split(" | "):
+            asked.setdefault(context, []).append(at)
+    words = {context[context.index("[") + 1 : context.index("]")] for context in asked}
     alive = bundle.factors.index[bundle.factors["alive"]]
     peak = bundle.factors["peak_layer"]
     examples = pd.concat([bundle.examples(factor, int(peak[factor])) for factor in alive])
@@ -82,7 +83,12 @@ def hits(lists: list[list[int]], wanted: list[set[int]]) -> np.ndarray:
 def compare(bundle: Bundle, questions: pd.DataFrame, wanted: list[set[int]]) -> pd.DataFrame:
     """Return which questions each search answers."""
     search = MeaningSearch.from_bundle(bundle)
-    meaning = [search.find(question)["factor"].tolist() for question in questions["question"]]
+    meaning, seconds = [], []
+    for question in questions["question"]:
+        start = time.monotonic()
+        meaning.append(search.find(question)["factor"].tolist())
+        seconds.append(time.monotonic() - start)
+    print(f"seconds a question: median {np.median(seconds):.3f}, longest {max(seconds):.3f}")
     word = [factors_found(bundle, asked)[0]["factor"].tolist() for asked in questions["question"]]
     in_turns = []
     for pair in zip(meaning, word, strict=True):

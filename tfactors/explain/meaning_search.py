@@ -109,24 +109,26 @@ class MeaningSearch:
             )
         embedding = self.encoder.embed([asked])[0]
         near, own_cosines = self.directions @ embedding, cosines(embedding, self.bits)
-        edges = np.append(np.searchsorted(self.factor, self.factors), len(self.factor))
-        rows = []
-        for at in np.argsort(-near, kind="stable").tolist():
-            own = slice(edges[at], edges[at + 1])
-            rank, cosine = self.rank[own], own_cosines[own]
-            named = rank == NAME
-            nearest = np.argsort(-cosine[~named], kind="stable")
-            rows.append(
-                (
-                    int(self.factors[at]),
-                    int(self.peak[self.factors[at]]),
-                    float(near[at]),
-                    float(cosine[named][0]) if named.any() else float("nan"),
-                    rank[~named][nearest].tolist(),
-                    cosine[~named][nearest].tolist(),
-                )
-            )
-        return pd.DataFrame(rows, columns=["factor", "at", "likeness", "name", "ranks", "cosines"])
+        named = self.rank == NAME
+        names = np.full(len(self.peak), np.nan)
+        names[self.factor[named]] = own_cosines[named]
+        # The contexts of one factor after another, the nearest of each first.
+        contexts = np.flatnonzero(~named)
+        contexts = contexts[np.lexsort((-own_cosines[contexts], self.factor[contexts]))]
+        edges = np.searchsorted(self.factor[contexts], [self.factors, self.factors + 1]).T.tolist()
+        ranks, nearest = self.rank[contexts].tolist(), own_cosines[contexts].tolist()
+        order = np.argsort(-near, kind="stable")
+        factors = self.factors[order]
+        return pd.DataFrame(
+            {
+                "factor": factors.astype(int),
+                "at": self.peak[factors].astype(int),
+                "likeness": near[order].astype(float),
+                "name": names[factors],
+                "ranks": [ranks[slice(*edges[at])] for at in order],
+                "cosines": [nearest[slice(*edges[at])] for at in order],
+            }
+        )
 
 
 def name_of_model(bundle: Bundle) -> str:
