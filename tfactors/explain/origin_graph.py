@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.errors import InputError
-from tfactors.explain.attribution import checked_source
+from tfactors.explain.attribution import LARGEST_MISS, checked_source
 from tfactors.explain.encoder import (
     FactorEncoder,
     check_position,
@@ -155,7 +155,7 @@ def trace_origins(
     Raises
     ------
     InputError
-        As `tfactors.attribute`.
+        As `tfactors.attribute`, or the sums miss too much on the way down.
     """
     encoder = encoder or encoder_of(bundle)
     token_ids, tokens, _ = tokenize_checked(text, encoder.model)
@@ -191,6 +191,12 @@ def trace_tokens(
         tables, _ = contributions(encoder, token_ids, states, below, here, goals, most=POINTS)
         misses = [missed(table, goal) for table, goal in zip(tables, goals, strict=True)]
         error = max(error, float(np.average(misses, weights=carried)))
+        if error > LARGEST_MISS:
+            raise InputError(
+                f"the sums miss {error:.0%} of the activations on the way down, at layer {here}, "
+                "because the model is not smooth between the start and the states; ask for a lower "
+                "layer, or build the bundle with --baseline token, which starts nearer"
+            )
         found = _gathered(tables, carried, first)
         reached = _nodes_of(found, below)
         start = sum(map(len, nodes))
