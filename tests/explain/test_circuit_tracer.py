@@ -203,7 +203,8 @@ def test_the_command_line_writes_the_whole_graph(tmp_path, monkeypatch, capsys) 
     record = json.loads(file.read_text(encoding="utf-8"))
     assert {node["layer"] for node in record["nodes"]} == {"E", "0", "1", "2"}
     assert (file.parent / GRAPHS).exists()
-    for name in ("house.txt", GRAPHS, "a house.json"):
-        assert main([*asked, "--circuit-tracer", str(tmp_path / "none" / name)]) == 2
+    none = tmp_path / "none"
+    for other in (none / "house.txt", none / GRAPHS, none / "a house.json", file / "one.json"):
+        assert main([*asked, "--circuit-tracer", str(other)]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "none").exists()

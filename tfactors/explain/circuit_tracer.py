@@ -108,6 +108,8 @@ def check_graph_file(path: Path) -> None:
     """Raise InputError where a graph cannot be written, before a model is asked for it."""
     if path.suffix != ".json" or path.name == GRAPHS:
         raise InputError(f"{path}: expected a name that ends in .json, other than {GRAPHS}")
+    if path.is_dir() or (path.parent.exists() and not path.parent.is_dir()):
+        raise InputError(f"{path}: expected a file to write in a folder")
     _check_slug(path.stem)
     _graphs_of(path.parent)
 
