@@ -114,6 +114,8 @@ def test_the_list_says_what_the_drawing_shows_and_links_to_factors_at_their_laye
     first = whole.edges[whole.edges["target"] == 0]
     largest = first.loc[first["share"].abs().idxmax()]
     assert f"<li>{largest['share']:+.1%} " in listed
+    buttons = [button.proto.label for button in app.get("download_button")]
+    assert buttons[-2:] == ["JSON", "circuit-tracer JSON"]
 
 
 @pytest.mark.model
@@ -260,6 +262,9 @@ def test_the_files_hold_every_node_with_its_token_and_name() -> None:
     assert (record["nodes"][0]["token"], record["nodes"][0]["name"]) == (" w4", "0 · =bank")
     start = next(node for node in record["nodes"] if node["kind"] == "start")
     assert (start["token"], start["name"]) == ("", "")
+    other = json.loads(graph.to_circuit_tracer("circuit_0_3_4"))
+    assert (other["nodes"][0]["layer"], other["nodes"][0]["ctx_idx"]) == ("3", 4)
+    assert len(other["links"]) == len(graph.edges)
     table = origins.named_nodes(graph)
     assert downloads.to_csv(table).count("\n") == len(graph.nodes) + 1
     assert downloads.to_parquet(table)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linear_model import WIDTH, linear_encoder
+from linear_model import WIDTH, CurvedBlock, linear_encoder
 from tiny_encoder import encoder_with_own_part
 
 from tfactors.errors import InputError
@@ -94,6 +94,19 @@ def test_progress_is_told_and_the_lowest_layer_is_refused(encoder) -> None:
     assert told == [(0, 2), (1, 2)]
     with pytest.raises(InputError, match="the lowest that this bundle takes apart"):
         trace_tokens(encoder, IDS, TOKENS, AT, factor, 1)
+
+
+def test_sums_that_miss_too_much_only_further_down_are_refused() -> None:
+    random = np.random.default_rng(8).standard_normal((2, WIDTH, WIDTH)) / np.sqrt(WIDTH)
+    encoder = linear_encoder(*random, first=CurvedBlock)
+    factor = int(encoder.encode([IDS], 2)[[AT]].toarray()[0].argmax())
+    # Its upper block is linear, and a single step through the lower one has points enough.
+    assert attribute_tokens(encoder, IDS, TOKENS, AT, factor, 2).error < 1e-4
+    below = int(encoder.encode([IDS], 1)[[AT]].toarray()[0].argmax())
+    assert attribute_tokens(encoder, IDS, TOKENS, AT, below, 1).error < 1e-2
+    said = r"the sums miss \d+% of the activations on the way down, at layer 1"
+    with pytest.raises(InputError, match=said):
+        trace_tokens(encoder, IDS, TOKENS, AT, factor, 2)
 
 
 def test_where_everything_is_linear_a_removal_does_what_was_predicted() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,7 @@ from nbclient import NotebookClient
 pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).resolve().parents[2]
+STORIES = ROOT / "docs/start/three_stories.md"
 
 
 def test_the_tour_goes_from_a_text_to_a_labelled_factor(tmp_path, monkeypatch):
@@ -34,3 +36,11 @@ def test_the_tour_goes_from_a_text_to_a_labelled_factor(tmp_path, monkeypatch):
     assert "https://" not in html + curve["image/svg+xml"].replace("http://www.w3.org", "")
     labels = json.loads((tmp_path / "tour" / "labels.json").read_text(encoding="utf-8"))
     assert [entry["label"] for entry in labels["labels"].values()] == ["government"]
+    # The three stories are told with the numbers of their checks, as in the documentation.
+    plain = "\n".join(data.get("text/plain", "") for data in shown)
+    checked = {pair for pair in re.findall(r"(-?\d+) +(-?\d+)$", plain, re.MULTILINE)}
+    told = re.findall(r"\| ([−+]?\d+) % \| ([−+]?\d+) %", STORIES.read_text(encoding="utf-8"))
+    assert len(told) == 8
+    signs = str.maketrans({"−": "-", "+": ""})
+    assert {(a.translate(signs), b.translate(signs)) for a, b in told} <= checked
+    assert html.count("made from layer") == 4

@@ -57,14 +57,28 @@ class LinearModel(torch.nn.Module):
         return (states,)
 
 
+class CurvedBlock(Block):
+    """Waves of the same, many along a line between two states."""
+
+    def forward(self, hidden_states: torch.Tensor, attention_mask=None) -> torch.Tensor:
+        return torch.sin(60 * super().forward(hidden_states))
+
+
 def linear_encoder(
-    here: np.ndarray, before: np.ndarray, own_part: bool = True, refit: bool = True
+    here: np.ndarray,
+    before: np.ndarray,
+    own_part: bool = True,
+    refit: bool = True,
+    first: type[Block] = Block,
 ) -> FactorEncoder:
-    """A model of two such blocks with a random dictionary, and what its words bring."""
+    """A model of two such blocks with a random dictionary, and what its words bring.
+
+    ``first`` is the kind of the first block, if it is to be another one.
+    """
     tokenizer = SimpleNamespace(
         model_max_length=64, pad_token_id=0, unk_token_id=1, mask_token_id=2, eos_token_id=3
     )
-    module = LinearModel([Block(here, before), Block(here, before)])
+    module = LinearModel([first(here, before), Block(here, before)])
     proof = Proof(2, WIDTH, ("blocks",), positions=False, target_row=False)
     model = Model("linear", "0" * 64, module, tokenizer, "cpu", proof)
     atoms = np.random.default_rng(3).standard_normal((30, WIDTH)).astype(np.float32)

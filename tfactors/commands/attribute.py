@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tfactors.commands.command import Command
 from tfactors.commands.shared_options import add_bundle, add_json
@@ -20,6 +21,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--source-layer", type=int, metavar="LAYER", help="by default the next one below"
     )
     parser.add_argument("--top", type=int, default=20, help="sources shown (%(default)s)")
+    parser.add_argument(
+        "--circuit-tracer",
+        type=Path,
+        metavar="FILE.json",
+        help="also follow it down to the words, through all layers that the bundle takes apart, "
+        "and write the graph for circuit-tracer's front end; the list of graphs beside it, "
+        "graph-metadata.json, gets its line",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -28,11 +37,21 @@ def run(options: argparse.Namespace) -> None:
 
     bundle = Bundle.open(options.bundle)  # a bad folder is said before torch takes its seconds
     from tfactors.explain.attribution import attribute
+    from tfactors.explain.circuit_tracer import check_graph_file, write_graph_file
+    from tfactors.explain.encoder import encoder_of
+    from tfactors.explain.origin_graph import trace_origins
 
-    found = attribute(
-        bundle, options.text, options.position, options.factor, options.layer, options.source_layer
-    )
+    file = options.circuit_tracer
+    if file:
+        check_graph_file(file)
+    encoder = encoder_of(bundle)
+    asked = (bundle, options.text, options.position, options.factor, options.layer)
+    found = attribute(*asked, options.source_layer, encoder)
+    if file:
+        write_graph_file(file, trace_origins(*asked, encoder).to_circuit_tracer(file.stem))
     print(found.to_json() if options.json else found.describe(options.top))
+    if file and not options.json:
+        print(f"{file}: the graph; circuit-tracer start-server --graph_file_dir {file.parent}")
 
 
 COMMAND = Command(

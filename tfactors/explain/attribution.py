@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfactors.errors import InputError
+from tfactors.explain.circuit_tracer import circuit_tracer_json
 from tfactors.explain.encoder import (
     FactorEncoder,
     check_position,
@@ -81,6 +82,8 @@ class Attribution:
         Points of the integral on each part of the line.
     labels : sequence of str
         The label of each factor; empty where none are known.
+    model : str
+        The name of the model that was asked.
     """
 
     tokens: list[str]
@@ -92,6 +95,7 @@ class Attribution:
     sources: "pd.DataFrame"
     points: int
     labels: Sequence[str] = ()
+    model: str = ""
 
     @property
     def total(self) -> float:
@@ -139,6 +143,30 @@ class Attribution:
         record |= {"total": self.total, "error": self.error}
         rows = json.loads(self.sources.to_json(orient="records", double_precision=6))
         return json.dumps(record | {"sources": rows}, ensure_ascii=False)
+
+    def to_circuit_tracer(self, slug: str) -> str:
+        """Return everything as a file of circuit-tracer's front end.
+
+        Parameters and errors as `tfactors.explain.circuit_tracer.circuit_tracer_json`.
+        """
+        import pandas as pd
+
+        asked = {"kind": "factor", "position": self.position, "factor": self.factor}
+        asked |= {"layer": self.layer, "activation": self.activation}
+        sizes = self.sources["contribution"].abs()
+        sources = self.sources.assign(layer=self.source_layer, carried=sizes / sizes.sum())
+        nodes = pd.concat([pd.DataFrame([asked]), sources], ignore_index=True)
+        nodes = nodes.assign(node=np.arange(len(nodes)))
+        edges = nodes[["node", "contribution"]].iloc[1:].rename(columns={"node": "source"})
+        return circuit_tracer_json(
+            nodes,
+            edges.assign(target=0),
+            self.tokens,
+            self.labels,
+            self.model,
+            self.error,
+            slug,
+        )
 
     def _repr_html_(self) -> str:
         from tfactors.display import notebook, passages
@@ -251,6 +279,7 @@ def attribute_goal(
         sources[0],
         int(points[0]),
         labels,
+        encoder.model.name,
     )
     if found.error > LARGEST_MISS:
         raise InputError(

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfactors.errors import InputError
-from tfactors.explain.attribution import checked_source
+from tfactors.explain.attribution import LARGEST_MISS, checked_source
+from tfactors.explain.circuit_tracer import circuit_tracer_json
 from tfactors.explain.encoder import (
     FactorEncoder,
     check_position,
@@ -66,6 +67,8 @@ class OriginGraph:
     error : float
         Share of an activation that the sums of contributions miss: the mean over the factors of a
         layer, by what they carry, at the layer where it is largest.
+    model : str
+        The name of the model that was asked.
     """
 
     tokens: list[str]
@@ -73,6 +76,7 @@ class OriginGraph:
     edges: "pd.DataFrame"
     labels: Sequence[str] = ()
     error: float = 0.0
+    model: str = ""
 
     def pruned(self, share: float = SHARE) -> "OriginGraph":
         """Return the graph with fewer factors: at each layer those that carry a share of all.
@@ -119,6 +123,15 @@ class OriginGraph:
         record = {"tokens": self.tokens, "error": self.error}
         return json.dumps(record | tables, ensure_ascii=False)
 
+    def to_circuit_tracer(self, slug: str) -> str:
+        """Return everything as a file of circuit-tracer's front end.
+
+        Parameters and errors as `tfactors.explain.circuit_tracer.circuit_tracer_json`.
+        """
+        return circuit_tracer_json(
+            self.nodes, self.edges, self.tokens, self.labels, self.model, self.error, slug
+        )
+
 
 def _carrying(candidates: np.ndarray, carried: np.ndarray, share: float) -> np.ndarray:
     """Return the fewest of some nodes that carry a share of what all of them carry."""
@@ -155,7 +168,7 @@ def trace_origins(
     Raises
     ------
     InputError
-        As `tfactors.attribute`.
+        As `tfactors.attribute`, or the sums miss too much on the way down.
     """
     encoder = encoder or encoder_of(bundle)
     token_ids, tokens, _ = tokenize_checked(text, encoder.model)
@@ -191,6 +204,12 @@ def trace_tokens(
         tables, _ = contributions(encoder, token_ids, states, below, here, goals, most=POINTS)
         misses = [missed(table, goal) for table, goal in zip(tables, goals, strict=True)]
         error = max(error, float(np.average(misses, weights=carried)))
+        if error > LARGEST_MISS:
+            raise InputError(
+                f"the sums miss {error:.0%} of the activations on the way down, at layer {here}, "
+                "because the model is not smooth between the start and the states; ask for a lower "
+                "layer, or build the bundle with --baseline token, which starts nearer"
+            )
         found = _gathered(tables, carried, first)
         reached = _nodes_of(found, below)
         start = sum(map(len, nodes))
@@ -212,7 +231,7 @@ def trace_tokens(
     table.insert(0, "node", np.arange(len(table), dtype=np.int32))
     columns = ["source", "target", "contribution", "share", "flow"]
     links = pd.concat(edges, ignore_index=True).rename(columns={"carried": "flow"})[columns]
-    return OriginGraph(list(tokens), table, links, error=error)
+    return OriginGraph(list(tokens), table, links, error=error, model=encoder.model.name)
 
 
 def _gathered(tables: "list[pd.DataFrame]", carried: np.ndarray, first: int) -> "pd.DataFrame":

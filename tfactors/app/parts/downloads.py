@@ -51,9 +51,11 @@ def show(table: Callable[[], pd.DataFrame], name: str, what: str = "") -> None:
         )
 
 
-def show_json(content: Callable[[], str], name: str, tip: str) -> None:
-    """Draw a button for a JSON file; ``name`` as in :func:`show`."""
-    _button("JSON", lambda: content().encode(), f"{name}.json", "application/json", tip)
+def show_json(content: Callable[[], str], name: str, tip: str, what: str = "") -> None:
+    """Draw a button for a JSON file; ``name`` and ``what`` as in :func:`show`."""
+    _button(
+        f"{what} JSON".strip(), lambda: content().encode(), f"{name}.json", "application/json", tip
+    )
 
 
 def _button(label: str, content: Callable[[], bytes], file: str, kind: str, tip: str) -> None:

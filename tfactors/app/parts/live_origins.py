@@ -63,7 +63,6 @@ def origins_of(bundle: Bundle, question: Question) -> Origins:
     note = st.empty()
     try:
         with live_model.borrowed_encoder(bundle, note.caption) as shared:
-            from tfactors.explain.attribution import LARGEST_MISS
             from tfactors.explain.encoder import tokenize_checked
             from tfactors.explain.origin_check import check_origin
             from tfactors.explain.origin_graph import trace_tokens
@@ -82,12 +81,6 @@ def origins_of(bundle: Bundle, question: Question) -> Origins:
         note.empty()
         raise
     note.empty()
-    if graph.error > LARGEST_MISS:
-        raise InputError(
-            f"the sums miss {graph.error:.0%} of the activations on the way down, because the "
-            "model is not smooth between the start and the states; ask for a lower layer, or build "
-            "the bundle with --baseline token, which starts nearer"
-        )
     answer = Origins(graph, check)
     live.remember(question, answer, _REMEMBERED)
     return answer

@@ -246,12 +246,19 @@ def _change(value: float) -> str:
 
 def _draw_downloads(graph: "OriginGraph") -> None:
     asked = graph.nodes.iloc[0]
-    name = f"origins_{asked['factor']}_{asked['layer']}_{asked['position']}"
+    place = f"{asked['factor']}_{asked['layer']}_{asked['position']}"
+    name, slug = f"origins_{place}", f"circuit_{place}"
     with st.container(horizontal=True, gap="small"):
         downloads.show(lambda: named_nodes(graph), f"{name}_nodes", "Nodes")
         downloads.show(lambda: graph.edges, f"{name}_edges", "Edges")
         downloads.show_json(
             lambda: as_json(graph), name, "Download tokens, nodes and edges as one object."
+        )
+        downloads.show_json(
+            lambda: graph.to_circuit_tracer(slug),
+            slug,
+            "Download the graph for the front end of circuit-tracer, or for Neuronpedia.",
+            "circuit-tracer",
         )
 
 
