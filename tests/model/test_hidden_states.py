@@ -392,7 +392,10 @@ def test_what_the_model_does_not_have_gets_one_line(tiny: Path) -> None:
         (lambda: model.hidden_states([text], [-1]), "layers 0 to 2"),
         (lambda: model.hidden_states([text], [1], positions=[5]), "position 5"),
         (lambda: model.hidden_states([np.zeros(161, int)], [1]), "at most 160"),
-        (lambda: model.hidden_states([text + 10_000], [1]), "use its own tokenizer"),
+        (
+            lambda: model.hidden_states([text + 10_000], [1]),
+            "with the tokenizer that it was trained with",
+        ),
     ]:
         with pytest.raises(ModelError, match=said):
             call()

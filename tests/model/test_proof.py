@@ -88,11 +88,15 @@ def test_only_texts_of_one_length_share_a_batch_where_padding_changes_states(ope
     assert model.proof.batches
 
 
-@pytest.mark.parametrize(("family", "longest"), [("big_bird", 28), ("reformer", 16)])
-def test_a_model_reads_no_text_so_long_that_it_would_attend_to_parts_of_it(
+@pytest.mark.parametrize(
+    ("family", "longest"),
+    [("big_bird", 28), ("reformer", 16), ("mpt", 20), ("led", 24), ("llava", 28)],
+)
+def test_a_model_reads_no_text_so_long_that_it_would_read_it_in_another_way(
     family: str, longest: int, tmp_path: Path
 ) -> None:
-    # BigBird attends to all of every text after its first short one; Reformer draws the parts.
+    # BigBird attends to all of every text after its first short one; Reformer draws the parts;
+    # MPT and LED end there, and Llava's text model has other frequencies from there on.
     folder = write_family(family, tmp_path / family)
     model, (long,) = load_model(str(folder)), texts_of((longest,))
     assert model.max_length == longest
@@ -108,6 +112,7 @@ def test_a_model_reads_no_text_so_long_that_it_would_attend_to_parts_of_it(
     [
         ("funnel", r"states of shape \(32, 32\) for 64 tokens"),
         ("opt", r"states of shape \(64, 16\) for 64 tokens"),
+        ("xlnet_for_pairs", r"layer 1 of XLNetModel has states of shape \(0, 64, 32\) for 64"),
     ],
 )
 def test_a_model_whose_states_cannot_be_had_is_refused_in_one_line(

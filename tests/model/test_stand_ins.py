@@ -83,7 +83,7 @@ BERT = b'{"model_type": "bert"}'
         (with_config(("__0_0.distcp", b"")), "a distributed checkpoint"),
         (with_config(("model.safetensors.incomplete", b"")), "a download that was not finished"),
         (with_config(("model.safetensors", b"")), "model.safetensors is empty"),
-        (with_config(("model.safetensors", b"12345")), "is no safetensors file; get"),
+        (with_config(("model.safetensors", b"12345")), "holds no weights but the text '12345'"),
         (with_config(("model.safetensors", POINTER.encode())), "Git LFS left .* 90,868,376 bytes"),
         (with_config(("model.safetensors.index.json", POINTER.encode())), "run 'git lfs pull'"),
         (with_config(("model.safetensors", safetensors()[:-1])), "ends after .* that was cut"),
@@ -94,6 +94,17 @@ BERT = b'{"model_type": "bert"}'
             "is pickled by PyTorch",
         ),
         (with_config(("model.safetensors", bytes(99))), "no safetensors file, or damaged"),
+        (with_config(("openvino_model.bin", b"")), "openvino_model.bin, which is of OpenVINO"),
+        (with_config(("model.bin", b"")), "model.bin, which is of CTranslate2"),
+        (with_config(("rust_model.ot", b"")), "rust_model.ot, which is of Rust"),
+        (with_config(("weights.npz", b"")), "weights.npz, which is of NumPy, as MLX keeps"),
+        (with_config(("model.safetensors.zip", b"")), "which is packed: unpack it, and call it"),
+        (
+            with_config(("model.safetensors", b"../../blobs/" + b"4d7a" * 16)),
+            "holds no weights but the text '../../blobs/4d7a",
+        ),
+        (with_config(("model.safetensors", b'{"error": "Not found"}')), "text '{.error.: .Not"),
+        (with_config(("model.safetensors/x", b"")), "model.safetensors is a folder; get"),
     ],
 )
 def test_what_is_there_in_place_of_a_model_is_named(
@@ -106,6 +117,19 @@ def test_what_is_there_in_place_of_a_model_is_named(
         read(folder)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def test_weights_that_are_a_link_to_nothing_or_no_file_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(BERT)
+    weights = tmp_path / "model.safetensors"
+    for target in ("../blobs/4d7a", "model.safetensors"):
+        weights.symlink_to(target)
+        with pytest.raises(ModelError, match=r"model\.safetensors is a link to nothing; get"):
+            read(tmp_path)
+        weights.unlink()
+    os.mkfifo(weights)
+    with pytest.raises(ModelError, match=r"model\.safetensors is no ordinary file; get"):
+        read(tmp_path)
 
 
 def test_a_file_is_told_from_a_folder(tmp_path: Path) -> None:

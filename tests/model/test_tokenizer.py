@@ -1,10 +1,14 @@
-"""Tokenizers without a fast version: pieces laid along a text, proved, or refused."""
+"""Tokenizers: pieces of slow ones laid along a text and proved; files that cannot be followed."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import transformers
+from tiny_families import write_family
+from tiny_model import write_tiny_bert
 from tiny_slow import AMINO_ACIDS, write_tiny_byt5, write_tiny_esm
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -12,9 +16,10 @@ from tokenizers.pre_tokenizers import Whitespace
 from tqdm import tqdm
 
 from tfactors.cli import main
-from tfactors.model.hidden_states import load_model
+from tfactors.model.hidden_states import NO_LENGTH_LIMIT, load_model
 from tfactors.model.loading import ModelError, positions
-from tfactors.model.tokenizer import SlowTokenizer, lay_along
+from tfactors.model.marks import marks_of
+from tfactors.model.tokenizer import SlowTokenizer, lay_along, load_tokenizer
 from tfactors.stages.corpus import CorpusReader
 from tfactors.stages.settings import Settings
 from tfactors.text.windows import tokenize
@@ -193,3 +198,60 @@ def test_a_pointer_in_place_of_the_tokenizer_is_named(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(pointer)
     with pytest.raises(ModelError, match="pointer that Git LFS left in place of the file of 17,"):
         load_model(str(folder))
+
+
+@pytest.mark.parametrize("longest", [-1, 0, "512", None, 10**30])
+def test_a_length_that_is_none_limits_nothing(longest: object, tmp_path: Path) -> None:
+    folder = write_family("t5", tmp_path / "t5")
+    settings = folder / "tokenizer_config.json"
+    said = json.loads(settings.read_text("utf-8")) | {"model_max_length": longest}
+    settings.write_text(json.dumps(said), "utf-8")
+    model = load_model(str(folder))
+    assert model.max_length == NO_LENGTH_LIMIT
+    assert len(tokenize("A text of words. " * 40, model.tokenizer)[0]) > 100
+
+
+def test_a_tokenizer_that_draws_its_pieces_reads_a_text_the_same_way_each_time(
+    tmp_path: Path,
+) -> None:
+    folder = write_family("gpt2", tmp_path / "gpt2")
+    expected = tokenize(TEXT, load_tokenizer(folder, "gpt2"))[0].tolist()
+    parts = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    parts["model"]["dropout"] = 0.5
+    (folder / "tokenizer.json").write_text(json.dumps(parts), "utf-8")
+    drawing = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert len({tuple(drawing.encode(TEXT).ids) for _ in range(9)}) > 1
+    assert tokenize(TEXT, load_tokenizer(folder, "gpt2"))[0].tolist() == expected
+
+
+def test_a_tokenizer_that_fails_at_its_first_word_is_refused(tmp_path: Path) -> None:
+    # Without its settings transformers takes the BPE of a BERT for a WordPiece.
+    folder = write_tiny_bert(tmp_path / "model")
+    write_family("gpt2", tmp_path / "gpt2")
+    shutil.copy(tmp_path / "gpt2/tokenizer.json", folder)
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(ModelError, match=r"cannot be loaded: WordPiece error: Missing .UNK.*; get"):
+        load_model(str(folder))
+
+
+def test_tokens_that_were_added_without_an_embedding_are_named(tmp_path: Path) -> None:
+    folder = write_family("gpt2", tmp_path / "gpt2")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    number = len(tokenizer)
+    tokenizer.add_tokens(["paid"])
+    tokenizer.add_special_tokens({"bos_token": "<begin>"})
+    tokenizer.save_pretrained(folder)
+    model = load_model(str(folder))
+    said = f"has embeddings for tokens 0 to {number - 1}, and no others; give it with the tokenizer"
+    with pytest.raises(ModelError, match=f"token {number}: .* {said}"):
+        model.hidden_states([tokenize("it was paid", model.tokenizer)[0]], [1])
+    with pytest.raises(ModelError, match=f"token {number + 1}: .* {said}"):
+        load_model(str(folder), bos=True)
+
+
+def test_a_tokenizer_that_puts_marks_around_pairs_alone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[EMPTY]\nword\n")
+    tapas = SlowTokenizer(transformers.TapasTokenizer(str(tmp_path / "vocab.txt")), "tapas")
+    assert tokenize("word word", tapas)[0].tolist() == [6, 6]
+    with pytest.raises(ModelError, match=r"no marks around a text alone .* without --marks"):
+        marks_of(tapas)

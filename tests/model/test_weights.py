@@ -74,6 +74,43 @@ def test_names_that_torch_wrapped_are_understood(
     np.testing.assert_array_equal(states_of(model), states)
 
 
+@pytest.mark.parametrize(
+    "prefix", ["0.auto_model.", "model.", "model.bert.", "encoder.", "_forward_module.module."]
+)
+def test_what_another_program_put_before_every_name_is_taken_away(
+    prefix: str, tiny: Path, states: np.ndarray, tmp_path: Path
+) -> None:
+    weights = load_file(tiny / "model.safetensors")
+    named = {f"{prefix}{key}": tensor for key, tensor in weights.items()}
+    folder = with_weights(tiny, tmp_path / "model", {**named, "head.weight": torch.ones(2, 32)})
+    np.testing.assert_array_equal(states_of(load_model(str(folder))), states)
+
+
+def test_of_several_models_in_one_file_none_is_taken(tiny: Path, tmp_path: Path) -> None:
+    weights = load_file(tiny / "model.safetensors")
+    student = {f"student.{key}": tensor for key, tensor in weights.items()}
+    teacher = {f"teacher.{key}": tensor + 1 for key, tensor in weights.items()}
+    folder = with_weights(tiny, tmp_path / "model", student | teacher)
+    with pytest.raises(ModelError, match=r"several models \(student\., teacher\.\); save the one"):
+        load_model(str(folder))
+
+
+def test_an_encoder_of_passages_is_read_where_transformers_makes_one_of_questions(
+    tmp_path: Path,
+) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.DPRConfig(**sizes, vocab_size=800, intermediate_size=48)
+    encoder = transformers.DPRContextEncoder(config).eval()
+    folder = write_tiny_bert(tmp_path / "model")
+    encoder.save_pretrained(folder)
+    ids = torch.from_numpy(TEXT[0][None])
+    with torch.inference_mode():
+        own = encoder(ids, output_hidden_states=True).hidden_states
+    np.testing.assert_allclose(
+        states_of(load_model(str(folder))), [layer[0].numpy() for layer in own], atol=1e-5
+    )
+
+
 def test_a_tensor_that_two_shards_hold_must_be_the_same(
     tiny: Path, states: np.ndarray, tmp_path: Path
 ) -> None:
@@ -160,6 +197,11 @@ def with_adapter(weights: Tensors) -> Tensors:
     return weights | {"encoder.layer.0.output.dense.lora_A.weight": torch.ones(3, 3)}
 
 
+def without_a_number(weights: Tensors) -> Tensors:
+    key = "encoder.layer.0.output.dense.weight"
+    return weights | {key: weights[key] * float("nan")}
+
+
 def of_another_shape(weights: Tensors) -> Tensors:
     key = "encoder.layer.0.output.dense.weight"
     return weights | {key: weights[key][:, 1:]}
@@ -171,6 +213,7 @@ def of_another_shape(weights: Tensors) -> Tensors:
         (rounded, "output.dense.weight' holds whole numbers"),
         (with_scale, "dense.SCB' in its weights is a scale"),
         (with_adapter, "which was not merged into the weights"),
+        (without_a_number, "states are NaN or infinite from layer 1 on"),
         (of_another_shape, "do not fit config.json .1 tensors, first encoder.layer.0.output"),
     ],
 )
@@ -195,3 +238,45 @@ def test_the_head_is_read_from_the_same_files(tiny: Path, tmp_path: Path) -> Non
     given = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
     expected = whole.eval().cls(torch.from_numpy(given)).detach().numpy()
     np.testing.assert_allclose(head(given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"attn_implementation": "flash_attention_2"},
+        {"dtype": "float8_e4m3fn"},
+        {"torch_dtype": "int8"},
+    ],
+)
+def test_what_a_config_says_of_the_machine_of_another_changes_no_state(
+    said: dict[str, str], tiny: Path, states: np.ndarray, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    del config["dtype"]
+    (folder / "config.json").write_text(json.dumps(config | said), "utf-8")
+    np.testing.assert_array_equal(states_of(load_model(str(folder))), states)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+            "rounded to few bits .quantization_config in config.json.; give a model that was saved",
+        ),
+        ({"model_type": "siglip_text_model"}, "no AutoModel of the kind 'siglip_text_model'; give"),
+        ({"num_hidden_layers": 3}, "encoder.layer.2.* saved as BertForMaskedLM, and BertModel is"),
+        ({"hidden_size": "32"}, "expected int, got str"),
+    ],
+)
+def test_a_config_that_cannot_be_followed_is_told_in_one_line(
+    config: dict[str, object], said: str, tiny: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    there = json.loads((folder / "config.json").read_text("utf-8"))
+    there["architectures"] = ["BertForMaskedLM"]
+    (folder / "config.json").write_text(json.dumps(there | config), "utf-8")
+    with pytest.raises(ModelError, match=said) as caught:
+        load_model(str(folder))
+    assert "\n" not in str(caught.value)

@@ -98,8 +98,39 @@ HARD = {
     ),
     "opt": (BASE | {"word_embed_proj_dim": 16, "ffn_dim": 48}, "bpe"),
     "long_bert": (BASE | {"num_hidden_layers": 5}, "wordpiece"),
+    "xlnet_for_pairs": (
+        {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48, "bi_data": True},
+        "unigram",
+    ),
+    "mpt": ({"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 20}, "bpe"),
+    "led": (
+        {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 48}
+        | {"decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 48}
+        | {"attention_window": [8, 8], "max_encoder_position_embeddings": 24},
+        "bpe",
+    ),
+    "llava": (
+        {
+            "text_config": {
+                "model_type": "llama",
+                **BASE,
+                **FEW_KEYS,
+                "rope_parameters": {
+                    **{"rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0},
+                    **{"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]},
+                    "original_max_position_embeddings": 28,
+                },
+            },
+            "vision_config": {
+                **{"model_type": "clip_vision_model", "hidden_size": 32, "image_size": 16},
+                **{"intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4},
+                **{"patch_size": 8, "projection_dim": 16},
+            },
+        },
+        "bpe",
+    ),
 }
-KIND_OF = {"long_bert": "bert"}
+KIND_OF = {"long_bert": "bert", "xlnet_for_pairs": "xlnet"}
 CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
 SIZES = FAMILIES | UNLIKE_BERT | HARD
 # What their tokenizers put before and after a text, by the name that transformers has for each.
@@ -120,6 +151,9 @@ def random_module(family: str, vocabulary: int) -> torch.nn.Module:
     sizes = SIZES[family][0] | {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0}
     if family == "fsmt":
         sizes |= {"src_vocab_size": vocabulary, "tgt_vocab_size": vocabulary}
+    if "text_config" in sizes:
+        sizes["text_config"] = sizes["text_config"] | {"vocab_size": vocabulary}
+        sizes["image_token_index"] = vocabulary - 1
     config = transformers.AutoConfig.for_model(KIND_OF.get(family, family), **sizes)
     if family == "funnel":
         config.architectures = ["FunnelModel"]

@@ -121,6 +121,7 @@ class Model:
         own = marks_of(tokenizer) if marks else NO_MARKS
         self.marks = beginning_of(tokenizer) if bos else own
         self._marked = sum(map(len, self.marks))
+        self._check_ids(np.concatenate(self.marks))
         self.max_length = int(longest) - self._first_position - self._marked
         # Some say -1, or an id that was never given a row: what lies under a mask does not matter.
         self._padding_id = self._first_id(
@@ -411,6 +412,16 @@ class Model:
                         f"position {position}: the text has {length} tokens, counted from 0"
                     )
 
+    def _check_ids(self, ids: np.ndarray) -> None:
+        """Raise ModelError for a token that the model has no embedding for."""
+        beyond = ids[(ids < 0) | (ids >= self.vocabulary)]
+        if len(beyond):
+            raise ModelError(
+                f"token {beyond.max():,}: {self.name} has embeddings for tokens 0 to "
+                f"{self.vocabulary - 1:,}, and no others; give it with the tokenizer that it was "
+                "trained with, without tokens that were added later"
+            )
+
     def _run(
         self,
         tensors: "dict[str, Any]",
@@ -448,11 +459,7 @@ class Model:
             length = len(text) + self._marked
             ids[row, :length] = np.concatenate([before, text, after])
             mask[row, :length] = 1
-        if ids.min() < 0 or ids.max() >= self.vocabulary:
-            raise ModelError(
-                f"token ids {ids.min()} to {ids.max()}: {self.name} has ids 0 to "
-                f"{self.vocabulary - 1:,}; use its own tokenizer"
-            )
+        self._check_ids(ids)
         inputs = {"input_ids": ids}
         if any(
             name == "attention_mask" or parameter.kind is parameter.VAR_KEYWORD

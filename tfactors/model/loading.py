@@ -32,6 +32,7 @@ from tfactors.model.weights import (
     stored_tensors,
     weight_files,
     weights_sha256,
+    with_names_of,
 )
 
 __all__ = [
@@ -168,6 +169,10 @@ def model_config(folder: Path, name: str) -> Any:
     with _one_line(folder, name):
         config = AutoConfig.from_pretrained(folder, **SAFE)
     _make_padding_legal(config)
+    # Ways to reckon attention that few machines have give the same states.
+    if config._attn_implementation not in (None, "eager", "sdpa"):
+        config._attn_implementation = None
+    config.dtype = None  # what weights were saved in; in which they are held is asked for
     return config
 
 
@@ -199,10 +204,11 @@ def module_of(
 
     with torch.device("meta"):  # only to learn its class, and which part of the config is its own
         empty = auto.from_config(config, trust_remote_code=False)
+    names, base = set(empty.state_dict()), empty.base_model_prefix
     module, report = type(empty).from_pretrained(
         None,
         config=config if type(config) is type(empty.config) else empty.config,
-        state_dict=read_tensors(weights, name),
+        state_dict=with_names_of(names, base, read_tensors(weights, name), name),
         dtype=torch_precision(precision),
         ignore_mismatched_sizes=True,  # told below, by name
         output_loading_info=True,
@@ -221,11 +227,22 @@ def _one_line(folder: Path, name: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        if "auto_map" in config_of(folder):
+        reason, config = " ".join(str(error).split())[:200], config_of(folder)
+        if "auto_map" in config:
             reason = (
                 "it brings code of its own (auto_map in config.json), and no model's code is run "
                 "here; give a model that transformers knows by itself"
+            )
+        elif config.get("quantization_config"):
+            reason = (
+                "its weights were rounded to few bits (quantization_config in config.json); give "
+                "a model that was saved whole, in float32, float16 or bfloat16"
+            )
+        elif reason.startswith("Unrecognized configuration class"):
+            kind = str(config.get("model_type"))[:80]
+            reason = (
+                f"transformers has no AutoModel of the kind {kind!r}; give an encoder such as BERT "
+                "or a decoder such as GPT-2"
             )
         raise ModelError(f"model {name!r} cannot be loaded: {reason}") from error
 
@@ -251,9 +268,11 @@ def _load_module(folder: Path, weights: Sequence[Path], name: str, target: Any, 
     # transformers fills what a file lacks with random numbers; only the unused pooler may be so.
     lacking = [key for key in lacking if "pooler" not in key]
     if lacking:
+        saved, kind = (config.architectures or [""])[0], type(module).__name__
+        other = f"; they were saved as {saved}, and {kind} is read" if saved else ""
         raise ModelError(
             f"model {name!r}: the weights do not fit config.json ({len(lacking)} tensors, first "
-            f"{lacking[0]}); get the model again"
+            f"{lacking[0]}){'' if saved == kind else other}; get the model again"
         )
     _check_range(module, stored, precision, name)
     return module

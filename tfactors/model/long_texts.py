@@ -4,11 +4,15 @@ Some models change with the length of a text. BigBird attends to all of a short 
 a long one, and after its first short text to all of every text; Reformer draws the parts of a long
 text at random, anew each time. Models with two sets of rotary frequencies (``longrope``) take the
 second for a whole batch once one text in it is long. Threads share a model, and texts a batch, so
-these models read short texts only.
+these models read short texts only. Of a model that reads pictures too, the settings for text count.
 """
 
 from collections.abc import Iterator
 from typing import Any
+
+
+# How settings call the places of a text that a model has.
+_PLACES = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 
 
 def longest_read(config: Any) -> int | None:
@@ -21,7 +25,13 @@ def longest_read(config: Any) -> int | None:
     >>> longest_read(SimpleNamespace(max_position_embeddings=131072, rope_parameters=rope))
     4096
     """
-    limits = [getattr(config, "max_position_embeddings", None)]
+    limits = _limits(config) + _limits(getattr(config, "text_config", None))
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
+
+
+def _limits(config: Any) -> list[Any]:
+    """Return all that limits how much of a text is read in one way; none of it has to be there."""
+    limits = [getattr(config, name, None) for name in _PLACES]
     if getattr(config, "attention_type", None) == "block_sparse":
         limits.append((5 + 2 * config.num_random_blocks) * config.block_size)
     if "lsh" in (getattr(config, "attn_layers", None) or ()):
@@ -32,7 +42,7 @@ def longest_read(config: Any) -> int | None:
                 rope.get("original_max_position_embeddings")
                 or getattr(config, "original_max_position_embeddings", None)
             )
-    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
+    return limits
 
 
 def attend_fully(module: Any) -> None:

@@ -160,9 +160,11 @@ def own_states(module: Any, name: str, text: np.ndarray) -> np.ndarray:
     width = states[0].shape[-1]
     for layer, found in enumerate(states):
         # Some pad a text to a window of attention, and hand that out as well.
-        if found.ndim != 3 or found.shape[2] != width or found.shape[1] < len(text):
+        fits = found.ndim == 3 and len(found) == 1 and found.shape[2] == width
+        if not fits or found.shape[1] < len(text):
+            shape = found.shape[1:] if len(found) == 1 else found.shape
             raise ModelError(
-                f"model {name!r}: layer {layer} of {kind} has states of shape {found.shape[1:]} "
+                f"model {name!r}: layer {layer} of {kind} has states of shape {shape} "
                 f"for {len(text)} tokens; expected ({len(text)}, {width}), one of the width of "
                 "its embeddings for each token; give another model"
             )
@@ -216,6 +218,7 @@ def _prove(
 ) -> Proof:
     """Try the ways to read a model, and what it can do, on some texts."""
     own = [own_states(module, name, text) for text in texts]
+    _check_numbers(module, name, own)
     test = _Test(texts, others, own, _tolerance(module), open_with)
     packed = pack_linear_layers(module)
     if packed and not test.passes(own[1], _stacked, module, texts[1]):
@@ -240,6 +243,18 @@ def _prove(
             ", ".join(map(str, layers)),
         )
     return replace(proof, runs_on=test.runs_on(proof, layers, _all_skipped(module, proof, texts)))
+
+
+def _check_numbers(module: Any, name: str, own: list[np.ndarray]) -> None:
+    """Raise ModelError where states in float32 are no numbers; half precision may end before."""
+    import torch
+
+    lost = [layer for states in own for layer in np.flatnonzero(~np.isfinite(states).all((1, 2)))]
+    if lost and next(module.parameters()).dtype == torch.float32:
+        raise ModelError(
+            f"model {name!r}: its states are NaN or infinite from layer {min(lost)} on, as with "
+            "weights that are damaged or of a training that failed; get the model again"
+        )
 
 
 def _way_to_read(module: Any, name: str, first: Proof, test: "_Test") -> Proof:

@@ -10,11 +10,15 @@ from typing import Any
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LARGEST_HEADER = 100_000_000  # bytes; safetensors itself reads no larger one
+_SHORT = 1000  # bytes; what an error page or a link that became text has at most
 _SAVE_AGAIN = "save it again with save_pretrained of transformers"
+_MADE_FROM = "get the model that it was made from"
 _PICKLED = "pickled by PyTorch: reading it can run code, so " + _SAVE_AGAIN
 
 # What a file in another format is called by its name, and what to do with it.
 _OTHER_FORMATS = {
+    "openvino_*.bin": f"of OpenVINO, a program without layers to read: {_MADE_FROM}",
+    "model.bin": f"of CTranslate2, or pickled by PyTorch: {_MADE_FROM}",
     "*.bin": _PICKLED,
     "*.pt": _PICKLED,
     "*.pth": _PICKLED,
@@ -22,8 +26,17 @@ _OTHER_FORMATS = {
     "*.h5": f"of TensorFlow: load it with transformers before 5 (from_tf=True) and {_SAVE_AGAIN}",
     "*.ckpt.index": "of TensorFlow 1: convert it with transformers, and save it as safetensors",
     "*.msgpack": f"of Flax: load it with transformers before 5 (from_flax=True) and {_SAVE_AGAIN}",
-    "*.gguf": "of llama.cpp, with rounded weights: get the model that it was made from",
-    "*.onnx": "of ONNX, a program without layers to read: get the model that it was made from",
+    "*.gguf": f"of llama.cpp, with rounded weights: {_MADE_FROM}",
+    "*.onnx": f"of ONNX, a program without layers to read: {_MADE_FROM}",
+    "*.tflite": f"of TensorFlow Lite, a program without layers to read: {_MADE_FROM}",
+    "*.mlpackage": f"of Core ML, a program without layers to read: {_MADE_FROM}",
+    "*.ot": f"of Rust: {_MADE_FROM}",
+    "*.npz": f"of NumPy, as MLX keeps weights: {_MADE_FROM}",
+    "*.keras": f"of Keras: {_MADE_FROM}",
+    "*.nemo": f"of NeMo: convert it with NeMo, and {_SAVE_AGAIN}",
+    "*.safetensors.*z*": "packed: unpack it, and call it model.safetensors",
+    "*.zip": "packed: unpack it",
+    "*.tar*": "packed: unpack it",
     "*.distcp": f"a part of a distributed checkpoint of PyTorch: gather it, and {_SAVE_AGAIN}",
     "*.dvc": "a pointer of DVC: run 'dvc pull' in its folder",
     "*.incomplete": "a download that was not finished: get the model again",
@@ -95,6 +108,10 @@ def instead_of_weights(folder: Path) -> str:
     if (folder / "adapter_config.json").is_file():
         return _of_adapter(folder)
     expected = "expected model.safetensors, found "
+    if (wrong := folder / "model.safetensors").is_symlink() or wrong.exists():
+        what = "a folder" if wrong.is_dir() else "a link to nothing"
+        what = what if wrong.is_dir() or not wrong.exists() else "no ordinary file"
+        return f"model.safetensors is {what}; get the model again, with the files themselves"
     if variant := _first(folder, "model.*.safetensors"):
         return (
             f"{expected}{variant.name}, a variant of it; copy it to model.safetensors where the "
@@ -181,6 +198,8 @@ def damage_of_weights(file: Path) -> str | None:
         return f"{file.name} is empty; get the model again"
     if pointer := stands_for_another(file):
         return pointer
+    if text := _text_of(file, size):
+        return f"{file.name} holds no weights but the text {text[:60]!r}; get the model again"
     with file.open("rb") as stream:
         start = stream.read(8)
         length = int.from_bytes(start, "little")
@@ -208,6 +227,17 @@ def damage_of_weights(file: Path) -> str | None:
             "was cut; get the model again"
         )
     return None
+
+
+def _text_of(file: Path, size: int) -> str:
+    """Return the text that a short file is: an error, a path that was a link; "" if it is none."""
+    try:
+        text = file.read_text("utf-8-sig") if size <= _SHORT else ""
+    except ValueError:
+        return ""
+    page = text.lstrip().lower().startswith(("<!do", "<htm"))  # which the first bytes say better
+    shown = " ".join(text.split())
+    return shown if not page and shown.isprintable() else ""
 
 
 def _describes_a_tensor(said: Any) -> bool:

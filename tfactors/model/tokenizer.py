@@ -33,6 +33,7 @@ def load_tokenizer(folder: Path, name: str) -> Any:
         It is not there, or cannot be loaded.
     """
     from transformers import AutoTokenizer
+    from transformers.tokenization_utils_base import LARGE_INTEGER
 
     for pattern in _FILES:
         for file in sorted(folder.glob(pattern)):
@@ -42,13 +43,30 @@ def load_tokenizer(folder: Path, name: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, use_fast=True, local_files_only=True, trust_remote_code=False
         )
+        empty = len(tokenizer) <= len(tokenizer.all_special_ids)  # made up where files are missing
+        longest = tokenizer.model_max_length
+        if not isinstance(longest, int | float) or longest < 1:
+            tokenizer.model_max_length = LARGE_INTEGER
+        if not empty and tokenizer.is_fast:
+            read_alike(tokenizer.backend_tokenizer)
+            tokenizer("word", add_special_tokens=False)
     except Exception as error:  # transformers raises many kinds, from many libraries
-        reason = str(error).strip().split("\n")[0][:200]
-        raise ModelError(f"model {name!r}: its tokenizer cannot be loaded: {reason}") from error
-    if len(tokenizer) <= len(tokenizer.all_special_ids):  # made up where the files are missing
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"model {name!r}: its tokenizer cannot be loaded: {reason}; get its tokenizer.json and "
+            "tokenizer_config.json"
+        ) from error
+    if empty:
         raise ModelError(f"model {name!r}: it has no tokenizer; add its tokenizer.json")
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return tokenizer if tokenizer.is_fast else SlowTokenizer(tokenizer, name)
+
+
+def read_alike(backend: Any) -> None:
+    """Let a tokenizer read a text the same way each time: some draw among pieces as in training."""
+    for chance in ("dropout", "alpha", "nbest_size"):
+        if getattr(backend.model, chance, None):
+            setattr(backend.model, chance, None)
 
 
 @dataclass(frozen=True)
@@ -157,7 +175,14 @@ class SlowTokenizer:
 
     def _between_marks(self, pieces: LaidPieces) -> LaidPieces:
         """Return pieces with what the tokenizer puts around a text."""
-        marked = self._tokenizer.build_inputs_with_special_tokens(pieces.ids)
+        try:
+            marked = self._tokenizer.build_inputs_with_special_tokens(pieces.ids)
+        except Exception as error:  # whatever the code of a tokenizer raises
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"model {self._name!r}: its tokenizer puts no marks around a text alone "
+                f"({reason}); read it without --marks"
+            ) from error
         first = next(
             (
                 at

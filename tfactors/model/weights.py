@@ -10,8 +10,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -212,6 +214,66 @@ def read_tensors(files: Sequence[Path], name: str) -> dict[str, Any]:
             raise ModelError(f"model {name!r}: {file.name} is damaged; get it again") from error
     if tensors and all(key.startswith(_PARALLEL) for key in tensors):
         tensors = {key.removeprefix(_PARALLEL): tensor for key, tensor in tensors.items()}
+    return tensors
+
+
+def with_names_of(
+    names: Collection[str], base: str, tensors: dict[str, Any], name: str
+) -> dict[str, Any]:
+    """Return tensors by a model's names for them, where another program put its own before all.
+
+    A sentence encoder that was saved whole has ``0.auto_model.`` there, one of Lightning
+    ``model.bert.``. Where a name is known nothing changes; what transformers knows, it does.
+
+    Parameters
+    ----------
+    names : collection of str
+        The model's.
+    base : str
+        What transformers itself takes away from the beginning of a name, or puts there.
+    tensors : dict
+        Tensors by the names in the files.
+    name : str
+        The model.
+
+    Raises
+    ------
+    ModelError
+        The files hold several such models.
+
+    Examples
+    --------
+    >>> with_names_of(["wte", "h.0.w"], "transformer", {"net.wte": 1, "net.h.0.w": 2}, "a")
+    {'wte': 1, 'h.0.w': 2}
+    """
+    known = {*names, *(f"{base}.{key}" for key in names)}
+    known |= {key.removeprefix(f"{base}.") for key in names}
+    if not known.isdisjoint(tensors):
+        return tensors
+    parts = zip(*(key.split(".")[:-1] for key in names), strict=False)
+    shared = takewhile(lambda same: len(set(same)) == 1, parts)
+    for own in dict.fromkeys(("", "".join(f"{part[0]}." for part in shared))):
+        ends = {key.removeprefix(own) for key in names}
+        prefixes = Counter(
+            key[: at.end()]
+            for key in tensors
+            for at in re.finditer(r"\.", key)
+            if key[at.end() :] in ends
+        )
+        most = max(prefixes.values(), default=0)
+        likely = sorted(prefix for prefix, count in prefixes.items() if 2 * count > most)
+        if len(likely) > 1:
+            raise ModelError(
+                f"model {name!r}: its weights hold several models ({', '.join(likely)[:80]}); "
+                "save the one that is meant alone, with save_pretrained of transformers"
+            )
+        if likely:
+            (prefix,) = likely
+            return {
+                own + key.removeprefix(prefix): tensor
+                for key, tensor in tensors.items()
+                if key.startswith(prefix)
+            }
     return tensors
 
 
