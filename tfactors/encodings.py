@@ -47,4 +47,5 @@ def _utf_16_without_mark(head: bytes) -> str:
     encoding = "utf-16-be" if first > second else "utf-16-le"
     text = head.decode(encoding, "ignore")
     controls = {letter for letter in text if unicodedata.category(letter) == "Cc"}
-    return "" if controls - {*_CONTROLS} else encoding
+    marked_later = "\ufeff" in text or "\ufffe" in text  # joined from files of two encodings
+    return "" if controls - {*_CONTROLS} or marked_later else encoding

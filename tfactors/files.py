@@ -1,4 +1,7 @@
-"""Files that are whole or not there: written to a temporary name, renamed, known by their hash."""
+"""Files that are whole or not there: written to a temporary name, renamed, known by their hash.
+
+And files that only stand for another one, or unpack to far more than they should.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def file_sha256(path: Path) -> str:
@@ -63,3 +68,24 @@ def unpacks_too_far(packed: int, unpacked: int) -> bool:
     (False, True)
     """
     return unpacked > LITTLE and unpacked > MOST_TIMES * packed
+
+
+def stands_for_another(file: Path) -> str | None:
+    """Return what a file is that only stands for one that was not fetched; None where it is none.
+
+    >>> stands_for_another(Path(__file__)) is None
+    True
+    """
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(400)
+    except OSError:
+        return None
+    if not start.startswith(_LFS):
+        return None
+    sizes = [line[5:] for line in start.decode("ascii", "replace").splitlines() if "size" in line]
+    of = f" of {int(sizes[0]):,} bytes" if sizes and sizes[0].isdigit() else ""
+    return (
+        f"{file.name} is a pointer that Git LFS left in place of the file{of}; run 'git lfs pull' "
+        "in its folder, or get it again"
+    )

