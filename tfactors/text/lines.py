@@ -46,6 +46,9 @@ class CorpusError(InputError):
     """A text source that cannot be read; the message says which, where and what to do."""
 
 
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
 def opened(path: Path) -> IO[bytes]:
     """Return the unpacked bytes of a file, to be read once from its beginning.
 
@@ -69,7 +72,7 @@ def opened(path: Path) -> IO[bytes]:
         path.open("rb").close()  # whose errors name the file as others do
         packed: Any = pa.input_stream(path, compression="zstd")
     else:
-        packed = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[packing](path, "rb")
+        packed = _OPENERS[packing](path, "rb")
     return io.BufferedReader(_Unpacked(path, packed), _BUFFER)
 
 
