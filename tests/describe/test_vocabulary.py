@@ -67,6 +67,8 @@ KINDS = {
     "gpt_neox": "GPTNeoXForCausalLM",
     "llama": "LlamaForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
+    "opt_of_one_width": "OPTForCausalLM",  # which calls the decoder in its body
+    "xlnet": "XLNetLMHeadModel",  # which asks for what its body remembers
 }
 
 
@@ -112,6 +114,16 @@ def test_the_logits_that_a_factor_raises_and_lowers_are_those_of_the_head(with_h
             mine["value"], np.sort(change[factor][legible])[::-1][:10], rtol=1e-5
         )
         np.testing.assert_allclose(low["value"], np.sort(change[factor][legible])[:10], rtol=1e-5)
+
+
+def test_the_head_of_a_decoder_says_nothing_of_an_encoder(tmp_path):
+    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 500}
+    sizes |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    folder = write_family("gpt2", tmp_path)
+    transformers.BartForConditionalGeneration(
+        transformers.BartConfig(**sizes, encoder_ffn_dim=48, decoder_ffn_dim=48)
+    ).save_pretrained(folder)
+    assert language_head(str(folder)) == (None, "BartForConditionalGeneration")
 
 
 def test_a_body_without_a_head_has_no_logits(model):

@@ -80,6 +80,10 @@ UNLIKE_BERT = {
         "bpe",
     ),
     "ibert": (BASE | {"max_position_embeddings": 65}, "bpe"),
+    "opt_of_one_width": (
+        BASE | {"word_embed_proj_dim": 32, "ffn_dim": 48, "max_position_embeddings": 64},
+        "bpe",
+    ),
     "openai-gpt": ({"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64}, "bpe"),
 }
 # What cannot be read, or only in part.
@@ -130,7 +134,7 @@ HARD = {
         "bpe",
     ),
 }
-KIND_OF = {"long_bert": "bert", "xlnet_for_pairs": "xlnet"}
+KIND_OF = {"long_bert": "bert", "opt_of_one_width": "opt", "xlnet_for_pairs": "xlnet"}
 CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
 SIZES = FAMILIES | UNLIKE_BERT | HARD
 # What their tokenizers put before and after a text, by the name that transformers has for each.

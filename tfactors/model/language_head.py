@@ -4,21 +4,25 @@ A bundle needs the body of a model alone, and that is what `tfactors.model.hidde
 Some models were saved whole (config.json names the class, which transformers lists for masked or
 causal language models); sentence encoders such as MiniLM were not, and nothing can be said of their
 logits. What stands between the body and the logits has another form in every family, so it is not
-taken out: the whole model runs, and its body answers with the states that it is given.
+taken out: the whole model runs, and its body answers with the states that it is given. That this
+gives the model's own logits is tried once; some call only a part of their body (OPT its decoder).
 """
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tfactors.model.folder import ModelError, hub_folder, local_folder
+from tfactors.model.folder import hub_folder, local_folder
 from tfactors.model.loading import model_config, module_of, quiet_transformers
 from tfactors.model.memory import check_memory
 from tfactors.model.weights import stored_tensors, weight_files
+
+TRIED = 8  # tokens of which the logits are compared with the model's own
 
 
 def language_head(
@@ -42,7 +46,7 @@ def language_head(
         (modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, AutoModelForCausalLM),
     ]
     auto = next((a for names, a in kinds if names.get(config.model_type) == saved_as), None)
-    if auto is None:
+    if auto is None or config.is_encoder_decoder:  # whose head is the decoder's
         return None, saved_as
     try:
         weights = weight_files(folder, name)
@@ -51,34 +55,68 @@ def language_head(
             model, lacking = module_of(auto, config, weights, name, dtype)
         if any("pooler" not in key for key in lacking):
             return None, saved_as
-        head = _Head(model.eval().requires_grad_(False), device)
-        head(np.zeros((1, config.hidden_size), np.float32))
-    except (ModelError, OSError, ValueError, RuntimeError, AttributeError, TypeError):
+        return _proved_head(model.eval().requires_grad_(False).to(device)), saved_as
+    except Exception:  # whatever the code of a model raises
         return None, saved_as
-    return head, saved_as
+
+
+def _proved_head(model: Any) -> _Head | None:
+    """Return the head that gives a model's own logits of its own last states; None if none does."""
+    import torch
+
+    body, embeddings = model.base_model, model.get_input_embeddings()
+    ids = (10 + torch.arange(TRIED, device=model.device)[None]) % embeddings.weight.shape[0]
+    with torch.inference_mode():
+        states = _run(body, ids)[0][0].float().cpu().numpy()
+        own = _run(model, ids).logits[0].float().cpu().numpy()
+    apart = max(1e-4, 20 * torch.finfo(model.dtype).eps) * np.abs(own).max()
+    for part in (body, getattr(body, "decoder", None)):
+        if part is None:
+            continue
+        head = _Head(model, part)
+        if np.abs(head(states) - own).max() <= apart:
+            head.drop_blocks(embeddings)
+            return head
+        del part.forward  # the class's own is back
+    return None
+
+
+def _run(model: Any, ids: Any) -> Any:
+    """Return what a model says of token ids, without what it would keep for the next ones."""
+    takes_cache = "use_cache" in inspect.signature(model.forward).parameters
+    return model(input_ids=ids, **({"use_cache": False} if takes_cache else {}))
 
 
 class _Head:
-    """A model whose body was replaced by the states that it is called with."""
+    """A model whose body, or a part of it, was replaced by the states that it is called with."""
 
-    def __init__(self, model: Any, device: str) -> None:
-        body, embeddings = model.base_model, model.get_input_embeddings()
-        for name, part in list(body.named_children()):
-            if all(module is not embeddings for module in part.modules()):
-                setattr(body, name, None)  # a head may read the embeddings, and never the blocks
+    def __init__(self, model: Any, body: Any) -> None:
+        self._model, self._body, self._given = model, body, threading.local()
         body.forward = self._answer
-        self._model, self._device, self._given = model.to(device), device, threading.local()
+
+    def drop_blocks(self, embeddings: Any) -> None:
+        """Let go of all parts of the body but that with the embeddings, which a head may read."""
+        for name, part in list(self._body.named_children()):
+            if all(module is not embeddings for module in part.modules()):
+                setattr(self._body, name, None)
 
     def _answer(self, *_: Any, **__: Any) -> Any:
         from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
 
-        return BaseModelOutputWithPoolingAndCrossAttentions(last_hidden_state=self._given.states)
+        class Answer(BaseModelOutputWithPoolingAndCrossAttentions):
+            def __getattr__(self, name: str) -> None:
+                """Have nothing else to say, where a model asks for more than it needs."""
+                if name.startswith("_"):
+                    raise AttributeError(name)
+
+        return Answer(last_hidden_state=self._given.states)
 
     def __call__(self, states: np.ndarray) -> np.ndarray:
         """Logits (n, vocabulary) of last states (n, d)."""
         import torch
 
-        self._given.states = torch.from_numpy(states)[None].to(self._device, self._model.dtype)
-        ids = torch.zeros((1, len(states)), dtype=torch.int64, device=self._device)
+        device = self._model.device
+        self._given.states = torch.from_numpy(states)[None].to(device, self._model.dtype)
+        ids = torch.zeros((1, len(states)), dtype=torch.int64, device=device)
         with torch.inference_mode():
-            return self._model(input_ids=ids).logits[0].float().cpu().numpy()
+            return _run(self._model, ids).logits[0].float().cpu().numpy()
