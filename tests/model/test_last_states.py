@@ -1,6 +1,5 @@
 """Going on from states put in at a layer, against transformers' own pass with a hook."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
 from tiny_families import FAMILIES, write_family
 from tiny_model import write_tiny_bert
 
@@ -78,16 +76,13 @@ def test_the_pass_goes_on_as_transformers_would_with_the_state_replaced(
             np.testing.assert_allclose(found[rows], expected, atol=3e-5)
 
 
-def test_the_blocks_below_do_not_run(tiny: Path, tmp_path: Path) -> None:
-    model, texts = load_model(str(tiny)), texts_of(LENGTHS)
-    broken = shutil.copytree(tiny, tmp_path / "broken")
-    weights = load_file(broken / "model.safetensors")
-    for key, tensor in weights.items():
+def test_the_blocks_below_do_not_run(tiny: Path) -> None:
+    model, broken, texts = load_model(str(tiny)), load_model(str(tiny)), texts_of(LENGTHS)
+    for key, tensor in broken._module.named_parameters():
         if "layer.0." in key:
             tensor.fill_(float("nan"))
-    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     states = changed_states(model, texts, 1)
-    found = load_model(str(broken)).last_states(texts, 1, states)
+    found = broken.last_states(texts, 1, states)
     np.testing.assert_array_equal(found, model.last_states(texts, 1, states))
 
 

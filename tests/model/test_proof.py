@@ -3,6 +3,7 @@
 The reference is transformers' own forward of each text alone, without padding.
 """
 
+import json
 import logging
 from pathlib import Path
 
@@ -79,13 +80,28 @@ def test_running_on_gives_the_own_last_states_or_is_refused(opened) -> None:
             assert "\n" not in str(caught.value)
 
 
-CANNOT_RUN_ON = {"xlnet", "flaubert", "xlm", "fsmt"}
+CANNOT_RUN_ON = {"xlnet", "flaubert", "xlm", "fsmt", "reformer_of_chunks"}
 
 
 def test_only_texts_of_one_length_share_a_batch_where_padding_changes_states(opened) -> None:
     family, _, model = opened
-    assert model.proof.padding == (family not in {"fnet", "mobilebert", "convbert"})
+    mixing = {"fnet", "mobilebert", "convbert", "reformer_of_chunks"}
+    assert model.proof.padding == (family not in mixing)
     assert model.proof.batches
+
+
+@pytest.mark.parametrize("strongest", [40, 100])
+def test_longer_texts_share_no_batch_with_padding_where_the_strongest_of_all_places_count(
+    strongest: int, tmp_path: Path
+) -> None:
+    # 2,048 in DeepSeek-V3.2, which is more than the texts that a model is tried with.
+    folder = write_family("deepseek_v32", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config |= {"index_topk": strongest, "max_position_embeddings": 256}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    model, texts = load_model(str(folder)), texts_of((150, strongest, 148, 30, 148, 9))
+    expected = own_states(folder, texts)
+    np.testing.assert_allclose(model.hidden_states(texts, model.layers), expected, atol=5e-5)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,24 @@ UNLIKE_BERT = {
         "bpe",
     ),
     "ibert": (BASE | {"max_position_embeddings": 65}, "bpe"),
+    # Attends to the 12 strongest of all places before one.
+    "deepseek_v32": (
+        {name: size for name, size in BASE.items() if name != "max_position_embeddings"}
+        | {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 4, "qk_rope_head_dim": 4}
+        | {"v_head_dim": 8, "num_key_value_heads": 4, "n_routed_experts": 4, "n_group": 1}
+        | {"topk_group": 1, "moe_intermediate_size": 24, "num_experts_per_tok": 2}
+        | {"index_topk": 12, "index_head_dim": 8, "index_n_heads": 2}
+        | {"max_position_embeddings": 64},
+        "bpe",
+    ),
+    # Its first chunk attends to its last one, which is padding where a longer text is beside it.
+    "reformer_of_chunks": (
+        {"hidden_size": 32, "num_attention_heads": 4, "attention_head_size": 8}
+        | {"axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16]}
+        | {"attn_layers": ["local", "local"], "local_attn_chunk_length": 16}
+        | {"feed_forward_size": 48, "max_position_embeddings": 64},
+        "bpe",
+    ),
     "opt_of_one_width": (
         BASE | {"word_embed_proj_dim": 32, "ffn_dim": 48, "max_position_embeddings": 64},
         "bpe",
@@ -134,7 +152,12 @@ HARD = {
         "bpe",
     ),
 }
-KIND_OF = {"long_bert": "bert", "opt_of_one_width": "opt", "xlnet_for_pairs": "xlnet"}
+KIND_OF = {
+    "reformer_of_chunks": "reformer",
+    "long_bert": "bert",
+    "opt_of_one_width": "opt",
+    "xlnet_for_pairs": "xlnet",
+}
 CAUSAL = {"gpt2", "gpt_neox", "llama", "qwen2", "qwen3"}
 SIZES = FAMILIES | UNLIKE_BERT | HARD
 # What their tokenizers put before and after a text, by the name that transformers has for each.

@@ -32,7 +32,7 @@ from tfactors.model.loading import (
     vocabulary_of,
     weight_files,
 )
-from tfactors.model.long_texts import attend_fully, longest_read
+from tfactors.model.long_texts import attend_fully, longest_padded, longest_read
 from tfactors.model.marks import NO_MARKS, beginning_of, marks_of
 from tfactors.model.precision import check_finite, torch_precision
 from tfactors.model.proof import Proof, cannot_run_on, ordinary_ids, proof_of
@@ -121,6 +121,8 @@ class Model:
         own = marks_of(tokenizer) if marks else NO_MARKS
         self.marks = beginning_of(tokenizer) if bos else own
         self._marked = sum(map(len, self.marks))
+        padded = NO_LENGTH_LIMIT if proof.padding else 0
+        self._longest_padded = min(padded, longest_padded(config) or padded)
         self._check_ids(np.concatenate(self.marks))
         self.max_length = int(longest) - self._first_position - self._marked
         # Some say -1, or an id that was never given a row: what lies under a mask does not matter.
@@ -389,7 +391,7 @@ class Model:
         on_cpu = self.device.partition(":")[0] == "cpu"
         size = CPU_BATCH if on_cpu else ACCELERATOR_BATCH
         size = size if self.proof.batches else 1
-        return _batches(lengths, size, self._marked, self.proof.padding)
+        return _batches(lengths, size, self._marked, self._longest_padded)
 
     def _check(
         self, layers: Sequence[int], lengths: np.ndarray, positions: Sequence[int] | None
@@ -566,11 +568,11 @@ def _rows(states: "torch.Tensor", at: "torch.Tensor | None") -> "torch.Tensor":
     return states[torch.arange(len(states), device=states.device), at][:, None]
 
 
-def _batches(lengths: np.ndarray, size: int, marks: int, padding: bool) -> Iterator[np.ndarray]:
+def _batches(lengths: np.ndarray, size: int, marks: int, padded: int) -> Iterator[np.ndarray]:
     """Yield indices of texts of like length, longest first, up to ``size`` padded tokens each.
 
-    A text has ``marks`` tokens more than its length; one of no tokens is left out. Without
-    ``padding`` only texts of one length share a batch.
+    A text has ``marks`` tokens more than its length; one of no tokens is left out. Of those with
+    more than ``padded`` tokens only texts of one length share a batch.
     """
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
@@ -578,7 +580,7 @@ def _batches(lengths: np.ndarray, size: int, marks: int, padding: bool) -> Itera
     while start < len(order):
         longest = int(lengths[order[start]])
         count = max(1, size // (longest + marks))
-        if not padding:
+        if longest + marks > padded:
             count = int((lengths[order[start : start + count]] == longest).sum())
         yield order[start : start + count]
         start += count

@@ -10,6 +10,8 @@ these models read short texts only. Of a model that reads pictures too, the sett
 from collections.abc import Iterator
 from typing import Any
 
+# How settings call how many tokens are attended to, of those before one.
+_STRONGEST = ("index_topk", "keep_window_size")
 # How settings call the places of a text that a model has.
 _PLACES = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 
@@ -42,6 +44,23 @@ def _limits(config: Any) -> list[Any]:
                 or getattr(config, "original_max_position_embeddings", None)
             )
     return limits
+
+
+def longest_padded(config: Any) -> int | None:
+    """Return up to how many tokens texts of unequal lengths may share a batch; None for any number.
+
+    Some models attend to the strongest few of all places before a token (DeepSeek-V3.2, Doge), and
+    with padding in the batch they choose them in another way than without.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> longest_padded(SimpleNamespace(index_topk=2048))
+    2048
+    """
+    configs = (config, getattr(config, "text_config", None))
+    numbers = [getattr(part, name, None) for part in configs for name in _STRONGEST]
+    return min((number for number in numbers if isinstance(number, int)), default=None)
 
 
 def attend_fully(module: Any) -> None:

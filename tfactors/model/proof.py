@@ -24,9 +24,11 @@ from tfactors.model.packed_linear import pack_linear_layers, unpack_linear_layer
 from tfactors.model.tapped_blocks import form_of_answers, paths_of_blocks
 from tfactors.model.target_row import has_target_row
 
-# Of the texts that are read. The first is longer than the chunks of 64 that some models attend to;
-# two are as long, and end with the same token.
-LENGTHS = (70, 5, 5, 1)
+# Of the texts that are read. The first is longer than two of the chunks of 64 that some models
+# attend to; two are as long, and end with the same token. One more is half as long as the first:
+# beside it in a batch, it is padded by a chunk.
+LENGTHS = (130, 5, 5, 1)
+_SHORT = slice(1, 4)
 # Two states are the same up to this share of their length. Rounding makes some 1e-6 of it in
 # float32; padding that is not masked makes a tenth or more.
 SAME = 3e-4
@@ -153,9 +155,13 @@ def own_states(module: Any, name: str, text: np.ndarray) -> np.ndarray:
         states = _handed_out(module, text)
     except Exception as error:  # whatever the code of a model raises
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
+        precision = str(next(module.parameters()).dtype).removeprefix("torch.")
+        whole = precision == "float32"
+        better = "give an encoder such as BERT or a decoder such as GPT-2"
         raise ModelError(
-            f"model {name!r}: {kind} gives no hidden states of a text of {len(text)} tokens "
-            f"alone ({reason}); give an encoder such as BERT or a decoder such as GPT-2"
+            f"model {name!r}: {kind} gives no hidden states of a text of {len(text)} tokens alone"
+            f"{'' if whole else f' in {precision}'} ({reason}); "
+            f"{better if whole else 'give --dtype float32'}"
         ) from error
     width = states[0].shape[-1]
     for layer, found in enumerate(states):
@@ -199,7 +205,7 @@ def _texts(
     """Return texts to try a model with, and others of the same lengths, as token ids."""
     random = np.random.default_rng(0)
     longest = min(longest, 2 * LENGTHS[1] if large else LENGTHS[0])
-    lengths = [min(length, longest) for length in LENGTHS]
+    lengths = [*(min(length, longest) for length in LENGTHS), longest // 2 + 1]
     texts, others = (
         [random.choice(ordinary_ids, length).astype(np.int64) for length in lengths]
         for _ in range(2)
@@ -380,8 +386,8 @@ class _Test:
         """Whether texts that start at place 0 are those that start nowhere in particular."""
         if "position_ids" not in inspect.signature(module.forward).parameters:
             return False
-        reader, texts = self.open_with(proof), self.texts[1:]
-        expected, layers = np.concatenate(self.own[1:], axis=1), self.layers(proof)
+        reader, texts = self.open_with(proof), self.texts[_SHORT]
+        expected, layers = np.concatenate(self.own[_SHORT], axis=1), self.layers(proof)
         starts = [0] * len(texts)
         return self.passes(expected, reader.hidden_states, texts, layers, None, starts)
 
@@ -390,9 +396,9 @@ class _Test:
         if not any(map(has_target_row, module.modules())):
             return False
         reader, layers = self.open_with(proof), sorted({1, proof.blocks})
-        texts = self.texts[1:]
+        texts = self.texts[_SHORT]
         places = [len(text) // 2 for text in texts]
-        rows = [own[:, place] for own, place in zip(self.own[1:], places, strict=True)]
+        rows = [own[:, place] for own, place in zip(self.own[_SHORT], places, strict=True)]
         expected = np.stack(rows, axis=1)[layers]
         return all(
             self.passes(one[None], reader.hidden_states, texts, [layer], places)
@@ -407,7 +413,7 @@ class _Test:
         below are skipped: then a residual that went around a block would be missing.
         """
         reader = self.open_with(proof)
-        own = np.concatenate(self.own[1:], axis=1)
+        own = np.concatenate(self.own[_SHORT], axis=1)
 
         def all_run_on(texts: list[np.ndarray]) -> bool:
             return all(
@@ -415,8 +421,8 @@ class _Test:
                 for layer in layers
             )
 
-        return all_run_on(self.others[1:]) or (
-            all_skipped and proof.blocks > 1 and all_run_on(self.texts[1:])
+        return all_run_on(self.others[_SHORT]) or (
+            all_skipped and proof.blocks > 1 and all_run_on(self.texts[_SHORT])
         )
 
 
