@@ -98,6 +98,12 @@ def test_numbers_beyond_those_of_float16_are_refused(
     load_model(str(folder), dtype="bfloat16").hidden_states(TEXTS, [0, 2])
 
 
+def test_a_model_that_cannot_reckon_in_half_precision_is_told_the_other(tmp_path: Path) -> None:
+    folder = write_family("fnet", tmp_path / "fnet")  # whose Fourier transform has no bfloat16
+    with pytest.raises(ModelError, match=r"alone in bfloat16 \(.*\); give --dtype float32"):
+        load_model(str(folder), dtype="bfloat16")
+
+
 def test_the_head_answers_in_the_precision_of_its_model(tiny: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny, tmp_path / "model")
     config = transformers.AutoConfig.from_pretrained(tiny)

@@ -132,6 +132,16 @@ def test_weights_that_are_a_link_to_nothing_or_no_file_are_called_so(tmp_path: P
         read(tmp_path)
 
 
+def test_a_name_that_is_empty_does_not_mean_the_folder_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_bytes(BERT)
+    monkeypatch.chdir(tmp_path)
+    assert local_folder(".") == Path()
+    with pytest.raises(ModelError, match="model '': no name; give that of a folder"):
+        local_folder("")
+
+
 def test_a_file_is_told_from_a_folder(tmp_path: Path) -> None:
     for name, said in (
         ("a.gguf", "a file of llama.cpp"),

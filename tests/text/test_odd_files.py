@@ -89,6 +89,15 @@ def test_names_that_no_file_can_have_are_refused(tmp_path):
     assert named_corpus(str(long)) == f"hf:{long}"
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_name_that_is_empty_does_not_mean_the_folder_here(tmp_path, monkeypatch, name):
+    (tmp_path / "a.txt").write_text("one")
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_documents("."))) == 1
+    with pytest.raises(CorpusError, match="no name of a text; give that of a file or a folder"):
+        read_documents(name)
+
+
 @pytest.mark.parametrize(("log", "kind"), [("_delta_log", "Delta Lake"), (".hoodie", "Hudi")])
 def test_a_table_whose_files_keep_rows_that_were_deleted_is_refused(tmp_path, log, kind):
     pq.write_table(pa.table({"text": ["deleted"]}), tmp_path / "part-0.parquet")

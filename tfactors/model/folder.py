@@ -37,6 +37,8 @@ def local_folder(name: str) -> Path | None:
     ModelError
         The name is that of a file, or of a folder that holds something else than a model.
     """
+    if not name.strip():  # a variable that was not set; its path would be the folder here
+        raise ModelError(f"model {name!r}: no name; give that of a folder, a package or the hub")
     folder = Path(name).expanduser()
     if len(name) < 1024 and folder.is_dir():
         inner = folder / inner_folder(folder)

@@ -142,6 +142,8 @@ def read_documents(
     if str(spec).startswith(PREFIX):
         return read_dataset(str(spec), column)
     path = Path(spec)
+    if not str(spec).strip():  # a variable that was not set; its path would be the folder here
+        raise CorpusError(f"{str(spec)!r}: no name of a text; give that of a file or a folder")
     if not is_there(path):
         raise CorpusError(
             f"{str(spec)[:200]}: no such file or folder, nor a packaged corpus "
