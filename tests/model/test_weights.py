@@ -197,6 +197,23 @@ def with_adapter(weights: Tensors) -> Tensors:
     return weights | {"encoder.layer.0.output.dense.lora_A.weight": torch.ones(3, 3)}
 
 
+def with_bottleneck(weights: Tensors) -> Tensors:
+    return weights | {
+        "encoder.layer.0.output.adapters.sst.adapter_down.0.weight": torch.ones(3, 32)
+    }
+
+
+def inside_an_adapter(weights: Tensors) -> Tensors:
+    return {key.replace("query.", "query.base_layer."): tensor for key, tensor in weights.items()}
+
+
+def with_weight_norm(weights: Tensors) -> Tensors:
+    return {
+        key.replace("query.weight", "query.parametrizations.weight.original1"): tensor
+        for key, tensor in weights.items()
+    }
+
+
 def without_a_number(weights: Tensors) -> Tensors:
     key = "encoder.layer.0.output.dense.weight"
     return weights | {key: weights[key] * float("nan")}
@@ -213,6 +230,12 @@ def of_another_shape(weights: Tensors) -> Tensors:
         (rounded, "output.dense.weight' holds whole numbers"),
         (with_scale, "dense.SCB' in its weights is a scale"),
         (with_adapter, "which was not merged into the weights"),
+        (with_bottleneck, "which was not merged into the weights"),
+        (inside_an_adapter, "which was not merged into the weights"),
+        (
+            with_weight_norm,
+            "of which a weight is reckoned anew at each pass; give a model that was",
+        ),
         (without_a_number, "states are NaN or infinite from layer 1 on"),
         (of_another_shape, "do not fit config.json .1 tensors, first encoder.layer.0.output"),
     ],

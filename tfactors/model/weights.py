@@ -283,6 +283,14 @@ _OF_ROUNDING = re.compile(
 )
 
 
+# Of small parts that were trained beside weights and not merged into them, and of what is reckoned
+# into weights at each pass (weight norm, pruning).
+_OF_ADAPTER = re.compile(
+    r"\.(lora|ia3|vera|lokr|hada|oft|boft|adaption)_\w+(\.|$)|\.(adapters|base_layer)\."
+)
+_OF_PARAMETRIZATION = re.compile(r"\.parametrizations\.|\.weight_(g|v|orig|mask)$")
+
+
 def refuse_rounded(stored: dict[str, StoredTensor], name: str) -> None:
     """Raise ModelError for weights that are whole numbers: what they stand for is not said."""
     for key, tensor in stored.items():
@@ -306,8 +314,10 @@ def refuse_unread(passed_over: Iterable[str], name: str) -> None:
     for key in passed_over:
         if _OF_ROUNDING.search(key):
             what = "a scale of weights that were rounded to few bits"
-        elif ".lora_" in key:
+        elif _OF_ADAPTER.search(key):
             what = "an adapter's, which was not merged into the weights"
+        elif _OF_PARAMETRIZATION.search(key):
+            what = "a part of which a weight is reckoned anew at each pass"
         else:
             continue
         raise ModelError(f"model {name!r}: {key[:80]!r} in its weights is {what}; {_WHOLE}")
