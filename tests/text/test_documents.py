@@ -1,8 +1,10 @@
 """Text files become documents, and what cannot be read is named in one line."""
 
+import bz2
 import csv
 import gzip
 import json
+import lzma
 import os
 import tracemalloc
 from collections import Counter
@@ -362,14 +364,17 @@ def test_what_is_no_text_is_called_by_its_name_whatever_the_file_is_called(tmp_p
     assert f"{kind}" in error(tmp_path / "a.txt")
 
 
-@pytest.mark.parametrize("name", ["a.txt.gz", "a.csv.gz", "a.jsonl.gz", "a.txt.zst"])
+@pytest.mark.parametrize(
+    "name", ["a.txt.gz", "a.csv.gz", "a.jsonl.gz", "a.txt.zst", "a.txt.bz2", "a.txt.xz"]
+)
 def test_what_unpacks_to_hundreds_of_times_itself_is_refused_in_little_memory(
     tmp_path, name, monkeypatch
 ):
     monkeypatch.setattr(files, "LITTLE", 2_000_000)
+    openers = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     with (
-        gzip.open(tmp_path / name, "wb")
-        if name.endswith(".gz")
+        openers[name[-3:].lstrip(".")](tmp_path / name, "wb")
+        if not name.endswith(".zst")
         else pa.output_stream(str(tmp_path / name), compression="zstd")
     ) as packed:
         packed.write(b"text\n" if ".csv" in name else b"")

@@ -119,6 +119,11 @@ def _rows(name: DatasetName, column: str) -> Iterator[dict[str, Any]]:
             raise CorpusError(f"{name}: cannot be read: {_reason(error)}") from error
         if column not in row:
             raise no_column(str(name), column, list(row))
+        if f"{column}.1" in row:  # as pandas calls the second of one name, which reads CSV here
+            raise CorpusError(
+                f"{name}: column {column!r} is there twice (also as '{column}.1'); rename one, or "
+                "name another with --column"
+            )
         yield row
 
 
