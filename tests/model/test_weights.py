@@ -219,6 +219,10 @@ def without_a_number(weights: Tensors) -> Tensors:
     return weights | {key: weights[key] * float("nan")}
 
 
+def with_relative_positions(weights: Tensors) -> Tensors:
+    return weights | {"encoder.layer.0.attention.self.distance_embedding.weight": torch.ones(9, 8)}
+
+
 def of_another_shape(weights: Tensors) -> Tensors:
     key = "encoder.layer.0.output.dense.weight"
     return weights | {key: weights[key][:, 1:]}
@@ -236,6 +240,7 @@ def of_another_shape(weights: Tensors) -> Tensors:
             with_weight_norm,
             "of which a weight is reckoned anew at each pass; give a model that was",
         ),
+        (with_relative_positions, "of relative positions .*, which this version of transformers"),
         (without_a_number, "states are NaN or infinite from layer 1 on"),
         (of_another_shape, "do not fit config.json .1 tensors, first encoder.layer.0.output"),
     ],
@@ -269,6 +274,8 @@ def test_the_head_is_read_from_the_same_files(tiny: Path, tmp_path: Path) -> Non
         {"attn_implementation": "flash_attention_2"},
         {"dtype": "float8_e4m3fn"},
         {"torch_dtype": "int8"},
+        {"return_dict": False},
+        {"chunk_size_feed_forward": 3},
     ],
 )
 def test_what_a_config_says_of_the_machine_of_another_changes_no_state(
@@ -303,3 +310,14 @@ def test_a_config_that_cannot_be_followed_is_told_in_one_line(
     with pytest.raises(ModelError, match=said) as caught:
         load_model(str(folder))
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_a_place_for_a_token_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny_bert(tmp_path / "model")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = transformers.RobertaConfig(
+        **sizes, intermediate_size=48, vocab_size=800, max_position_embeddings=2, pad_token_id=1
+    )
+    transformers.RobertaModel(config).save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"no place for a token .max_position_embeddings in"):
+        load_model(str(folder))

@@ -128,7 +128,7 @@ HARD = {
     "led": (
         {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 48}
         | {"decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 48}
-        | {"attention_window": [8, 8], "max_encoder_position_embeddings": 24},
+        | {"attention_window": [8, 8], "max_encoder_position_embeddings": 30},
         "bpe",
     ),
     "llava": (

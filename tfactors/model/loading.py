@@ -174,6 +174,8 @@ def model_config(folder: Path, name: str) -> Any:
     if config._attn_implementation not in (None, "eager", "sdpa"):
         config._attn_implementation = None
     config.dtype = None  # what weights were saved in; in which they are held is asked for
+    # How answers are handed out, and in which parts they are reckoned to save memory.
+    config.return_dict, config.chunk_size_feed_forward = True, 0
     return config
 
 

@@ -10,10 +10,12 @@ these models read short texts only. Of a model that reads pictures too, the sett
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 # How settings call how many tokens are attended to, of those before one.
 _STRONGEST = ("index_topk", "keep_window_size")
 # How settings call the places of a text that a model has.
-_PLACES = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
+_PLACES = ("max_position_embeddings", "max_seq_len")
 
 
 def longest_read(config: Any) -> int | None:
@@ -33,6 +35,9 @@ def longest_read(config: Any) -> int | None:
 def _limits(config: Any) -> list[Any]:
     """Return all that limits how much of a text is read in one way; none of it has to be there."""
     limits = [getattr(config, name, None) for name in _PLACES]
+    if places := getattr(config, "max_encoder_position_embeddings", None):  # LED fills windows
+        window = int(np.max(config.attention_window))
+        limits.append(places // window * window)
     if getattr(config, "attention_type", None) == "block_sparse":
         limits.append((5 + 2 * config.num_random_blocks) * config.block_size)
     if "lsh" in (getattr(config, "attn_layers", None) or ()):

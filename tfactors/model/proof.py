@@ -132,6 +132,11 @@ def proof_of(
     key = f"{sha256} {parameter.dtype} {parameter.device} {type(module).__name__} {settings}"
     large = sum(weight.numel() for weight in module.parameters()) > MOST_WEIGHTS
     longest = open_with(Proof(blocks=1, width=1)).max_length
+    if longest < 1:
+        raise ModelError(
+            f"model {name!r}: it has no place for a token (max_position_embeddings in "
+            "config.json); get the model again"
+        )
     texts, others = _texts(ordinary_ids, longest, large)
     if key not in _PROVED:
         _PROVED[key] = _prove(module, name, texts, others, large, open_with)

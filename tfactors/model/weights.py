@@ -318,6 +318,12 @@ def refuse_unread(passed_over: Iterable[str], name: str) -> None:
             what = "an adapter's, which was not merged into the weights"
         elif _OF_PARAMETRIZATION.search(key):
             what = "a part of which a weight is reckoned anew at each pass"
+        elif ".distance_embedding." in key:
+            raise ModelError(
+                f"model {name!r}: {key[:80]!r} in its weights is of relative positions "
+                "(position_embedding_type), which this version of transformers does not read; give "
+                "another model"
+            )
         else:
             continue
         raise ModelError(f"model {name!r}: {key[:80]!r} in its weights is {what}; {_WHOLE}")
