@@ -47,13 +47,18 @@ def test_a_link_to_a_folder_elsewhere_is_followed_once_and_one_back_is_not(tmp_p
     (here / "a.txt").write_text("one")
     (here / "below/b.txt").write_text("two")
     (elsewhere / "c.txt").write_text("three")
+    (elsewhere / "below").mkdir()
+    (elsewhere / "below/d.txt").write_text("four")
+    (here / "a_part").symlink_to(elsewhere / "below")
+    (here / "above").symlink_to(tmp_path)
+    (here / "root").symlink_to("/")
     (here / "linked").symlink_to(elsewhere)
     (here / "linked_again").symlink_to(elsewhere)
     (here / "aaa_below").symlink_to(here / "below")
     (elsewhere / "back").symlink_to(here)
     (elsewhere / "around").symlink_to(elsewhere)
     assert [document.title for document in read_files(here)] == [
-        *("a.txt", "below/b.txt", "linked/c.txt")
+        *("a.txt", "a_part/d.txt", "below/b.txt", "linked/c.txt")
     ]
 
 
@@ -123,6 +128,8 @@ def test_a_saved_data_set_that_is_not_whole_is_refused(tmp_path):
     assert len(texts(tmp_path)) == 4
     (tmp_path / "test/data-1.arrow").unlink()
     assert "test: data-1.arrow is missing of the data set that was saved there" in error(tmp_path)
+    (tmp_path / "test/data-1.arrow").symlink_to(tmp_path / "train/data-1.arrow")
+    assert len(texts(tmp_path)) == 4
     (tmp_path / "train").rename(tmp_path / "other")
     assert ": train is missing of the data set that was saved there" in error(tmp_path)
 
@@ -226,6 +233,12 @@ def test_blanks_around_the_name_of_a_column_are_no_part_of_it(tmp_path, header):
 def test_a_column_without_any_text_is_told_from_an_empty_file(tmp_path):
     pq.write_table(pa.table({"text": pa.nulls(3)}), tmp_path / "a.parquet")
     assert "no row of it has any text in the column 'text'" in error(tmp_path / "a.parquet")
+
+
+def test_a_file_of_zeros_is_called_no_text(tmp_path):
+    # As a file system leaves it where a program was stopped.
+    (tmp_path / "a.txt").write_bytes(b"text\n" + bytes(100_000))
+    assert "not a text file: a NUL byte at byte 5" in error(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])

@@ -148,24 +148,28 @@ def _files_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     a saved data set keeps beside its rows. A link to a folder elsewhere is followed, once.
     """
     files, left_out = [], Counter[str]()
-    entered = {folder.resolve()}
+    top, entered = folder.resolve(), set[Path]()
     for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        if (here := Path(root).resolve()) in entered:
+            folders.clear()
+            continue
+        entered.add(here)
         if log := next((name for name in folders if name in _LOGS), None):
             raise CorpusError(
                 f"{root}: a table of {_LOGS[log]}, whose files keep rows that were deleted; write "
                 "it out as plain Parquet, and give that"
             )
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".") and _leads_on(Path(root, name), entered)
-        ]
         rows = _rows_of_saved_dataset(Path(root))
         if lacking := sorted((rows or set()) - {*names, *folders}):
             raise CorpusError(
                 f"{root}: {lacking[0]} is missing of the data set that was saved there; get it "
                 "again"
             )
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and not _leads_back(Path(root, name), top)
+        ]
         for name in names:
             file = Path(root, name)
             if name.startswith(".") or (rows is not None and name not in rows):
@@ -188,15 +192,12 @@ def _refuse(error: OSError) -> None:
     raise CorpusError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
-def _leads_on(folder: Path, entered: set[Path]) -> bool:
-    """Whether a folder is to be entered: no link, or one to where nothing was read yet."""
+def _leads_back(folder: Path, top: Path) -> bool:
+    """Whether a folder is a link into the one that is read, or to one that holds it."""
     if not folder.is_symlink():
-        return True
-    target = folder.resolve()
-    if any(target == known or known in target.parents for known in entered):
         return False
-    entered.add(target)
-    return True
+    target = folder.resolve()
+    return target.is_relative_to(top) or top.is_relative_to(target)
 
 
 def _kind(file: Path) -> str:

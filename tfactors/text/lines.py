@@ -130,7 +130,7 @@ def _refuse_no_text(path: Path, head: bytes) -> None:
     for mark, kind in _NO_TEXT.items():
         if head.startswith(mark):
             raise CorpusError(f"{path}: {kind}, not text; give its text in UTF-8")
-    if len(head) >= 8 and head.count(0) > 0.6 * len(head):
+    if len(head) >= 8 and 0.6 * len(head) < head.count(0) < 0.9 * len(head):
         raise CorpusError(
             f"{path}: UTF-32 text without a byte-order mark, by its NUL bytes; "
             "save it as UTF-8, or with the mark"
