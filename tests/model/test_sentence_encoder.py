@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_families import write_family
 from tiny_model import make_sentence_encoder, write_tiny_bert
 
 from tfactors.model.folder import MINILM_PACKAGE, local_folder
@@ -47,6 +48,25 @@ def test_a_folder_may_ask_for_the_first_state_and_for_fewer_tokens(tmp_path: Pat
     expected = by_transformers(folder, first=True, longest=6)
     np.testing.assert_allclose(encoder.embed(TEXTS), expected, atol=2e-6)
     assert encoder.tokens_of(TEXTS[2]) > encoder.longest == 6
+
+
+def test_a_folder_may_ask_for_words_before_every_text_and_for_small_letters(tmp_path: Path) -> None:
+    folder = make_sentence_encoder(write_family("gpt2", tmp_path / "gpt2"))
+    plain = SentenceEncoder.load(str(folder))
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    prompts = {"prompts": {"query": "Find: ", "other": "No: "}, "default_prompt_name": "query"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    asking = SentenceEncoder.load(str(folder))
+    texts = [text.lower() for text in TEXTS]
+    expected = plain.embed([f"find: {text}" for text in texts])
+    np.testing.assert_allclose(asking.embed(TEXTS), expected, atol=1e-6)
+    assert np.abs(plain.embed(TEXTS) - expected).max() > 0.01
+    # What is left out of the mean is not known here.
+    asked = {"pooling_mode_mean_tokens": True, "include_prompt": False}
+    (folder / "1_Pooling/config.json").write_text(json.dumps(asked))
+    assert pooling_of(str(folder)) == ""
+    (folder / "config_sentence_transformers.json").write_text('{"default_prompt_name": null}')
+    assert pooling_of(str(folder)) == "mean"
 
 
 @pytest.mark.parametrize(

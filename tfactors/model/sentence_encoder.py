@@ -38,11 +38,17 @@ class SentenceEncoder:
         ``mean``: an embedding is the mean of the last states; ``first``: the first of them.
     longest : int
         Tokens of a text that are read; the rest is left out.
+    prompt : str
+        What the folder asks to be put before every text.
+    small : bool
+        Whether it asks for small letters.
     """
 
     model: Model
     pooling: str
     longest: int
+    prompt: str = ""
+    small: bool = False
 
     @classmethod
     def of_model(cls, model: Model) -> SentenceEncoder:
@@ -57,10 +63,13 @@ class SentenceEncoder:
         if not pooling:
             raise ModelError(f"model {model.name!r}: is no sentence encoder with a known pooling")
         bare = model.between_marks(False)  # the tokenizer puts its marks into the token ids
-        most = _json(_modules_folder(model.name) / "sentence_bert_config.json")
-        length = most.get("max_seq_length") if isinstance(most, dict) else None
+        folder = _modules_folder(model.name)
+        said = _json(folder / "sentence_bert_config.json")
+        said = said if isinstance(said, dict) else {}
+        length = said.get("max_seq_length")
         longest = length if isinstance(length, int) and length > 0 else bare.max_length
-        return cls(bare, pooling, min(longest, bare.max_length))
+        longest, small = min(longest, bare.max_length), said.get("do_lower_case") is True
+        return cls(bare, pooling, longest, _prompt_of(folder), small)
 
     @classmethod
     def load(cls, name: str, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
@@ -83,7 +92,7 @@ class SentenceEncoder:
 
     def tokens_of(self, text: str) -> int:
         """Return how many tokens a text has, the marks included."""
-        return len(self.model.tokenizer(text)["input_ids"])
+        return len(self.model.tokenizer(self._asked(text))["input_ids"])
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
         read = [self._token_ids(text) for text in texts]
@@ -99,9 +108,15 @@ class SentenceEncoder:
         return states / np.maximum(np.linalg.norm(states, axis=1, keepdims=True), 1e-12)
 
     def _token_ids(self, text: str) -> np.ndarray:
+        text = self._asked(text)
         encoded = self.model.tokenizer(text, truncation=True, max_length=self.longest)
         # A tokenizer without marks makes nothing of an empty text.
         return np.array(encoded["input_ids"] or [self.model.unknown_id], np.int64)
+
+    def _asked(self, text: str) -> str:
+        """Return a text as the folder asks for it."""
+        text = self.prompt + text
+        return text.lower() if self.small else text
 
 
 def sentence_model(name: str) -> str | None:
@@ -139,7 +154,21 @@ def pooling_of(name: str) -> str:
     if not may_be_a_file(path) or len(below.parts) != 1 or below.parts[0] in ("..", "/"):
         return ""
     config = _json(folder / below / "config.json")
-    return _pooling_in(config) if isinstance(config, dict) else ""
+    if not isinstance(config, dict) or (
+        config.get("include_prompt") is False and _prompt_of(folder)
+    ):
+        return ""
+    return _pooling_in(config)
+
+
+def _prompt_of(folder: Path) -> str:
+    """Return what a folder says is put before every text, "" for nothing."""
+    said = _json(folder / "config_sentence_transformers.json")
+    try:
+        prompt = said["prompts"][said["default_prompt_name"]]
+    except (LookupError, TypeError):
+        return ""
+    return prompt if isinstance(prompt, str) else ""
 
 
 def _pooling_in(config: dict[str, Any]) -> str:
