@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfactors.model.loading import ModelError
+from tfactors.model.own_states import check_numbers, own_states, stacked_states
 from tfactors.model.packed_linear import pack_linear_layers, unpack_linear_layers
 from tfactors.model.tapped_blocks import form_of_answers, paths_of_blocks
 from tfactors.model.target_row import has_target_row
@@ -147,63 +148,6 @@ def proof_of(
     return _PROVED[key]
 
 
-def own_states(module: Any, name: str, text: np.ndarray) -> np.ndarray:
-    """Return what a module itself says of one text alone, (layers, tokens, width) float32.
-
-    Raises
-    ------
-    ModelError
-        It does not run on a text, or its states are not one of a fixed width for each token.
-    """
-    kind = type(module).__name__
-    try:
-        states = _handed_out(module, text)
-    except Exception as error:  # whatever the code of a model raises
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
-        precision = str(next(module.parameters()).dtype).removeprefix("torch.")
-        whole = precision == "float32"
-        better = "give an encoder such as BERT or a decoder such as GPT-2"
-        raise ModelError(
-            f"model {name!r}: {kind} gives no hidden states of a text of {len(text)} tokens alone"
-            f"{'' if whole else f' in {precision}'} ({reason}); "
-            f"{better if whole else 'give --dtype float32'}"
-        ) from error
-    width = states[0].shape[-1]
-    for layer, found in enumerate(states):
-        # Some pad a text to a window of attention, and hand that out as well.
-        fits = found.ndim == 3 and len(found) == 1 and found.shape[2] == width
-        if not fits or found.shape[1] < len(text):
-            shape = found.shape[1:] if len(found) == 1 else found.shape
-            raise ModelError(
-                f"model {name!r}: layer {layer} of {kind} has states of shape {shape} "
-                f"for {len(text)} tokens; expected ({len(text)}, {width}), one of the width of "
-                "its embeddings for each token; give another model"
-            )
-    return _without_padding(states, text)
-
-
-def _without_padding(states: list[np.ndarray], text: np.ndarray) -> np.ndarray:
-    return np.stack([layer[0, : len(text)] for layer in states])
-
-
-def _stacked(module: Any, text: np.ndarray) -> np.ndarray:
-    return _without_padding(_handed_out(module, text), text)
-
-
-def _handed_out(module: Any, text: np.ndarray) -> list[np.ndarray]:
-    """Return the hidden states that a module hands out for one text alone, (1, tokens, width)."""
-    import torch
-
-    ids = torch.from_numpy(text[None]).to(next(module.parameters()).device)
-    takes_cache = "use_cache" in inspect.signature(module.forward).parameters
-    cache = {"use_cache": False} if takes_cache else {}
-    with torch.inference_mode():
-        states = module(input_ids=ids, output_hidden_states=True, **cache).hidden_states
-    if not states or not all(isinstance(layer, torch.Tensor) for layer in states):
-        raise TypeError("it hands out none, or several for one layer")
-    return [layer.float().cpu().numpy() for layer in states]
-
-
 def _texts(
     ordinary_ids: np.ndarray, longest: int, large: bool
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -229,10 +173,10 @@ def _prove(
 ) -> Proof:
     """Try the ways to read a model, and what it can do, on some texts."""
     own = [own_states(module, name, text) for text in texts]
-    _check_numbers(module, name, own)
+    check_numbers(module, name, own)
     test = _Test(texts, others, own, _tolerance(module), open_with)
     packed = pack_linear_layers(module)
-    if packed and not test.passes(own[1], _stacked, module, texts[1]):
+    if packed and not test.passes(own[1], stacked_states, module, texts[1]):
         unpack_linear_layers(module)
         packed = False
     first = Proof(len(own[0]) - 1, own[0].shape[2], packed=packed)
@@ -254,18 +198,6 @@ def _prove(
             ", ".join(map(str, layers)),
         )
     return replace(proof, runs_on=test.runs_on(proof, layers, _all_skipped(module, proof, texts)))
-
-
-def _check_numbers(module: Any, name: str, own: list[np.ndarray]) -> None:
-    """Raise ModelError where states in float32 are no numbers; half precision may end before."""
-    import torch
-
-    lost = [layer for states in own for layer in np.flatnonzero(~np.isfinite(states).all((1, 2)))]
-    if lost and next(module.parameters()).dtype == torch.float32:
-        raise ModelError(
-            f"model {name!r}: its states are NaN or infinite from layer {min(lost)} on, as with "
-            "weights that are damaged or of a training that failed; get the model again"
-        )
 
 
 def _way_to_read(module: Any, name: str, first: Proof, test: "_Test") -> Proof:
