@@ -55,9 +55,12 @@ def language_head(
             model, lacking = module_of(auto, config, weights, name, dtype)
         if any("pooler" not in key for key in lacking):
             return None, saved_as
-        return _proved_head(model.eval().requires_grad_(False).to(device)), saved_as
+        head = _proved_head(model.eval().requires_grad_(False))
+        if head is not None:
+            model.to(device)  # without the blocks, of which the device may hold one copy alone
     except Exception:  # whatever the code of a model raises
         return None, saved_as
+    return head, saved_as
 
 
 def _proved_head(model: Any) -> _Head | None:
@@ -65,10 +68,10 @@ def _proved_head(model: Any) -> _Head | None:
     import torch
 
     body, embeddings = model.base_model, model.get_input_embeddings()
-    ids = (10 + torch.arange(TRIED, device=model.device)[None]) % embeddings.weight.shape[0]
+    ids = (10 + torch.arange(TRIED)[None]) % embeddings.weight.shape[0]
     with torch.inference_mode():
-        states = _run(body, ids)[0][0].float().cpu().numpy()
-        own = _run(model, ids).logits[0].float().cpu().numpy()
+        states = _run(body, ids)[0][0].float().numpy()
+        own = _run(model, ids).logits[0].float().numpy()
     apart = max(1e-4, 20 * torch.finfo(model.dtype).eps) * np.abs(own).max()
     for part in (body, getattr(body, "decoder", None)):
         if part is None:
