@@ -1,4 +1,7 @@
-"""Files that are whole or not there: written to a temporary name, renamed, known by their hash."""
+"""Files that are whole or not there: written to a temporary name, renamed, known by their hash.
+
+What only stands in place of a file is known by its first bytes.
+"""
 
 from __future__ import annotations
 
@@ -63,3 +66,46 @@ def unpacks_too_far(packed: int, unpacked: int) -> bool:
     (False, True)
     """
     return unpacked > LITTLE and unpacked > MOST_TIMES * packed
+
+
+# --- what stands in place of a file --------------------------------------------------------------
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_WEB_PAGES = (b"<!doctype", b"<html", b"<?xml")
+
+
+def stands_for_another(file: Path) -> str | None:
+    """Return what a file is that only stands for one that was not fetched; None where it is none.
+
+    >>> stands_for_another(Path(__file__)) is None
+    True
+    """
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(400)
+    except OSError:
+        return None
+    if not start.startswith(_LFS):
+        return None
+    sizes = [line[5:] for line in start.decode("ascii", "replace").splitlines() if "size" in line]
+    of = f" of {int(sizes[0]):,} bytes" if sizes and sizes[0].isdigit() else ""
+    return (
+        f"{file.name} is a pointer that Git LFS left in place of the file{of}; run 'git lfs pull' "
+        "in its folder, or get it again"
+    )
+
+
+def instead_of_content(file: Path) -> str | None:
+    """Return what a file holds in place of its content; None where its first bytes do not tell."""
+    if pointer := stands_for_another(file):
+        return pointer
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(40)
+    except OSError:
+        return None
+    if not start:
+        return "empty; get it again"
+    if start.lstrip().lower().startswith(_WEB_PAGES):
+        return "a web page and not the file that it links to; get it again"
+    return None

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tfactors.files import stands_for_another
 from tfactors.model.folder import (
     MINILM_PACKAGE,
     PACKAGE_OF,
@@ -22,7 +23,7 @@ from tfactors.model.folder import (
 from tfactors.model.marks import marks_of, number_of_marks
 from tfactors.model.memory import check_memory
 from tfactors.model.precision import precision_of, torch_precision
-from tfactors.model.stand_ins import is_adapter, stands_for_another
+from tfactors.model.stand_ins import is_adapter
 from tfactors.model.tokenizer import load_tokenizer
 from tfactors.model.weights import (
     StoredTensor,

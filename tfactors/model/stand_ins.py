@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-_LFS = b"version https://git-lfs.github.com/spec/"
+from tfactors.files import stands_for_another
+
 _LARGEST_HEADER = 100_000_000  # bytes; safetensors itself reads no larger one
 _SAVE_AGAIN = "save it again with save_pretrained of transformers"
 _PICKLED = "pickled by PyTorch: reading it can run code, so " + _SAVE_AGAIN
@@ -151,27 +152,6 @@ def _json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def stands_for_another(file: Path) -> str | None:
-    """Return what a file is that only stands for one that was not fetched; None where it is none.
-
-    >>> stands_for_another(Path(__file__)) is None
-    True
-    """
-    try:
-        with file.open("rb") as stream:
-            start = stream.read(400)
-    except OSError:
-        return None
-    if not start.startswith(_LFS):
-        return None
-    sizes = [line[5:] for line in start.decode("ascii", "replace").splitlines() if "size" in line]
-    of = f" of {int(sizes[0]):,} bytes" if sizes and sizes[0].isdigit() else ""
-    return (
-        f"{file.name} is a pointer that Git LFS left in place of the file{of}; run 'git lfs pull' "
-        "in its folder, or get the model again"
-    )
 
 
 def damage_of_weights(file: Path) -> str | None:

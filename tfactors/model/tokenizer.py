@@ -18,8 +18,8 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+from tfactors.files import stands_for_another
 from tfactors.model.folder import ModelError
-from tfactors.model.stand_ins import stands_for_another
 
 _FILES = ("*.json", "*.txt", "*.model")
 

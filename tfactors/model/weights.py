@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from tfactors.files import stands_for_another
 from tfactors.model.folder import ModelError, config_of, may_be_a_file
-from tfactors.model.stand_ins import (
-    damage_of_weights,
-    instead_of_weights,
-    stands_for_another,
-)
+from tfactors.model.stand_ins import damage_of_weights, instead_of_weights
 
 # What torch.compile and others put into the names of weights where they wrap a module.
 _WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
