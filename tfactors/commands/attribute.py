@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json
+from tfactors.commands.shared_options import add_bundle, add_json, zero_or_more
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source-layer", type=int, metavar="LAYER", help="by default the next one below"
     )
-    parser.add_argument("--top", type=int, default=20, help="sources shown (%(default)s)")
+    parser.add_argument("--top", type=zero_or_more, default=20, help="sources shown (%(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
