@@ -95,8 +95,22 @@ def stands_for_another(file: Path) -> str | None:
     )
 
 
+def odd_path(file: Path) -> str | None:
+    r"""Return what is wrong with a path that only Python opens; None with any other.
+
+    >>> odd_path(Path("models/\udcff.safetensors")), odd_path(Path("models/été.safetensors"))
+    ('its path has the byte 0xff, which is not UTF-8; rename it', None)
+    """
+    odd = next((letter for letter in str(file) if "\ud800" <= letter <= "\udfff"), None)
+    if odd is None:
+        return None
+    return f"its path has the byte 0x{ord(odd) & 0xFF:02x}, which is not UTF-8; rename it"
+
+
 def instead_of_content(file: Path) -> str | None:
     """Return what a file holds in place of its content; None where its first bytes do not tell."""
+    if odd := odd_path(file):
+        return odd
     if pointer := stands_for_another(file):
         return pointer
     try:

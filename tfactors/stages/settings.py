@@ -306,6 +306,9 @@ def changed(settings: Settings, **changes: Any) -> Settings:
     known = {f.name for f in fields(Settings)}
     assert changes.keys() <= known, changes.keys() - known
     given = {k: v for k, v in changes.items() if v is not None}
+    for name in ("title", "column"):  # of bytes of a command line that are not UTF-8
+        if name in given:
+            given[name] = replace_surrogates(given[name])
     if given.keys() & {"corpora", "model"}:  # the title names the packaged ones
         given.setdefault("title", "")
     return replace(settings, **given)
