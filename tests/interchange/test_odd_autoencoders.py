@@ -51,7 +51,9 @@ def test_a_checkpoint_of_saelens_is_brought_to_raw_states_by_its_own_scale(
     np.testing.assert_allclose(our_codes(imported, x), expected, rtol=1e-4, atol=1e-5)
     # Without it, or where training had none, the text's own mean norm stands in, as before.
     (source / "activation_scaler.json").write_text(json.dumps({"scaling_factor": None}))
-    assert read_dictionary(source, D).origin.scale == "unit"
+    origin = read_dictionary(source, D).origin
+    assert origin.scale == "unit"
+    assert "does not say the average norm of the states" in origin.notes[0]
 
 
 def test_a_topk_autoencoder_whose_k_stands_in_the_configuration_alone_keeps_to_it(

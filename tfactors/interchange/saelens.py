@@ -19,6 +19,7 @@ from tfactors.errors import InputError
 from tfactors.files import file_sha256
 from tfactors.interchange.tensors import (
     NO_AUTOENCODER,
+    NORM_UNKNOWN,
     autoencoder,
     hidden_state_at,
     load_tensors,
@@ -73,6 +74,7 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         if (scaling := tensors.pop(name, None)) is not None and not np.allclose(scaling, 1):
             raise InputError(f"{path}: {name} is not 1, which tfactors does not support")
     folded = _fold_scale_of_training(path, config, tensors)
+    scale = "none" if folded else _scale(path, config)
     hook = _place(meta)
     origin = Origin(
         "saelens",
@@ -83,13 +85,13 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         int(k),
         centred=yes_or_no(path, config, "apply_b_dec_to_input", default=True),
         rescaled=rescaled,
-        scale="none" if folded else _scale(path, config),
+        scale=scale,
         layers=hidden_state_at(path, hook),
         model=str(meta.get("model_name") or ""),
         bos=yes_or_no(path, meta, "prepend_bos", default=_bos_by_default(meta)),
         context=whole_number(path, meta, "context_size"),
         folded=folded or 1.0,
-        notes=_notes(path, meta),
+        notes=_notes(path, meta, scale),
     )
     exported = meta.get("tfactors")  # what our own export says
     if isinstance(exported, dict):
@@ -188,9 +190,9 @@ def _bos_by_default(meta: dict[str, Any]) -> bool:
     return int(digits[:9] or 0) < 6
 
 
-def _notes(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
+def _notes(path: Path, meta: dict[str, Any], scale: str) -> tuple[str, ...]:
     """Return what the file says of its training that is not followed here."""
-    notes = []
+    notes = [NORM_UNKNOWN] if scale == "unit" and "tfactors" not in meta else []
     slices = meta.get("seqpos_slice")
     places = [place for place in slices if place is not None] if isinstance(slices, list) else []
     if places and places != [1]:  # place 0 is that of BOS, which is never surveyed

@@ -30,6 +30,10 @@ NO_AUTOENCODER = (
     "reads one place of the model and writes another; tfactors imports autoencoders, which give "
     "back the hidden states that they read"
 )
+NORM_UNKNOWN = (
+    "The file does not say the average norm of the states that it was trained on; that of this "
+    "text stands in for it."
+)
 
 
 def autoencoder(
