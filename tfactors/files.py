@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +47,40 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder to write into, and put it in place of an empty one or of none.
+
+    An error or an interruption before that leaves nothing beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the folder will be.
+
+    Yields
+    ------
+    Path
+        The temporary folder, beside it and empty.
+    """
+    temporary = Path(tempfile.mkdtemp(prefix=f"part-{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+        give_usual_rights(temporary)
+        if folder.is_dir():
+            folder.rmdir()
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def give_usual_rights(folder: Path) -> None:
+    """Let others into a folder as the umask has it: one by tempfile is its maker's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
