@@ -128,6 +128,7 @@ def read_llama_scope(path: Path, width: int, form: str) -> ImportedDictionary:
         bos=yes_or_no(said, language_model, "prepend_bos", default=True),
         folded=float(into),
         notes=notes,
+        place=place,
     )
     return autoencoder(
         path,

@@ -92,6 +92,7 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
         context=whole_number(path, meta, "context_size"),
         folded=folded or 1.0,
         notes=_notes(path, meta, scale),
+        place=hook,
     )
     exported = meta.get("tfactors")  # what our own export says
     if isinstance(exported, dict):

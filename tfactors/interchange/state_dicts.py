@@ -105,11 +105,11 @@ def _read_dictionary_learning(
 ) -> ImportedDictionary:
     """Read what dictionary_learning saves; names and order of the tensors tell its classes."""
     tensors = dict(state.tensors)
+    config: dict[str, Any] = {}
     trainer: dict[str, Any] = {}
     buffer: dict[str, Any] = {}
     if (beside := path.with_name("config.json")).is_file():
         config = read_config(beside)
-        _refuse_other_activations(beside, config)
         trainer, buffer = (section(beside, config, name) for name in ("trainer", "buffer"))
     if {"encoder.weight", "b_dec"} <= tensors.keys() and "k" not in tensors:
         # Its TopK class of 2024 keeps k in the configuration alone.
@@ -145,12 +145,15 @@ def _read_dictionary_learning(
         kind, centred, renamed = "standard", False, {"decoder.bias": "b_dec"}
     else:
         kind, renamed = "standard", {"bias": "b_dec"}
+    if kind == "standard":
+        _refuse_other_activations(beside, config)
     if form == "topk" and kind == "batchtopk":
         kind = "topk"
     if kind == "topk":
         tensors.pop("threshold", None)
     renamed |= {"encoder.weight": "W_enc", "encoder.bias": "b_enc", "decoder.weight": "W_dec"}
     tensors = {renamed.get(name, name): values for name, values in tensors.items()}
+    place = str(trainer.get("submodule_name") or "")
     origin = Origin(
         "dictionary_learning",
         path.parent.name,
@@ -159,7 +162,8 @@ def _read_dictionary_learning(
         state.dtype,
         k,
         centred,
-        layers=hidden_state_at(path, str(trainer.get("submodule_name") or "")),
+        layers=hidden_state_at(path, place),
+        place=place,
         model=str(trainer.get("lm_name", "")),
         # Its buffer reads texts as the model's own tokenizer encodes them, marks and all.
         marks="ctx_len" in buffer,
