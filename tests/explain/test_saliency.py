@@ -393,6 +393,20 @@ def test_what_a_single_token_does_is_told_without_a_number_that_there_is_not(
     assert "LIME: 2 texts read" in lines
 
 
+def test_a_token_that_no_mask_changes_is_named(encoder: FactorEncoder, target: dict) -> None:
+    token_ids, place = target["token_ids"], target["position"]
+    same = [at for at, token in enumerate(token_ids) if token == token_ids[place - 1]]
+    found = explain_window(
+        encoder, **target, method="occlusion", replacement=int(token_ids[place - 1])
+    )
+    assert list(found.unmasked) == same
+    assert not found.weights[same].any()
+    assert f"no mask changes the tokens at {', '.join(map(str, same))}: they are" in described(
+        [found]
+    )
+    assert "no mask" not in described([explain_window(encoder, **target, method="occlusion")])
+
+
 def test_as_many_positions_get_a_weight_as_were_asked_for(
     encoder: FactorEncoder, target: dict
 ) -> None:

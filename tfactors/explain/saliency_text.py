@@ -34,6 +34,13 @@ def described(explanations: Sequence[Explanation]) -> str:
         if math.isfinite(agreement):  # two tokens at least have weights, and not all the same
             lines.append(f"the two agree to {agreement:.3f} (correlation of weights)")
     lines.append("* told from zero: beyond 3 standard errors and 10% of the activation")
+    if first.unmasked:
+        places = ", ".join(map(str, first.unmasked[:10]))
+        lines.append(
+            "no mask changes the tokens at "
+            f"{places}{', …' if len(first.unmasked) > 10 else ''}: they are the one that stands "
+            "for a masked one, and their weight says nothing"
+        )
     start = min(shown.context[0] for shown in explanations)
     stop = max(shown.context[1] for shown in explanations)
     for at in range(start, stop):
