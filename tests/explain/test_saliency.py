@@ -401,9 +401,8 @@ def test_a_token_that_no_mask_changes_is_named(encoder: FactorEncoder, target: d
     )
     assert list(found.unmasked) == same
     assert not found.weights[same].any()
-    assert f"no mask changes the tokens at {', '.join(map(str, same))}: they are" in described(
-        [found]
-    )
+    places = ", ".join(map(str, same))
+    assert f"no mask changes what stands at {places}: it is the token" in described([found])
     assert "no mask" not in described([explain_window(encoder, **target, method="occlusion")])
 
 

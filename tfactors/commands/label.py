@@ -156,7 +156,8 @@ def _print_result(labelling: Labelling, told: Told, prices: Prices, as_json: boo
         f"{told.tokens_in:,} tokens sent and {told.tokens_out:,} returned, {spent}"
     )
     if told.failed:
-        raise InputError(f"{told.failed:,} requests failed; the same command asks them again")
+        failed = f"{told.failed:,} request{'s' if told.failed != 1 else ''} failed"
+        raise InputError(f"{failed}; the same command asks them again")
 
 
 COMMAND = Command(

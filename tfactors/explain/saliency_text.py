@@ -36,10 +36,10 @@ def described(explanations: Sequence[Explanation]) -> str:
     lines.append("* told from zero: beyond 3 standard errors and 10% of the activation")
     if first.unmasked:
         places = ", ".join(map(str, first.unmasked[:10]))
+        more = ", …" if len(first.unmasked) > 10 else ""
         lines.append(
-            "no mask changes the tokens at "
-            f"{places}{', …' if len(first.unmasked) > 10 else ''}: they are the one that stands "
-            "for a masked one, and their weight says nothing"
+            f"no mask changes what stands at {places}{more}: it is the token that stands for a "
+            "masked one, and its weight says nothing"
         )
     start = min(shown.context[0] for shown in explanations)
     stop = max(shown.context[1] for shown in explanations)
