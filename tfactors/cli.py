@@ -19,6 +19,8 @@ from tfactors.errors import InputError
 from tfactors.visible import VisibleOutput, visible
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+# What is quoted of a command line may be a whole text.
+LONGEST_SAID = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if leads():
             print(f"\ntfactors: interrupted{hint}", file=sys.stderr)
         return INTERRUPTED
+    except MemoryError as error:
+        print(
+            f"tfactors: not enough memory ({' '.join(str(error).split()) or 'none is left'}); take "
+            "fewer factors, shorter texts or a smaller model",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
     except BrokenPipeError:  # the reader of our output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:  # a folder that cannot be written, a disk that is full
@@ -81,7 +90,9 @@ def usage_error(program: str, message: str) -> str:
     >>> usage_error("tfactors build", "unrecognized arguments: --fast")
     "tfactors build: unrecognized arguments: --fast; see 'tfactors build --help'\\n"
     """
-    return f"{program}: {visible(' '.join(message.split()))}; see '{program} --help'\n"
+    said = visible(" ".join(message.split()))
+    said = said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]}…"
+    return f"{program}: {said}; see '{program} --help'\n"
 
 
 def given_command(arguments: Sequence[str]) -> str:

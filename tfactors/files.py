@@ -1,6 +1,7 @@
 """Files that are whole or not there: written to a temporary name, renamed, known by their hash.
 
-And files that only stand for another one, or unpack to far more than they should.
+And files that only stand for another one, or unpack to far more than they should: known by their
+first bytes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +52,40 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder to write into, and put it in place of an empty one or of none.
+
+    An error or an interruption before that leaves nothing beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the folder will be.
+
+    Yields
+    ------
+    Path
+        The temporary folder, beside it and empty.
+    """
+    temporary = Path(tempfile.mkdtemp(prefix=f"part-{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+        give_usual_rights(temporary)
+        if folder.is_dir():
+            folder.rmdir()
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def give_usual_rights(folder: Path) -> None:
+    """Let others into a folder as the umask has it: one by tempfile is its maker's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a small JSON file, whole or not at all."""
     with replacing(path) as temporary:
@@ -70,6 +107,12 @@ def unpacks_too_far(packed: int, unpacked: int) -> bool:
     return unpacked > LITTLE and unpacked > MOST_TIMES * packed
 
 
+# --- what stands in place of a file --------------------------------------------------------------
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_WEB_PAGES = (b"<!doctype", b"<html", b"<?xml")
+
+
 def stands_for_another(file: Path) -> str | None:
     """Return what a file is that only stands for one that was not fetched; None where it is none.
 
@@ -89,3 +132,33 @@ def stands_for_another(file: Path) -> str | None:
         f"{file.name} is a pointer that Git LFS left in place of the file{of}; run 'git lfs pull' "
         "in its folder, or get it again"
     )
+
+
+def odd_path(file: Path) -> str | None:
+    r"""Return what is wrong with a path that only Python opens; None with any other.
+
+    >>> odd_path(Path("models/\udcff.safetensors")), odd_path(Path("models/été.safetensors"))
+    ('its path has the byte 0xff, which is not UTF-8; rename it', None)
+    """
+    odd = next((letter for letter in str(file) if "\ud800" <= letter <= "\udfff"), None)
+    if odd is None:
+        return None
+    return f"its path has the byte 0x{ord(odd) & 0xFF:02x}, which is not UTF-8; rename it"
+
+
+def instead_of_content(file: Path) -> str | None:
+    """Return what a file holds in place of its content; None where its first bytes do not tell."""
+    if odd := odd_path(file):
+        return odd
+    if pointer := stands_for_another(file):
+        return pointer
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(40)
+    except OSError:
+        return None
+    if not start:
+        return "empty; get it again"
+    if start.lstrip().lower().startswith(_WEB_PAGES):
+        return "a web page and not the file that it links to; get it again"
+    return None

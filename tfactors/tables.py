@@ -37,6 +37,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # What may stand around a column's name unseen: blanks of all kinds, and marks without a width.
 BLANK = " \t\r\n\xa0\u200b\u2060\ufeff"
+_WHOLE = re.compile(r"([0-9]{1,9})(?:[.,]0)?")
 # csv refuses fields above 128 KiB unless told otherwise, and a field here may be a document.
 csv.field_size_limit(2**31 - 1)
 
@@ -160,6 +161,19 @@ def unguarded(text: str) -> str:
     ('=1+1', "'=1+1", "'tis")
     """
     return text[1:] if text[:1] == "'" and guarded(text[1:]) == text else text
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number of a cell, None where it holds none.
+
+    A column with a gap leaves pandas and some spreadsheets as 3.0, which is a 3. What could be
+    thousands is no number here.
+
+    >>> [whole_number(text) for text in (" 3 ", "3.0", "3,0", "3,000", "-3", "3e0", "9" * 5000)]
+    [3, 3, 3, None, None, None, None]
+    """
+    found = _WHOLE.fullmatch(text.strip(BLANK))
+    return int(found[1]) if found else None
 
 
 def _bytes_of(source: Path | bytes, name: str) -> bytes:

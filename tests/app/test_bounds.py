@@ -60,6 +60,7 @@ def test_a_link_that_is_longer_than_all_controls_is_not_read() -> None:
         ("top", "201", "it has to be from 1 to 200"),
         ("context", "61", "it has to be from 0 to 60"),
         ("times", "5", "it has to be from 0 to 4"),
+        ("times", "nan", "it is not a number"),
     ],
 )
 def test_a_link_asks_for_no_more_rows_or_strength_than_the_page_offers(

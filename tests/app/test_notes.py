@@ -80,6 +80,9 @@ def labelled(**content: object) -> str:
         pytest.param(" " * 4_000_001, "4,000,001 bytes, and 4,000,000 is the most", id="large"),
         (labelled(lists={"": [1]}), "1 to 60 characters"),
         (labelled(lists={"a": [99]}), "“99” is no factor"),
+        (labelled(labels={"3": {}, "03": {}}), "a factor is there twice"),
+        (labelled(lists={"a": [1], "a ": [2]}), "two lists have the same name"),
+        (labelled().replace('"mine"', '"mine", "bundle": "mine"'), "'bundle' is there twice"),
     ],
 )
 def test_a_bad_file_gets_one_line(text: str, said: str) -> None:
@@ -201,7 +204,9 @@ def test_labels_that_were_downloaded_as_csv_are_loaded_again(made_up: Path) -> N
         (csv_of((3, "x", "", "a"), (4, "x", "", "b")), "rows about 2 bundles; expected those of"),
         (csv_of((3, "x", "", ""), (3, "y", "", "")), "row 2: factor 3 is there twice"),
         (csv_of(("3.5", "x", "", "")), "row 1, column 'factor': '3.5' is no number of a factor"),
-        (csv_of((40, "x", "", "")), "“40” is no factor of this bundle"),
+        (csv_of((40, "x", "", "")), "my.csv: “40” is no factor of this bundle"),
+        (csv_of(("9" * 5000, "x", "", "")), "row 1, column 'factor': '9999"),
+        (csv_of(("3,000", "x", "", "")), "'3,000' is no number of a factor"),
         (b"factor,labels\n3,x\n", "column 'label' is missing; it has factor, labels"),
         ("factor,label\n3,naïve\n".encode("cp1252"), "not UTF-8 text"),
     ],
@@ -218,7 +223,7 @@ def test_a_table_that_holds_no_labels_of_this_bundle_gets_one_line(
 def test_a_table_without_a_fingerprint_is_loaded_with_a_word_of_caution() -> None:
     app = open_page(LABELS)
     app.file_uploader(key="labels_file").set_value(
-        ("my.csv", b"label,factor\nthree,3\n", "text/csv")
+        ("my.csv", b"label,factor\nthree,3.0\n", "text/csv")  # as pandas has it beside a gap
     ).run()
     assert "Loaded 1 label" in app.success[0].value
     assert "another bundle may have the same" in app.success[0].value

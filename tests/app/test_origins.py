@@ -168,6 +168,9 @@ def test_what_cannot_be_asked_says_why(tiny: Path, monkeypatch: pytest.MonkeyPat
     app = open_page(PATH, text=TEXT, token="1", layer="2", factor=str(silent))
     assert f"Factor {silent} is silent at this token and layer" in words(app)
     assert app.selectbox(key="control_factor").value == factor
+    app = open_page(PATH, text=TEXT, token="99")
+    last = codes["position"].max()
+    assert f"The link asks for token 100, and the text has {last + 1}: the last one" in words(app)
 
     from tfactors.model.hidden_states import Model
 

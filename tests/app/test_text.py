@@ -166,6 +166,12 @@ def test_the_equation_of_a_token_begins_with_the_word_itself(
     assert here["context"] != pytest.approx(here["norm"])
     values = {metric.label: metric.value for metric in app.metric}
     assert values["Explained"] == f"{here['explained']:.0%}"
+    app = open_page(
+        "pages/5_Your_text.py", text=text, token="40", **{"with": "No.", "with_token": "9"}
+    )
+    said = words(app)
+    assert f"The link asks for token 41, and the text has {len(made.tokens)}: the last one" in said
+    assert "The link asks for token 10, and the text has 2: the last one" in said
 
 
 @pytest.mark.model

@@ -90,7 +90,9 @@ def test_whatever_is_handed_in_becomes_a_record_or_one_short_line(inner: Any, ke
         assert len(message) < 300
 
 
-@pytest.mark.parametrize("text", ["", "[", "[" * 100_000, '{"a": NaN}', b"\xff\xfe{", "{'a': 1}"])
+@pytest.mark.parametrize(
+    "text", ["", "[", "[" * 100_000, '{"a": NaN}', b"\xff\xfe{", "{'a': 1}", '{"a": 1, "a": 2}']
+)
 def test_what_is_no_json_is_said_to_be_none(text: str | bytes) -> None:
     with pytest.raises(FieldError, match=r"^not JSON"):
         parse_json(text)

@@ -8,6 +8,7 @@ from tiny_model import write_tiny_bert
 
 from tfactors.bundle import Bundle, evidence
 from tfactors.bundle.evidence import Section
+from tfactors.errors import InputError
 from tfactors.evaluate.evaluate import TITLES, evaluate
 from tfactors.evaluate.topk_autoencoder import TopKAutoencoder
 from tfactors.explain import integrated_gradients
@@ -85,3 +86,16 @@ def test_an_autoencoder_learns_where_four_times_its_terms_are_all_its_latents() 
     model = TopKAutoencoder(16, 4).fit(states, 0.05)
     assert model.samples > 0
     assert model.encode(states).shape == (300, 16)
+
+
+def test_results_go_where_nothing_of_somebody_elses_is(tmp_path: Path) -> None:
+    bundle = built(tmp_path, window_length=8)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "report.md").write_text("# My thesis")
+    for taken in (tmp_path / "thesis", tmp_path / "text.txt"):
+        with pytest.raises(InputError, match=r"holds something else \(report\.md\)|is a file"):
+            evaluate(bundle, taken, ["controls"], show_progress=False)
+    assert (tmp_path / "thesis" / "report.md").read_text() == "# My thesis"
+    for _ in range(2):  # a new folder, and the same again
+        evaluate(bundle, tmp_path / "new", ["levels"], show_progress=False)
+    assert "levels.json" in {path.name for path in (tmp_path / "new").iterdir()}

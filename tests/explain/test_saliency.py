@@ -256,6 +256,12 @@ def test_a_precision_that_cannot_be_is_refused(encoder: FactorEncoder, target: d
         explain_window(encoder, **target, precision=1.5)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_cannot_be_is_refused(seed: int, encoder: FactorEncoder, target: dict) -> None:
+    with pytest.raises(InputError, match=f"seed {seed}: expected 0 to 4,294,967,295"):
+        explain_window(encoder, **target, seed=seed)
+
+
 def test_a_map_of_few_tokens_leaves_nothing_to_chance(encoder: FactorEncoder, target: dict) -> None:
     one, other = (
         explain_window(encoder, **target, samples=96, radius=4, seed=seed) for seed in (0, 1)
@@ -375,6 +381,29 @@ def test_the_two_methods_are_described_side_by_side(encoder: FactorEncoder, targ
     assert [row.count("*") for row in rows] == (lime.significant.astype(int) + exact.significant)[
         start:stop
     ].tolist()
+
+
+def test_what_a_single_token_does_is_told_without_a_number_that_there_is_not(
+    encoder: FactorEncoder, target: dict
+) -> None:
+    alone = [explain_window(encoder, **target, method=m, radius=0) for m in ("lime", "occlusion")]
+    assert alone[0].weights.tolist() == alone[1].weights.tolist()
+    lines = described(alone)
+    assert "nan" not in lines
+    assert "LIME: 2 texts read" in lines
+
+
+def test_a_token_that_no_mask_changes_is_named(encoder: FactorEncoder, target: dict) -> None:
+    token_ids, place = target["token_ids"], target["position"]
+    same = [at for at, token in enumerate(token_ids) if token == token_ids[place - 1]]
+    found = explain_window(
+        encoder, **target, method="occlusion", replacement=int(token_ids[place - 1])
+    )
+    assert list(found.unmasked) == same
+    assert not found.weights[same].any()
+    places = ", ".join(map(str, same))
+    assert f"no mask changes what stands at {places}: it is the token" in described([found])
+    assert "no mask" not in described([explain_window(encoder, **target, method="occlusion")])
 
 
 def test_as_many_positions_get_a_weight_as_were_asked_for(

@@ -313,6 +313,24 @@ def test_an_autoencoder_comes_back_from_a_bundle_with_the_same_bits(form, dtype,
         assert (again.origin.form, again.origin.k) == (expected, imported.origin.k)
 
 
+@pytest.mark.parametrize("format", ["saelens", "safetensors", "npy"])
+def test_an_export_that_is_interrupted_leaves_nothing(format, tmp_path, made_up, monkeypatch):
+    def interrupted(*given, **named):
+        raise KeyboardInterrupt
+
+    bundle, out = Bundle.open(made_up), tmp_path / "out"
+    with monkeypatch.context() as patch:  # Ctrl-C while the last of it is written
+        patch.setattr("json.dumps" if format == "saelens" else "os.replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_dictionary_file(bundle, out, format)
+    assert not list(tmp_path.iterdir())
+    write_dictionary_file(bundle, out, format)
+    usual = tmp_path / "usual"
+    usual.mkdir() if out.is_dir() else usual.touch()
+    assert out.stat().st_mode == usual.stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "usual"}
+
+
 def test_an_origin_survives_the_manifest(tmp_path):
     origin = read_dictionary(write_saelens(tmp_path, "topk", weights("topk", M, D)), D).origin
     again = type(origin).from_json(json.loads(json.dumps(origin.to_json())))

@@ -47,6 +47,42 @@ def test_a_plain_page_gives_each_word_in_its_context(tmp_path):
         assert example.weights is None
 
 
+SAVED = {
+    "by a browser": [
+        ("style=color:blue>", 'style="color:blue">'),
+        ("style=background-color:", 'style="background-color:'),
+        (";>", ';">'),
+        ("<br />", "<br>"),
+        ("<body>", '<!DOCTYPE html><html><head></head><body class="x"><script>a("b")</script>'),
+        ("•", "&bull;"),
+    ],
+    "with other blanks": [("color:", "color: "), ("<br />", "<BR/>"), ("<text", "<TEXT")],
+    "on Windows": [("\n", "\r\n"), ("<body>", "\ufeff<body>")],
+}
+
+
+@pytest.mark.parametrize("way", SAVED)
+@pytest.mark.parametrize(
+    ("write", "given"),
+    [(write_plain_page, list(SENTENCES)), (write_coloured_page, [WINDOW, WINDOW])],
+)
+def test_a_page_that_was_saved_again_is_the_same_page(way, write, given, tmp_path):
+    write(tmp_path / "page.html", given)
+    html = (tmp_path / "page.html").read_text("utf-8")
+    changed = html
+    for before, after in SAVED[way]:
+        changed = changed.replace(before, after)
+    assert changed != html
+    assert read_page(changed) == read_page(html)
+
+
+def test_what_html_escapes_is_what_a_reader_of_the_site_saw():
+    html = "<body>• R &amp; D, 1 &lt; 2: <text style=color:blue>&quot;</text> x<br />•</body>"
+    ((example,), _) = read_page(html)
+    assert "".join(example.tokens) == 'R & D, 1 < 2: " x'
+    assert example.tokens[example.position] == ' "'
+
+
 def test_a_piece_of_a_word_belongs_to_its_word():
     html = "<body>• nas<text style=color:blue>tia</text>h, said<br />•</body>"
     ((example,), _) = read_page(html)
@@ -125,6 +161,8 @@ def test_an_example_that_cannot_be_read_does_not_take_its_page_with_it(tmp_path)
         ('const high_level = ["500", one]', None),
         ('// high_level = ["500"]', None),
         ('const high_level = ["531", "532"]', [531]),
+        ("const high_level = [1, 2].map(at => at + 500)", None),
+        (f"const high_level = [{'9' * 5000}]", None),
     ],
 )
 def test_a_list_of_levels_is_read_as_a_browser_reads_it(tmp_path, script, listed):

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from new_processes import free_port
 from synthetic_bundle import write_synthetic_bundle
@@ -101,6 +102,15 @@ USAGE = {
     "tfactors info: unrecognized arguments: --layers 3; see 'tfactors info --help'": [
         *("info", "mine", "--layers", "3")
     ],
+    "tfactors explain: argument --samples: 0: expected 1 or more": [
+        *("explain", "mine", "he left", "--samples", "0")
+    ],
+    "tfactors search: argument --top: -1: expected 0 or more": [
+        *("search", "mine", "weather", "--top", "-1")
+    ],
+    f"tfactors publish: argument --factor: invalid int value: '{'9' * 400}": [
+        *("publish", "mine", "--factor", "9" * 5000)
+    ],
     "tfactors verify: unrecognized arguments: two words; see 'tfactors verify --help'": [
         *("verify", "mine", "two\nwords")
     ],
@@ -118,6 +128,43 @@ def test_bad_usage_gives_one_line_that_names_the_command_and_where_its_help_is(l
     assert said.startswith(line)
     command = line.partition(":")[0]
     assert said.endswith(f"; see '{command} --help'")
+    assert len(said) < 700
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "said"),
+    [
+        ("penalty", "nan", "penalty nan: expected a number"),
+        ("penalty", "inf", "penalty inf: expected a number"),
+        ("penalty", "1e300", "penalty 1e+300: expected 1,000,000,000 or less"),
+        ("tol", "nan", "tol nan: expected a number"),
+        ("tol", "1", "tol 1.0: expected 0.99 or less"),
+        ("window-share", "nan", "window-share nan: expected a number"),
+        ("low-words", "inf", "low-words inf: expected a number"),
+        ("seed", "4294967296", "seed 4294967296: expected 4,294,967,295 or less"),
+        ("factors", "100000000000", "factors 100000000000: expected 10,000,000 or less"),
+        ("examples", "9" * 20, "expected 100,000 or less"),
+        ("importance-k", "9" * 400, "expected 100,000 or less"),
+        ("contexts", "21", "contexts 21: expected 20 or less"),
+    ],
+)
+def test_a_number_that_no_build_can_use_is_refused_before_anything_is_written(
+    setting, given, said, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    line = ["build", "my.txt", "--out", str(out), "--quiet", f"--{setting}", given]
+    assert main(line) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert len(printed.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_memory_that_does_not_suffice_is_said_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tfactors.bundle.Bundle.open", lambda folder: np.empty((10**6, 10**9)))
+    assert main(["info", str(tmp_path)]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("tfactors: not enough memory (Unable to allocate 7")
 
 
 def bad_inputs(folder: Path, model: Path, text_file: Path) -> dict[str, tuple[list[str], str]]:
@@ -145,6 +192,7 @@ def bad_inputs(folder: Path, model: Path, text_file: Path) -> dict[str, tuple[li
         "unknown model": (["build", good, *out, "--model", "no/such-model"], "no/such-model"),
         "no safetensors": (["build", good, *out, "--model", str(unsafe)], "safetensors"),
         "layer": (["build", good, *with_model, "--layers", "0", "9"], "layer 9"),
+        "layer below all": (["build", good, *with_model, "--layers", "-1"], "layer -1"),
         "setting": (["build", good, *with_model, "--factors", "-3"], "factors -3"),
         "negative penalty": (["build", good, *with_model, "--penalty", "-1"], "penalty -1"),
         "not a bundle": (["verify", str(folder)], "manifest.json"),
@@ -163,6 +211,7 @@ MISTAKES = [
     "unknown model",
     "no safetensors",
     "layer",
+    "layer below all",
     "setting",
     "negative penalty",
     "not a bundle",

@@ -337,6 +337,22 @@ def test_a_single_file_holds_all_it_needs(what: str, hostile: Path, tmp_path: Pa
     assert os.listdir(tmp_path) == ["one.html"]
 
 
+def test_a_single_file_replaces_an_older_one_and_nothing_else(
+    hostile: Path, tmp_path: Path
+) -> None:
+    bundle, page, mine = Bundle.open(hostile), tmp_path / "one.html", tmp_path / "thesis.html"
+    mine.write_text("<!doctype html><title>My thesis</title>")
+    page.touch()  # as mktemp leaves a file
+    for factor in (1, 2):
+        publish_factor(bundle, factor, page)
+    assert "Factor 2" in Read(page).text
+    for taken in (mine, hostile / "factors.parquet"):
+        before = taken.read_bytes()
+        with pytest.raises(InputError, match="is there already, and is no page that was published"):
+            publish_factor(bundle, 1, taken)
+        assert taken.read_bytes() == before
+
+
 def test_the_command_says_in_one_line_what_it_cannot_write(
     hostile: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

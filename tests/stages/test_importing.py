@@ -180,6 +180,9 @@ def mistakes(world: Path, published: Path) -> dict[str, tuple[Path, list[str], s
         "b_dec": whole["b_dec"] - 30 * dec.sum(dim=0),
     }
     turned = write_saelens(world / "turned", "standard", w, apply_b_dec_to_input=False)
+    nowhere = write_saelens(
+        world / "nowhere", "standard", w, metadata={"hook_name": "hook_pos_embed"}
+    )
     square_noise = world / "square-noise.npy"
     np.save(square_noise, np.linalg.qr(noise[:, :D])[0])
     return {
@@ -189,7 +192,8 @@ def mistakes(world: Path, published: Path) -> dict[str, tuple[Path, list[str], s
         "another model's": (world / "noise.npy", [], "check model, layer and scale"),
         "another's encoder": (stranger, [], "does not reconstruct"),
         "another width": (world / "wide.npy", [], f"have {D} numbers"),
-        "no layer": (silent, ["--form", "topk"], "give --layers"),
+        "no layer": (silent, ["--form", "topk"], "does not say which hidden state"),
+        "no hidden state": (nowhere, [], "was trained on 'hook_pos_embed', which names no hidden"),
         "no encoder": (published, ["--coding", "encoder"], "has no encoder"),
         "a penalty": (good, ["--penalty", "1"], "--penalty"),
         "no penalty": (good, ["--coding", "solver"], "--penalty"),

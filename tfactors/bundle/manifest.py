@@ -19,6 +19,7 @@ from typing import Any
 from tfactors.bundle.format import MANIFEST, BundleError
 from tfactors.bundle.validation import FieldError, quoted, typed
 from tfactors.describe.levels import OlderThresholds, Thresholds
+from tfactors.files import odd_path
 
 FORMAT_VERSION = 1
 
@@ -485,6 +486,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         another version of tfactors wrote it.
     """
     folder = Path(folder)
+    if odd := odd_path(folder.absolute()):  # which Parquet's reader would not open
+        raise BundleError(f"{folder}: {odd}")
     try:
         raw = (folder / MANIFEST).read_bytes()
     except OSError as error:

@@ -134,7 +134,8 @@ class BundleReader(BundleFiles):
         Columns factor, layer, rank, window, position, word, activation; at most one row a window.
         """
         self._check(factor, layer)
-        frame = self._file(example_file(layer)).where(int(factor)).slice(0, top).to_pandas()
+        rows = self._file(example_file(layer)).where(int(factor))
+        frame = rows.slice(0, min(top, rows.num_rows)).to_pandas()
         frame.insert(1, "layer", np.int16(layer))
         return frame
 

@@ -47,7 +47,7 @@ class FieldError(ValueError):
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what a JSON text holds, NaN and infinity refused.
+    """Return what a JSON text holds; NaN, infinity and a name twice in one object are refused.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def parse_json(text: str | bytes) -> Any:
         It is not JSON: says where.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_second)
     except (ValueError, RecursionError) as error:
         raise FieldError(f"not JSON ({str(error)[:80]})") from None
 
@@ -107,6 +107,15 @@ def quoted(given: object) -> str:
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is no number of JSON")
+
+
+def _refuse_second(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{quoted(twice)} is there twice in one object")
+    return content
 
 
 def _in_our_words(message: str, content: Any, kind: Any) -> str:

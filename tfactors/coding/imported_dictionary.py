@@ -87,6 +87,8 @@ class Origin:
         What the file multiplies raw states by; its tensors are those for raw states.
     notes : tuple of str
         What the file says and we do not follow, a sentence each; not part of the JSON.
+    place : str
+        What the file calls the place in the model; not part of the JSON.
     """
 
     format: str
@@ -108,11 +110,12 @@ class Origin:
     context: int = 0
     folded: float = 1.0
     notes: tuple[str, ...] = ()
+    place: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""
         record = asdict(self) | {"layers": list(self.layers)}
-        del record["notes"]
+        del record["notes"], record["place"]
         return record
 
     @classmethod

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json
+from tfactors.commands.shared_options import add_bundle, add_json, zero_or_more
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source-layer", type=int, metavar="LAYER", help="by default the next one below"
     )
-    parser.add_argument("--top", type=int, default=20, help="sources shown (%(default)s)")
+    parser.add_argument("--top", type=zero_or_more, default=20, help="sources shown (%(default)s)")
     parser.add_argument(
         "--circuit-tracer",
         type=Path,

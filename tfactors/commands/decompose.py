@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json
+from tfactors.commands.shared_options import add_bundle, add_json, zero_or_more
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", help="the text, of at most the model's length")
     parser.add_argument("--layer", type=int, help="only this layer")
     parser.add_argument("--penalty", type=float, help="λ; by default that of the bundle")
-    parser.add_argument("--top", type=int, default=5, help="factors shown a token (%(default)s)")
+    parser.add_argument(
+        "--top", type=zero_or_more, default=5, help="factors shown a token (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

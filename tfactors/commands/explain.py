@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json
+from tfactors.commands.shared_options import above_zero, add_bundle, add_json
 
 METHODS = ("lime", "occlusion")
 
@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="show the model only so many tokens on each side (default: the whole text)",
     )
     parser.add_argument(
-        "--samples", type=int, default=1000, help="masked texts at most (%(default)s)"
+        "--samples", type=above_zero, default=1000, help="masked texts at most (%(default)s)"
     )
     parser.add_argument(
         "--precision",

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json, add_quiet
+from tfactors.commands.shared_options import above_zero, add_bundle, add_json, add_quiet
 from tfactors.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--level", choices=LEVELS, default="", help="only factors of this level")
     parser.add_argument(
-        "--limit", type=_above_zero, metavar="N", help="only so many, the first ones"
+        "--limit", type=above_zero, metavar="N", help="only so many, the first ones"
     )
     parser.add_argument(
         "--at-once",
-        type=_above_zero,
+        type=above_zero,
         default=4,
         metavar="N",
         help="most requests at once (%(default)s)",
@@ -61,13 +61,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_quiet(parser)
-
-
-def _above_zero(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number}: expected 1 or more")
-    return number
 
 
 def _price(text: str) -> float:
@@ -163,7 +156,8 @@ def _print_result(labelling: Labelling, told: Told, prices: Prices, as_json: boo
         f"{told.tokens_in:,} tokens sent and {told.tokens_out:,} returned, {spent}"
     )
     if told.failed:
-        raise InputError(f"{told.failed:,} requests failed; the same command asks them again")
+        failed = f"{told.failed:,} request{'s' if told.failed != 1 else ''} failed"
+        raise InputError(f"{failed}; the same command asks them again")
 
 
 COMMAND = Command(

@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> None:
     bundle, out = Bundle.open(options.bundle), options.out
     if options.factor is not None:
         publish_factor(bundle, options.factor, out)
-    elif options.level:
+    elif options.level is not None:
         publish_level(bundle, options.level, out, not options.quiet)
-    elif options.list:
+    elif options.list is not None:
         publish_list(bundle, options.list, out, not options.quiet)
     else:
         publish_site(bundle, out, not options.quiet)

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json
+from tfactors.commands.shared_options import above_zero, add_bundle, add_json
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--factor", type=int, required=True)
     parser.add_argument("--layer", type=int, help="default: where the factor peaks")
     parser.add_argument(
-        "--examples", type=int, default=10, help="strongest examples to measure (%(default)s)"
+        "--examples",
+        type=above_zero,
+        default=10,
+        help="strongest examples to measure (%(default)s)",
     )
 
 

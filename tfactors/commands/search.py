@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tfactors.commands.command import Command
-from tfactors.commands.shared_options import add_bundle, add_json
+from tfactors.commands.shared_options import add_bundle, add_json, zero_or_more
 
 if TYPE_CHECKING:
     from tfactors.bundle import Bundle
@@ -17,9 +17,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
     add_json(parser)
     parser.add_argument("question", help="some words or a sentence")
-    parser.add_argument("--top", type=int, default=10, help="factors shown (%(default)s)")
+    parser.add_argument("--top", type=zero_or_more, default=10, help="factors shown (%(default)s)")
     parser.add_argument(
-        "--contexts", type=int, default=2, help="contexts shown of each, the nearest (%(default)s)"
+        "--contexts",
+        type=zero_or_more,
+        default=2,
+        help="contexts shown of each, the nearest (%(default)s)",
     )
 
 

@@ -17,6 +17,22 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="folder of the bundle, or hf:owner/name")
 
 
+def above_zero(text: str) -> int:
+    """Return a count of one or more, as argparse's ``type``."""
+    return _at_least(1, int(text))
+
+
+def zero_or_more(text: str) -> int:
+    """Return a count, as argparse's ``type``."""
+    return _at_least(0, int(text))
+
+
+def _at_least(smallest: int, number: int) -> int:
+    if number < smallest:
+        raise argparse.ArgumentTypeError(f"{number}: expected {smallest} or more")
+    return number
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``, for scripts."""
     parser.add_argument("--json", action="store_true", help="print JSON")

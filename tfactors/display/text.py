@@ -47,7 +47,7 @@ def in_words(method: str, texts: int, score: float, stability: float, told: int 
     texts : int
         How many were read for the map.
     score : float
-        Of the fit; said of LIME alone.
+        Of the fit; said of LIME alone, where there is one: a single token needs none.
     stability : float
         How well two halves of the texts agree; said where it is finite.
     told : int or None
@@ -60,7 +60,7 @@ def in_words(method: str, texts: int, score: float, stability: float, told: int 
     >>> in_words("occlusion", 34, 0.0, float("nan"), 1)
     'Occlusion: 34 texts read, 1 token told from zero'
     """
-    parts = [f"score {score:.2f}"] if method == "lime" else []
+    parts = [f"score {score:.2f}"] if method == "lime" and np.isfinite(score) else []
     parts.append(f"{texts:,} texts read")
     if np.isfinite(stability):
         parts.append(f"two halves of them agree to {stability:.2f}")

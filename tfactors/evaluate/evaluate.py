@@ -92,7 +92,8 @@ def evaluate(
     Raises
     ------
     InputError
-        A section that does not exist, or a bundle that has no factors of its own to measure.
+        A section that does not exist, a bundle that has no factors of its own to measure, or a
+        folder that holds something else.
     """
     unknown = [name for name in only if name not in SECTIONS]
     if unknown:
@@ -100,6 +101,8 @@ def evaluate(
     if not bundle.abilities.evaluation:
         raise InputError("this bundle holds published examples only: there is nothing to measure")
     folder = out or evidence.folder_of(bundle.path)
+    if out is not None:
+        _check_free(Path(out))
     evidence.seal(folder)  # of an older tfactors, which did not
     evaluation = Evaluation(bundle, show_progress, device, effort or Effort(), options)
     for name, measure in SECTIONS.items():
@@ -117,6 +120,19 @@ def evaluate(
     if sections:
         evidence.write_report(folder, bundle.title, sections)
     return sections
+
+
+def _check_free(folder: Path) -> None:
+    """Raise unless a folder is new, empty, or holds evidence: a report.md may be anybody's."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder for --out")
+    held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    ours = ("seals.json", *(f"{name}.json" for name in SECTIONS))
+    mark = f'"{evidence.FORMAT}'.encode()
+    if held and not any(mark in (folder / n).read_bytes()[:200] for n in held if n in ours):
+        raise InputError(
+            f"{folder}: holds something else ({held[0]}); give a new or empty folder for --out"
+        )
 
 
 def _not_measured(name: str, bundle: Bundle) -> Section | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfactors.tables import RowError, read_table
+from tfactors.tables import RowError, read_table, whole_number
 from tfactors.text.windows import normalize_spaces
 
 COLUMNS = ("text", "word", "offset", "label")
@@ -67,9 +67,9 @@ def _occurrence(row: Mapping[str, str], number: int) -> Occurrence:
         if not row[column].strip():
             raise wrong(column, "is empty")
     text, word, given = row["text"], row["word"].strip(), row["offset"].strip()
-    if not given.isascii() or not given.isdigit() or len(given) > 9:
+    offset = whole_number(given)
+    if offset is None:
         raise wrong("offset", f"{given[:20]!r} is not a number of characters, counted from 0")
-    offset = int(given)
     passage = text[offset : offset + len(word)]
     if passage.casefold() != word.casefold():
         raise wrong("offset", f"{offset} is not where {word[:40]!r} stands, but {passage[:40]!r}")

@@ -79,6 +79,9 @@ class Explanation:
         Id of the token that stood for a masked one.
     context : (int, int)
         [start, stop) of the positions that the model saw; outside it weights are 0.
+    unmasked : tuple of int
+        The positions there whose token is itself the one that stands for a masked one, such as a
+        letter that the model does not know: no mask changes them, and their 0 says nothing.
     """
 
     tokens: list[str]
@@ -95,6 +98,7 @@ class Explanation:
     seed: int
     replacement: int
     context: tuple[int, int]
+    unmasked: tuple[int, ...] = ()
 
     @property
     def significant(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from tfactors.errors import InputError
 from tfactors.model.hidden_states import Model, ModelError
 from tfactors.model.location import model_to_load
 from tfactors.model.sentence_encoder import SentenceEncoder
+from tfactors.text.tables import replace_surrogates
 
 if TYPE_CHECKING:
     from tfactors.bundle import Bundle
@@ -99,7 +100,7 @@ class MeaningSearch:
         InputError
             The question is empty, or longer than the model reads at once.
         """
-        asked = " ".join(question.split())
+        asked = " ".join(replace_surrogates(question).split())
         if not asked:
             raise InputError("the question holds no words; give at least one")
         if (tokens := self.encoder.tokens_of(asked)) > self.encoder.longest:

@@ -197,6 +197,7 @@ def _weigh_tokens(
         seed=settings.seed,
         replacement=masking_id,
         context=masked.context,
+        unmasked=tuple(at for at in range(start, stop) if target.token_ids[at] == masking_id),
     )
 
 

@@ -65,7 +65,7 @@ class SaliencySettings:
         Raises
         ------
         InputError
-            A method, a recipe, a number of features or a precision that cannot be.
+            A method, a recipe, a number of features, a precision or a seed that cannot be.
         """
         if self.method not in METHODS:
             raise InputError(f"method {self.method!r}: expected one of {', '.join(METHODS)}")
@@ -80,5 +80,7 @@ class SaliencySettings:
             raise InputError(
                 f"precision {self.precision}: expected a share of the activation, 0 to below 1"
             )
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed {self.seed}: expected 0 to {2**32 - 1:,}")
         samples = min(max(int(samples), FEWEST_SAMPLES), MOST_SAMPLES)
         return replace(self, samples=samples, features=features)

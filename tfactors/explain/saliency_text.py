@@ -4,6 +4,7 @@ Turns explanations into lines of text, one a token that the model saw: for each 
 its standard error where there is one, and a star where it can be told from zero.
 """
 
+import math
 from collections.abc import Sequence
 
 from tfactors.display.text import LONGEST_TOKEN, in_words, shorten
@@ -29,8 +30,17 @@ def described(explanations: Sequence[Explanation]) -> str:
         told = int(shown.significant.sum())
         lines.append(in_words(shown.method, shown.samples, shown.score, shown.stability, told))
     for other in explanations[1:]:
-        lines.append(f"the two agree to {first.agreement(other):.3f} (correlation of weights)")
+        agreement = first.agreement(other)
+        if math.isfinite(agreement):  # two tokens at least have weights, and not all the same
+            lines.append(f"the two agree to {agreement:.3f} (correlation of weights)")
     lines.append("* told from zero: beyond 3 standard errors and 10% of the activation")
+    if first.unmasked:
+        places = ", ".join(map(str, first.unmasked[:10]))
+        more = ", …" if len(first.unmasked) > 10 else ""
+        lines.append(
+            f"no mask changes what stands at {places}{more}: it is the token that stands for a "
+            "masked one, and its weight says nothing"
+        )
     start = min(shown.context[0] for shown in explanations)
     stop = max(shown.context[1] for shown in explanations)
     for at in range(start, stop):

@@ -64,16 +64,26 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
     InputError
         Names the file and says what is wrong with it.
     """
-    path = Path(path)
+    found = _read(Path(path), width, form)
+    if form and found.origin.form != form:
+        raise InputError(
+            f"{path}: holds a {found.origin.form} autoencoder, so --form {form} does not fit it; "
+            "leave it out"
+        )
+    return found
+
+
+def _read(path: Path, width: int, form: str) -> ImportedDictionary:
+    """Read a dictionary with the reader that its name, or the names in its folder, call for."""
     if path.is_dir():
         for name, reader in _FOLDERS.items():
             if (path / name).is_file() and not _of_llama_scope(path / name):
                 return reader(path / name, width, form)
         if weights := weights_in(path):
             return read_llama_scope(weights, width, form)
-        alone = [file for suffix in ("*.pth", "*.pt") for file in path.glob(suffix)]
+        alone = [file for suffix in ("*.pth", "*.pt", "*.npz") for file in path.glob(suffix)]
         if len(alone) == 1:  # a repository of one file, as Goodfire's
-            return read_torch(alone[0], width, form)
+            return _SUFFIXES[alone[0].suffix](alone[0], width, form)
         raise InputError(f"{path}: {_contents_of(path)}")
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give the dictionary to import")
@@ -82,7 +92,8 @@ def read_dictionary(path: str | Path, width: int, form: str = "") -> ImportedDic
         reader_of_file = read_llama_scope
     if reader_of_file is None:
         raise InputError(
-            f"{path}: not a known kind of dictionary; expected .npy, .safetensors, .pt or a folder"
+            f"{path}: not a known kind of dictionary; expected .npy, .npz, .safetensors, .pt "
+            "or a folder"
         )
     return reader_of_file(path, width, form)
 
@@ -134,7 +145,8 @@ def _read_npy(path: Path, width: int, form: str) -> ImportedDictionary:
     decoder = rows_a_factor(
         path, "the array", np.ascontiguousarray(matrix, np.float32), width, rows_first=False
     )
-    origin = Origin("npy", path.name, file_sha256(path), dtype=str(matrix.dtype))
+    dtype = matrix.dtype.name if matrix.dtype.itemsize <= 8 else "float64"  # as torch knows them
+    origin = Origin("npy", path.name, file_sha256(path), dtype=dtype)
     return ImportedDictionary(origin, {"W_dec": decoder})
 
 
@@ -169,6 +181,7 @@ _FOLDERS: dict[str, _Reader] = {
 }
 _SUFFIXES: dict[str, _Reader] = {
     ".npy": _read_npy,
+    ".npz": read_gemma_2,
     ".safetensors": _read_safetensors,
     ".pt": read_torch,
     ".pth": read_torch,

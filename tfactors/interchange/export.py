@@ -14,6 +14,7 @@ import numpy as np
 
 from tfactors.coding.imported_dictionary import PLAIN, ImportedDictionary, Origin
 from tfactors.errors import InputError
+from tfactors.files import replacing, replacing_folder
 from tfactors.interchange.dictionaries import ENCODER, SAELENS_WEIGHTS
 from tfactors.interchange.saelens import SAELENS_SCALES
 
@@ -57,6 +58,12 @@ def write_dictionary_file(bundle: Bundle, path: str | Path, format: str) -> None
         else _learnt(bundle)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_folder(path) if format == "saelens" else replacing(path) as temporary:
+        _write(bundle, imported, temporary, format)
+
+
+def _write(bundle: Bundle, imported: ImportedDictionary, path: Path, format: str) -> None:
+    """Write a file or a folder that is put into its place when it is whole."""
     if format == "npy":
         columns = np.ascontiguousarray(imported.tensors["W_dec"].T)
         with path.open("wb") as file:

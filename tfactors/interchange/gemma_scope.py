@@ -5,8 +5,9 @@ They are of the form JumpReLU, and their encoder reads x itself:
     α = relu(p) where p > θ, else 0, with p = x·W_enc + b_enc
 
 Gemma 2's carry no configuration: folders say which layer (layer_20/width_16k/average_l0_71), and
-the name of the repository what it is of (-res, -mlp, -att, -transcoders). Gemma 3's config.json
-names the place. Nothing in a file is run: an .npz is read without pickles.
+the name of the repository what it is of (-res, -mlp, -att, -transcoders). An .npz of any other name
+is read the same way. Gemma 3's config.json names the place. Nothing in a file is run: an .npz is
+read without pickles.
 """
 
 from __future__ import annotations

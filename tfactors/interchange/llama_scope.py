@@ -29,6 +29,7 @@ from tfactors.files import file_sha256
 from tfactors.interchange.state_dicts import load_state_dict
 from tfactors.interchange.tensors import (
     NO_AUTOENCODER,
+    NORM_UNKNOWN,
     autoencoder,
     hidden_state_at,
     load_tensors,
@@ -127,6 +128,7 @@ def read_llama_scope(path: Path, width: int, form: str) -> ImportedDictionary:
         bos=yes_or_no(said, language_model, "prepend_bos", default=True),
         folded=float(into),
         notes=notes,
+        place=place,
     )
     return autoencoder(
         path,
@@ -214,11 +216,7 @@ def _scales(
             raise InputError(f"{path}: {_NORM} has shape {known.shape}; expected one number")
         norms = [float(known.reshape(()))] * 2
     if norms[0] is None:
-        note = (
-            "The file does not say the average norm of the states that it was trained on; that of "
-            "this text stands in for it."
-        )
-        return "unit", (1.0, 1.0), (note,)
+        return "unit", (1.0, 1.0), (NORM_UNKNOWN,)
     before, after = (float(norm if norm is not None else norms[0]) for norm in norms)
     if not (0 < before < np.inf and 0 < after < np.inf):
         raise InputError(f"{path}: {_NORM} is {before:g} and {after:g}; expected more than 0")

@@ -19,6 +19,7 @@ from tfactors.errors import InputError
 from tfactors.files import file_sha256
 from tfactors.interchange.tensors import (
     NO_AUTOENCODER,
+    NORM_UNKNOWN,
     autoencoder,
     hidden_state_at,
     load_tensors,
@@ -52,6 +53,8 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     k = number(path, config, "k") or number(path, kwargs, "k") or 0
     if architecture == "standard" and activation == "topk":
         architecture = "topk"
+    if architecture == "topk":  # of BatchTopK an average, and not always whole
+        k = whole_number(path, {"k": k}, "k")
     _refuse_what_is_not_read(path, config, meta, architecture)
     if "log_threshold" in tensors:
         tensors["threshold"] = np.exp(tensors.pop("log_threshold"))
@@ -70,22 +73,26 @@ def read_saelens(path: Path, width: int, form: str) -> ImportedDictionary:
     for name in ("scaling_factor", "finetuning_scaling_factor"):  # ones, where it was not tuned
         if (scaling := tensors.pop(name, None)) is not None and not np.allclose(scaling, 1):
             raise InputError(f"{path}: {name} is not 1, which tfactors does not support")
-    hook = str(meta.get("hook_name") or meta.get("hook_point") or "")
+    folded = _fold_scale_of_training(path, config, tensors)
+    scale = "none" if folded else _scale(path, config)
+    hook = _place(meta)
     origin = Origin(
         "saelens",
         path.parent.name,
         file_sha256(path),
         architecture,
-        dtype,
-        int(k),  # of BatchTopK an average, and not always whole
+        "float32" if folded else dtype,
+        int(k),
         centred=yes_or_no(path, config, "apply_b_dec_to_input", default=True),
         rescaled=rescaled,
-        scale=_scale(path, config),
+        scale=scale,
         layers=hidden_state_at(path, hook),
         model=str(meta.get("model_name") or ""),
         bos=yes_or_no(path, meta, "prepend_bos", default=_bos_by_default(meta)),
         context=whole_number(path, meta, "context_size"),
-        notes=_notes(path, meta),
+        folded=folded or 1.0,
+        notes=_notes(path, meta, scale),
+        place=hook,
     )
     exported = meta.get("tfactors")  # what our own export says
     if isinstance(exported, dict):
@@ -121,12 +128,46 @@ def _refuse_what_is_not_read(
     """Raise for kinds and settings of SAELens that are not understood."""
     if "transcoder" in architecture:
         raise InputError(f"{path}: a {architecture}, which {NO_AUTOENCODER}")
+    written = meta.get("hook_name_out")
+    if written and written != (meta.get("hook_name") or meta.get("hook_point")):
+        raise InputError(f"{path}: a transcoder, which {NO_AUTOENCODER}")
+    for name in ("activation_fn", "activation_fn_str"):
+        refuse(path, config, name, (None, "relu", *["topk"] * ("topk" in architecture)))
     refuse(path, config, "finetuning_scaling_factor", (None, False))
     refuse(path, config, "reshape_activations", (None, "none"))
     kwargs = section(path, meta, "model_from_pretrained_kwargs")
     refuse(path, kwargs, "center_writing_weights", (None, False))
     for name in ("hook_head_index", "hook_point_head_index"):
         refuse(path, meta, name, (None,))
+
+
+def _place(meta: dict[str, Any]) -> str:
+    """Return the place in the model; early versions write its block as ``{layer}``."""
+    hook = str(meta.get("hook_name") or meta.get("hook_point") or "").strip()
+    block = meta.get("hook_layer", meta.get("hook_point_layer"))
+    return hook.replace("{layer}", str(block)) if type(block) is int else hook
+
+
+def _fold_scale_of_training(
+    path: Path, config: dict[str, Any], tensors: dict[str, np.ndarray]
+) -> float | None:
+    """Bring a checkpoint's tensors to raw states, in place; return what these were scaled by.
+
+    Training keeps the number by which it scales its states in a file beside the weights, and folds
+    it into them, as here, when it is done.
+    """
+    beside = path.with_name("activation_scaler.json")
+    if _scale(path, config) != "unit" or not beside.is_file():
+        return None
+    factor = number(beside, read_config(beside), "scaling_factor")
+    if factor is None:
+        return None
+    if not factor > 0:
+        raise InputError(f"{beside}: scaling_factor is {factor:g}; expected more than 0")
+    for name, times in (("W_enc", factor), ("W_dec", 1 / factor), ("b_dec", 1 / factor)):
+        if name in tensors:
+            tensors[name] = tensors[name] * np.float32(times)
+    return float(factor)
 
 
 def _scale(path: Path, config: dict[str, Any]) -> str:
@@ -150,9 +191,9 @@ def _bos_by_default(meta: dict[str, Any]) -> bool:
     return int(digits[:9] or 0) < 6
 
 
-def _notes(path: Path, meta: dict[str, Any]) -> tuple[str, ...]:
+def _notes(path: Path, meta: dict[str, Any], scale: str) -> tuple[str, ...]:
     """Return what the file says of its training that is not followed here."""
-    notes = []
+    notes = [NORM_UNKNOWN] if scale == "unit" and "tfactors" not in meta else []
     slices = meta.get("seqpos_slice")
     places = [place for place in slices if place is not None] if isinstance(slices, list) else []
     if places and places != [1]:  # place 0 is that of BOS, which is never surveyed

@@ -27,6 +27,11 @@ from tfactors.interchange.tensors import (
 def read_sparsify(path: Path, width: int, form: str) -> ImportedDictionary:
     """Read what sparsify saves: TopK autoencoders."""
     config = read_config(path.with_name("cfg.json"))
+    if "architecture" in config:
+        raise InputError(
+            f"{path}: the cfg.json beside it is SAELens's; call the file sae_weights.safetensors, "
+            "as SAELens does, and give its folder"
+        )
     tensors, dtype, _ = load_tensors(path)
     if config.get("transcode"):
         raise InputError(f"{path}: transcode is true: a transcoder, which {NO_AUTOENCODER}")

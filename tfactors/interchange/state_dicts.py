@@ -20,7 +20,7 @@ import numpy as np
 
 from tfactors.coding.imported_dictionary import ImportedDictionary, Origin
 from tfactors.errors import InputError
-from tfactors.files import file_sha256
+from tfactors.files import file_sha256, instead_of_content
 from tfactors.interchange.tensors import (
     as_arrays,
     autoencoder,
@@ -71,12 +71,30 @@ def read_torch(path: Path, width: int, form: str) -> ImportedDictionary:
         return _read_goodfire(path, width, state)
     if {"pre_bias", "latent_bias"} & state.tensors.keys():
         return _read_openai(path, width, state)
+    _refuse_several(path, state.tensors)
     if state.others:
         raise InputError(
             f"{path}: holds {', '.join(sorted(map(str, state.others))[:3])} besides tensors, and "
             "is not a state_dict of tensors that is known; save the autoencoder's state_dict()"
         )
     return _read_dictionary_learning(path, width, form, state)
+
+
+def _refuse_several(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Raise where a file holds the decoders of several autoencoders, or one under a prefix."""
+    decoders = (re.fullmatch(r"(.+)\.(?:W_dec|decoder\.weight)", name) for name in tensors)
+    prefixes = [match[1] for match in decoders if match]
+    if len(prefixes) > 1:
+        named = ", ".join(prefixes[:3]) + (", …" if len(prefixes) > 3 else "")
+        raise InputError(
+            f"{path}: holds {len(prefixes)} autoencoders ({named[:200]}); save the state_dict() of "
+            "one of them"
+        )
+    if prefixes:
+        raise InputError(
+            f"{path}: the names of its tensors begin with {prefixes[0][:80]!r}; save the "
+            "state_dict() of that alone"
+        )
 
 
 # --- dictionary_learning: ae.pt, and config.json beside it --------------------------------------
@@ -87,11 +105,20 @@ def _read_dictionary_learning(
 ) -> ImportedDictionary:
     """Read what dictionary_learning saves; names and order of the tensors tell its classes."""
     tensors = dict(state.tensors)
+    config: dict[str, Any] = {}
     trainer: dict[str, Any] = {}
     buffer: dict[str, Any] = {}
     if (beside := path.with_name("config.json")).is_file():
         config = read_config(beside)
         trainer, buffer = (section(beside, config, name) for name in ("trainer", "buffer"))
+    if {"encoder.weight", "b_dec"} <= tensors.keys() and "k" not in tensors:
+        # Its TopK class of 2024 keeps k in the configuration alone.
+        tensors["k"] = np.array(float(whole_number(beside, trainer, "k")))
+        if not tensors["k"]:
+            raise InputError(
+                f"{path}: a TopK autoencoder whose k is not in the file; put the config.json that "
+                "was saved with it beside the file"
+            )
     names = set(tensors)
     k = whole_number(path, {"k": _number_of(path, "k", tensors.pop("k", np.zeros(())))}, "k")
     centred, encoder_rows_first = True, True
@@ -118,12 +145,15 @@ def _read_dictionary_learning(
         kind, centred, renamed = "standard", False, {"decoder.bias": "b_dec"}
     else:
         kind, renamed = "standard", {"bias": "b_dec"}
+    if kind == "standard":
+        _refuse_other_activations(beside, config)
     if form == "topk" and kind == "batchtopk":
         kind = "topk"
     if kind == "topk":
         tensors.pop("threshold", None)
     renamed |= {"encoder.weight": "W_enc", "encoder.bias": "b_enc", "decoder.weight": "W_dec"}
     tensors = {renamed.get(name, name): values for name, values in tensors.items()}
+    place = str(trainer.get("submodule_name") or "")
     origin = Origin(
         "dictionary_learning",
         path.parent.name,
@@ -132,7 +162,8 @@ def _read_dictionary_learning(
         state.dtype,
         k,
         centred,
-        layers=hidden_state_at(path, str(trainer.get("submodule_name") or "")),
+        layers=hidden_state_at(path, place),
+        place=place,
         model=str(trainer.get("lm_name", "")),
         # Its buffer reads texts as the model's own tokenizer encodes them, marks and all.
         marks="ctx_len" in buffer,
@@ -141,6 +172,20 @@ def _read_dictionary_learning(
     return autoencoder(
         path, width, origin, tensors, encoder_rows_first, decoder_rows_first="W_enc" in names
     )
+
+
+def _refuse_other_activations(beside: Path, config: dict[str, Any]) -> None:
+    """Raise where a configuration of another library says that its encoder is more than a relu.
+
+    Where it names no trainer it is none of dictionary_learning's, and the names of the tensors do
+    not tell a TopK or BatchTopK autoencoder from one of the standard form.
+    """
+    kind = str(config.get("sae_type") or config.get("architecture") or "standard").lower()
+    if "trainer" not in config and kind not in ("standard", "vanilla", "relu"):
+        raise InputError(
+            f"{beside}: says that the autoencoder is a {kind[:80]}, in a layout that tfactors does "
+            "not know; save it in the layout of SAELens"
+        )
 
 
 def _number_of(path: Path, name: str, values: np.ndarray) -> float:
@@ -260,16 +305,30 @@ def load_state_dict(path: Path) -> StateDict:
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if instead_of_content(path):
+            raise unreadable(path, error) from error
         raise InputError(
             f"{path}: holds more than weights, and code in a file is never run here; save its "
             "state_dict() instead"
         ) from error
     except Exception as error:  # a damaged pickle makes torch raise anything
+        if "TorchScript" in str(error):
+            raise InputError(
+                f"{path}: a program of TorchScript, and code in a file is never run here; save the "
+                "autoencoder's state_dict()"
+            ) from error
         raise unreadable(path, error) from error
     wrapped_in = ""
     for name in _WEIGHTS:
         if isinstance(state, dict) and isinstance(state.get(name), dict):
             state, wrapped_in = state[name], name
+    if isinstance(state, dict | list | tuple):
+        parts = list(state.values() if isinstance(state, dict) else state)
+        inner = [part for part in parts if isinstance(part, dict) and _decoder_in(part)]
+        if len(inner) > 1:
+            raise InputError(
+                f"{path}: holds {len(inner)} autoencoders; save the state_dict() of one of them"
+            )
     if not isinstance(state, dict) or not any(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(
             f"{path}: not a state_dict of tensors; save the autoencoder's state_dict()"
@@ -284,3 +343,8 @@ def load_state_dict(path: Path) -> StateDict:
     }
     arrays, dtype = as_arrays(path, tensors)
     return StateDict(arrays, dtype, others, wrapped_in)
+
+
+def _decoder_in(part: dict[Any, Any]) -> bool:
+    """Return whether a dictionary is the state_dict of an autoencoder."""
+    return any(str(name).endswith(("W_dec", "decoder.weight")) for name in part)

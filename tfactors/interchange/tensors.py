@@ -22,12 +22,17 @@ import numpy as np
 from tfactors.bundle.validation import quoted
 from tfactors.coding.imported_dictionary import TENSORS, ImportedDictionary, Origin
 from tfactors.errors import InputError
+from tfactors.files import instead_of_content
 
 # Of what a configuration counts or scales by; what is larger is no number that anybody meant.
 LARGEST = 1e30
 NO_AUTOENCODER = (
     "reads one place of the model and writes another; tfactors imports autoencoders, which give "
     "back the hidden states that they read"
+)
+NORM_UNKNOWN = (
+    "The file does not say the average norm of the states that it was trained on; that of this "
+    "text stands in for it."
 )
 
 
@@ -64,6 +69,7 @@ def autoencoder(
         raise InputError(
             f"{path}: an autoencoder of the form {origin.form!r}; known are {', '.join(TENSORS)}"
         )
+    _refuse_crosscoder(path, tensors)
     needed = set(TENSORS[origin.form])
     if "b_dec" in needed - tensors.keys():
         tensors = tensors | {"b_dec": np.zeros(width, np.float32)}
@@ -113,11 +119,9 @@ def rows_a_factor(
     path: Path, name: str, matrix: np.ndarray, width: int, rows_first: bool
 ) -> np.ndarray:
     """Return a matrix with one row a factor; d says which axis that is."""
-    if matrix.ndim == 3:
-        raise InputError(
-            f"{path}: {name} has a matrix for each of several layers, as crosscoders and "
-            "cross-layer transcoders have; tfactors imports autoencoders of one hidden state"
-        )
+    _refuse_crosscoder(path, {name: matrix})
+    if not matrix.size:
+        raise InputError(f"{path}: {name} is empty; give a dictionary that was trained")
     if matrix.ndim != 2 or width not in matrix.shape:
         shape = " × ".join(map(str, matrix.shape))
         raise InputError(
@@ -127,6 +131,16 @@ def rows_a_factor(
     if matrix.shape[0] != matrix.shape[1]:
         rows_first = matrix.shape[1] == width
     return np.ascontiguousarray(matrix if rows_first else matrix.T)
+
+
+def _refuse_crosscoder(path: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Raise where a matrix has a third axis, before anything else is found wrong with it."""
+    for name in ("W_dec", "W_enc"):
+        if name in tensors and tensors[name].ndim == 3:
+            raise InputError(
+                f"{path}: {name} has a matrix for each of several layers, as crosscoders and "
+                "cross-layer transcoders have; tfactors imports autoencoders of one hidden state"
+            )
 
 
 def load_tensors(path: Path) -> tuple[dict[str, np.ndarray], str, dict[str, str]]:
@@ -228,6 +242,8 @@ def yes_or_no(path: Path, config: dict[str, Any], name: str, default: bool = Fal
 
 def unreadable(path: Path, error: Exception) -> InputError:
     """Return what to raise where a file is not what its name says."""
+    if instead := instead_of_content(path):
+        return InputError(f"{path}: {instead}")
     reason = str(error).strip().splitlines()
     return InputError(
         f"{path}: damaged or not what its name says ({reason[0][:200] if reason else 'empty'}); "

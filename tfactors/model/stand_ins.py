@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfactors.files import stands_for_another
+from tfactors.files import odd_path, stands_for_another
 
 _LARGEST_HEADER = 100_000_000  # bytes; safetensors itself reads no larger one
 _SHORT = 1000  # bytes; what an error page or a link that became text has at most
@@ -173,6 +173,8 @@ def _json(file: Path) -> dict[str, Any]:
 
 def damage_of_weights(file: Path) -> str | None:
     """Return what a file of weights is instead of whole safetensors; None where it is that."""
+    if odd := odd_path(file):
+        return odd
     size = file.stat().st_size
     if not size:
         return f"{file.name} is empty; get the model again"

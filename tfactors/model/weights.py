@@ -19,10 +19,7 @@ from typing import Any
 
 from tfactors.files import stands_for_another
 from tfactors.model.folder import ModelError, config_of, may_be_a_file
-from tfactors.model.stand_ins import (
-    damage_of_weights,
-    instead_of_weights,
-)
+from tfactors.model.stand_ins import damage_of_weights, instead_of_weights
 
 # What torch.compile and others put into the names of weights where they wrap a module.
 _WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")

@@ -83,7 +83,9 @@ class _Content:
     lists: _Lists = field(default_factory=dict)
 
 
-def read(text: str | bytes, title: str, factors: int, fingerprint: str = "") -> Notes:
+def read(
+    text: str | bytes, title: str, factors: int, fingerprint: str = "", name: str = FILE
+) -> Notes:
     """Return the content of a file of labels.
 
     Parameters
@@ -96,6 +98,8 @@ def read(text: str | bytes, title: str, factors: int, fingerprint: str = "") -> 
         How many factors that has.
     fingerprint : str
         Of the bundle. Where it or that of the file is not known, the titles have to be the same.
+    name : str
+        What the file is called where something is wrong with it.
 
     Raises
     ------
@@ -130,11 +134,15 @@ def read(text: str | bytes, title: str, factors: int, fingerprint: str = "") -> 
             _factor(at, factors): _cleaned_note(at, note) for at, note in content.labels.items()
         }
         lists = {
-            _list_name(name): tuple(sorted({_factor(str(at), factors) for at in members}))
-            for name, members in content.lists.items()
+            _list_name(called): tuple(sorted({_factor(str(at), factors) for at in members}))
+            for called, members in content.lists.items()
         }
+        if len(notes) < len(content.labels):  # 3 and 03
+            raise FieldError("a factor is there twice; leave one of its labels")
+        if len(lists) < len(content.lists):
+            raise FieldError("two lists have the same name; rename one")
     except FieldError as error:
-        raise InputError(f"{FILE}: {error}") from None
+        raise InputError(f"{name}: {error}") from None
     written = {factor: note for factor, note in notes.items() if note != Note()}
     return Notes(written, lists, bound)
 

@@ -21,6 +21,9 @@ MENU = (
     ("Curves_and_saliency.html", "Curves"),
     ("Map.html", "Map"),
 )
+# By these two a page of ours is known again, of this version or an older one.
+_FIRST, _BY_US = "<!doctype html>", "published by tfactors"
+_FOOT = 500  # bytes at the end that hold the second
 _NOTHING_ELSE = "default-src 'none'; base-uri 'none'"
 _OF_SITE = (
     f"{_NOTHING_ELSE}; img-src 'self' file:; script-src 'self' file:; style-src 'self' file:; "
@@ -70,6 +73,15 @@ def page(title: str, bundle: str, body: str, root: str = "", here: str = "") -> 
     return _document(title, bundle, head, _OF_SITE, frame, body, last)
 
 
+def is_published(path: Path) -> bool:
+    """Return whether a file is empty or a page of ours, so that nothing is lost with it."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(len(_FIRST))
+        file.seek(max(0, size - _FOOT))
+        return not size or (first == _FIRST.encode() and _BY_US.encode() in file.read())
+
+
 def single_page(title: str, bundle: str, body: str) -> str:
     """Return a page that is a file by itself: its style inside it, and no script."""
     style = style_sheet()
@@ -83,7 +95,7 @@ def _document(
 ) -> str:
     whole = f"{title} · {bundle}" if title else bundle
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'{_FIRST}\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
@@ -91,7 +103,7 @@ def _document(
         f"<title>{as_html(whole)}</title>\n"
         f"{head}\n</head>\n<body>\n{frame}\n"
         f'<main id="main" tabindex="-1">\n{body}\n</main>\n'
-        f'<footer class="foot"><p><bdi>{as_html(bundle)}</bdi>: transformer factors, published by '
-        f"tfactors. Nothing on this page is fetched from elsewhere.</p></footer>\n{last}\n"
+        f'<footer class="foot"><p><bdi>{as_html(bundle)}</bdi>: transformer factors, {_BY_US}. '
+        f"Nothing on this page is fetched from elsewhere.</p></footer>\n{last}\n"
         "</body>\n</html>\n"
     )

@@ -14,7 +14,7 @@ from tfactors.files import replacing
 from tfactors.portrait import level_rule
 from tfactors.publish import factor_page
 from tfactors.publish.contents import LEVELS, Contents
-from tfactors.publish.page import single_page
+from tfactors.publish.page import is_published, single_page
 
 # Factors that a file holds: 60 of them are 1.5 MB.
 MOST_LISTED = 60
@@ -30,12 +30,12 @@ def publish_factor(bundle: Bundle, factor: int, path: Path) -> None:
     factor : int
         Its number.
     path : Path
-        The file, which is replaced.
+        The file; an older page of ours is replaced.
 
     Raises
     ------
     InputError
-        The bundle has no such factor, or the file's place is a folder.
+        The bundle has no such factor, or the file's place is taken by something else.
     """
     bundle.factor(factor)  # says where there is no such factor
     _check(path)
@@ -54,14 +54,14 @@ def publish_level(bundle: Bundle, level: str, path: Path, progress: bool = True)
     level : str
         low, mid or high.
     path : Path
-        The file, which is replaced.
+        The file; an older page of ours is replaced.
     progress : bool
         Whether a bar shows how far it is.
 
     Raises
     ------
     InputError
-        The bundle has no factor of this level, or the file's place is a folder.
+        The bundle has no factor of this level, or the file's place is taken by something else.
     """
     assert level in LEVELS
     _check(path)
@@ -84,14 +84,14 @@ def publish_list(bundle: Bundle, name: str, path: Path, progress: bool = True) -
     name : str
         Of the list.
     path : Path
-        The file, which is replaced.
+        The file; an older page of ours is replaced.
     progress : bool
         Whether a bar shows how far it is.
 
     Raises
     ------
     InputError
-        There is no such list, or it is empty, or the file's place is a folder.
+        There is no such list, or it is empty, or the file's place is taken by something else.
     """
     _check(path)
     contents = Contents.of(bundle)
@@ -137,6 +137,11 @@ def _counts(contents: Contents) -> str:
 def _check(path: Path) -> None:
     if Path(path).is_dir():
         raise InputError(f"{path}: is a folder; --out names the file, such as factor-30.html")
+    if Path(path).exists() and not (Path(path).is_file() and is_published(Path(path))):
+        raise InputError(
+            f"{path}: is there already, and is no page that was published; give another path for "
+            "--out"
+        )
 
 
 def _put(path: Path, text: str) -> None:

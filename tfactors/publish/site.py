@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tfactors.bundle import Bundle
 from tfactors.display import look
 from tfactors.errors import InputError
+from tfactors.files import give_usual_rights
 from tfactors.publish import factor_page, indexes, site_pages
 from tfactors.publish.contents import Contents, TextInMemory
 from tfactors.publish.page import page, script, style_sheet
@@ -52,7 +53,7 @@ def publish_site(bundle: Bundle, folder: Path, progress: bool = True) -> None:
     made = Path(tempfile.mkdtemp(prefix=f"part-{folder.name}-", dir=folder.parent))
     try:
         _write(bundle, made, progress)
-        made.chmod(0o777 & ~_umask())  # not only for the one who made it
+        give_usual_rights(made)
         _replace(folder, made)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -69,12 +70,6 @@ def _check(folder: Path) -> None:
             f"{folder}: holds something else than a published site ({others[0]}); name a new or an "
             "empty folder with --out"
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _replace(folder: Path, made: Path) -> None:

@@ -28,7 +28,7 @@ from tfactors.bundle.manifest import Manifest, read_manifest
 from tfactors.bundle.writing import write_manifest
 from tfactors.coding.state_transform import BY_STATE
 from tfactors.errors import InputError
-from tfactors.files import write_json
+from tfactors.files import odd_path, write_json
 from tfactors.interchange.dictionaries import read_dictionary
 from tfactors.model.location import model_record
 from tfactors.model.precision import in_words
@@ -198,6 +198,8 @@ def _claim(run: Run) -> None:
     if record.exists():
         _refuse_other(run.settings, run.folder, json.loads(record.read_text("utf-8")))
         return
+    if odd := odd_path(run.folder.absolute()):
+        raise InputError(f"{run.folder}: {odd}")
     if run.folder.exists() and not run.folder.is_dir():
         raise InputError(f"{run.folder}: is a file; give a folder for --out")
     if run.folder.exists() and any(p.name != WORK for p in run.folder.iterdir()):

@@ -105,9 +105,14 @@ def _resolve_settings(
     if coding == "encoder" and baseline != origin.baseline:
         raise InputError(f"--baseline {baseline}: {origin.file} was trained with {origin.baseline}")
     if not layers and not plain:
+        said = (
+            f"was trained on {origin.place[:80]!r}, which names no hidden state that tfactors knows"
+            if origin.place
+            else "does not say which hidden state it was trained on"
+        )
         raise InputError(
-            f"{origin.file}: does not say which hidden state it was trained on; give --layers "
-            "(0 = embeddings, 1 = the output of the first block)"
+            f"{origin.file}: {said}; give --layers (0 = embeddings, 1 = the output of the first "
+            "block)"
         )
     penalty = changes.get("penalty")
     if coding == "encoder":

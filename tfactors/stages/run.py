@@ -74,13 +74,12 @@ class Run:
         Raises
         ------
         InputError
-            There is no such model, or a layer is above its last block.
+            There is no such model, or it has no such layer.
         """
-        deepest = max(self.settings.layers, default=0)
-        if deepest > self.model.blocks:
-            raise InputError(
-                f"layer {deepest}: {self.settings.model} has layers 0 to {self.model.blocks}"
-            )
+        blocks = self.model.blocks
+        for layer in self.settings.layers:
+            if not 0 <= layer <= blocks:
+                raise InputError(f"layer {layer}: {self.settings.model} has layers 0 to {blocks}")
         if self.settings.baseline == "token" and 0 in self.settings.layers:
             raise InputError(
                 "layer 0: knows no context, so nothing is left of it less the word's own part; "

@@ -7,6 +7,7 @@ command line.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -108,15 +109,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, smallest in _SMALLEST.items():
-            if getattr(self, name) < smallest:
-                raise InputError(
-                    f"{name.replace('_', '-')} {getattr(self, name)}: expected {smallest} or more"
-                )
-        for name in ("contexts", "meaning_contexts"):
-            if (given := getattr(self, name)) > MOST_CONTEXTS:
-                raise InputError(
-                    f"{name.replace('_', '-')} {given}: expected {MOST_CONTEXTS} or fewer"
-                )
+            given, largest = getattr(self, name), _LARGEST.get(name, math.inf)
+            if not smallest <= given <= largest or given == math.inf:
+                no_number = given in (math.inf, -math.inf) or given != given  # that is nan
+                bound = f"{smallest} or more" if given < smallest else f"{largest:,} or less"
+                expected = "a number" if no_number else bound
+                raise InputError(f"{name.replace('_', '-')} {given}: expected {expected}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 given = getattr(self, name)
@@ -204,6 +202,18 @@ _SMALLEST = {
     "origin_examples": 0,
     "meaning_contexts": 0,
     "seed": 0,
+}
+
+# What is larger runs out of memory, or no library takes it, after the text was read.
+_LARGEST = {
+    "factors": 10_000_000,
+    "penalty": 1_000_000_000,
+    "tol": 0.99,
+    "importance_k": 100_000,
+    "examples": 100_000,
+    "contexts": MOST_CONTEXTS,
+    "meaning_contexts": MOST_CONTEXTS,
+    "seed": 2**32 - 1,
 }
 
 # Factors of context: a state at its own length, less what its token brings of its own. Without the
@@ -296,6 +306,9 @@ def changed(settings: Settings, **changes: Any) -> Settings:
     known = {f.name for f in fields(Settings)}
     assert changes.keys() <= known, changes.keys() - known
     given = {k: v for k, v in changes.items() if v is not None}
+    for name in ("title", "column"):  # of bytes of a command line that are not UTF-8
+        if name in given:
+            given[name] = replace_surrogates(given[name])
     if given.keys() & {"corpora", "model"}:  # the title names the packaged ones
         given.setdefault("title", "")
     return replace(settings, **given)

@@ -112,15 +112,17 @@ def add(bundle: Bundle, found: Notes) -> None:
     _keep(bundle, own(bundle).over(found))
 
 
-def load(bundle: Bundle, text: str | bytes) -> Notes:
+def load(bundle: Bundle, text: str | bytes, name: str = notes_file.FILE) -> Notes:
     """Take over a file of a reader's; what it says replaces what the session has of the same.
+
+    ``name`` is what the file is called where something is wrong with it.
 
     Raises
     ------
     InputError
         The file is not one of ours, or is about another bundle.
     """
-    given = notes_file.read(text, bundle.title, bundle.n_factors, bundle.fingerprint)
+    given = notes_file.read(text, bundle.title, bundle.n_factors, bundle.fingerprint, name)
     _keep(bundle, given.over(own(bundle)))
     return given
 

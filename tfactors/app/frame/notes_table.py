@@ -16,7 +16,7 @@ from tfactors.bundle.validation import quoted
 from tfactors.errors import InputError
 from tfactors.portrait import notes_file
 from tfactors.portrait.notes_file import Notes
-from tfactors.tables import RowError, read_table, unguarded
+from tfactors.tables import RowError, read_table, unguarded, whole_number
 
 COLUMNS, OPTIONAL = ("factor", "label"), ("note", "manifest_sha256")
 
@@ -57,13 +57,14 @@ def load(bundle: Bundle, name: str, content: bytes) -> Notes:
         "manifest_sha256": fingerprints[0] if fingerprints else "",
         "labels": labels,
     }
-    return notes.load(bundle, json.dumps(whole, ensure_ascii=False))
+    return notes.load(bundle, json.dumps(whole, ensure_ascii=False), name)
 
 
 def _note_of(row: Mapping[str, str], number: int) -> tuple[str, str, str, str]:
     """Return factor, label, note and fingerprint of a row."""
-    factor = row["factor"].strip()
-    if not (factor.isascii() and factor.isdigit()):
-        raise RowError(f", column 'factor': {quoted(factor)} is no number of a factor")
+    factor = whole_number(row["factor"])
+    if factor is None:
+        given = quoted(row["factor"].strip())
+        raise RowError(f", column 'factor': {given} is no number of a factor")
     label, note = unguarded(row["label"]), unguarded(row["note"])
-    return str(int(factor)), label, note, row["manifest_sha256"].strip()
+    return str(factor), label, note, row["manifest_sha256"].strip()

@@ -11,6 +11,7 @@ at their default stay out of the URL. A value that cannot be used is replaced by
 sentence that says so.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -239,6 +240,8 @@ def number(name: str, default: float | None, low: float, high: float) -> Control
             value = float(text)
         except ValueError:
             raise Unusable("it is not a number") from None
+        if math.isnan(value):
+            raise Unusable("it is not a number")
         if not low <= value <= high:
             raise Unusable(f"it has to be from {low:g} to {high:g}")
         return value

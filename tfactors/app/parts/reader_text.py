@@ -61,6 +61,18 @@ def _open_example(text: str, also: shell.Changes) -> None:
     url_state.set_controls({**place, **also})
 
 
+def token_of_link(control: url_state.Control[int | None], tokens: int) -> int | None:
+    """Return the token that a link asks for, the last where the text has no such, and say so."""
+    asked = url_state.value_of(control)
+    if asked is None or asked < tokens:
+        return asked
+    st.caption(
+        f"The link asks for token {asked + 1:,}, and the text has {tokens:,}: the last one is "
+        "shown."
+    )
+    return tokens - 1
+
+
 def choose_place(bundle: Bundle, tokens: int, position: int, layer: int) -> None:
     """Draw which of so many tokens, and which layer, is open."""
     key = f"token_{position}_{tokens}"

@@ -97,7 +97,7 @@ def show_files(bundle: Bundle) -> None:
             is_json = given.name.lower().endswith(".json")
             content = given.getvalue()
             loaded = (
-                notes.load(bundle, content)
+                notes.load(bundle, content, given.name)
                 if is_json
                 else notes_table.load(bundle, given.name, content)
             )

@@ -78,13 +78,14 @@ def show(bundle: Bundle, text: str) -> None:
 
 def _starting_place(bundle: Bundle, text: str, decomposition: "Decomposition") -> tuple[int, int]:
     """Return the token and layer of the link; else where Your text opens, above the lowest."""
-    token, layer = url_state.value_of(controls.TOKEN), url_state.value_of(controls.LAYER)
+    layer = url_state.value_of(controls.LAYER)
+    token = reader_text.token_of_link(controls.TOKEN, len(decomposition.tokens))
     position, start = live_decomposition.starting_place(bundle, text)
     if start == bundle.layers[0]:
         above = decomposition.residuals[decomposition.residuals["layer"] > start]
         position, start = live_decomposition.richest_place(replace(decomposition, residuals=above))
     if token is not None:
-        position, start = min(token, len(decomposition.tokens) - 1), bundle.layers[-1]
+        position, start = token, bundle.layers[-1]
     return position, start if layer == controls.PEAK else layer
 
 

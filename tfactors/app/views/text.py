@@ -60,11 +60,12 @@ def show(bundle: Bundle, text: str, decomposition: "Decomposition") -> None:
 
 def _chosen_place(bundle: Bundle, text: str, decomposition: "Decomposition") -> tuple[int, int]:
     """Return the token and layer of the link; without a token, where the factors carry most."""
-    token, layer = url_state.value_of(controls.TOKEN), url_state.value_of(controls.LAYER)
+    layer = url_state.value_of(controls.LAYER)
+    token = reader_text.token_of_link(controls.TOKEN, len(decomposition.tokens))
     if token is None:
         position, start = live_decomposition.starting_place(bundle, text)
     else:
-        position, start = min(token, len(decomposition.tokens) - 1), bundle.layers[-1]
+        position, start = token, bundle.layers[-1]
     return position, start if layer == controls.PEAK else layer
 
 

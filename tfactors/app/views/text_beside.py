@@ -11,7 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from tfactors.app.frame import controls, url_state
-from tfactors.app.parts import factor_table, live_decomposition, live_model, option_buttons
+from tfactors.app.parts import (
+    factor_table,
+    live_decomposition,
+    live_model,
+    option_buttons,
+    reader_text,
+)
 from tfactors.app.views import text_equation
 from tfactors.bundle import Bundle
 from tfactors.display import passages
@@ -52,8 +58,8 @@ def show(bundle: Bundle, decomposition: "Decomposition", position: int, layer: i
         return
     words = [str(token).strip() for token in other.tokens["token"]]
     same = [at for at, token in enumerate(words) if token.casefold() == word.casefold()]
-    chosen = url_state.value_of(controls.OTHER_TOKEN)
-    at = (same or [0])[0] if chosen is None else min(chosen, len(words) - 1)
+    chosen = reader_text.token_of_link(controls.OTHER_TOKEN, len(words))
+    at = (same or [0])[0] if chosen is None else chosen
     st.pills(
         "Its token",
         list(range(len(words))),

@@ -243,7 +243,8 @@ def read_levels(site: Path) -> tuple[dict[str, list[int]], list[str]]:
 _SCRIPT_PART = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))|"[^"\n]*"|'[^'\n]*'|`[^`]*`""", re.DOTALL
 )
-_LISTED = r"""\s*=\s*\[((?:\s*(["'`]?)\d+\s*\2\s*(?:,|(?=\])))*\s*)\]"""
+# What follows a list with a point, such as .map(), makes another list of it.
+_LISTED = r"""\s*=\s*\[((?:\s*(["'`]?)[0-9]{1,9}\s*\2\s*(?:,|(?=\])))*\s*)\](?!\s*\.)"""
 
 
 def _numbers_of_script(text: str, name: str) -> list[int] | None:
@@ -256,4 +257,4 @@ def _numbers_of_script(text: str, name: str) -> list[int] | None:
     """
     code = _SCRIPT_PART.sub(lambda part: " " if part["comment"] else part[0], text)
     found = list(re.finditer(rf"\b{name}{_LISTED}", code))
-    return [int(number) for number in re.findall(r"\d+", found[-1][1])] if found else None
+    return [int(number) for number in re.findall(r"[0-9]+", found[-1][1])] if found else None

@@ -7,6 +7,7 @@ formats, both without any activation:
     B  … <text style=background-color:#rrggbb;>token</text> …<br /><br />…     factors 500 to 531
 
 Where the site lost a “#” the mark is empty: there the marked token is an empty one, at the gap.
+Pages that a browser saved are read too, with their quotes, `<br>`, scripts and `&amp;`.
 
 In B the colour of a token is its LIME weight w, blended with white: toward #ff3200 with opacity
 w / max w where w > 0, toward #32ff00 with opacity |w| / |min w| where it is negative. So the sign
@@ -18,14 +19,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 
 from tfactors.errors import InputError
 
 _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])")
-_BLUE = r'<text style="?color:blue;?"?>'
+_BLUE = r'<text style="?color: ?blue;?"?>'
+_COLOURED = r'<text style="?background-color: ?'
 _MARKED = re.compile(rf"(.*?){_BLUE}(.*?)</text>(.*)", re.DOTALL)
 _ELEMENT = re.compile(
-    rf'<text style="?background-color:#([0-9a-fA-F]{{6}});?"?>({_BLUE})?(.*?)</text>(?:</text>)?'
+    rf'{_COLOURED}#([0-9a-fA-F]{{6}});?"?>({_BLUE})?(.*?)</text>(?:</text>)?'
     rf"|({_BLUE})(.*?)</text>",
     re.DOTALL,
 )
@@ -71,8 +74,8 @@ def read_page(html: str) -> tuple[list[PublishedExample], list[str]]:
         No example, or none without a colour or a mark that the site does not have; without the name
         of the page.
     """
-    body = re.sub(r"\A.*?<body>|</body>\s*\Z", "", html, flags=re.DOTALL)
-    coloured = "<text style=background-color:" in body
+    body = _as_published(html)
+    coloured = re.search(_COLOURED, body) is not None
     # "•" occurs in the text as well, so only the break before it parts two examples. What follows
     # the last break is an empty bullet or line, or an example that is cut off.
     parts = body.split("<br /><br />" if coloured else "<br />•")[:-1]
@@ -88,6 +91,19 @@ def read_page(html: str) -> tuple[list[PublishedExample], list[str]]:
     if not examples:
         raise InputError(next(iter(problems.values()), "no example on this page"))
     return examples, [f"example {number}: {problem}" for number, problem in problems.items()]
+
+
+# What stands around the examples, or is never shown.
+_AROUND = re.compile(
+    r"\A.*?<body[^>]*>|</body>.*\Z|<!--.*?-->|<(script|style)\b.*?</\1>", re.DOTALL | re.IGNORECASE
+)
+
+
+def _as_published(html: str) -> str:
+    """Return the body of a page as the site has it, whatever saved the page since."""
+    body = re.sub(r"<br ?/?>", "<br />", _AROUND.sub("", html), flags=re.IGNORECASE)
+    body = re.sub(r"</?text\b", lambda tag: tag[0].lower(), body, flags=re.IGNORECASE)
+    return re.sub(r"&bull;|&#8226;", "•", body)
 
 
 def _read_plain(whole: re.Match[str]) -> PublishedExample:
@@ -140,7 +156,7 @@ def _example(pieces: list[_Piece], coloured: bool) -> PublishedExample:
     for piece in pieces:
         if "</text>" in piece.text:
             raise InputError("marks up a word in a way that the site does not")
-        text = blank + piece.text
+        text = blank + unescape(piece.text)
         single = piece.marked or piece.weight is not None
         cut = [text.rstrip()] if single else _TOKEN.findall(text)
         blank = text[sum(map(len, cut)) :]

@@ -23,6 +23,7 @@ from tfactors.bundle.format import SCHEMAS
 from tfactors.bundle.writing import write_manifest, write_table
 from tfactors.describe.levels import LOW_DEPTH, SENTENCE_SHARE
 from tfactors.errors import InputError
+from tfactors.files import odd_path
 from tfactors.interchange.website_2021.folder import (
     FACTORS,
     LAYERS,
@@ -96,6 +97,8 @@ def import_site(site: str | Path, folder: str | Path, show_progress: bool = True
         )
     if not any(pages.glob("d_*_l_*.html")):
         raise InputError(f"{pages}: holds no page d_FACTOR_l_LAYER.html; check the checkout out")
+    if odd := odd_path(folder.absolute()):
+        raise InputError(f"{folder}: {odd}")
     if folder.is_file():
         raise InputError(f"{folder}: is a file; give a folder for --out")
     if folder.exists() and any(folder.iterdir()):
