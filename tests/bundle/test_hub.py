@@ -130,6 +130,7 @@ def test_model_and_text_of_the_hub_become_a_bundle(reader: Reader, tmp_path: Pat
     done = reader.run(
         "build", "--model", "me/model", "--corpus", "me/texts:small", "--out", str(out),
         "--preset", "quick", "--factors", "8", "--retention-examples", "1", "--quiet",
+        "--meaning-contexts", "0",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     bundle = Bundle.open(out)

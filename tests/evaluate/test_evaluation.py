@@ -76,6 +76,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tf.Bundle:
         scale="unit",
         baseline="none",
         refit=False,
+        meaning_contexts=0,
     )
     return build(folder / "bundle", settings, show_progress=False)
 

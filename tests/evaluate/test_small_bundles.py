@@ -31,6 +31,7 @@ def built(folder: Path, window_length: int) -> Bundle:
         stability=True,
         window_length=window_length,
         dtype="bfloat16",
+        meaning_contexts=0,
     )
     return build(folder / "bundle", settings, show_progress=False)
 

@@ -25,6 +25,7 @@ SMALL = [
     "--examples", "6", "--retention-examples", "2", "--saliency-examples", "1",
     "--saliency-others", "1",
     "--saliency-samples", "12", "--effect-examples", "2", "--quiet",
+    "--meaning-contexts", "0",
 ]  # fmt: skip
 # Marks of the tokenizers that no reader should meet.
 MARKS = re.compile("##|[Ġ▁Ċ]|<unk>|<0x")

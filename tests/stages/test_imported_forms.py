@@ -85,7 +85,8 @@ def saved(world: Path, library: str, form: str) -> tuple[Path, dict[str, torch.T
 def run_import(world: Path, source: Path, out: Path, *more: str) -> tf.Bundle:
     line = ["import", str(source), str(world / "text.txt"), "--model", str(world / "model"),
             "--out", str(out), "--quiet", "--retention-examples", "1", "--saliency-examples", "0",
-            "--saliency-others", "0", "--effect-examples", "0", "--examples", "3"]  # fmt: skip
+            "--saliency-others", "0", "--effect-examples", "0", "--examples", "3",
+            "--meaning-contexts", "0"]  # fmt: skip
     assert main([*line, *more]) == 0
     assert main(["verify", str(out)]) == 0
     return tf.Bundle.open(out)

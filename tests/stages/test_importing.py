@@ -51,7 +51,7 @@ def run_import(world: Path, dictionary: Path, out: Path, *more: str) -> int:
     return main([
         "import", str(dictionary), str(world / "text.txt"), "--model", str(world / "model"),
         "--out", str(out), "--quiet", "--max-tokens", "2500", "--retention-examples", "1",
-        "--saliency-examples", "0", "--examples", "20", *more,
+        "--saliency-examples", "0", "--examples", "20", "--meaning-contexts", "0", *more,
     ])  # fmt: skip
 
 

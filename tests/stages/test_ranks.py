@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from new_processes import contents, free_port, processes, run_apart
-from tiny_model import address_texts, write_tiny_bert
+from tiny_model import address_texts, make_sentence_encoder, write_tiny_bert
 
 import tfactors as tf
 from tfactors.cli import main
@@ -28,7 +28,7 @@ SMALL = [
 def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A build, without the folder it goes to."""
     folder = tmp_path_factory.mktemp("ranks")
-    model = write_tiny_bert(folder / "model")
+    model = make_sentence_encoder(write_tiny_bert(folder / "model"))
     texts = folder / "texts"
     texts.mkdir()
     for number, text in enumerate(address_texts(25)):

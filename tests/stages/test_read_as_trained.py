@@ -85,7 +85,8 @@ def run_import(world: Path, source: Path, out: Path, *more: str, model: str = "m
     return main([
         "import", str(source), str(world / "text.txt"), "--model", str(world / model), "--out",
         str(out), "--quiet", "--retention-examples", "1", "--saliency-examples", "0",
-        "--saliency-others", "0", "--effect-examples", "0", "--examples", "5", *more,
+        "--saliency-others", "0", "--effect-examples", "0", "--examples", "5",
+        "--meaning-contexts", "0", *more,
     ])  # fmt: skip
 
 
