@@ -11,7 +11,7 @@ from tiny_families import CAUSAL, FAMILIES, MARKS, write_family
 from tiny_model import address_texts, write_tiny_bert
 from tokenizers import Tokenizer, processors
 
-from tfactors.model.hidden_states import Model, load_model
+from tfactors.model.hidden_states import TEXTS_KEPT, Model, load_model
 from tfactors.model.loading import ModelError, positions
 from tfactors.model.marks import marks_of, number_of_marks
 
@@ -163,6 +163,19 @@ def with_rows_put_in(
         block.register_forward_pre_hook(put_in, with_kwargs=True)
     with torch.inference_mode():
         return module(torch.tensor([between(model, ids)]))[0][0, rows].numpy()
+
+
+def test_many_texts_run_on_in_turns_and_each_answers_as_it_did_the_first_time(tiny: Path) -> None:
+    """More texts than the model keeps marks of, and other states put in between."""
+    model = load_model(str(tiny), marks=True)
+    texts = [np.array([5 + n, 6, 7 + n % 3], np.int32) for n in range(TEXTS_KEPT + 3)]
+    states = [model.hidden_states([text], model.layers) for text in texts]
+    for _ in range(2):
+        for text, own in zip(texts, states, strict=True):
+            model.last_states([text], 1, own[1] + 1)
+            for layer in (0, 1):
+                found = model.last_states([text], layer, own[layer])
+                np.testing.assert_allclose(found, own[-1], atol=1e-5)
 
 
 # RoBERTa's places begin behind that of padding, which is 0 here.

@@ -16,6 +16,7 @@ Where the weights come from is told in `tfactors.model.loading`; no code of a mo
 
 import importlib.util
 import inspect
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -54,6 +55,9 @@ __all__ = ["Model", "ModelError", "layer_scales", "load_model", "model_available
 # (measured on MiniLM: 1,024 and 2,048 are equally fast, 512 and 4,096 slower), else many.
 CPU_BATCH, ACCELERATOR_BATCH = 2048, 32_768
 NO_LENGTH_LIMIT = 1_000_000
+# The states that enter a layer are kept of so many batches, each of so many numbers at most.
+TEXTS_KEPT, MOST_KEPT = 8, 500_000
+_keeping = threading.Lock()
 
 
 class Model:
@@ -373,9 +377,28 @@ class Model:
 
     def _states_of_marks(self, tensors: "dict[str, Any]", layer: int) -> np.ndarray:
         """Return what enters a layer with a place for the text's tokens; zeros without marks."""
+        shape = (*tensors["input_ids"].shape, self.width)
         if not self._marked:
-            return np.zeros((*tensors["input_ids"].shape, self.width), np.float32)
-        return self._run(tensors, [layer])[layer].float().cpu().numpy()
+            return np.zeros(shape, np.float32)
+        if np.prod(shape) > MOST_KEPT:
+            return self._run(tensors, [layer])[layer].float().cpu().numpy()
+        # A reader changes the same text again and again: a step of a slider, another factor.
+        given = sorted((name, at) for name, at in tensors.items() if hasattr(at, "cpu"))
+        key = (layer, *((name, bytes(at.cpu().numpy())) for name, at in given))
+        with _keeping:
+            states = self._kept.pop(key, None)
+        if states is None:
+            states = self._run(tensors, [layer])[layer].float().cpu().numpy()
+        with _keeping:
+            self._kept[key] = states  # the last one used stands last
+            if len(self._kept) > TEXTS_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return states.copy()
+
+    @cached_property
+    def _kept(self) -> dict[tuple[Any, ...], np.ndarray]:
+        """States of the last few small batches that were run on from."""
+        return {}
 
     @cached_property
     def _form_of_answers(self) -> list[Any]:
