@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_LFS = b"version https://git-lfs.github.com/spec/"
-
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, hexadecimal."""
@@ -53,6 +51,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def folder_beside(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside another; nothing is left of it unless it is moved away."""
+    temporary = Path(tempfile.mkdtemp(prefix=f"part-{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder to write into, and put it in place of an empty one or of none.
 
@@ -68,15 +76,12 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     Path
         The temporary folder, beside it and empty.
     """
-    temporary = Path(tempfile.mkdtemp(prefix=f"part-{folder.name}-", dir=folder.parent))
-    try:
+    with folder_beside(folder) as temporary:
         yield temporary
         give_usual_rights(temporary)
         if folder.is_dir():
             folder.rmdir()
         os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def give_usual_rights(folder: Path) -> None:

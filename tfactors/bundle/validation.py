@@ -15,6 +15,7 @@ import json
 import re
 import reprlib
 import types
+from collections import Counter
 from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -112,8 +113,8 @@ def _refuse_constant(text: str) -> Any:
 def _refuse_second(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in times.items() if count > 1)
         raise ValueError(f"{quoted(twice)} is there twice in one object")
     return content
 

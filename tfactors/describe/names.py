@@ -69,11 +69,11 @@ class NamedText:
 
     def fitting(self, rule: Rule, of_windows: bool) -> np.ndarray:
         """Return which tokens, or which windows, fit a rule, (n,) or (windows,) bool."""
-        tokens = self.text.fitting(rule.conditions)
+        fits = self.text.fitting(rule.conditions)
         if not of_windows:
-            return tokens
-        bags = self.text.bags
-        return np.bincount(bags.row[tokens], minlength=int(bags.row.max(initial=-1)) + 1) > 0
+            return fits
+        row, windows = self.text.bags.row, self.text.bags.window_count
+        return np.bincount(row[fits], minlength=windows) > 0
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def windows_firing(
     least : float
         θ, what counts as strong.
     """
-    largest = np.zeros(int(bags.row.max(initial=-1)) + 1)
+    largest = np.zeros(bags.window_count)
     np.maximum.at(largest, bags.row[rows], activations)
     firing = np.flatnonzero(largest)
     return Firing.of(firing, largest[firing], least)

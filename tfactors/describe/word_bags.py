@@ -60,14 +60,17 @@ class WordBags:
     ----------
     row : (n,) int
         Which of its windows each token stands in, counted from the first that has one.
+    window_count : int
+        How many windows that are.
     """
 
     def __init__(
         self, text: TextWords, windows: np.ndarray, words: np.ndarray, content: np.ndarray
     ) -> None:
         self._content = content
-        self._windows, self.row = np.unique(windows, return_inverse=True)
-        at = np.searchsorted(text.windows, self._windows)
+        numbers, self.row = np.unique(windows, return_inverse=True)
+        self.window_count = len(numbers)
+        at = np.searchsorted(text.windows, numbers)
         first, self._sizes = text.window_words[at], np.diff(text.window_words)[at]
         # The words of these windows alone, one window after another.
         self._stems = text.stems.codes[ragged.spans(first, self._sizes)]
@@ -80,7 +83,7 @@ class WordBags:
     def _of_windows(self) -> csc_array:
         """Ones where a window has a stem, (windows, stems)."""
         owner = ragged.owners(self._sizes)
-        return csc_array(self._ones(owner, self._stems, len(self._windows)))
+        return csc_array(self._ones(owner, self._stems, self.window_count))
 
     @cached_property
     def window_share(self) -> np.ndarray:
@@ -88,7 +91,7 @@ class WordBags:
 
         What none of few windows holds is rare, and not impossible.
         """
-        return (self._of_windows.sum(axis=0) + 1) / (len(self._windows) + 1)
+        return (self._of_windows.sum(axis=0) + 1) / (self.window_count + 1)
 
     @cached_property
     def _near_share(self) -> np.ndarray:

@@ -10,9 +10,9 @@ gives the model's own logits is tried once; some call only a part of their body 
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from tfactors.model.folder import hub_folder, local_folder
 from tfactors.model.loading import model_config, module_of, quiet_transformers
 from tfactors.model.memory import check_memory
+from tfactors.model.own_states import said_once
 from tfactors.model.weights import stored_tensors, weight_files
 
 TRIED = 8  # tokens of which the logits are compared with the model's own
@@ -70,8 +71,8 @@ def _proved_head(model: Any) -> _Head | None:
     body, embeddings = model.base_model, model.get_input_embeddings()
     ids = (10 + torch.arange(TRIED)[None]) % embeddings.weight.shape[0]
     with torch.inference_mode():
-        states = _run(body, ids)[0][0].float().numpy()
-        own = _run(model, ids).logits[0].float().numpy()
+        states = said_once(body, ids)[0][0].float().numpy()
+        own = said_once(model, ids).logits[0].float().numpy()
     apart = max(1e-4, 20 * torch.finfo(model.dtype).eps) * np.abs(own).max()
     for part in (body, getattr(body, "decoder", None)):
         if part is None:
@@ -84,10 +85,18 @@ def _proved_head(model: Any) -> _Head | None:
     return None
 
 
-def _run(model: Any, ids: Any) -> Any:
-    """Return what a model says of token ids, without what it would keep for the next ones."""
-    takes_cache = "use_cache" in inspect.signature(model.forward).parameters
-    return model(input_ids=ids, **({"use_cache": False} if takes_cache else {}))
+@cache  # transformers keeps every such class that is ever made
+def _answers() -> Any:
+    """Return the class of what a body answers that has last states and nothing else to say."""
+    from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
+
+    class Answer(BaseModelOutputWithPoolingAndCrossAttentions):
+        def __getattr__(self, name: str) -> None:
+            """Have nothing, where a model asks for more than it needs."""
+            if name.startswith("_"):
+                raise AttributeError(name)
+
+    return Answer
 
 
 class _Head:
@@ -104,15 +113,7 @@ class _Head:
                 setattr(self._body, name, None)
 
     def _answer(self, *_: Any, **__: Any) -> Any:
-        from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
-
-        class Answer(BaseModelOutputWithPoolingAndCrossAttentions):
-            def __getattr__(self, name: str) -> None:
-                """Have nothing else to say, where a model asks for more than it needs."""
-                if name.startswith("_"):
-                    raise AttributeError(name)
-
-        return Answer(last_hidden_state=self._given.states)
+        return _answers()(last_hidden_state=self._given.states)
 
     def __call__(self, states: np.ndarray) -> np.ndarray:
         """Logits (n, vocabulary) of last states (n, d)."""
@@ -122,4 +123,4 @@ class _Head:
         self._given.states = torch.from_numpy(states)[None].to(device, self._model.dtype)
         ids = torch.zeros((1, len(states)), dtype=torch.int64, device=device)
         with torch.inference_mode():
-            return _run(self._model, ids).logits[0].float().cpu().numpy()
+            return said_once(self._model, ids).logits[0].float().cpu().numpy()

@@ -56,15 +56,20 @@ def stacked_states(module: Any, text: np.ndarray) -> np.ndarray:
     return _without_padding(_handed_out(module, text), text)
 
 
+def said_once(module: Any, ids: Any, **more: Any) -> Any:
+    """Return what a module says of token ids, without what it would keep for the next ones."""
+    takes_cache = "use_cache" in inspect.signature(module.forward).parameters
+    cache = {"use_cache": False} if takes_cache else {}
+    return module(input_ids=ids, **more, **cache)
+
+
 def _handed_out(module: Any, text: np.ndarray) -> list[np.ndarray]:
     """Return the hidden states that a module hands out for one text alone, (1, tokens, width)."""
     import torch
 
     ids = torch.from_numpy(text[None]).to(next(module.parameters()).device)
-    takes_cache = "use_cache" in inspect.signature(module.forward).parameters
-    cache = {"use_cache": False} if takes_cache else {}
     with torch.inference_mode():
-        states = module(input_ids=ids, output_hidden_states=True, **cache).hidden_states
+        states = said_once(module, ids, output_hidden_states=True).hidden_states
     if not states or not all(isinstance(layer, torch.Tensor) for layer in states):
         raise TypeError("it hands out none, or several for one layer")
     return [layer.float().cpu().numpy() for layer in states]

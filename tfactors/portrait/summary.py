@@ -74,6 +74,14 @@ _KINDS = {
 }
 
 
+# What judged a label, where it is not the tokens that are held out.
+_JUDGES = {
+    "sample": "tokens of other windows",
+    "held out windows": "held-out windows",
+    "sample windows": "other windows",
+}
+
+
 def _curve_in_words(selected: Selected) -> str:
     """Return the curve in words, for readers who cannot see it.
 
@@ -118,12 +126,7 @@ def _rule(row: pd.Series) -> str:
 def _shares(row: pd.Series) -> str:
     """Return precision and recall of a label as a sentence; older bundles count no parts."""
     judge = row["label_judge"]
-    of_windows = not pd.isna(judge) and judge.endswith("windows")
-    of_sample = not pd.isna(judge) and judge.startswith("sample")
-    if of_windows:
-        judges = f"{'other' if of_sample else 'held-out'} windows"
-    else:
-        judges = "tokens of other windows" if of_sample else "held-out tokens"
+    judges = _JUDGES.get(judge, "held-out tokens")
     how = "strongly" if pd.isna(judge) else "(a weak activation counts in part)"
     strongly = "" if pd.isna(judge) else " strongly"
     return (

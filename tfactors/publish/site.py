@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tfactors.bundle import Bundle
 from tfactors.display import look
 from tfactors.errors import InputError
-from tfactors.files import give_usual_rights
+from tfactors.files import folder_beside, give_usual_rights
 from tfactors.publish import factor_page, indexes, site_pages
 from tfactors.publish.contents import Contents, TextInMemory
 from tfactors.publish.page import page, script, style_sheet
@@ -50,13 +50,10 @@ def publish_site(bundle: Bundle, folder: Path, progress: bool = True) -> None:
     folder = Path(folder).absolute()
     _check(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"part-{folder.name}-", dir=folder.parent))
-    try:
+    with folder_beside(folder) as made:
         _write(bundle, made, progress)
         give_usual_rights(made)
         _replace(folder, made)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _check(folder: Path) -> None:
