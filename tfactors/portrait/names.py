@@ -9,8 +9,8 @@ TITLE_WORDS = 4
 
 def own_words(bundle: Bundle, factor: int) -> list[str]:
     """Return the words that a bundle calls a factor by: its label, else its commonest words."""
-    labels, words = bundle.factors["label"].array, bundle.factors["words"].array
-    if label := str(labels[factor] or "").strip():
+    labels, words = bundle.labels_and_words
+    if label := labels[factor].strip():
         return label_parts(label)[:TITLE_WORDS]
     return list(dict.fromkeys(word.casefold() for word in words[factor]))[:TITLE_WORDS]
 
