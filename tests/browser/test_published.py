@@ -8,7 +8,15 @@ from urllib.parse import quote
 import pytest
 import synthetic_bundle
 from browsing import ATTACK, WAIT, Visit
-from playwright.sync_api import Browser, ConsoleMessage, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Page,
+    Request,
+    expect,
+)
 from synthetic_bundle import write_synthetic_bundle
 
 from tfactors.bundle import Bundle
@@ -33,35 +41,51 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(params=["light 1400", "dark 400"])
-def reader(request: pytest.FixtureRequest, browser: Browser, folder: Path) -> Iterator[Visit]:
-    """Somebody without a network, in one theme and at one width, whom nothing may disturb."""
+@pytest.fixture(scope="module", params=["light 1400", "dark 400"])
+def window(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A window without a network, in one theme and at one width: a site keeps nothing in it."""
     theme, width = request.param.split()
     context = browser.new_context(
         viewport={"width": int(width), "height": 900}, color_scheme=theme, offline=True
     )
     page = context.new_page()
     page.set_default_timeout(WAIT)
-    visit = Visit(page, (folder / "a site").as_uri() + "/")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def reader(window: Page, folder: Path) -> Iterator[Visit]:
+    """Somebody who looks out of it, whom nothing may disturb."""
+    visit = Visit(window, (folder / "a site").as_uri() + "/")
     said: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
         said.append(message.text)
 
-    page.on("console", hear)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (visit.dialogs.append(dialog.message), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: (
-            visit.requests.append(request.url) if not request.url.startswith("file://") else None
-        ),
-    )
+    def fail(error: Error) -> None:
+        said.append(str(error))
+
+    def asked(dialog: Dialog) -> None:
+        visit.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def seen(request: Request) -> None:
+        if not request.url.startswith("file://"):
+            visit.requests.append(request.url)
+
+    heard = {"console": hear, "pageerror": fail, "dialog": asked, "request": seen}
+    for event, listener in heard.items():
+        window.on(event, listener)
     yield visit
+    kept = window.evaluate("localStorage.length + sessionStorage.length")
+    window.goto("about:blank")
+    for event, listener in heard.items():
+        window.remove_listener(event, listener)
     assert visit.requests == []
     assert visit.dialogs == []
     assert said == []
-    context.close()
+    assert kept == 0
 
 
 def opened(reader: Visit, name: str) -> None:
