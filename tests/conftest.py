@@ -60,7 +60,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             if not file.startswith("tests/browser/"):
                 return file
             # Two halves of about the same length, so that two cores end together.
-            first = file.endswith(("test_browser.py", "test_explorer.py"))
+            first = file.endswith(
+                ("test_browser.py", "test_explorer.py", "test_shift.py", "test_basket_walk.py")
+            )
             return "tests/browser, first half" if first else "tests/browser, second half"
 
     config.option.loadscopereorder = False  # the order of `pytest_collection_modifyitems`

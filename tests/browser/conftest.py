@@ -3,6 +3,7 @@
 Needs Chromium or Chrome (CHROMIUM names another one than the first that is found on the PATH).
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +32,16 @@ def server(made_up: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def model_server(over_minilm: Path) -> Iterator[Server]:
-    with serve(over_minilm) as running:
+def model_server(over_minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A dashboard of a bundle over MiniLM with its meanings: the only server with PyTorch in it."""
+    from meanings import embed_meanings
+
+    from tfactors.model.loading import MINILM_PACKAGE
+
+    folder = tmp_path_factory.mktemp("embedded")
+    shutil.copytree(over_minilm / "default", folder / "default")
+    embed_meanings(folder / "default", MINILM_PACKAGE)
+    with serve(folder) as running:
         yield running
 
 

@@ -1,31 +1,16 @@
 """Search by meaning with the keyboard alone, in a wide and a narrow window."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from browsing import ATTACK, WAIT, Server, serve, unharmed, visiting
-from meanings import embed_meanings
-from minilm_bundle import write_minilm_bundle
+from browsing import ATTACK, WAIT, Server, unharmed, visiting
 from playwright.sync_api import Browser, expect
-
-from tfactors.model.loading import MINILM_PACKAGE
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("embedded")
-    write_minilm_bundle(folder / "default")
-    embed_meanings(folder / "default", MINILM_PACKAGE)
-    with serve(folder) as running:
-        yield running
 
 
 def test_a_question_is_asked_with_the_keyboard_and_its_link_finds_the_same(
-    browser: Browser, embedded: Server
+    browser: Browser, model_server: Server
 ) -> None:
-    with visiting(browser, embedded) as reader:
+    with visiting(browser, model_server) as reader:
         reader.open("/Search?by=meaning")
         reader.shows("Ask in your own words")
         field = reader.page.get_by_role("textbox", name="A question in your own words")

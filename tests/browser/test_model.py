@@ -111,3 +111,54 @@ def test_what_a_factor_does_is_shown_as_stored_and_tried_on_an_example(
         reader.shows("Factor 8 at layer 2")
         expect(reader.page.get_by_label(re.compile("^Example, 1 to "))).to_have_value("1")
         unharmed(reader)
+
+
+def test_an_explanation_shows_its_progress_can_be_stopped_and_leaves_the_model_free(
+    browser: Browser, model_server: Server
+) -> None:
+    link = "/Curves_and_saliency?factor=1&layer=3&samples=1000"
+    with visiting(browser, model_server) as reader:
+        reader.open(link)
+        page = reader.page
+        page.get_by_role("button", name="Explain with LIME").click()
+        reader.shows("Reading the text with words left out")
+        # Streamlit has a Stop of its own in the header; ours stands beside the question.
+        page.locator("[data-testid=stMain]").get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("progressbar")).to_have_count(0, timeout=WAIT)
+        expect(page.locator(".tf-text .tf-plus")).to_have_count(0)
+        with visiting(browser, model_server) as other:
+            other.open(link.replace("1000", "150"))
+            other.page.get_by_role("button", name="Explain with LIME").click()
+            other.shows("LIME: score")
+            expect(other.page.locator(".tf-text .tf-plus").first).to_be_visible()
+            assert other.requests == []
+            _read_a_cell_of_the_map(other)
+
+
+def _read_a_cell_of_the_map(reader: Visit) -> None:
+    """On the server that has the model in memory already."""
+    reader.open("/Your_text?text=He+left+the+house.&layer=2&token=0")
+    equation = reader.page.locator(".tf-equation mark").first
+    expect(equation).to_have_text("He", timeout=WAIT)
+    cells = reader.page.locator("[data-testid=stVegaLiteChart]").first.locator(
+        ".mark-rect.role-mark path[aria-label*='1 left'][aria-label*='layer: 3']"
+    )
+    cells.first.click()
+    expect(equation).to_have_text("left", timeout=WAIT)
+    reader.query(r"layer=3")
+    reader.page.go_back()
+    expect(equation).to_have_text("He", timeout=WAIT)
+    reader.page.get_by_label("Another text").fill("His left hand.")
+    reader.page.keyboard.press("Enter")
+    reader.shows("Those that part them most come first")
+    attack = "%3Cimg%20src%3Dhttp%3A%2F%2Fevil.invalid%20onerror%3Dalert(1)%3E"
+    reader.open(f"/Your_text?text={attack}&with={attack}&token=0")
+    expect(equation).to_have_text("<", timeout=WAIT)
+    reader.open("/Factor?factor=2&layer=3&top=50")
+    expect(reader.page.locator(".tf-habit").first).to_be_visible(timeout=WAIT)
+    reader.page.get_by_text("Every token's activation").click()
+    reader.query(r"tokens=on")
+    expect(reader.page.locator(".tf-habit")).to_have_count(0, timeout=WAIT)
+    expect(reader.page.locator(".tf-list li").nth(40).locator(".tf-plus").first).to_be_attached()
+    assert reader.requests == []
+    assert reader.dialogs == []
