@@ -6,15 +6,17 @@ Texts are the first 60 tokens of windows that the dictionary has not learnt from
 Of each the strongest factor of a layer is asked for, at its strongest token:
 
     reading       the model reads the text, and the codes of two neighbouring layers are solved
-    one gap       the attribution to the layer below (`tfactors.explain.attribution`), reading included
+    one gap       the attribution to the layer below (`tfactors.explain.attribution`)
 
-Printed are medians over texts and layers, and what removing every source in turn would take, each of
-which is the text read once more, beside the attribution. Seconds are of the clock; the first text warms up and is not counted.
+Printed are medians over texts and layers, and what removing every source in turn would take, each
+of which is the text read once more, beside the attribution. Seconds are of the clock; the first
+text warms up and is not counted.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from states import machine
@@ -40,11 +42,26 @@ def held_out_texts(bundle: tf.Bundle, number: int, seed: int) -> list[tuple[np.n
     return [windows[i] for i in chosen]
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that some work takes."""
+class Row(NamedTuple):
+    """One activation: seconds of reading and of the attribution, its sources and its points."""
+
+    reading: float
+    gap: float
+    sources: int
+    points: int
+
+
+def measured(
+    encoder: FactorEncoder, token_ids: np.ndarray, tokens: list[str], below: int, layer: int
+) -> Row:
+    """Attribute the strongest activation of a text at one layer to another."""
+    codes = encoder.encode([token_ids], layer).toarray()
+    position, factor = map(int, np.unravel_index(codes.argmax(), codes.shape))
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    taken_apart(encoder, token_ids, [below, layer])
+    read = time.perf_counter()
+    found = attribute_tokens(encoder, token_ids, tokens, position, factor, layer, below)
+    return Row(read - start, time.perf_counter() - read, len(found.sources), found.points)
 
 
 def main() -> None:
@@ -56,27 +73,15 @@ def main() -> None:
     args = parser.parse_args()
     bundle = tf.Bundle.open(args.bundle)
     encoder = FactorEncoder.from_bundle(bundle)
-    gaps = list(zip(encoder.layers, encoder.layers[1:], strict=False))
-    rows = []
-    for number, (token_ids, tokens) in enumerate(held_out_texts(bundle, args.texts + 1, args.seed)):
-        for below, layer in gaps:
-            codes = encoder.encode([token_ids], layer).toarray()
-            position, factor = map(int, np.unravel_index(codes.argmax(), codes.shape))
-            asked = position, factor, layer, below
-            reading = timed(lambda pair=[below, layer]: taken_apart(encoder, token_ids, pair))
-            found: list[tf.Attribution] = []
-            gap = timed(
-                lambda asked=asked: found.append(
-                    attribute_tokens(encoder, token_ids, tokens, *asked)
-                )
-            )
-            if number:
-                rows.append((reading, gap, len(found[0].sources), found[0].points))
+    texts = held_out_texts(bundle, args.texts + 1, args.seed)
+    rows = [measured(encoder, *text, *pair) for text in texts for pair in pairwise(encoder.layers)][
+        len(encoder.layers) - 1 :
+    ]
     reading, gap, sources, points = np.median(np.array(rows), axis=0)
     print(machine())
     print(f"{len(rows)} activations, texts of {TOKENS} tokens; medians (largest)")
     print(f"reading      {reading:.3f} s")
-    print(f"one gap      {gap:.3f} s ({max(row[1] for row in rows):.3f}), {points:.0f} points")
+    print(f"one gap      {gap:.3f} s ({max(row.gap for row in rows):.3f}), {points:.0f} points")
     print(f"sources      {sources:.0f}; one removal each would read the text as often: ", end="")
     print(f"{sources * reading:.1f} s, {sources * reading / gap:.0f} times as long")
 
