@@ -145,7 +145,7 @@ class BundleReader(BundleFiles):
         Columns rank (of :meth:`examples`), positions (int16 array), activations (float32 array):
         the factor is active at these tokens of the example's window, and at no other.
         """
-        return self._of_factor("contexts.parquet", factor, layer).drop(columns="layer")
+        return self._of_factor("contexts.parquet", factor, layer)
 
     def samples(self, factor: int, layer: int) -> pd.DataFrame:
         """Return activations of a factor at a layer drawn at random, strongest first.
@@ -155,6 +155,7 @@ class BundleReader(BundleFiles):
         """
         frame = self._of_factor("samples.parquet", factor, layer)
         frame.insert(0, "factor", np.int32(factor))
+        frame.insert(1, "layer", np.int16(layer))
         return frame
 
     def neighbours(self, factor: int, kind: str = "cosine") -> pd.DataFrame:
@@ -190,8 +191,8 @@ class BundleReader(BundleFiles):
         Columns word (casefolded), count, mean_activation, occurrences: ``count`` of the word's
         ``occurrences`` tokens activate the factor.
         """
-        frame = self._of_factor("factor_words.parquet", factor, layer).drop(columns="layer")
-        return frame.sort_values(["count", "word"], ascending=[False, True], ignore_index=True)
+        table = self._rows_of_factor("factor_words.parquet", factor, layer)
+        return table.sort_by([("count", "descending"), ("word", "ascending")]).to_pandas()
 
     def word_factors(self, word: str) -> pd.DataFrame:
         """Return the factors that are active on a word, in upper or lower case, at each layer.
@@ -243,7 +244,7 @@ class BundleReader(BundleFiles):
         seed, and of newer bundles errors (as weights), activation, stability and agreement, which
         are missing (None, NaN) in older ones.
         """
-        frame = self._of_factor("saliency.parquet", factor, layer).drop(columns="layer")
+        frame = self._of_factor("saliency.parquet", factor, layer)
         for name in LAYOUTS["saliency"].optional_columns:
             if name not in frame:
                 frame[name] = None if name == "errors" else np.float32("nan")
