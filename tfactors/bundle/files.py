@@ -149,7 +149,7 @@ class BundleFiles:
         return frame[frame["kind"] == kind].drop(columns="kind").reset_index(drop=True)
 
     def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
-        return self._rows_of_factor(name, factor, layer).to_pandas()
+        return self._rows_of_factor(name, factor, layer).to_pandas(use_threads=False)
 
     def _rows_of_factor(self, name: str, factor: int, layer: int | None = None) -> pa.Table:
         """Return the rows of a factor at every layer, or those of one without its number."""

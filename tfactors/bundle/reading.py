@@ -135,7 +135,7 @@ class BundleReader(BundleFiles):
         """
         self._check(factor, layer)
         rows = self._file(example_file(layer)).where(int(factor))
-        frame = rows.slice(0, min(top, rows.num_rows)).to_pandas()
+        frame = rows.slice(0, min(top, rows.num_rows)).to_pandas(use_threads=False)
         frame.insert(1, "layer", np.int16(layer))
         return frame
 
@@ -192,7 +192,9 @@ class BundleReader(BundleFiles):
         ``occurrences`` tokens activate the factor.
         """
         table = self._rows_of_factor("factor_words.parquet", factor, layer)
-        return table.sort_by([("count", "descending"), ("word", "ascending")]).to_pandas()
+        return table.sort_by([("count", "descending"), ("word", "ascending")]).to_pandas(
+            use_threads=False
+        )
 
     def word_factors(self, word: str) -> pd.DataFrame:
         """Return the factors that are active on a word, in upper or lower case, at each layer.
@@ -200,7 +202,7 @@ class BundleReader(BundleFiles):
         Columns factor, layer, count, mean_activation, occurrences as in :meth:`words`.
         """
         found = self._file("words.parquet").where(word.strip().casefold())
-        return found.drop_columns(["word"]).to_pandas()
+        return found.drop_columns(["word"]).to_pandas(use_threads=False)
 
     def words_around(self, word: str) -> list[str]:
         """Return the words of the index that hold this one, of a script without blanks, inside.
@@ -235,7 +237,7 @@ class BundleReader(BundleFiles):
         name = "occurrences.parquet"
         empty = SCHEMAS["occurrences"].empty_table()
         found = self._file(name).where(word.strip().casefold()) if self.has(name) else empty
-        return found.drop_columns(["word"]).to_pandas()
+        return found.drop_columns(["word"]).to_pandas(use_threads=False)
 
     def saliency(self, factor: int, layer: int, rank: int | None = None) -> pd.DataFrame:
         """Return the stored explanations of a factor's examples at a layer, or of one example.
@@ -334,7 +336,7 @@ class BundleReader(BundleFiles):
         # A whole pass over the text would only push out what readers look at.
         read = file.recent if len(groups) < GROUPS_KEPT // 2 else file.read_groups
         table = read(groups.tolist(), columns).take(pa.array(place * size + wanted % size))
-        frame = table.drop_columns(["tokens"]).to_pandas()
+        frame = table.drop_columns(["tokens"]).to_pandas(use_threads=False)
         frame.insert(3, "tokens", table.column("tokens").to_pylist())
         return frame
 
