@@ -149,6 +149,10 @@ class BundleFiles:
         return frame[frame["kind"] == kind].drop(columns="kind").reset_index(drop=True)
 
     def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
+        return self._rows_of_factor(name, factor, layer).to_pandas(use_threads=False)
+
+    def _rows_of_factor(self, name: str, factor: int, layer: int | None = None) -> pa.Table:
+        """Return the rows of a factor at every layer, or those of one without its number."""
         self._check(factor, layer)
         if self.has(name):
             table = self._file(name).where(int(factor))
@@ -156,8 +160,9 @@ class BundleFiles:
             table = SCHEMAS[table_kind(name)].empty_table()
         table = table.drop_columns(["factor"])
         if layer is not None:
-            table = table.filter(pc.equal(table.column("layer"), pa.scalar(int(layer), pa.int16())))
-        return table.to_pandas()
+            chosen = pc.equal(table.column("layer"), pa.scalar(int(layer), pa.int16()))
+            table = table.filter(chosen).drop_columns(["layer"])
+        return table
 
     def _check(self, factor: int, layer: int | None) -> None:
         if not 0 <= factor < self.n_factors:

@@ -143,7 +143,7 @@ class BundleReader(BundleFiles):
         """
         self._check(factor, layer)
         rows = self._file(example_file(layer)).where(int(factor))
-        frame = rows.slice(0, min(top, rows.num_rows)).to_pandas()
+        frame = rows.slice(0, min(top, rows.num_rows)).to_pandas(use_threads=False)
         frame.insert(1, "layer", np.int16(layer))
         return frame
 
@@ -153,7 +153,7 @@ class BundleReader(BundleFiles):
         Columns rank (of :meth:`examples`), positions (int16 array), activations (float32 array):
         the factor is active at these tokens of the example's window, and at no other.
         """
-        return self._of_factor("contexts.parquet", factor, layer).drop(columns="layer")
+        return self._of_factor("contexts.parquet", factor, layer)
 
     def samples(self, factor: int, layer: int) -> pd.DataFrame:
         """Return activations of a factor at a layer drawn at random, strongest first.
@@ -163,6 +163,7 @@ class BundleReader(BundleFiles):
         """
         frame = self._of_factor("samples.parquet", factor, layer)
         frame.insert(0, "factor", np.int32(factor))
+        frame.insert(1, "layer", np.int16(layer))
         return frame
 
     def neighbours(self, factor: int, kind: str = "cosine") -> pd.DataFrame:
@@ -198,8 +199,10 @@ class BundleReader(BundleFiles):
         Columns word (casefolded), count, mean_activation, occurrences: ``count`` of the word's
         ``occurrences`` tokens activate the factor.
         """
-        frame = self._of_factor("factor_words.parquet", factor, layer).drop(columns="layer")
-        return frame.sort_values(["count", "word"], ascending=[False, True], ignore_index=True)
+        table = self._rows_of_factor("factor_words.parquet", factor, layer)
+        return table.sort_by([("count", "descending"), ("word", "ascending")]).to_pandas(
+            use_threads=False
+        )
 
     def word_factors(self, word: str) -> pd.DataFrame:
         """Return the factors that are active on a word, in upper or lower case, at each layer.
@@ -207,7 +210,7 @@ class BundleReader(BundleFiles):
         Columns factor, layer, count, mean_activation, occurrences as in :meth:`words`.
         """
         found = self._file("words.parquet").where(word.strip().casefold())
-        return found.drop_columns(["word"]).to_pandas()
+        return found.drop_columns(["word"]).to_pandas(use_threads=False)
 
     def words_around(self, word: str) -> list[str]:
         """Return the words of the index that hold this one, of a script without blanks, inside.
@@ -242,7 +245,7 @@ class BundleReader(BundleFiles):
         name = "occurrences.parquet"
         empty = SCHEMAS["occurrences"].empty_table()
         found = self._file(name).where(word.strip().casefold()) if self.has(name) else empty
-        return found.drop_columns(["word"]).to_pandas()
+        return found.drop_columns(["word"]).to_pandas(use_threads=False)
 
     def saliency(self, factor: int, layer: int, rank: int | None = None) -> pd.DataFrame:
         """Return the stored explanations of a factor's examples at a layer, or of one example.
@@ -251,7 +254,7 @@ class BundleReader(BundleFiles):
         seed, and of newer bundles errors (as weights), activation, stability and agreement, which
         are missing (None, NaN) in older ones.
         """
-        frame = self._of_factor("saliency.parquet", factor, layer).drop(columns="layer")
+        frame = self._of_factor("saliency.parquet", factor, layer)
         for name in LAYOUTS["saliency"].optional_columns:
             if name not in frame:
                 frame[name] = None if name == "errors" else np.float32("nan")
@@ -341,7 +344,7 @@ class BundleReader(BundleFiles):
         # A whole pass over the text would only push out what readers look at.
         read = file.recent if len(groups) < GROUPS_KEPT // 2 else file.read_groups
         table = read(groups.tolist(), columns).take(pa.array(place * size + wanted % size))
-        frame = table.drop_columns(["tokens"]).to_pandas()
+        frame = table.drop_columns(["tokens"]).to_pandas(use_threads=False)
         frame.insert(3, "tokens", table.column("tokens").to_pylist())
         return frame
 

@@ -35,6 +35,7 @@ class TableFile:
         self.kind = table_kind(name)
         self._bounds: dict[int, tuple[Any, Any] | None] = {}
         self._kept: OrderedDict[tuple[int, tuple[str, ...]], pa.Table] = OrderedDict()
+        self._found: tuple[int | str, pa.Table] | None = None
         self._lock = threading.Lock()  # an open Parquet file serves one reader at a time
         with naming(name):
             # Not mapped into memory, where what was read once would count for ever.
@@ -118,10 +119,18 @@ class TableFile:
         return pa.concat_tables([found[key] for key in keys])
 
     def where(self, value: int | str) -> pa.Table:
-        """Return the rows whose first sorting key is this value."""
+        """Return the rows whose first sorting key is this value.
+
+        Those found last are kept: a page asks for the same ones once a layer.
+        """
+        found = self._found
+        if found is not None and found[0] == value:
+            return found[1]
         table = self.read_groups(self.groups_with(value))
         key = table.column(LAYOUTS[self.kind].keys[0])
-        return table.filter(pc.equal(key, pa.scalar(value, key.type)))
+        table = table.filter(pc.equal(key, pa.scalar(value, key.type)))
+        self._found = value, table
+        return table
 
 
 @contextmanager

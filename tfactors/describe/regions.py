@@ -9,8 +9,9 @@ that each region lies within one of the zoom before. A name is written as a labe
 
 A factor holds a word if it is among its own in OWN_SHARE of its examples; and a word near it if
 that is in FEWEST_EXAMPLES of them, and LIFT times as often as near the examples of all factors. Of
-the words that a region's factors hold more often than others do (the log-odds of
-`tfactors.describe.word_bags`), the most telling ones that enough of its factors hold make the name.
+the words that a region's factors hold more often than others do, the most telling ones that enough
+of its factors hold make the name: by their log-odds over its standard deviation, with the prior of
+`tfactors.describe.word_bags` (Monroe, Colaresi and Quinn, 2008, “Fightin' words”).
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """Turns the words around tokens into what they are about: words frequent there and not elsewhere.
 
 A bag is the set of content words (by stem) of a token's window, or of the NEAR words on each side
-of it. Of w bags around a factor's strong tokens, of which x hold a word that a share p of all bags
-holds, the log-odds with a prior of the strength A are
+of it. Of w bags around a factor's strong tokens, x hold a word that a share p of all bags holds.
+With a prior of the strength A the share among them is
 
-    δ = log (x + A·p) / (w − x + A·(1 − p)) − log p / (1 − p) ,
+    q = (x + A·p) / (w + A)
 
-and the words with the largest δ / σ, σ² = 1 / (x + A·p) + 1 / (w − x + A·(1 − p)), are what they
-are about (Monroe, Colaresi and Quinn, 2008, “Fightin' words”). Bags of one window say the same, so
-w and x are effective numbers.
+and the words with the largest q · log (q / p), which are both frequent there and seldom elsewhere,
+are what they are about. Bags of one window say the same, so w and x are effective numbers.
 """
 
 from __future__ import annotations
@@ -175,9 +174,7 @@ def telling(
     stems = np.flatnonzero(np.bincount(bags.indices, minlength=len(share)) >= fewest)
     holding = effective / weights.sum() * (bags.T @ weights)[stems]
     p = np.clip(share[stems], 1e-9, 1 - 1e-9)
-    with_prior = holding + PRIOR * p
-    without = np.maximum(effective - holding, 0) + PRIOR * (1 - p)
-    odds = np.log(with_prior / without) - np.log(p / (1 - p))
-    z = odds / np.sqrt(1 / with_prior + 1 / without)
-    order = np.lexsort((stems, -z))
+    q = (holding + PRIOR * p) / (effective + PRIOR)
+    odds = np.log(q / (1 - q)) - np.log(p / (1 - p))
+    order = np.lexsort((stems, -q * np.log(q / p)))
     return stems[order][odds[order] >= LEAST_ODDS]

@@ -1,5 +1,7 @@
 """The words that a factor answers to at a layer: as a column of HTML, and as its habits."""
 
+import numpy as np
+
 from tfactors.bundle import Bundle
 from tfactors.display import passages
 from tfactors.portrait.selected import Selected
@@ -12,19 +14,20 @@ def column_html(selected: Selected, layer: int) -> str:
     words = selected.bundle.words(selected.factor, layer)
     column = selected.overview.layer_index(layer)
     maximum = selected.overview.maximum[selected.factor, column]
+    count = words["count"].to_numpy()
     if selected.bundle.abilities.whole_words:
-        words["carried"] = words["count"] * words["mean_activation"]
-        words["answered"] = words["count"] / words["occurrences"]
+        carried = count * words["mean_activation"].to_numpy()
+        answered = count / words["occurrences"].to_numpy()
         strength = f"importance {selected.overview.importance[selected.factor, column]:.2f}"
     else:  # the maximum is the number of examples
-        words["carried"] = words["answered"] = words["count"] / maximum
+        carried = answered = count / maximum
         strength = f"{maximum:.0f} examples"
-    words = words.sort_values("carried", ascending=False, kind="stable").head(_WORDS)
-    largest = words["carried"].max()
+    word = words["word"].to_numpy()
+    strongest = np.argsort(-carried, kind="stable")[:_WORDS]
     rows = "".join(
-        f'<li style="--w:{row.carried / largest:.3f}">'
-        f"<bdi>{passages.escape(row.word)}</bdi><span>{row.answered:.0%}</span></li>"
-        for row in words.itertuples()
+        f'<li style="--w:{carried[at] / carried[strongest[0]]:.3f}">'
+        f"<bdi>{passages.escape(word[at])}</bdi><span>{answered[at]:.0%}</span></li>"
+        for at in strongest
     )
     here = " tf-here" if layer == selected.layer else ""
     nothing = f"<li>{'silent' if selected.bundle.abilities.silence else 'no page'}</li>"

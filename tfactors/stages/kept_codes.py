@@ -23,12 +23,19 @@ from tfactors.survey.occurrences import draw_occurrences
 
 # Enough for shares of a percent, and some 100 MB in all for a model of 6 blocks.
 MOST_TOKENS = 150_000
+# What a rare matter is called takes more windows, some 400 MB; the first of them are those above.
+MOST_TOKENS_FOR_NAMES = 600_000
 
 
-def chosen_windows(among: np.ndarray, lengths: np.ndarray, seed: int) -> np.ndarray:
-    """Return which of some windows are kept, (windows,) bool: all, or some of very many."""
+def chosen_windows(
+    among: np.ndarray, lengths: np.ndarray, seed: int, most_tokens: int = MOST_TOKENS
+) -> np.ndarray:
+    """Return which of some windows are kept, (windows,) bool: all, or some of very many.
+
+    Those of fewer tokens are among those of more.
+    """
     windows = np.random.default_rng([seed, 4]).permutation(np.flatnonzero(among))
-    windows = windows[np.cumsum(lengths[windows]) <= MOST_TOKENS]
+    windows = windows[np.cumsum(lengths[windows]) <= most_tokens]
     chosen = np.zeros(len(among), bool)
     chosen[windows] = True
     return chosen

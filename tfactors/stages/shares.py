@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from tfactors import ragged
 from tfactors.explain.elsewhere import activations_elsewhere
 from tfactors.explain.encoder import FactorEncoder
-from tfactors.stages.kept_codes import KeptCodes
+from tfactors.stages.kept_codes import KeptCodes, chosen_windows
 from tfactors.stages.run import Run
 from tfactors.survey.variance_shares import (
     FEWEST_ACTIVATIONS,
@@ -46,11 +46,15 @@ def shares_at_peaks(run: Run, peak: np.ndarray) -> pd.DataFrame:
     """
     kept = KeptCodes.of_sample(run)
     windows, positions = kept.places()
+    lengths = run.load_array("lengths")
+    chosen = chosen_windows(np.ones(len(lengths), bool), lengths, run.settings.seed)
+    rows = np.flatnonzero(chosen[windows])
+    windows, positions = windows[rows], positions[rows]
     token_ids = _tokens_at(run, windows, positions)
     parts = [pd.DataFrame(index=np.arange(len(peak)))]
     for i, layer in enumerate(run.layers):
         of_layer = np.flatnonzero(peak == layer)
-        codes = csr_array(kept.codes(i, len(peak))[:, of_layer])
+        codes = csr_array(kept.codes(i, len(peak))[rows][:, of_layer])
         numbers = numbers_of_all_activations(codes, token_ids, windows)
         words = [_effective_words(run, int(factor), run.layers[i]) for factor in of_layer]
         parts.append(pd.DataFrame(numbers | {"effective_words": words}, index=of_layer))

@@ -31,7 +31,12 @@ from tfactors.errors import InputError
 from tfactors.explain.read_states import read_states
 from tfactors.parallel import ahead
 from tfactors.stages.corpus import WINDOWS_A_BATCH
-from tfactors.stages.kept_codes import DrawnOccurrences, KeptCodes, chosen_windows
+from tfactors.stages.kept_codes import (
+    MOST_TOKENS_FOR_NAMES,
+    DrawnOccurrences,
+    KeptCodes,
+    chosen_windows,
+)
 from tfactors.stages.run import Checkpoint, Run
 from tfactors.survey import activation_sample, contexts
 from tfactors.survey.layer import LayerSurvey
@@ -68,10 +73,10 @@ def survey_corpus(run: Run) -> dict[str, Any]:
             settings.contexts,
             most_tokens=int(lengths.sum()),
         )
-    every = np.ones(len(lengths), bool)
+    every, seed = np.ones(len(lengths), bool), settings.seed
     kept = [
-        (KeptCodes.of_held_out(run), chosen_windows(run.held_out, lengths, settings.seed)),
-        (KeptCodes.of_sample(run), chosen_windows(every, lengths, settings.seed)),
+        (KeptCodes.of_held_out(run), chosen_windows(run.held_out, lengths, seed)),
+        (KeptCodes.of_sample(run), chosen_windows(every, lengths, seed, MOST_TOKENS_FOR_NAMES)),
     ]
     step, windows = checkpoint.step, np.arange(len(lengths))
     occurrences = DrawnOccurrences(run)
