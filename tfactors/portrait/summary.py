@@ -106,12 +106,12 @@ def _label_claim(selected: Selected, named: bool) -> str:
             claim += " The words above are only the closest."
         elif judged:
             closest = "The closest rule is" if named else "The words above are only the closest,"
-            claim += f" {closest} that {row['label_rule']}: {_shares(row)}"
+            claim += f" {closest} that <bdi>{as_html(row['label_rule'])}</bdi>: {_shares(row)}"
     elif kind in _KINDS and judged:
-        claim = f"The label tells {_KINDS[kind]}{_rule(row)}: {_shares(row)}"
+        claim = f"The label tells {_KINDS[kind]}<bdi>{as_html(_rule(row))}</bdi>: {_shares(row)}"
     else:
         return ""
-    return f'<p class="tf-why"><bdi>{as_html(claim)}</bdi></p>'
+    return f'<p class="tf-why">{claim}</p>'
 
 
 def _rule(row: pd.Series) -> str:
