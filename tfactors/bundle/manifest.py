@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tfactors.bundle.format import MANIFEST, BundleError
 from tfactors.bundle.validation import FieldError, quoted, typed
 from tfactors.describe.levels import OlderThresholds, Thresholds
@@ -465,9 +467,15 @@ def _filled(blank: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, An
 
 
 def canonical_json(content: dict[str, Any]) -> bytes:
-    """Return the one serialisation of a manifest: UTF-8, indented by two, a final newline."""
-    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
-    return text.encode("utf-8") + b"\n"
+    """Return the one serialisation of a manifest: UTF-8, indented by two, a final newline.
+
+    The bytes are those of :func:`json.dumps`, which writes on one line sooner than it indents.
+    """
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # which says what number it is only where it indents
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
+    return msgspec.json.format(text.encode("utf-8"), indent=2) + b"\n"
 
 
 def manifest_checksum(record: dict[str, Any]) -> str:
