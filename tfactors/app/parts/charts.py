@@ -34,7 +34,7 @@ def chart_form(chart: Any, height: int) -> str:
     height
         Its height in pixels.
     """
-    spec = chart.properties(height=height).to_dict()
+    spec = chart.properties(height=height).to_dict(validate=False)
     words = {"labelColor": WORDS, "titleColor": WORDS}
     spec["config"] = spec.get("config", {}) | {"axis": words, "legend": words}
     return json.dumps(spec)
