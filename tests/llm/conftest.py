@@ -43,6 +43,8 @@ def _label_of(bundle: Path, patch: pytest.MonkeyPatch) -> Label:
         patch.delenv(name, raising=False)
     patch.setattr(endpoint, "FIRST_WAIT", 0.001)
     patch.setattr(endpoint, "LONGEST_WAIT", 0.01)
+    patch.delenv("SSL_CERT_FILE", raising=False)
+    patch.setenv("SSL_CERT_DIR", str(bundle))  # no certificates are read: nothing here is TLS
     patch.setattr("os.fsync", lambda file: None)  # nobody pulls the plug
 
     def run(model: ScriptedModel, *options: str) -> int:

@@ -118,11 +118,10 @@ def _print_plan(planned: Plan, where: str, labelling: Labelling) -> None:
 
 def _print_dry_run(planned: Plan, labelling: Labelling, as_json: bool) -> None:
     """Print the first prompt as it would be sent."""
-    from tfactors.llm.contexts import places_of
     from tfactors.llm.prompts import label_prompt
 
     factor = labelling.factors[0]
-    prompt = label_prompt(places_of(labelling.bundle, factor).shown)
+    prompt = label_prompt(labelling.places_of(factor).shown)
     if as_json:
         print(json.dumps({"plan": planned.record(), "factor": factor, "prompt": prompt}))
         return

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from queue import SimpleQueue
 
 from tfactors.bundle import Bundle, llm_labels
@@ -98,6 +99,8 @@ class Labelling:
         self._table = llm_labels.table_of(answers, bundle.about)
         self._come: SimpleQueue[Answer] = SimpleQueue()
         self._keeping = threading.Lock()
+        # The plan reads places that are asked about after it.
+        self.places_of = lru_cache(BLOCK)(partial(places_of, bundle))
 
     def has(self, factor: int, task: str) -> bool:
         """Return whether a question about a factor was answered."""
@@ -114,7 +117,7 @@ class Labelling:
         wanted = [at for at in self.factors if at in {*unlabelled} or self.label(at)]
         tasks = [(at, task) for at in wanted for task in llm_labels.TASKS[1:]]
         missing = [at for at, task in tasks if not self.has(at, task)]
-        return plan(self.bundle, self.factors, unlabelled, missing, len(missing), prices)
+        return plan(self.places_of, self.factors, unlabelled, missing, len(missing), prices)
 
     def run(
         self,
@@ -158,7 +161,7 @@ class Labelling:
             block = self.factors[first : first + BLOCK]
             if all(self._is_done(factor) for factor in block):
                 continue
-            places = {at: places_of(self.bundle, at) for at in block if not self._is_done(at)}
+            places = {at: self.places_of(at) for at in block if not self._is_done(at)}
             yield [Task("label", p) for at, p in places.items() if not self.has(at, "label")]
             labelled = [at for at in block if self.label(at)]
             yield [

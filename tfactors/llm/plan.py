@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from tfactors.bundle import Bundle
 from tfactors.errors import InputError
-from tfactors.llm.contexts import FactorPlaces, places_of
+from tfactors.llm.contexts import FactorPlaces
 from tfactors.llm.prompts import label_prompt, score_prompt, tokens_in_about
 
 # Factors whose prompts are made to count tokens.
@@ -114,7 +114,7 @@ def chosen_factors(
 
 
 def plan(
-    bundle: Bundle,
+    places_of: Callable[[int], FactorPlaces],
     factors: Sequence[int],
     unlabelled: Collection[int],
     unscored: Collection[int],
@@ -125,8 +125,8 @@ def plan(
 
     Parameters
     ----------
-    bundle : Bundle
-        The bundle.
+    places_of : callable
+        Returns the places of a factor.
     factors : sequence of int
         Those chosen.
     unlabelled, unscored : collections of int
@@ -138,7 +138,7 @@ def plan(
     """
     left = sorted({*unlabelled, *unscored})
     at = np.linspace(0, len(left) - 1, min(COUNTED, len(left))).round().astype(int)
-    read = [places_of(bundle, left[i]) for i in at]
+    read = [places_of(left[i]) for i in at]
     label = _mean([tokens_in_about(label_prompt(places.shown)) for places in read])
     score = _mean([_score_tokens(places) for places in read])
     tokens_in = round(len(unlabelled) * label + scores * score)
