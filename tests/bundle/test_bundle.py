@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lent_copy import LentCopy
 from synthetic_bundle import HOSTILE, write_synthetic_bundle
 
 from tfactors.bundle import Bundle, BundleError
@@ -34,9 +36,15 @@ def bundle(folder) -> Bundle:
     return Bundle.open(folder)
 
 
+@pytest.fixture(scope="module")
+def only_copy(folder, tmp_path_factory) -> LentCopy:
+    return LentCopy(folder, tmp_path_factory.mktemp("copied") / "copy")
+
+
 @pytest.fixture
-def copy(folder, tmp_path) -> Path:
-    return Path(shutil.copytree(folder, tmp_path / "copy"))
+def copy(only_copy) -> Iterator[Path]:
+    with only_copy.lent() as path:
+        yield path
 
 
 def read_everything(bundle: Bundle) -> list:
