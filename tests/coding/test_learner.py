@@ -50,14 +50,14 @@ def test_every_atom_has_unit_length():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_held_out_objective_is_below_that_of_scikit_learn():
-    X, _ = planted(np.random.default_rng(2), 4000)
-    train, held_out = X[:3000], X[3000:]
-    learner = tf.DictionaryLearner(n_components=30, penalty=0.3, batch_size=500, random_state=0)
+    X, _ = planted(np.random.default_rng(2), 1000)
+    train, held_out = X[:600], X[600:]
+    learner = tf.DictionaryLearner(n_components=30, penalty=0.3, batch_size=150, random_state=0)
     other = MiniBatchDictionaryLearning(
         30,
         alpha=0.3,
         max_iter=10,
-        batch_size=500,
+        batch_size=150,
         fit_algorithm="cd",
         positive_code=True,
         random_state=0,
