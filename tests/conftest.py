@@ -32,12 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave a module unread that is slow as a whole: importing PyTorch alone takes seconds."""
-    if not config.getoption("quick") or collection_path.suffix != ".py":
+    if not config.getoption("quick"):
         return None
-    slow = collection_path.parent.name == "browser" or SLOW_MODULE.search(
-        collection_path.read_text(encoding="utf-8")
-    )
-    return True if slow else None
+    if collection_path.suffix != ".py":
+        return True if collection_path == TESTS / "browser" else None
+    return True if SLOW_MODULE.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,6 +21,8 @@ from tfactors.coding.imported_dictionary import EncoderCoder, ImportedDictionary
 from tfactors.errors import InputError
 from tfactors.interchange.dictionaries import read_dictionary
 
+pytestmark = pytest.mark.model
+
 D, M = 8, 20
 HOOK = {"hook_name": "blocks.0.hook_resid_post"}
 LFS = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 17\n"
