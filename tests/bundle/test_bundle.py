@@ -21,6 +21,7 @@ from synthetic_bundle import HOSTILE, write_synthetic_bundle
 
 from tfactors.bundle import Bundle, BundleError
 from tfactors.bundle.format import SCHEMAS, bundle_files, example_file
+from tfactors.bundle.manifest import canonical_json
 from tfactors.bundle.writing import write_dictionary, write_manifest, write_table, write_words
 
 FACTORS, LAYERS = 40, 4
@@ -464,6 +465,27 @@ def test_a_manifest_needs_every_table_and_every_field(copy):
     (copy / "words.parquet").unlink()
     with pytest.raises(BundleError, match=r"words\.parquet: not written yet"):
         write_manifest(copy, manifest)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            {},
+            [],
+            [[]],
+            {"a": {}},
+            [1, [2, {"b": None}]],
+            [True, False],
+            '\u2028 \x7f\x00"\\/ é 😀',
+        ),
+        *(0, -1, 10**40, 0.1, -0.0, 1e300, 5e-324, {"1": {"": [0.5]}}, ["{", "}, [", "\n  "]),
+    ],
+)
+def test_a_manifest_is_indented_as_python_indents(value):
+    content = {"format_version": 1, "value": value}
+    expected = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+    assert canonical_json(content).decode() == expected + "\n"
 
 
 def test_missing_numbers_are_stored_as_missing_not_as_nan(folder):
