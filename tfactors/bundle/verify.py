@@ -58,11 +58,12 @@ def verify(folder: Path, progress: Callable[[str, int, int], None] | None = None
     _check_names(folder, manifest, names)
     steps: list[tuple[str, Callable[[], None]]]
     steps = [(name, partial(_check_seal, folder, name, manifest.files[name])) for name in names]
-    steps += Tables(folder, manifest).checks()
+    # What stands beside the tables is read in a moment, the rows of the tables in a minute.
     if evidence.folder_of(folder).exists():
         steps.append((evidence.FOLDER, partial(_check_evidence, folder)))
     if llm_labels.is_there(folder):
         steps.append((llm_labels.TABLE, partial(llm_labels.check, folder, manifest)))
+    steps += Tables(folder, manifest).checks()
     for done, (name, check) in enumerate(steps):
         if progress:
             progress(name, done, len(steps))
