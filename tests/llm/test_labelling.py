@@ -129,6 +129,7 @@ def test_no_more_requests_are_under_way_than_allowed(label) -> None:
         assert model.most_at_once <= 1
 
 
+@pytest.mark.process
 def test_a_run_that_is_killed_goes_on_where_it_was(bundle: Path, label, small: Path) -> None:
     """SIGKILL while the tenth request is under way: the nine answers before it are kept."""
     reached, gate = threading.Event(), threading.Event()

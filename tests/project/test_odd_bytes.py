@@ -50,6 +50,7 @@ def test_nothing_is_written_into_a_folder_that_is_not_utf_8(
     assert not out.exists()
 
 
+@pytest.mark.model
 def test_a_model_and_an_autoencoder_are_not_called_damaged_for_their_path(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -102,6 +102,7 @@ print(json.dumps(wrong))
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_works_with_nothing_but_what_the_cloud_installs(cloud, page):
     assert cloud[page] == ""
