@@ -200,14 +200,16 @@ def test_the_index_of_words_matches_as_the_search_of_the_dashboard_does(hostile:
 
 
 def test_an_older_site_is_replaced_and_a_folder_with_something_else_is_not(
-    site: Path, hostile: Path, tmp_path: Path
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    bundle, folder = Bundle.open(hostile), tmp_path / "site"
+    small = tmp_path_factory.mktemp("small") / "bundle"
+    bundle = Bundle.open(write_synthetic_bundle(small, factors=6, layers=2))
+    folder = tmp_path / "site"
     folder.mkdir()
     publish_site(bundle, folder, progress=False)  # an empty one
-    (folder / "factors/39.html").unlink()
+    (folder / "factors/5.html").unlink()
     publish_site(bundle, folder, progress=False)
-    assert (folder / "factors/39.html").is_file()
+    assert (folder / "factors/5.html").is_file()
     (folder / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match=r"something else .*thesis\.tex"):
         publish_site(bundle, folder, progress=False)
