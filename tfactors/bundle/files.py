@@ -145,8 +145,9 @@ class BundleFiles:
         )
 
     def _of_kind(self, name: str, factor: int, kind: str) -> pd.DataFrame:
-        frame = self._of_factor(name, factor)
-        return frame[frame["kind"] == kind].drop(columns="kind").reset_index(drop=True)
+        rows = self._rows_of_factor(name, factor)
+        rows = rows.filter(pc.equal(rows.column("kind"), kind)).drop_columns(["kind"])
+        return rows.to_pandas(use_threads=False)
 
     def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
         return self._rows_of_factor(name, factor, layer).to_pandas(use_threads=False)

@@ -143,9 +143,9 @@ class BundleReader(BundleFiles):
         """
         self._check(factor, layer)
         rows = self._file(example_file(layer)).where(int(factor))
-        frame = rows.slice(0, min(top, rows.num_rows)).to_pandas(use_threads=False)
-        frame.insert(1, "layer", np.int16(layer))
-        return frame
+        rows = rows.slice(0, min(top, rows.num_rows))
+        at = pa.repeat(pa.scalar(int(layer), pa.int16()), rows.num_rows)
+        return rows.add_column(1, "layer", at).to_pandas(use_threads=False)
 
     def contexts(self, factor: int, layer: int) -> pd.DataFrame:
         """Return what a factor does at every token of the windows of its strongest examples.
@@ -161,10 +161,11 @@ class BundleReader(BundleFiles):
         Columns factor, layer, rank, window, position, word, activation, as in :meth:`examples`, and
         quantile: the share of the factor's activations at this layer that are at most as large.
         """
-        frame = self._of_factor("samples.parquet", factor, layer)
-        frame.insert(0, "factor", np.int32(factor))
-        frame.insert(1, "layer", np.int16(layer))
-        return frame
+        rows = self._rows_of_factor("samples.parquet", factor, layer)
+        of = pa.repeat(pa.scalar(int(factor), pa.int32()), rows.num_rows)
+        at = pa.repeat(pa.scalar(int(layer), pa.int16()), rows.num_rows)
+        rows = rows.add_column(0, "factor", of).add_column(1, "layer", at)
+        return rows.to_pandas(use_threads=False)
 
     def neighbours(self, factor: int, kind: str = "cosine") -> pd.DataFrame:
         """Return the factors nearest to one, nearest first: columns rank, other, value.
