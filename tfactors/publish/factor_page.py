@@ -163,7 +163,9 @@ def _layer(
     name = f' id="layer-{layer}"' if anchor else ""
     heading = f"Where it is active at layer {layer}{', its peak' if peak else ''}"
     head = f'<section class="layer"{name}><h2>{heading}</h2>'
-    examples = bundle.examples(factor, layer)
+    overview = contents.overview
+    active = overview.maximum[factor, overview.layer_index(layer)] > 0
+    examples = bundle.examples(factor, layer) if active else pd.DataFrame()
     if examples.empty:
         return f"{head}<p>{as_html(bundle.abilities.nothing_at(layer))}</p></section>"
     as_text = selected.level == "high"
