@@ -13,6 +13,9 @@ import pytest
 
 # Threads that wait sleep, so that what runs beside them has the core.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# PyTorch on one thread, here and in the processes that tests start: of models this small a second
+# one does little but wait, and the tests of another process have the core.
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent
 # What takes seconds a test, or has to be there before.

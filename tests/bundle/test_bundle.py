@@ -117,6 +117,22 @@ def test_the_top_examples_are_the_strongest_and_in_order(bundle):
     assert bundle.examples(factor, layer, top=5).equals(every.head(5))
 
 
+@pytest.mark.parametrize("factors", [[3], [30, 2, 17, 16, 39], []])
+def test_examples_of_several_factors_are_those_of_each_in_the_order_asked_for(bundle, factors):
+    layers = [bundle.layers[factor % LAYERS] for factor in factors]
+    each = [bundle.examples(*place, top=7) for place in zip(factors, layers, strict=True)]
+    found = bundle.examples_of(factors, layers, top=7)
+    assert found.equals(pd.concat([bundle.examples(0, 0, top=0), *each], ignore_index=True))
+    assert list(found.dtypes) == list(bundle.examples(0, 0).dtypes)
+
+
+def test_examples_of_a_factor_or_layer_that_is_not_there_are_an_error(bundle):
+    with pytest.raises(BundleError, match=f"factor {FACTORS}"):
+        bundle.examples_of([1, FACTORS], [0, 0])
+    with pytest.raises(BundleError, match=f"layer {LAYERS}"):
+        bundle.examples_of([1, 2], [0, LAYERS])
+
+
 def test_windows_come_in_the_order_asked_for_with_repeats(bundle):
     found = bundle.windows([150, 3, 150])
     assert found["window"].tolist() == [150, 3, 150]

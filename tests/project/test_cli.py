@@ -387,7 +387,8 @@ def test_a_server_that_fails_by_itself_ends_the_command_with_status_2(bundle, ca
 @pytest.mark.model
 def test_ctrl_c_stops_a_build_cleanly_and_the_next_run_ends_it(model, text_file, tmp_path):
     arguments = ["build", str(text_file), "--out", str(tmp_path / "out"), "--preset", "quick"]
-    arguments += ["--model", str(model), "--factors", "32", "--max-tokens", "4000"]
+    arguments += ["--model", str(model), "--factors", "32", "--max-tokens", "1500"]
+    arguments += ["--window-length", "40", "--meaning-contexts", "0"]
     command = [sys.executable, "-m", "tfactors", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(

@@ -44,7 +44,7 @@ def texts(tmp_path_factory) -> Path:
 def settings(model, texts) -> Settings:
     return with_changes(
         "quick", corpora=(str(texts),), model=str(model), factors=64, penalty=0.3,
-        max_tokens=20_000, training_tokens=10_000, saliency_examples=1,
+        max_tokens=10_000, training_tokens=5_000, saliency_examples=1,
         saliency_samples=30, saliency_others=2, stability=True, effect_examples=2,
         origin_examples=3,
     )  # fmt: skip
@@ -54,7 +54,7 @@ def settings(model, texts) -> Settings:
 def small(settings) -> Settings:
     """Less of everything, for what is built many times; windows enough for many steps."""
     return replace(
-        settings, window_length=40, max_tokens=9_000, training_tokens=6_000, factors=32,
+        settings, window_length=40, max_tokens=5_000, training_tokens=3_000, factors=24,
         saliency_samples=12, saliency_others=1, effect_examples=1, retention_examples=1,
         origin_examples=2,
     )  # fmt: skip

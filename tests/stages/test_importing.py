@@ -51,7 +51,8 @@ def run_import(world: Path, dictionary: Path, out: Path, *more: str) -> int:
     return main([
         "import", str(dictionary), str(world / "text.txt"), "--model", str(world / "model"),
         "--out", str(out), "--quiet", "--max-tokens", "2500", "--retention-examples", "1",
-        "--saliency-examples", "0", "--examples", "20", "--meaning-contexts", "0", *more,
+        "--saliency-examples", "0", "--saliency-others", "0", "--effect-examples", "0",
+        "--origin-examples", "0", "--examples", "20", "--meaning-contexts", "0", *more,
     ])  # fmt: skip
 
 
@@ -114,13 +115,16 @@ def published(world) -> Path:
 
 @pytest.fixture(scope="module")
 def coded(world, published) -> tf.Bundle:
-    """The bundle over it, at the embeddings and one more layer."""
-    assert run_import(world, published, world / "npy-bundle", "--layers", "0", "1") == 0
+    """The bundle over it, at the embeddings and one more layer, with a little of every stage."""
+    every = ("--saliency-others", "1", "--effect-examples", "1", "--origin-examples", "1")
+    assert run_import(world, published, world / "npy-bundle", "--layers", "0", "1", *every) == 0
     return tf.Bundle.open(world / "npy-bundle")
 
 
 def test_a_2021_dictionary_is_surveyed_with_exact_codes(coded, published):
     coded.verify()
+    assert len(coded.effects())
+    assert sum(len(coded.origins(factor)) for factor in range(coded.n_factors))
     assert coded.coding_method == "solver"
     assert coded.manifest["coding"]["penalty"] == 0.3
     assert set(coded.scale.values()) == {1.0}

@@ -1,6 +1,7 @@
 """Batches side by side: in order, bounded, and leaving no trace in the process."""
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -60,6 +61,16 @@ def test_a_loop_that_is_left_early_starts_nothing_more():
     assert len(started) == number
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """PyTorch on three threads, where one would look like what `ahead` sets."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
 def test_torch_and_numpy_have_their_threads_back_afterwards():
     from threadpoolctl import threadpool_info
 
@@ -67,6 +78,7 @@ def test_torch_and_numpy_have_their_threads_back_afterwards():
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
     before = torch.get_num_threads(), blas()
+    assert before[0] == 3
     inside = [threads for _, threads in ahead(lambda _: torch.get_num_threads(), range(3))]
     assert inside == [1, 1, 1]
     assert (torch.get_num_threads(), blas()) == before

@@ -18,6 +18,8 @@ processes.set_forkserver_preload(
         "transformers.models.bert.modeling_bert",
         "transformers.models.bert.tokenization_bert",
         "lime.lime_base",
+        "pyarrow.dataset",
+        "sklearn.cluster",
         "sklearn.manifold",
     ]
 )

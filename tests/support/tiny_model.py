@@ -18,7 +18,7 @@ VOCABULARY = 800
 SMALL = [
     "--max-tokens", "1500", "--examples", "20", "--retention-examples", "1",
     "--saliency-examples", "0", "--saliency-others", "0", "--effect-examples", "0", "--quiet",
-    "--meaning-contexts", "0",
+    "--origin-examples", "0", "--meaning-contexts", "0",
 ]  # fmt: skip
 
 

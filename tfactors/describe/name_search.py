@@ -18,8 +18,9 @@ better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -215,15 +216,22 @@ def search(text: SearchText, firing: Firing, topics: Sequence[Topic]) -> list[Ru
     rules = list(beam)
     for width in BEAM[1:]:
         longer = [rule for known in beam for rule in found.extended(known)]
-        beam = sorted(longer, key=_rank)[:width]
+        beam = _best_first(longer)[:width]
         rules += beam
     if rules:
-        rules.append(found.refined(min(rules, key=_rank)))
-    return sorted(rules, key=_rank)
+        rules.append(found.refined(_best_first(rules)[0]))
+    return _best_first(rules)
 
 
-def _rank(rule: Rule) -> tuple[float, str]:
-    return -rule.score, repr(rule.conditions)
+def _best_first(rules: Iterable[Rule]) -> list[Rule]:
+    """Return rules by their score; of the same score, which is rare, by what they say."""
+    ranked = sorted(rules, key=lambda rule: -rule.score)
+    tied = (list(same) for _, same in groupby(ranked, key=lambda rule: rule.score))
+    return [
+        rule
+        for same in tied
+        for rule in (same if len(same) == 1 else sorted(same, key=lambda r: repr(r.conditions)))
+    ]
 
 
 class _Search:
@@ -269,7 +277,7 @@ class _Search:
         if not bagged:
             more += self._best_bags(fits)
         rules = [Rule((*known.conditions, condition), f1) for condition, f1 in more]
-        return sorted((rule for rule in rules if rule.score > known.score), key=_rank)
+        return _best_first(rule for rule in rules if rule.score > known.score)
 
     def refined(self, rule: Rule) -> Rule:
         """Return a rule with the values of each slot chosen again, given the other conditions."""

@@ -120,9 +120,8 @@ def _peak_examples(run: Run, number: int) -> pd.DataFrame:
 
 def _examples_at(run: Run, layer: np.ndarray, number: int) -> pd.DataFrame:
     """Return the strongest examples of each factor at its layer (m,); of none where that is −1."""
-    factors = np.flatnonzero(layer >= 0).tolist()
-    frames = [run.files.examples(factor, layer[factor], number) for factor in factors]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    factors = np.flatnonzero(layer >= 0)
+    return run.files.examples_of(factors.tolist(), layer[factors].tolist(), number)
 
 
 def explain_examples(run: Run) -> dict[str, Any]:

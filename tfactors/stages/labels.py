@@ -64,18 +64,17 @@ def _counts(column: pd.Series) -> dict[str, int]:
 def _examples(run: Run, peak: np.ndarray) -> tuple[list[list[str]], pd.DataFrame]:
     """Return the frequent words of each factor, and its examples that are not held out."""
     words: list[list[str]] = [[] for _ in peak]
-    frames = []
-    for layer in run.layers:  # in the order of the files
-        for factor in np.flatnonzero(peak == layer).tolist():
-            frame = run.files.examples(factor, layer, run.settings.examples)
-            folded = Counter(word.casefold() for word in frame["word"])
-            words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
-            # What proposes a label must not be what judges it.
-            frames.append(frame[~run.held_out[frame["window"]]].head(EXAMPLES_A_LABEL))
-    examples = pd.concat(frames, ignore_index=True)
+    living = np.flatnonzero(peak >= 0)
+    examples = run.files.examples_of(living.tolist(), peak[living].tolist(), run.settings.examples)
+    for factor, of_factor in examples.groupby("factor")["word"]:
+        folded = Counter(word.casefold() for word in of_factor)
+        words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
+    # What proposes a label must not be what judges it.
+    examples = examples[~run.held_out[examples["window"]]]
+    examples = examples.groupby("factor").head(EXAMPLES_A_LABEL)
     while examples["window"].nunique() > MOST_WINDOWS:
         examples = examples[examples["rank"] < examples["rank"].max()]
-    return words, examples.sort_values("factor", kind="stable", ignore_index=True)
+    return words, examples.reset_index(drop=True)
 
 
 def _namer(run: Run, peak: np.ndarray, examples: pd.DataFrame) -> Namer:

@@ -47,12 +47,10 @@ def map_factors(run: Run) -> dict[str, Any]:
 
 def texts_of(bundle: Bundle, peak: np.ndarray) -> FactorTexts:
     """Return the words of all factors by their examples at the peak layer, (m,), -1 if dead."""
-    frames = []
-    for layer in bundle.layers:  # in the order of the files
-        for factor in np.flatnonzero(peak == layer).tolist():
-            frame = bundle.examples(factor, layer).drop_duplicates("window")
-            frames.append(frame.head(EXAMPLES_A_FACTOR).assign(factor=factor))
-    examples = pd.concat(frames, ignore_index=True)
+    living = np.flatnonzero(peak >= 0)
+    examples = bundle.examples_of(living.tolist(), peak[living].tolist())
+    examples = examples.drop_duplicates(["factor", "window"])
+    examples = examples.groupby("factor").head(EXAMPLES_A_FACTOR)
     windows, counts = np.unique(examples["window"], return_counts=True)
     windows = np.sort(windows[np.argsort(-counts, kind="stable")[:MOST_WINDOWS]])
     examples = examples[examples["window"].isin(windows)]

@@ -95,8 +95,7 @@ def meaning_texts(
     alive = np.flatnonzero(peak >= 0).tolist()
     for first in range(0, len(alive), FACTORS_A_PART):
         factors = alive[first : first + FACTORS_A_PART]
-        frames = [files.examples(factor, int(peak[factor]), number) for factor in factors]
-        contexts = pd.concat(frames, ignore_index=True)
+        contexts = files.examples_of(factors, peak[factors].tolist(), number)
         contexts["text"] = texts_around(files, contexts, WORDS)
         names = pd.DataFrame({"factor": factors, "layer": peak[factors], "rank": NAME})
         names["text"] = [name_to_embed(labels[factor]) for factor in factors]

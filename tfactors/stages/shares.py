@@ -56,22 +56,26 @@ def shares_at_peaks(run: Run, peak: np.ndarray) -> pd.DataFrame:
         of_layer = np.flatnonzero(peak == layer)
         codes = csr_array(kept.codes(i, len(peak))[rows][:, of_layer])
         numbers = numbers_of_all_activations(codes, token_ids, windows)
-        words = [_effective_words(run, int(factor), run.layers[i]) for factor in of_layer]
+        words = _effective_words(run, of_layer, run.layers[i])
         parts.append(pd.DataFrame(numbers | {"effective_words": words}, index=of_layer))
     return pd.concat(parts[1:]).reindex(parts[0].index).astype(np.float32)
 
 
-def _effective_words(run: Run, factor: int, layer: int) -> float:
-    """Return on how many words the strongest examples of a factor spread; NaN where few are known.
+def _effective_words(run: Run, factors: np.ndarray, layer: int) -> list[float]:
+    """Return on how many words the strongest examples of factors spread; NaN where few are known.
 
     Of all activations the many weak ones would decide, which no reader sees.
     """
-    examples = run.files.examples(factor, layer, run.settings.examples)
-    if len(examples) < min(FEWEST_ACTIVATIONS, run.settings.examples):
-        return float("nan")
-    words = np.array([word.casefold() for word in examples["word"]], object)
-    activations = csr_array(examples["activation"].to_numpy(np.float64)[:, None])
-    return float(effective_number(activations, words)[0])
+    of_layer = run.files.examples_of(
+        factors.tolist(), [layer] * len(factors), run.settings.examples
+    )
+    found = dict.fromkeys(factors.tolist(), float("nan"))
+    for factor, examples in of_layer.groupby("factor"):
+        if len(examples) >= min(FEWEST_ACTIVATIONS, run.settings.examples):
+            words = np.array([word.casefold() for word in examples["word"]], object)
+            activations = csr_array(examples["activation"].to_numpy(np.float64)[:, None])
+            found[factor] = float(effective_number(activations, words)[0])
+    return list(found.values())
 
 
 def _tokens_at(run: Run, windows: np.ndarray, positions: np.ndarray) -> np.ndarray:
