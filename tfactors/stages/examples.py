@@ -8,7 +8,7 @@ done, so that an interrupted run goes on where it stopped. What they measure is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfactors.bundle.format import LAYOUTS, SCHEMAS
+from tfactors.bundle.reading import BundleReader
 from tfactors.bundle.writing import write_table
 from tfactors.describe import levels
 from tfactors.explain import effects, retention
@@ -39,6 +40,8 @@ from tfactors.stages.shares import sentence_shares, shares_at_peaks
 HIGH_RADIUS, OTHER_RADIUS, SMALLEST_RADIUS, OCCLUSION_RADIUS = 32, 16, 4, 12
 # Factors explained together, so that texts of like length fill the model's batches.
 FACTORS_A_PART = 16
+# Factors whose examples are read together: those of tens of thousands would want gigabytes.
+FACTORS_AT_ONCE = 4096
 
 
 def measure_retention(run: Run) -> dict[str, Any]:
@@ -122,6 +125,16 @@ def _examples_at(run: Run, layer: np.ndarray, number: int) -> pd.DataFrame:
     """Return the strongest examples of each factor at its layer (m,); of none where that is −1."""
     factors = np.flatnonzero(layer >= 0)
     return run.files.examples_of(factors.tolist(), layer[factors].tolist(), number)
+
+
+def examples_at_peaks(
+    files: BundleReader, peak: np.ndarray, top: int = 200
+) -> Iterator[pd.DataFrame]:
+    """Yield the strongest examples of living factors at their peak layers (m,), some at a time."""
+    living = np.flatnonzero(peak >= 0).tolist()
+    for first in range(0, len(living), FACTORS_AT_ONCE):
+        factors = living[first : first + FACTORS_AT_ONCE]
+        yield files.examples_of(factors, peak[factors].tolist(), top)
 
 
 def explain_examples(run: Run) -> dict[str, Any]:

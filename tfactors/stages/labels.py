@@ -20,7 +20,7 @@ from tfactors.describe.text_words import TextWords
 from tfactors.describe.token_slots import TokenSlots
 from tfactors.describe.word_bags import WordBags, content_stems
 from tfactors.files import replacing
-from tfactors.stages.examples import levels_of, peaks
+from tfactors.stages.examples import examples_at_peaks, levels_of, peaks
 from tfactors.stages.kept_codes import KeptCodes
 from tfactors.stages.run import Run
 
@@ -64,14 +64,15 @@ def _counts(column: pd.Series) -> dict[str, int]:
 def _examples(run: Run, peak: np.ndarray) -> tuple[list[list[str]], pd.DataFrame]:
     """Return the frequent words of each factor, and its examples that are not held out."""
     words: list[list[str]] = [[] for _ in peak]
-    living = np.flatnonzero(peak >= 0)
-    examples = run.files.examples_of(living.tolist(), peak[living].tolist(), run.settings.examples)
-    for factor, of_factor in examples.groupby("factor")["word"]:
-        folded = Counter(word.casefold() for word in of_factor)
-        words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
-    # What proposes a label must not be what judges it.
-    examples = examples[~run.held_out[examples["window"]]]
-    examples = examples.groupby("factor").head(EXAMPLES_A_LABEL)
+    frames = []
+    for frame in examples_at_peaks(run.files, peak, run.settings.examples):
+        for factor, of_factor in frame.groupby("factor")["word"]:
+            folded = Counter(word.casefold() for word in of_factor)
+            words[factor] = [word for word, _ in folded.most_common(WORDS_A_FACTOR)]
+        # What proposes a label must not be what judges it.
+        frame = frame[~run.held_out[frame["window"]]]
+        frames.append(frame.groupby("factor").head(EXAMPLES_A_LABEL))
+    examples = pd.concat(frames, ignore_index=True)
     while examples["window"].nunique() > MOST_WINDOWS:
         examples = examples[examples["rank"] < examples["rank"].max()]
     return words, examples.reset_index(drop=True)

@@ -19,7 +19,7 @@ from tfactors.describe.factor_map import factor_map
 from tfactors.describe.factor_texts import FactorTexts
 from tfactors.describe.regions import Region, regions_of
 from tfactors.describe.text_words import TextWords
-from tfactors.stages.examples import peaks
+from tfactors.stages.examples import examples_at_peaks, peaks
 from tfactors.stages.run import Run
 
 # Examples of a factor that say what it is about, each in a window of its own.
@@ -47,10 +47,11 @@ def map_factors(run: Run) -> dict[str, Any]:
 
 def texts_of(bundle: Bundle, peak: np.ndarray) -> FactorTexts:
     """Return the words of all factors by their examples at the peak layer, (m,), -1 if dead."""
-    living = np.flatnonzero(peak >= 0)
-    examples = bundle.examples_of(living.tolist(), peak[living].tolist())
-    examples = examples.drop_duplicates(["factor", "window"])
-    examples = examples.groupby("factor").head(EXAMPLES_A_FACTOR)
+    frames = []
+    for frame in examples_at_peaks(bundle, peak):
+        frame = frame.drop_duplicates(["factor", "window"])
+        frames.append(frame.groupby("factor").head(EXAMPLES_A_FACTOR))
+    examples = pd.concat(frames, ignore_index=True)
     windows, counts = np.unique(examples["window"], return_counts=True)
     windows = np.sort(windows[np.argsort(-counts, kind="stable")[:MOST_WINDOWS]])
     examples = examples[examples["window"].isin(windows)]
