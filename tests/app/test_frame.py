@@ -157,14 +157,15 @@ def test_the_url_wins_over_the_session_as_after_the_back_button() -> None:
 
 
 def test_every_chart_is_valid_and_has_words_for_those_who_cannot_see_it() -> None:
-    drawn = 0
+    drawn: set[str] = set()
     for path in PAGES:
         app = open_page(path, level="mid", seed="1")
         for chart in app.get("vega_lite_chart"):
             assert len(chart.proto.alt) > 20
-            alt.Chart.from_dict(json.loads(chart.proto.spec), validate=True)
-            drawn += 1
-    assert drawn > 5
+            drawn.add(chart.proto.spec)
+    assert len(drawn) > 5
+    for spec in drawn:
+        alt.Root.validate(json.loads(spec))
 
 
 def test_another_bundle_is_chosen_by_the_name_of_its_folder() -> None:
