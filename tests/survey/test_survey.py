@@ -112,6 +112,17 @@ def test_the_word_index_counts_the_tokens_of_a_word_on_which_a_factor_is_active(
             assert value == pytest.approx(sums[key] / expected[key], rel=1e-5)
 
 
+def test_a_word_on_which_a_factor_is_hardly_active_has_a_mean_above_zero(corpus):
+    codes, windows, positions, words = corpus
+    hardly = np.where(codes > 0, np.float32(1e-9), 0)
+    survey = run_survey((hardly, windows, positions, words), [])
+    _, of_word = np.unique(survey.vocabulary, return_inverse=True)
+    for state in survey.states:
+        *_, count, mean = state.words(of_word, np.bincount(of_word, survey.word_totals))
+        assert count.sum() > 0
+        assert (mean > 0).all()
+
+
 def test_batches_may_be_cut_between_any_two_windows(corpus, survey):
     other = run_survey(corpus, [40, 117, 125])
     for mine, theirs in zip(survey.states, other.states, strict=True):

@@ -30,6 +30,7 @@ from tfactors.text.words import LONGEST_WORD, spelled
 
 _UNIT_NORM = 1e-4  # how far the norm of a float32 atom may be from 1
 _SUMMED = 1e-3  # relative: a mean of up to millions of activations, added up in float32
+_COUNTED_IN = 2.0**-24  # absolute: what the activations on a word are counted in, at least one
 
 
 class Tables(OpenTables):
@@ -350,7 +351,7 @@ class Tables(OpenTables):
             part.require(counted, "count", "is not between 1 and occurrences")
             top = self.maximum[part["factor"], np.searchsorted(self.layers, part["layer"])]
             mean = part["mean_activation"]
-            inside = (mean > 0) & (mean <= top * (1 + _SUMMED))
+            inside = (mean > 0) & (mean <= top * (1 + _SUMMED) + _COUNTED_IN)
             part.require(inside, "mean_activation", "is not between 0 and the factor's maximum")
 
     def check_factor_words(self) -> None:

@@ -98,7 +98,9 @@ def layer_weights(run: Run, windows: np.ndarray) -> list[float]:
         return [1.0] * len(run.layers)
     states = run.states(list(run.files.windows(windows[:BALANCED_BY])["token_ids"]))
     energy = np.array([np.mean(np.square(z), dtype=np.float64) for z in states])
-    return np.minimum(1, np.median(energy) / np.maximum(energy, 1e-12)).tolist()
+    weights = np.minimum(1, np.median(energy) / np.maximum(energy, 1e-12))
+    # How the states were added up, by one thread or by two, must not decide a digit.
+    return weights.round(6).tolist()
 
 
 def _learner(run: Run, saved: Path | None) -> DictionaryLearner | GradientLearner:

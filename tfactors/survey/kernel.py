@@ -135,7 +135,8 @@ def index_words(indptr, indices, data, words, keys, counts, sums, state):  # typ
                 keys[slot] = word | np.uint64(indices[i])
                 state[0] += 1
             counts[slot] += 1
-            sums[slot] += np.int64(np.rint(np.float64(data[i]) * 16777216.0))  # 1 / WORD_UNIT
+            units = np.int64(np.rint(np.float64(data[i]) * 16777216.0))  # 1 / WORD_UNIT
+            sums[slot] += max(units, 1)  # what is active at all counts
         while state[0] > limit:
             state[1] += 1
             _forget(keys, counts, sums, state)
