@@ -22,6 +22,7 @@ import numpy as np
 from states import machine
 
 import tfactors as tf
+from tfactors.evaluate.sample import draw
 from tfactors.explain.attribution import attribute_tokens
 from tfactors.explain.encoder import FactorEncoder
 from tfactors.explain.integrated_gradients import taken_apart
@@ -31,15 +32,9 @@ TOKENS = 60
 
 def held_out_texts(bundle: tf.Bundle, number: int, seed: int) -> list[tuple[np.ndarray, list[str]]]:
     """Return ids and tokens of so many texts."""
-    held_out = bundle.documents["held_out"].to_numpy(bool)
-    windows = [
-        (np.asarray(row.token_ids[:TOKENS]), list(row.tokens[:TOKENS]))
-        for frame in bundle.iter_windows()
-        for row in frame.itertuples()
-        if held_out[row.document] and len(row.token_ids) >= TOKENS
-    ]
-    chosen = np.random.default_rng(seed).permutation(len(windows))[:number]
-    return [windows[i] for i in chosen]
+    drawn = draw(bundle, 4 * number * bundle.about.corpus.window_length, seed)
+    texts = zip(drawn.texts, drawn.tokens, strict=True)
+    return [(ids[:TOKENS], tokens[:TOKENS]) for ids, tokens in texts if len(ids) >= TOKENS][:number]
 
 
 class Row(NamedTuple):
@@ -73,10 +68,10 @@ def main() -> None:
     args = parser.parse_args()
     bundle = tf.Bundle.open(args.bundle)
     encoder = FactorEncoder.from_bundle(bundle)
-    texts = held_out_texts(bundle, args.texts + 1, args.seed)
-    rows = [measured(encoder, *text, *pair) for text in texts for pair in pairwise(encoder.layers)][
-        len(encoder.layers) - 1 :
-    ]
+    warm, *texts = held_out_texts(bundle, args.texts + 1, args.seed)
+    pairs = list(pairwise(encoder.layers))
+    measured(encoder, *warm, *pairs[0])
+    rows = [measured(encoder, *text, *pair) for text in texts for pair in pairs]
     reading, gap, sources, points = np.median(np.array(rows), axis=0)
     print(machine())
     print(f"{len(rows)} activations, texts of {TOKENS} tokens; medians (largest)")

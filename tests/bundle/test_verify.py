@@ -88,7 +88,7 @@ def test_bundles_of_any_shape_pass(tmp_path, shape, seed):
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_byte_changed_anywhere_in_any_file_is_found_and_its_file_named(folder, name, data):
     whole = (folder / name).read_bytes()

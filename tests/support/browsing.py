@@ -119,7 +119,7 @@ def serve(bundles: Path, port: int | None = None) -> Iterator[Server]:
         yield Server(address, process)
     finally:
         process.terminate()
-        process.wait(120)  # it ends its sessions first, and the machine may be busy
+        process.wait(WAIT / 1000)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from tfactors.bundle.abilities import Abilities
 from tfactors.bundle.format import SCHEMAS, BundleError, is_optional, table_kind
 from tfactors.bundle.manifest import Manifest
-from tfactors.bundle.table import TableFile, naming
+from tfactors.bundle.table import TableFile, frame_of, naming
 
 # Files of examples, one a layer, stay open until they have so many row groups together: where a
 # row group lies takes 4 kB, with 16,384 factors 4 MB a layer.
@@ -147,10 +147,10 @@ class BundleFiles:
     def _of_kind(self, name: str, factor: int, kind: str) -> pd.DataFrame:
         rows = self._rows_of_factor(name, factor)
         rows = rows.filter(pc.equal(rows.column("kind"), kind)).drop_columns(["kind"])
-        return rows.to_pandas(use_threads=False)
+        return frame_of(rows)
 
     def _of_factor(self, name: str, factor: int, layer: int | None = None) -> pd.DataFrame:
-        return self._rows_of_factor(name, factor, layer).to_pandas(use_threads=False)
+        return frame_of(self._rows_of_factor(name, factor, layer))
 
     def _rows_of_factor(self, name: str, factor: int, layer: int | None = None) -> pa.Table:
         """Return the rows of a factor at every layer, or those of one without its number."""

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tfactors.bundle.files import BundleFiles
 from tfactors.bundle.format import BASELINE_PARTS, LAYOUTS, SCHEMAS, BundleError, example_file
-from tfactors.bundle.table import GROUPS_KEPT
+from tfactors.bundle.table import GROUPS_KEPT, frame_of
 from tfactors.text.word_breaks import is_unspaced
 
 # Row groups of the text that are searched at once: 2,048 windows.
@@ -145,7 +145,7 @@ class BundleReader(BundleFiles):
         rows = self._file(example_file(layer)).where(int(factor))
         rows = rows.slice(0, min(top, rows.num_rows))
         at = pa.repeat(pa.scalar(int(layer), pa.int16()), rows.num_rows)
-        return rows.add_column(1, "layer", at).to_pandas(use_threads=False)
+        return frame_of(rows.add_column(1, "layer", at))
 
     def examples_of(
         self, factors: Sequence[int], layers: Sequence[int], top: int = 200
@@ -169,7 +169,7 @@ class BundleReader(BundleFiles):
                     pc.is_in(table.column("factor"), pa.array(wanted.astype(np.int32))),
                     pc.less(table.column("rank"), top),
                 )
-                frame = table.filter(chosen).to_pandas(use_threads=False)
+                frame = frame_of(table.filter(chosen))
                 frames.append(frame.assign(layer=np.int16(layer)))
         frame = pd.concat(frames, ignore_index=True)
         frame.insert(1, "layer", frame.pop("layer"))
@@ -193,8 +193,7 @@ class BundleReader(BundleFiles):
         rows = self._rows_of_factor("samples.parquet", factor, layer)
         of = pa.repeat(pa.scalar(int(factor), pa.int32()), rows.num_rows)
         at = pa.repeat(pa.scalar(int(layer), pa.int16()), rows.num_rows)
-        rows = rows.add_column(0, "factor", of).add_column(1, "layer", at)
-        return rows.to_pandas(use_threads=False)
+        return frame_of(rows.add_column(0, "factor", of).add_column(1, "layer", at))
 
     def neighbours(self, factor: int, kind: str = "cosine") -> pd.DataFrame:
         """Return the factors nearest to one, nearest first: columns rank, other, value.
@@ -230,9 +229,7 @@ class BundleReader(BundleFiles):
         ``occurrences`` tokens activate the factor.
         """
         table = self._rows_of_factor("factor_words.parquet", factor, layer)
-        return table.sort_by([("count", "descending"), ("word", "ascending")]).to_pandas(
-            use_threads=False
-        )
+        return frame_of(table.sort_by([("count", "descending"), ("word", "ascending")]))
 
     def word_factors(self, word: str) -> pd.DataFrame:
         """Return the factors that are active on a word, in upper or lower case, at each layer.
@@ -240,7 +237,7 @@ class BundleReader(BundleFiles):
         Columns factor, layer, count, mean_activation, occurrences as in :meth:`words`.
         """
         found = self._file("words.parquet").where(word.strip().casefold())
-        return found.drop_columns(["word"]).to_pandas(use_threads=False)
+        return frame_of(found.drop_columns(["word"]))
 
     def words_around(self, word: str) -> list[str]:
         """Return the words of the index that hold this one, of a script without blanks, inside.
@@ -275,7 +272,7 @@ class BundleReader(BundleFiles):
         name = "occurrences.parquet"
         empty = SCHEMAS["occurrences"].empty_table()
         found = self._file(name).where(word.strip().casefold()) if self.has(name) else empty
-        return found.drop_columns(["word"]).to_pandas(use_threads=False)
+        return frame_of(found.drop_columns(["word"]))
 
     def saliency(self, factor: int, layer: int, rank: int | None = None) -> pd.DataFrame:
         """Return the stored explanations of a factor's examples at a layer, or of one example.
@@ -374,7 +371,7 @@ class BundleReader(BundleFiles):
         # A whole pass over the text would only push out what readers look at.
         read = file.recent if len(groups) < GROUPS_KEPT // 2 else file.read_groups
         table = read(groups.tolist(), columns).take(pa.array(place * size + wanted % size))
-        frame = table.drop_columns(["tokens"]).to_pandas(use_threads=False)
+        frame = frame_of(table.drop_columns(["tokens"]))
         frame.insert(3, "tokens", table.column("tokens").to_pylist())
         return frame
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -131,6 +132,11 @@ class TableFile:
         table = table.filter(pc.equal(key, pa.scalar(value, key.type)))
         self._found = value, table
         return table
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return a table of few rows as a frame; a pool of threads would cost more than it saves."""
+    return table.to_pandas(use_threads=False)
 
 
 @contextmanager
